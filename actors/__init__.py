@@ -1,0 +1,1 @@
+"""What runs inside a Ray worker: decoding, distortion synthesis, quality teachers, student inference and mining."""

@@ -1,0 +1,252 @@
+"""Decode one window of an untrusted file into a `Sample`, in a child process that may crash, hang or be killed.
+
+The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is always
+checked by `actors.ffmpeg.probe` first, because decord has no format whitelist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import resource
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, cast
+
+import ffmpeg as graph
+import numpy as np
+from numpy.typing import NDArray
+
+from actors import ffmpeg, ffmpeg_log
+from actors.decode_child import key_positions, luma_strip
+from actors.outcome import Failure
+from actors.views import Sample, SampleSpec
+
+CHILD = Path(__file__).with_name("decode_child.py")
+# Running the file by path keeps the child independent of how and where the project is installed.
+_BOOT = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
+_HEADER_BYTES = 1 << 16
+
+
+class _Child:
+    """The decord process and the pipe to it; every method raises a Failure and leaves no process behind on error."""
+
+    def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
+        # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+            bufsize=0,
+        )
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self.process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+            resource.prlimit(self.process.pid, resource.RLIMIT_CORE, (0, 0))
+        self._requests = cast("IO[bytes]", self.process.stdin)
+        self._answers = cast("IO[bytes]", self.process.stdout)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for pipe in (self._requests, self._answers):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self.process.wait()
+
+    def ask(self, request: dict[str, Any], deadline: float) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+        """Send a request, receive its header and arrays; TimeoutError or ConnectionError if that fails."""
+        body = json.dumps(request).encode()
+        self._requests.write(struct.pack(">I", len(body)) + body)
+        size = struct.unpack(">I", self._receive(4, deadline))[0]
+        if size > _HEADER_BYTES:
+            raise ConnectionError
+        header = json.loads(bytes(self._receive(size, deadline)))
+        shapes = header.get("shapes", [])
+        data = [self._receive(math.prod(shape), deadline) for shape in shapes]
+        return header, [np.frombuffer(part, np.uint8).reshape(shape) for part, shape in zip(data, shapes, strict=True)]
+
+    def _receive(self, size: int, deadline: float) -> bytearray:
+        data = bytearray(size)
+        view, at = memoryview(data), 0
+        poller = select.poll()
+        poller.register(self._answers, select.POLLIN | select.POLLHUP)
+        while at < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poller.poll(left * 1000):
+                raise TimeoutError
+            got = os.readv(self._answers.fileno(), [view[at:]])
+            if got == 0:
+                raise ConnectionError
+            at += got
+        return data
+
+
+class Decoder:
+    """Owns one decoding child process; restarts it after a crash or a time-out. Not for several threads at once.
+
+    Args:
+        timeout_s: Wall-clock limit of one `decode`, seconds.
+        threads: Decoder threads.
+        memory_bytes: Address-space limit of the child.
+        child: Program of the child process (a test puts a hanging or crashing one here).
+    """
+
+    def __init__(
+        self, timeout_s: float = 120.0, threads: int = 1, memory_bytes: int = 12 * 2**30, child: Path = CHILD
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._threads = threads
+        self._memory = memory_bytes
+        self._program = child
+        self._child: _Child | None = None
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_child"):
+            self.close()
+
+    def close(self) -> None:
+        """End the child process; the next `decode` starts another."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+
+    def decode(
+        self, uri: str | os.PathLike[str], start_s: float = 0.0, duration_s: float = 0.0, spec: SampleSpec | None = None
+    ) -> Sample:
+        """Decode a window.
+
+        Args:
+            uri: Path of a video or a still image.
+            start_s: Start of the window, seconds from the first frame.
+            duration_s: Length of the window, seconds; 0 means to the end.
+            spec: How much to keep.
+
+        Raises:
+            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout``, ``crash``.
+        """
+        spec = spec or SampleSpec()
+        deadline = time.monotonic() + self._timeout_s
+        header = ffmpeg.probe(uri, timeout_s=self._timeout_s)
+        name = os.fspath(uri)
+        if header.width * header.height > spec.max_pixels:
+            size = f"{header.width}x{header.height}"
+            raise Failure("too_large", f"{name} is {size}; the limit is {spec.max_pixels} pixels (SampleSpec.max_pixels)")
+        window = (name, start_s, duration_s, spec, deadline)
+        if header.is_still:
+            return self._by_ffmpeg(header, *window)
+        try:
+            sample = self._by_child(*window)
+        except Failure as failure:
+            if failure.kind == "timeout":
+                raise
+            return self._after(failure, header, *window)
+        # decord picks the "best" of several streams; ours is the first one that is no cover picture.
+        if (sample.width, sample.height) != (header.width, header.height):
+            return self._by_ffmpeg(header, *window)
+        return sample
+
+    def _after(
+        self, first: Failure, header: ffmpeg.Probe, name: str, start_s: float, duration_s: float, spec: SampleSpec,
+        deadline: float,
+    ) -> Sample:  # fmt: skip
+        """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
+        try:
+            return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline)
+        except Failure as second:
+            message = second.message if name in second.message else f"{name}: {second.message}"
+            if first.kind == "crash" and second.kind == "decode":
+                raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
+            raise Failure(second.kind, message) from second
+
+    def _by_child(self, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float) -> Sample:
+        if self._child is None or not self._child.alive():
+            self.close()
+            self._child = _Child(self._program, self._threads, self._memory)
+        request = {
+            "path": str(Path(name).absolute()),
+            "start_s": start_s,
+            "duration_s": duration_s,
+            "threads": self._threads,
+            "key_frames": spec.key_frames,
+            "motion_frames": spec.motion_frames,
+            "motion_short_side": spec.motion_short_side,
+        }
+        try:
+            header, arrays = self._child.ask(request, deadline)
+        except TimeoutError:
+            self.close()
+            limit = f"decoding {name} took more than {self._timeout_s:g} s"
+            raise Failure("timeout", f"{limit}; raise the time-out or shorten the window") from None
+        except (OSError, ValueError):
+            self.close()
+            raise Failure("crash", f"the decoding process died on {name}") from None
+        except BaseException:
+            self.close()  # an interrupt between question and answer must not shift later answers by one
+            raise
+        if "error" in header:
+            raise Failure("decode", f"{name}: {header['error']}")
+        return Sample(arrays[0], arrays[1], float(header["fps"]))
+
+    def _by_ffmpeg(
+        self, header: ffmpeg.Probe, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float
+    ) -> Sample:
+        """Count the frames of the window, then read them once and keep what the sample needs."""
+
+        def left() -> float:
+            return max(0.1, deadline - time.monotonic())
+
+        stream = ffmpeg.source(name, start_s, duration_s, max_pixels=spec.max_pixels, threads=self._threads)["V:0"]
+        count = 1
+        if not header.is_still:
+            counting = graph.output(stream, "pipe:1", f="null", fps_mode="passthrough")
+            count = ffmpeg_log.progress(ffmpeg.run(ffmpeg.arguments(counting), timeout_s=left()))[0]
+        if count < 1:
+            raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
+        one = {"frames:v": 1} if header.is_still else {}
+        node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
+        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
+        with contextlib.closing(frames):  # type: ignore[type-var]
+            return _gather(name, frames, count, header.fps, spec)
+
+
+def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) -> Sample:
+    """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
+    keys = key_positions(count, spec.key_frames)
+    needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
+    last = max(max(needed), min(spec.motion_frames, count) - 1)
+    kept: dict[int, NDArray[np.uint8]] = {}
+    luma: list[NDArray[np.uint8]] = []
+    for number, frame in enumerate(frames):
+        if number < spec.motion_frames:
+            luma.append(luma_strip(frame, spec.motion_short_side))
+        if number in needed:
+            kept[number] = frame
+        if number == last:
+            break
+    if len(kept) < len(needed):
+        raise Failure("decode", f"{name}: frames went missing between two reads; copy the file again")
+    key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])
+    return Sample(key, np.stack(luma), fps)

@@ -1,0 +1,118 @@
+"""The program inside a decoder's child process: reads windows with decord, because native decoders crash and hang.
+
+It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
+big-endian length, that many bytes of JSON, then (answers only) the raw bytes of two uint8 arrays whose shapes the
+JSON gives. Nothing is pickled. It ends when its standard input closes, so it never outlives its parent for long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
+
+
+def key_positions(count: int, key_frames: int) -> list[int]:
+    """Positions of key frames in a window of ``count`` frames: centres of equal parts, each with a successor if any."""
+    last = max(count - 2, 0)
+    return [min(int((part + 0.5) * count / key_frames), last) for part in range(key_frames)]
+
+
+def luma_strip(frame: Frame, short_side: int) -> Frame:
+    """BT.601 luma of an RGB frame, shrunk by area so that its short side is at most ``short_side``."""
+    import cv2
+
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    if min(height, width) <= short_side:
+        return np.asarray(grey, np.uint8)
+    ratio = short_side / min(height, width)
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float) -> tuple[int, int]:
+    """First frame at or after ``start_s`` and first one past the window, from presentation times in seconds."""
+    tolerance = 1e-3
+    origin = float(starts[0])
+    first = int(np.searchsorted(starts, origin + start_s - tolerance))
+    if duration_s <= 0:
+        return first, len(starts)
+    return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
+
+
+def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
+    """Decode one window; raises when decord cannot."""
+    import decord
+
+    decord.logging.set_level(decord.logging.QUIET)
+    reader = decord.VideoReader(request["path"], num_threads=int(request["threads"]))
+    starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
+    first, end = window_bounds(starts, request["start_s"], request["duration_s"])
+    if first >= end:
+        raise ValueError("no frame in the window")
+    keys = [first + position for position in key_positions(end - first, request["key_frames"])]
+    strip = list(range(first, min(first + request["motion_frames"], end)))
+    wanted = sorted({*strip, *keys, *(min(key + 1, end - 1) for key in keys)})
+    pairs: dict[int, Frame] = {}
+    luma: list[Frame] = []
+    needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
+    step = 1
+    while wanted:
+        batch, wanted = wanted[:step], wanted[step:]
+        for number, frame in zip(batch, reader.get_batch(batch).asnumpy(), strict=True):
+            if number <= strip[-1]:
+                luma.append(luma_strip(frame, request["motion_short_side"]))
+            if number in needed:
+                pairs[number] = frame.copy()
+            step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
+    key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
+    return {"fps": float(reader.get_avg_fps()), "frames": end - first}, key, np.stack(luma)
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until the parent closes the pipe."""
+    while True:
+        try:
+            request = json.loads(_exactly(requests, struct.unpack(">I", _exactly(requests, 4))[0]))
+        except EOFError:
+            return
+        arrays: tuple[Frame, ...] = ()
+        try:
+            header, key, luma = read(request)
+            arrays = (np.ascontiguousarray(key), np.ascontiguousarray(luma))
+            header["shapes"] = [array.shape for array in arrays]
+        except Exception as error:  # any decoder error becomes an answer; the parent then tries FFmpeg
+            text = str(error).splitlines() or [type(error).__name__]
+            header = {"error": text[0][:300]}
+        body = json.dumps(header).encode()
+        answers.write(struct.pack(">I", len(body)) + body)
+        for array in arrays:
+            answers.write(array.data)
+        answers.flush()
+
+
+def main() -> None:
+    """Keep the real standard output for answers; whatever libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

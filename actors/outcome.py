@@ -1,0 +1,35 @@
+"""The one exception that media code raises: a kind for the tables and one line for the reader."""
+
+from __future__ import annotations
+
+KINDS = (
+    "missing",  # no such file, or it cannot be read
+    "empty",  # zero bytes
+    "no_video",  # readable, but holds no video stream
+    "format",  # not a media file, or a container or protocol that is not allowed
+    "decode",  # a media file whose frames cannot be decoded
+    "too_large",  # frame area above the limit
+    "timeout",  # killed at the wall-clock limit
+    "crash",  # the decoding process died
+    "encode",  # the encoder failed
+    "usage",  # the caller asked for something that does not exist
+)
+
+
+class Failure(Exception):
+    """A media operation that failed in a way worth a row in a table.
+
+    Attributes:
+        kind: One of `KINDS`.
+        message: One line: what failed, where, and how to mend it when that is known.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"unknown failure kind {kind!r}; use one of {', '.join(KINDS)}")
+        self.kind = kind
+        self.message = " ".join(message.split())
+        super().__init__(kind, self.message)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"

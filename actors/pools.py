@@ -1,0 +1,69 @@
+"""From configuration to Ray Data pools: sizes, shares of a CPU, and bounded restarts, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray.data
+
+MAX_RESTARTS = 4  # a row that kills its process is otherwise retried for ever
+MAX_TASK_RETRIES = 2
+MAX_LOST_BLOCKS = 64  # a poisoned block is dropped after its retries; the driver finds its rows missing and records them
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One operator of a stream: a class whose instances live in actors and map a row to a row.
+
+    Attributes:
+        work: The class; called with ``options`` once per actor and then with every row.
+        options: Keyword arguments of the constructor.
+        gpus: GPUs per actor; fractions must divide 1, or the autoscaler never serves them.
+        weight: Rough cost of a row relative to the other pools; costly pools get more actors.
+    """
+
+    work: Callable[..., Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    gpus: float = 0.0
+    weight: float = 1.0
+
+
+def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
+    """Most actors of each pool: at least one, and about two per CPU over all pools, shared by weight."""
+    total = sum(pool.weight for pool in pools)
+    spare = max(0, 2 * cpus - len(pools))
+    return [1 + int(spare * pool.weight / total) for pool in pools]
+
+
+def cpu_share(counts: list[int], cpus: int) -> float:
+    """CPUs that one actor asks for, so that every pool of the stream is alive at once with some room to spare.
+
+    A pool that cannot place its first actor would stall the whole chain, so the shares add up to at most 90 % of the
+    cluster.
+    """
+    return min(1.0, round(0.9 * cpus / sum(counts), 3))
+
+
+def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.Dataset:
+    """Send every row of a dataset through all the pools, one after the other, in one streaming execution.
+
+    Args:
+        dataset: Rows in small blocks (the block is the unit that is retried and lost).
+        pools: The operators in order.
+        cpus: Logical CPUs of the cluster.
+    """
+    counts = actor_counts(pools, cpus)
+    share = cpu_share(counts, cpus)
+    for pool, count in zip(pools, counts, strict=True):
+        dataset = dataset.map(
+            pool.work,
+            fn_constructor_kwargs=dict(pool.options),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+            num_cpus=share,
+            num_gpus=pool.gpus or None,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=MAX_TASK_RETRIES,
+        )
+    return dataset

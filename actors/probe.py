@@ -1,0 +1,67 @@
+"""The pools of ingest: read a file's header and digest, and make a demo clip."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from actors import ffmpeg
+from actors.outcome import Failure
+from actors.rows import Row, attempt, fresh
+from actors.scenes import make_clip
+
+_CHUNK_BYTES = 1 << 20
+UNKNOWN = {"content_id": "", "width": 0, "height": 0, "fps": 0.0, "duration_s": 0.0, "codec": "", "bytes": 0}
+
+
+def content_id(path: Path) -> str:
+    """16 hexadecimal digits of the SHA-256 of a file's bytes: equal files have one identity, whatever their names."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()[:16]
+
+
+class Probe:
+    """Ray actor: header facts and content id of the file in column ``uri``; broken files get status failed."""
+
+    def __init__(self, max_pixels: int, timeout_s: float = 60.0) -> None:
+        self.max_pixels = max_pixels
+        self.timeout_s = timeout_s
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return attempt(fresh(row), lambda: self._probe(row), UNKNOWN)
+
+    def _probe(self, row: Row) -> Row:
+        path = Path(ffmpeg.check_file(str(row["uri"])))
+        header = ffmpeg.probe(path, timeout_s=self.timeout_s)
+        if header.width * header.height > self.max_pixels:
+            raise Failure("too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels")
+        return {
+            "content_id": content_id(path),
+            "width": header.width,
+            "height": header.height,
+            "fps": float(header.fps),
+            "duration_s": float(header.duration_s),
+            "codec": header.codec,
+            "bytes": path.stat().st_size,
+        }
+
+
+class MakeClip:
+    """Ray actor: render demo clip number ``index`` into ``uri``."""
+
+    def __init__(self, seed: int, width: int, height: int, seconds: float, fps: float) -> None:
+        self.arguments = (width, height, seconds, fps)
+        self.seed = seed
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return attempt(fresh(row), lambda: self._make(row), {})
+
+    def _make(self, row: Row) -> Row:
+        if not Path(row["uri"]).exists():
+            make_clip(int(row["index"]), self.seed, row["uri"], *self.arguments)
+        return {}

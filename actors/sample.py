@@ -1,0 +1,109 @@
+"""The first pools of a stream: make the distorted copy that a row asks for, then decode it once."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+
+from actors.decode import Decoder
+from actors.distortions import EncodeOptions, apply
+from actors.outcome import Failure
+from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
+from actors.views import SampleSpec
+from actors.vmaf import vmaf
+
+_BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
+
+
+class Synthesise:
+    """Ray actor: apply a row's recipe with FFmpeg and, when asked, measure VMAF against the undistorted window.
+
+    Takes the columns of `actors.rows`. Gives ``path`` (the distorted file; empty for a row without recipe) and
+    ``vmaf`` (float, NaN when not asked). Rows that share all but the last step of a recipe reuse the intermediate file.
+    """
+
+    def __init__(self, options: EncodeOptions, folder: str, measure_vmaf: bool = False) -> None:
+        """Args: ``folder``: run-owned folder for the results; ``options``: encoder settings."""
+        self.options = options
+        self.folder = Path(folder)
+        self.measure_vmaf = measure_vmaf
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.scratch = Path(tempfile.mkdtemp(prefix="bases-", dir=self.folder))
+        self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return attempt(fresh(row), lambda: self._make(row), {"path": "", "vmaf": float("nan")})
+
+    def _make(self, row: Row) -> Row:
+        recipe = parse_recipe(row["recipe"])
+        if not recipe:
+            return {"path": "", "vmaf": float("nan")}
+        *before, (name, level, seed) = recipe
+        still = bool(row["still"])
+        suffix = "png" if still else "mkv"
+        destination = self.folder / f"{row['video_id']}.{suffix}"
+        source, start, duration = self._base(row, before)
+        apply(name, level, source, start, duration, destination, seed, still, self.options)
+        quality = float("nan")
+        if self.measure_vmaf:
+            reference = self._base(row, [("pristine", 0, 0)])[0]
+            quality = vmaf(reference, destination, self.options.threads)
+        return {"path": str(destination), "vmaf": quality}
+
+    def _base(self, row: Row, steps: Recipe) -> tuple[str, float, float]:
+        """File and window that the last step of the recipe works on, made (and kept a while) if need be."""
+        source, start, duration = str(row["uri"]), float(row["start_s"]), float(row["duration_s"])
+        if not steps:
+            return source, start, duration
+        window = f"{source}@{start}+{duration}"
+        key = (window, format_recipe(steps))
+        if key in self.bases:
+            self.bases.move_to_end(key)
+            return str(self.bases[key]), 0.0, 0.0
+        if steps[:-1]:
+            source, start, duration = self._base(row, steps[:-1])
+        made = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
+        name, level, seed = steps[-1]
+        apply(name, level, source, start, duration, made, seed, False, self.options)
+        self.bases[key] = made
+        while len(self.bases) > _BASES_KEPT:
+            self.bases.popitem(last=False)[1].unlink(missing_ok=True)
+        return str(made), 0.0, 0.0
+
+    def __del__(self) -> None:
+        if hasattr(self, "scratch"):
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class Decode:
+    """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.views.Sample`.
+
+    Gives the columns of `actors.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels). The distorted file is deleted
+    afterwards unless ``keep`` is set: a recipe is enough to make it again.
+    """
+
+    def __init__(self, spec: SampleSpec, keep: bool = False, timeout_s: float = 120.0) -> None:
+        self.spec = spec
+        self.keep = keep
+        self.decoder = Decoder(timeout_s=timeout_s)
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        row = row if "status" in row else fresh(row)
+        done = attempt(row, lambda: self._decode(row), {**empty_sample(), "width": 0, "height": 0})
+        if row.get("path") and not self.keep:
+            with contextlib.suppress(OSError):
+                Path(row["path"]).unlink(missing_ok=True)
+        return done
+
+    def _decode(self, row: Row) -> Row:
+        made = str(row.get("path") or "")
+        uri, start, duration = (made, 0.0, 0.0) if made else (row["uri"], row["start_s"], row["duration_s"])
+        sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec)
+        if sample.key.shape[0] == 0:
+            raise Failure("decode", f"{uri}: no frame could be decoded")
+        return {**pack(sample), "width": sample.width, "height": sample.height}

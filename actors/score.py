@@ -1,0 +1,61 @@
+"""The pools that look at a decoded sample: one pool per teacher, one for the student's frozen encoder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from actors.rows import SAMPLE_COLUMNS, Row, unpack
+from actors.teachers import load_teacher
+from trainers.student import build_student
+
+
+class TeacherScorer:
+    """Ray actor: score every decoded row with one teacher.
+
+    Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine).
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.teacher = load_teacher(name)
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        score, error = math.nan, str(row["error"])
+        if row["status"] == "ok":
+            try:
+                score = float(self.teacher.score(unpack(row)))
+                error = "" if math.isfinite(score) else f"{self.name} gave {score}"
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError, RuntimeError, IndexError, OSError) as problem:
+                error = f"{self.name}: {type(problem).__name__}: {problem}"
+        return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
+
+
+class StudentEncoder:
+    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]``)."""
+
+    def __init__(self, student: str, options: dict[str, Any]) -> None:
+        self.student = build_student(student, options)
+        self.student.eval()
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        features = np.zeros(0, np.float32)
+        if row["status"] == "ok":
+            sample = unpack(row)
+            features = np.asarray(self.student.encode(sample.key, sample.luma, sample.fps), np.float32)
+            if not np.isfinite(features).all():
+                row = {**row, "status": "failed", "error_kind": "decode", "error": "the encoder gave values that are not finite"}
+                features = np.zeros(0, np.float32)
+        return {**row, "features": features.tobytes()}
+
+
+class DropSample:
+    """Ray actor: take the pixels out of a row; what is left goes to the driver."""
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}

@@ -1,0 +1,65 @@
+"""The table of quality teachers: one file and one line each.
+
+A teacher is named by its key in `TEACHERS` or, when it lives in a user's own package, by ``module:Class``.
+Importing this package loads no teacher: each module is imported when its teacher is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from actors.outcome import Failure
+
+if TYPE_CHECKING:
+    from actors.teachers.base import Teacher
+
+TEACHERS: dict[str, str] = {
+    "artefact": "actors.teachers.artefact:Artefact",
+    "brisque": "actors.teachers.brisque:Brisque",
+    "exposure": "actors.teachers.exposure:Exposure",
+    "niqe": "actors.teachers.niqe:Niqe",
+    "piqe": "actors.teachers.piqe:Piqe",
+    "sharpness": "actors.teachers.sharpness:Sharpness",
+    "temporal": "actors.teachers.temporal:Temporal",
+}
+
+_REQUIRED = ("name", "title", "description", "range", "higher_is_better", "licence", "parameters", "weights")
+
+
+def teacher_class(name: str) -> type[Teacher]:
+    """The class of a teacher.
+
+    Args:
+        name: A key of `TEACHERS`, or ``module:Class`` of any importable package.
+
+    Raises:
+        Failure: ``usage``, in one line: the name is unknown, the module or class cannot be imported, or the class
+            does not fulfil the contract of `actors.teachers.base.Teacher`.
+    """
+    from actors.teachers.base import Teacher
+
+    module_name, separator, class_name = TEACHERS.get(name, name).partition(":")
+    if not (module_name and separator and class_name):
+        raise Failure("usage", f"unknown teacher {name!r}; use one of {', '.join(sorted(TEACHERS))}, or module:Class")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        advice = "install the package it needs, or correct module:Class"
+        raise Failure("usage", f"teacher {name!r} cannot be imported: {error}; {advice}") from error
+    if not (isinstance(found, type) and issubclass(found, Teacher)):
+        raise Failure("usage", f"teacher {name!r} is no subclass of actors.teachers.base.Teacher; derive it from that")
+    missing = [field for field in _REQUIRED if not hasattr(found, field)]
+    if missing:
+        raise Failure("usage", f"teacher {name!r} lacks the class attribute {', '.join(missing)}; add it to the class")
+    return found
+
+
+def load_teacher(name: str) -> Teacher:
+    """Build a teacher, ready to score, from its name in `TEACHERS` or ``module:Class``.
+
+    Raises:
+        Failure: ``usage``, in one line, as `teacher_class` does, or when the teacher finds its weights missing or
+            altered.
+    """
+    return teacher_class(name)()

@@ -1,0 +1,89 @@
+"""The contract of a no-reference quality teacher, and the base of teachers that judge single frames."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.outcome import Failure
+from actors.views import Sample
+
+
+class Teacher(ABC):
+    """A no-reference video quality model that scores one `Sample`.
+
+    Scores are deterministic and raw: they keep the teacher's own scale and direction, and a later calibration maps
+    all teachers to one scale. They are finite for every sample, however small, flat or dark.
+
+    Attributes:
+        name: Key in the table of teachers.
+        title: One line for tables.
+        description: What the model measures and where it was published.
+        range: Smallest and largest score that it can give.
+        higher_is_better: Direction of the score.
+        licence: Licence of the code and weights.
+        parameters: Number of learnt parameters (0 for a signal model).
+        weights: Where the learnt parameters come from ("none" for a signal model).
+        version: Raised whenever a change of the code changes scores; part of the digest.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    range: ClassVar[tuple[float, float]]
+    higher_is_better: ClassVar[bool]
+    licence: ClassVar[str]
+    parameters: ClassVar[int]
+    weights: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def score(self, sample: Sample) -> float:
+        """Raw score of one sample, within `range`."""
+
+    def settings(self) -> Mapping[str, float | int | str]:
+        """Every constant that the score depends on, besides the learnt weights."""
+        return {}
+
+    def weights_digest(self) -> str:
+        """Hex digest of the learnt weights; empty for a signal model."""
+        return ""
+
+    def digest(self) -> str:
+        """16 hex digits of SHA-256 over the weights and settings: equal digests mean equal scores."""
+        identity = [self.name, self.version, dict(self.settings()), self.weights_digest()]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def bounded(self, value: float) -> float:
+        """Clip a score into `range`.
+
+        Raises:
+            Failure: ``crash`` when the value is not finite: a defect of the teacher, never a property of a video.
+        """
+        if not math.isfinite(value):
+            raise Failure("crash", f"teacher {self.name!r} computed {value}; report the video as a defect")
+        return min(max(float(value), self.range[0]), self.range[1])
+
+
+class FrameTeacher(Teacher):
+    """A teacher that judges frames one by one; its score is the mean over the key frames."""
+
+    @abstractmethod
+    def score_frame(self, rgb: NDArray[np.uint8]) -> float:
+        """Raw score of one frame, uint8 RGB ``[H, W, 3]``."""
+
+    def score(self, sample: Sample) -> float:
+        """Mean of `score_frame` over ``sample.key[:, 0]``; repeated frames (stills) are computed once."""
+        frames = sample.key[:, 0]
+        scores: list[float] = []
+        for index, frame in enumerate(frames):
+            repeated = index > 0 and np.array_equal(frame, frames[index - 1])
+            scores.append(scores[-1] if repeated else self.bounded(self.score_frame(frame)))
+        return self.bounded(math.fsum(scores) / len(scores))

@@ -1,0 +1,128 @@
+"""NIQE: distance of a frame's natural scene statistics from those of pristine photographs.
+
+Source: Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE Signal Processing
+Letters 20(3), 2013. The pristine model is not the published one: it is fitted here, once per process, on photographs
+that scikit-image ships inside its wheel, so nothing is downloaded and no opinion score is involved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.outcome import Failure
+from actors.teachers.base import FrameTeacher
+from actors.teachers.nss import Values, fit_aggd, window_moments
+from actors.teachers.planes import Plane, half, limit_short_side, luma, packaged_file, pad_to
+
+PATCH = 96  # pixels, as published
+SHARP = 0.75  # patches below this share of an image's largest patch sharpness stay out of the pristine model
+SHORT_SIDE = 540
+STRIDE = 32  # of the overlapping patches in the fit: a handful of photographs must yield a full-rank covariance
+PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+
+
+def patch_features(plane: Plane) -> tuple[Values, Values]:
+    """NSS features of all whole patches of a plane.
+
+    Args:
+        plane: Luma 0..255 ``[H, W]``, both sides at least `PATCH`.
+
+    Returns:
+        Features ``[patches, 36]`` (18 at full and 18 at half size) and the mean local deviation ``[patches]``.
+    """
+    rows, columns = plane.shape[0] // PATCH, plane.shape[1] // PATCH
+    top, left = (plane.shape[0] - rows * PATCH) // 2, (plane.shape[1] - columns * PATCH) // 2
+    plane = plane[top : top + rows * PATCH, left : left + columns * PATCH]
+    scales: list[Values] = []
+    sharpness: Values = np.zeros(rows * columns)
+    for size in (PATCH, PATCH // 2):
+        mean, deviation = window_moments(plane, cv2.BORDER_REPLICATE)
+        mscn = (plane - mean) / (deviation + 1)
+        if size == PATCH:
+            sharpness = _blocks(deviation, size).mean(axis=(1, 3), dtype=np.float64).ravel()
+        scales.append(_scale_features(mscn, size))
+        plane = half(plane)
+    return np.concatenate(scales, axis=1), sharpness
+
+
+def _scale_features(mscn: Plane, size: int) -> Values:
+    """The 18 features of one scale, ``[patches, 18]``."""
+    centre = fit_aggd(_blocks(mscn, size), (1, 3))
+    columns = [centre.alpha, (centre.left + centre.right) / 2 * centre.spread]
+    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        product = mscn * np.roll(mscn, shift, axis=(0, 1))
+        pair = fit_aggd(_blocks(product, size), (1, 3))
+        columns += [pair.alpha, pair.mean, pair.left * pair.spread, pair.right * pair.spread]
+    return np.stack([column.ravel() for column in columns], axis=1)
+
+
+def _blocks(plane: Plane, size: int) -> NDArray[np.float32]:
+    return plane.reshape(plane.shape[0] // size, size, plane.shape[1] // size, size)
+
+
+@lru_cache(maxsize=1)
+def pristine_model() -> tuple[Values, Values, str]:
+    """Mean ``[36]`` and covariance ``[36, 36]`` of pristine patches, and a digest of the photographs.
+
+    Raises:
+        Failure: ``usage`` when scikit-image is missing or a photograph cannot be read.
+    """
+    chosen: list[Values] = []
+    content = hashlib.sha256()
+    for name in PHOTOGRAPHS:
+        path = packaged_file("niqe", "skimage", "scikit-image", "data", name)
+        content.update(path.read_bytes())
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if image is None:
+            raise Failure("usage", f"teacher 'niqe' cannot read {path}; reinstall scikit-image")
+        plane = luma(np.asarray(image, np.uint8))
+        shifts = [(y, x) for y in range(0, PATCH, STRIDE) for x in range(0, PATCH, STRIDE)]
+        parts = [patch_features(plane[y:, x:]) for y, x in shifts]
+        features = np.concatenate([part[0] for part in parts])
+        sharpness = np.concatenate([part[1] for part in parts])
+        chosen.append(features[sharpness > SHARP * sharpness.max()])
+    patches = np.concatenate(chosen)
+    return patches.mean(axis=0), np.cov(patches, rowvar=False), content.hexdigest()
+
+
+class Niqe(FrameTeacher):
+    """Naturalness Image Quality Evaluator, pristine model fitted on photographs from scikit-image's wheel.
+
+    Frames with a short side above 540 pixels are scaled down by area to 540, the usual size of its benchmarks, which
+    also bounds the cost; frames below 96 pixels are extended by reflection to one patch.
+    """
+
+    name = "niqe"
+    title = "NIQE, distance from natural scene statistics"
+    description = "Mahalanobis-like distance of patch NSS features from a pristine model (Mittal et al., 2013)"
+    range = (0.0, 100.0)
+    higher_is_better = False
+    licence = "Apache-2.0 (own implementation)"
+    parameters = 36 + 36 * 37 // 2
+    weights = "fitted at start on photographs shipped with scikit-image (BSD-3-Clause, images CC0 or public domain)"
+
+    def __init__(self) -> None:
+        self._mean, self._covariance, self._content = pristine_model()
+
+    def settings(self) -> Mapping[str, float | int | str]:
+        """Constants of the patches and of the pristine model."""
+        return {"patch": PATCH, "sharp": SHARP, "short_side": SHORT_SIDE, "stride": STRIDE}
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the photographs: the model follows from them and the settings."""
+        return self._content
+
+    def score_frame(self, rgb: NDArray[np.uint8]) -> float:
+        """Distance of one frame from the pristine model."""
+        plane = pad_to(luma(limit_short_side(rgb, SHORT_SIDE)), PATCH, PATCH)
+        features, _ = patch_features(plane)
+        gap = features.mean(axis=0) - self._mean
+        spread = np.cov(features, rowvar=False) if len(features) > 1 else np.zeros_like(self._covariance)
+        inverse = np.linalg.pinv((self._covariance + spread) / 2, hermitian=True)
+        return float(np.sqrt(max(0.0, gap @ inverse @ gap)))

@@ -1,0 +1,1 @@
+"""What is computed and in which order: records, configuration, the run folder, the method and its steps."""

@@ -1,0 +1,1 @@
+"""The mathematics of weak-to-strong video quality assessment (CVPR 2026); NumPy and SciPy only."""

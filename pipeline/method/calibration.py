@@ -1,0 +1,313 @@
+"""Bring the teachers' raw scores onto one scale (CVPR 2026: a four-parameter logistic per model).
+
+Teachers disagree in range and in direction, so a mean or a variance over them means nothing before this step.
+With human scores (MOS) of a labelled set each teacher is fitted to these; without any, the target is the
+consensus of the teachers themselves on a 0-100 percentile scale, where higher is better.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.special import expit
+from scipy.stats import rankdata, spearmanr
+
+Floats = NDArray[np.float64]
+Weighting = Literal["uniform", "reliability"]
+
+MIN_LOGISTIC_POINTS = 8  # four parameters through fewer points follow the noise, not the trend
+MIN_TEACHERS = 2  # the variance of one score is no spread
+_RESIDUAL_FLOOR = 1e-4  # of the target's variance: a perfect fit must not take all the weight
+
+
+class CalibrationError(ValueError):
+    """The scores cannot be put on a common scale; the message says which and what would mend it."""
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A monotone map from a teacher's raw scores to the target scale; call it with an array of any shape.
+
+    `kind` "logistic": `parameters` = (b1, b2, b3, b4) of b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|)).
+    `kind` "linear": `parameters` = (slope, intercept); `reason` says why the logistic was not used.
+    `rmse` (target units) and `srcc` (mapped scores against the target) describe the fit. `contradicts` is true when
+    the data run against the stated direction; the map keeps the stated direction all the same.
+    """
+
+    kind: Literal["logistic", "linear"]
+    parameters: tuple[float, ...]
+    rmse: float
+    srcc: float
+    contradicts: bool = False
+    reason: str = ""
+
+    def __call__(self, x: ArrayLike) -> Floats:
+        """Mapped scores, shaped like x; NaN stays NaN."""
+        return _evaluate(self.kind, self.parameters, np.asarray(x, dtype=np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """Scores of V videos by the T usable teachers on one scale, higher is better.
+
+    `mapped` [V, T] has NaN where a teacher has no score; `mean` and `variance` (ddof = 0) [V] are NaN for videos with
+    fewer than two scores; `count` [V]. `agreement`: SRCC of each teacher, in its stated direction, with the consensus
+    of the *other* teachers (NaN if undefined).
+    """
+
+    names: tuple[str, ...]
+    mapped: Floats
+    mean: Floats
+    variance: Floats
+    count: NDArray[np.int64]
+    maps: dict[str, Logistic]
+    weights: dict[str, float]
+    agreement: dict[str, float]
+    excluded: dict[str, str]
+    target: Literal["given", "consensus"]
+
+    @property
+    def contradicting(self) -> tuple[str, ...]:
+        """Teachers whose fit runs against the direction that they state."""
+        return tuple(name for name in self.names if self.maps[name].contradicts)
+
+
+def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> Logistic:
+    """Fit the four-parameter logistic from raw scores x [V] to a target y [V]; non-finite pairs are left out.
+
+    Start values: b1 = max(y), b2 = min(y) (exchanged for a falling curve), b3 = mean(x), b4 = std(x). The usual
+    b4 = 0.5 fails for raw outputs that vary by some hundredths. `increasing` states the direction; None takes it from
+    the data. Where the logistic fails (too few points, no convergence, a step or flat line that ties scores, wrong
+    direction, worse than a line) the result is a robust line in the stated direction, and says so.
+
+    Raises CalibrationError if x or y has no spread, or fewer than two usable pairs.
+    """
+    x_all, y_all = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x_all.ndim != 1 or x_all.shape != y_all.shape:
+        raise CalibrationError(f"scores {x_all.shape} and target {y_all.shape} must be two vectors of equal length")
+    usable = np.isfinite(x_all) & np.isfinite(y_all)
+    x_fit, y_fit = x_all[usable], y_all[usable]
+    if x_fit.size < 2:
+        raise CalibrationError(f"only {x_fit.size} videos have both a score and a target value; at least 2 are needed")
+    if is_constant(x_fit):
+        raise CalibrationError("the scores are the same for every video that has a target value")
+    if is_constant(y_fit):
+        raise CalibrationError("the target is the same for every scored video, so there is nothing to fit to")
+    rho = float(spearmanr(x_fit, y_fit).statistic)
+    rising = rho >= 0 if increasing is None else increasing
+    contradicts = (rho if rising else -rho) < 0
+    line = _robust_line(x_fit, y_fit, rising)
+    curve, reason = (None, "the data run against the stated direction") if contradicts else _curve(x_fit, y_fit, rising)
+    if curve is not None and _rmse("logistic", curve, x_fit, y_fit) > _rmse("linear", line, x_fit, y_fit):
+        curve, reason = None, "the logistic fits worse than a line"
+    kind: Literal["logistic", "linear"] = "linear" if curve is None else "logistic"
+    parameters = line if curve is None else curve
+    mapped = _evaluate(kind, parameters, x_fit)
+    srcc = float(spearmanr(mapped, y_fit).statistic)
+    return Logistic(kind, parameters, _rmse(kind, parameters, x_fit, y_fit), srcc, contradicts, reason)
+
+
+def consensus(scores: Mapping[str, ArrayLike], higher_is_better: Mapping[str, bool]) -> Floats:
+    """Label-free quality [V] in 0..100: the mean over the teachers of their direction-aligned percentiles.
+
+    Percentiles (mid-rank, ties averaged) because only the order of an uncalibrated teacher is meaningful.
+    Missing scores are left out of the mean; a video without any score is NaN.
+    """
+    names, table = _table(scores)
+    return _row_mean(_percentiles(table, _directions(names, higher_is_better)), np.ones(len(names)))
+
+
+def calibrate(
+    scores: Mapping[str, ArrayLike],
+    higher_is_better: Mapping[str, bool],
+    target: ArrayLike | None = None,
+    weights: Weighting = "uniform",
+    min_coverage: float = 0.5,
+) -> Calibrated:
+    """Map every teacher onto one scale and return mean and variance per video.
+
+    scores: teacher -> raw scores [V], NaN or infinite = missing. target: MOS [V] on a scale where higher is better
+    (NaN = unlabelled) or None for the consensus. weights "uniform" is the published plain mean; "reliability" weights a
+    teacher by the inverse variance of its residuals. A teacher with a score for less than `min_coverage` of the videos,
+    with constant scores or without a fit is excluded with a reason.
+
+    Raises CalibrationError if fewer than two teachers remain, or a direction is not stated.
+    """
+    if weights not in ("uniform", "reliability"):
+        raise CalibrationError(f"unknown weighting {weights!r}: use 'uniform' or 'reliability'")
+    names, table = _table(scores)
+    rising = _directions(names, higher_is_better)
+    excluded = _unusable(names, table, min_coverage)
+    kept = [t for t, name in enumerate(names) if name not in excluded]
+    _require_enough(len(kept), excluded)
+    aligned = _percentiles(table[:, kept], rising[kept])
+    goal = _row_mean(aligned, np.ones(len(kept))) if target is None else np.asarray(target, dtype=np.float64)
+    maps: dict[str, Logistic] = {}
+    for t in kept:
+        try:
+            maps[names[t]] = fit_logistic(table[:, t], goal, bool(rising[t]))
+        except CalibrationError as error:
+            excluded[names[t]] = str(error)
+    _require_enough(len(maps), excluded)
+    used = [t for t in kept if names[t] in maps]
+    mapped = np.column_stack([maps[names[t]](table[:, t]) for t in used])
+    weight = _weights([maps[names[t]] for t in used], goal, weights)
+    mean, variance, count = _moments(mapped, weight)
+    return Calibrated(
+        names=tuple(names[t] for t in used),
+        mapped=mapped,
+        mean=mean,
+        variance=variance,
+        count=count,
+        maps=maps,
+        weights={names[t]: float(w) for t, w in zip(used, weight, strict=True)},
+        agreement=_agreement([names[t] for t in used], aligned[:, [kept.index(t) for t in used]]),
+        excluded=excluded,
+        target="consensus" if target is None else "given",
+    )
+
+
+def _evaluate(kind: str, parameters: tuple[float, ...], x: Floats) -> Floats:
+    if kind == "linear":
+        slope, intercept = parameters
+        return np.asarray(intercept + slope * x, dtype=np.float64)
+    b1, b2, b3, b4 = parameters
+    return np.asarray(b2 + (b1 - b2) * expit((x - b3) / abs(b4)), dtype=np.float64)
+
+
+def _rmse(kind: str, parameters: tuple[float, ...], x: Floats, y: Floats) -> float:
+    return float(np.sqrt(np.mean((_evaluate(kind, parameters, x) - y) ** 2)))
+
+
+def is_constant(values: Floats) -> bool:
+    """Whether values (at least one) differ by no more than rounding."""
+    return bool(np.ptp(values) <= 1e-9 * max(float(np.abs(values).max()), 1e-300))
+
+
+def _robust_line(x: Floats, y: Floats, rising: bool) -> tuple[float, float]:
+    """Match medians and interquartile ranges: no outlier can tilt it, and the direction is given, not estimated."""
+    low_x, middle_x, high_x = (float(v) for v in np.percentile(x, (25, 50, 75)))
+    low_y, middle_y, high_y = (float(v) for v in np.percentile(y, (25, 50, 75)))
+    spread_x, spread_y = high_x - low_x, high_y - low_y
+    if spread_x <= 1e-9 * float(np.ptp(x)) or spread_y <= 1e-9 * float(np.ptp(y)):
+        spread_x, spread_y = float(x.std()), float(y.std())
+    slope = spread_y / spread_x if rising else -spread_y / spread_x
+    return slope, middle_y - slope * middle_x
+
+
+def _curve(x: Floats, y: Floats, rising: bool) -> tuple[tuple[float, ...] | None, str]:
+    """Least-squares logistic, or None and the reason. Fitted in standard units of x and y, reported in the original."""
+    if x.size < MIN_LOGISTIC_POINTS:
+        return None, f"{x.size} points are fewer than the {MIN_LOGISTIC_POINTS} that a logistic needs"
+    centre, scale, floor, height = float(x.mean()), float(x.std()), float(y.min()), float(np.ptp(y))
+
+    def logistic(z: Floats, b1: float, b2: float, b3: float, b4: float) -> Floats:
+        return _evaluate("logistic", (b1, b2, b3, max(abs(b4), 1e-12)), z)
+
+    start = (1.0, 0.0, 0.0, 1.0) if rising else (0.0, 1.0, 0.0, 1.0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)  # only the unused covariance is at stake
+            fitted, _ = curve_fit(logistic, (x - centre) / scale, (y - floor) / height, p0=start, maxfev=4000)
+    except RuntimeError:
+        return None, "the fit did not converge"
+    top, bottom, middle, width = (float(v) for v in fitted)
+    curve = (floor + height * top, floor + height * bottom, centre + scale * middle, scale * max(abs(width), 1e-12))
+    if not np.all(np.isfinite(curve)) or (top > bottom) != rising:
+        return None, "the fitted curve runs against the stated direction"
+    mapped = np.round(_evaluate("logistic", curve, x) / height, 9)
+    if np.unique(mapped).size < max(2, np.unique(x).size / 2):
+        return None, "the fitted curve is flat or a step and ties most scores"
+    return curve, ""
+
+
+def _table(scores: Mapping[str, ArrayLike]) -> tuple[list[str], Floats]:
+    """Names and raw scores [V, T]; infinite values become NaN = missing."""
+    names = list(scores)
+    if not names:
+        raise CalibrationError("there is no teacher to calibrate; name at least two")
+    columns = [np.asarray(scores[name], dtype=np.float64) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        if column.ndim != 1 or column.shape != columns[0].shape:
+            raise CalibrationError(f"teacher {name} has scores {column.shape}, {names[0]} has {columns[0].shape}")
+    table = np.column_stack(columns)
+    return names, np.where(np.isfinite(table), table, np.nan)
+
+
+def _directions(names: list[str], higher_is_better: Mapping[str, bool]) -> NDArray[np.bool_]:
+    missing = [name for name in names if name not in higher_is_better]
+    if missing:
+        raise CalibrationError(f"no direction is stated for {', '.join(missing)}; say whether higher is better")
+    return np.array([higher_is_better[name] for name in names], dtype=np.bool_)
+
+
+def _unusable(names: list[str], table: Floats, min_coverage: float) -> dict[str, str]:
+    excluded = {}
+    for t, name in enumerate(names):
+        values = table[np.isfinite(table[:, t]), t]
+        if values.size == 0:
+            excluded[name] = "no finite score"
+        elif values.size < min_coverage * len(table):
+            excluded[name] = f"scores for only {values.size} of {len(table)} videos"
+        elif is_constant(values):
+            excluded[name] = f"the same score ({values[0]:g}) for every video"
+    return excluded
+
+
+def _require_enough(remaining: int, excluded: Mapping[str, str]) -> None:
+    if remaining < MIN_TEACHERS:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items()) or "no more were given"
+        raise CalibrationError(f"{remaining} usable teacher(s), at least {MIN_TEACHERS} are needed ({reasons})")
+
+
+def _percentiles(table: Floats, rising: NDArray[np.bool_]) -> Floats:
+    """Mid-rank percentiles [V, T] in 0..100 within each teacher's own scored videos, higher is better."""
+    ranks = np.full(table.shape, np.nan)
+    for t in range(table.shape[1]):
+        scored = np.isfinite(table[:, t])
+        values = table[scored, t] if rising[t] else -table[scored, t]
+        if values.size:
+            ranks[scored, t] = 100.0 * (rankdata(values) - 0.5) / values.size
+    return ranks
+
+
+def _row_mean(table: Floats, weight: Floats) -> Floats:
+    present = np.isfinite(table)
+    total = present @ weight
+    summed = np.where(present, table, 0.0) @ weight
+    mean = np.full(len(table), np.nan)
+    np.divide(summed, total, out=mean, where=total > 0)
+    return mean
+
+
+def _moments(mapped: Floats, weight: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    count = np.isfinite(mapped).sum(axis=1).astype(np.int64)
+    mean = _row_mean(mapped, weight)
+    variance = _row_mean((mapped - mean[:, None]) ** 2, weight)
+    enough = count >= MIN_TEACHERS
+    return np.where(enough, mean, np.nan), np.where(enough, variance, np.nan), count
+
+
+def _weights(maps: list[Logistic], goal: Floats, weights: Weighting) -> Floats:
+    """Weights [T] with sum 1."""
+    if weights == "uniform":
+        return np.full(len(maps), 1.0 / len(maps))
+    smallest = _RESIDUAL_FLOOR * float(np.nanvar(np.where(np.isfinite(goal), goal, np.nan)))
+    precision = np.array([1.0 / max(fitted.rmse**2, smallest) for fitted in maps])
+    return np.asarray(precision / precision.sum(), dtype=np.float64)
+
+
+def _agreement(names: list[str], aligned: Floats) -> dict[str, float]:
+    agreement = {}
+    for t, name in enumerate(names):
+        others = _row_mean(np.delete(aligned, t, axis=1), np.ones(len(names) - 1))
+        both = np.isfinite(aligned[:, t]) & np.isfinite(others)
+        spread = both.sum() >= 2 and not is_constant(aligned[both, t]) and not is_constant(others[both])
+        agreement[name] = float(spearmanr(aligned[both, t], others[both]).statistic) if spread else float("nan")
+    return agreement

@@ -1,0 +1,75 @@
+"""Five comparison labels from ensemble statistics and from distortion levels (CVPR 2026, section 4.1.2).
+
+A label says how the *second* video of a pair compares with the first, so the difference is second minus first.
+Labels are integers: indices into LEVELS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+LEVELS = ("inferior", "worse", "similar", "better", "superior")
+SIGMA_FLOOR = 1e-3  # score units; without a floor two identical videos (difference 0, spread 0) would be "inferior"
+
+
+def ensemble_labels(
+    mean_first: ArrayLike,
+    var_first: ArrayLike,
+    mean_second: ArrayLike,
+    var_second: ArrayLike,
+    floor: float = SIGMA_FLOOR,
+) -> tuple[Labels, Floats, Floats]:
+    """Labels, differences and standard deviations, each [P], from means and variances over the teachers.
+
+    With delta = mean_second - mean_first and sigma = max(sqrt(var_first + var_second), floor):
+    superior: delta > 2 sigma; better: sigma < delta <= 2 sigma; similar: -sigma < delta <= sigma;
+    worse: -2 sigma < delta <= -sigma; inferior: delta <= -2 sigma.
+
+    Raises ValueError for non-finite numbers, negative variances or a floor that is not positive.
+    """
+    means = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (mean_first, mean_second)))
+    variances = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (var_first, var_second)))
+    if not all(np.isfinite(values).all() for values in (*means, *variances)):
+        raise ValueError("labels need finite means and variances; leave out videos without an ensemble score")
+    if any((values < 0).any() for values in variances):
+        raise ValueError("a variance over the teachers is negative")
+    if not floor > 0:
+        raise ValueError(f"the floor of sigma must be positive, not {floor}")
+    delta = np.asarray(means[1] - means[0], dtype=np.float64)
+    sigma = np.asarray(np.maximum(np.sqrt(variances[0] + variances[1]), floor), dtype=np.float64)
+    # Each threshold that delta exceeds lifts the label by one level; all five inequalities are strict on the left.
+    labels = sum((delta > k * sigma).astype(np.int64) for k in (-2, -1, 1, 2))
+    return np.asarray(labels, dtype=np.int64), delta, sigma
+
+
+def severity_labels(level_first: ArrayLike, level_second: ArrayLike) -> Labels:
+    """Labels [P] of two copies of one source with the same distortion at different levels (higher level = worse).
+
+    One level apart: better or worse; more: superior or inferior; "similar" never occurs.
+    Raises ValueError where both levels are equal: that pair is the same file twice.
+    """
+    gap = np.asarray(level_first, dtype=np.int64) - np.asarray(level_second, dtype=np.int64)
+    if (gap == 0).any():
+        raise ValueError("a synthetic pair has twice the same level; pair two different levels")
+    return np.asarray(2 + np.clip(gap, -2, 2), dtype=np.int64)
+
+
+def label_names(labels: ArrayLike) -> list[str]:
+    """The words for labels [P]."""
+    return [LEVELS[int(label)] for label in np.asarray(labels).ravel()]
+
+
+def label_indices(names: Iterable[str]) -> Labels:
+    """The integers for words; raises ValueError for a word that is not in LEVELS."""
+    index = {name: k for k, name in enumerate(LEVELS)}
+    words = list(names)
+    unknown = sorted(set(words) - set(index))
+    if unknown:
+        raise ValueError(f"unknown label {unknown[0]!r}: use one of {', '.join(LEVELS)}")
+    return np.array([index[word] for word in words], dtype=np.int64)

@@ -1,0 +1,179 @@
+"""Agreement with human scores: SRCC, PLCC, KRCC, RMSE, within-source measures (CVPR 2026, main results).
+
+Scores and labels are vectors where higher is better in both. Rows with a non-finite number are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import kendalltau, rankdata
+
+from pipeline.method.calibration import fit_logistic, is_constant
+
+Floats = NDArray[np.float64]
+
+MIN_GROUP = 3  # with two members a correlation is only ever -1 or 1
+
+
+class MetricError(ValueError):
+    """A measure is undefined for these numbers; the message says why."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well scores predict labels. `plcc` is raw; `plcc_mapped` and `rmse` (label units) follow the monotone
+    four-parameter logistic, `mapping` says "logistic" or "linear". `count` rows were used, `dropped` not finite."""
+
+    srcc: float
+    plcc: float
+    plcc_mapped: float
+    krcc: float
+    rmse: float
+    count: int
+    dropped: int
+    mapping: str
+
+
+@dataclass(frozen=True)
+class GroupMeasure:
+    """A measure over groups: `used` groups (or pairs) carry it, `ignored` could not."""
+
+    value: float
+    used: int
+    ignored: int
+
+
+def srcc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Spearman's rank correlation; raises MetricError if undefined."""
+    x, y, _ = _usable(scores, labels)
+    return _pearson(rankdata(x), rankdata(y))
+
+
+def plcc(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
+    """Pearson's correlation, raw or after the rising four-parameter logistic; raises MetricError if undefined."""
+    x, y, _ = _usable(scores, labels)
+    return _pearson(fit_logistic(x, y, increasing=True)(x) if mapped else x, y)
+
+
+def krcc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Kendall's rank correlation (tau-b); raises MetricError if undefined."""
+    x, y, _ = _usable(scores, labels)
+    return float(kendalltau(x, y).statistic)
+
+
+def rmse(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
+    """Root mean square error, raw or after the rising four-parameter logistic (then in label units)."""
+    x, y, _ = _usable(scores, labels, need_spread=mapped)
+    fitted = fit_logistic(x, y, increasing=True)(x) if mapped else x
+    return float(np.sqrt(np.mean((fitted - y) ** 2)))
+
+
+def agreement(scores: ArrayLike, labels: ArrayLike) -> Agreement:
+    """All measures at once. The mapping rises: a predictor that runs against the labels keeps negative correlations."""
+    x, y, dropped = _usable(scores, labels)
+    mapping = fit_logistic(x, y, increasing=True)
+    return Agreement(
+        srcc=srcc(x, y),
+        plcc=plcc(x, y),
+        plcc_mapped=_pearson(mapping(x), y),
+        krcc=krcc(x, y),
+        rmse=mapping.rmse,
+        count=x.size,
+        dropped=dropped,
+        mapping=mapping.kind,
+    )
+
+
+def within_source_srcc(scores: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> GroupMeasure:
+    """Mean SRCC within groups, such as the distorted copies of one source.
+
+    Groups with fewer than three finite members or constant labels are ignored; constant *scores* count as 0, because
+    a predictor that cannot tell the copies apart must not be rewarded. Raises MetricError if no group remains.
+    """
+    x, y = _vectors(scores, labels)
+    values, ignored = [], 0
+    for members in _members(groups, x.size):
+        rows = members[np.isfinite(x[members]) & np.isfinite(y[members])]
+        if rows.size < MIN_GROUP or np.ptp(y[rows]) == 0:
+            ignored += 1
+        else:
+            values.append(0.0 if np.ptp(x[rows]) == 0 else _pearson(rankdata(x[rows]), rankdata(y[rows])))
+    if not values:
+        raise MetricError(f"none of {ignored} groups has {MIN_GROUP} rated members with different labels")
+    return GroupMeasure(float(np.mean(values)), len(values), ignored)
+
+
+def pairwise_accuracy(
+    scores: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable] | None = None, min_gap: float = 0.0
+) -> GroupMeasure:
+    """Share of pairs (within groups, or of all rows without groups) that scores order as labels do.
+
+    Pairs with equal labels or a label gap below `min_gap` are ignored; a tie of scores counts one half.
+    Raises MetricError if no pair remains.
+    """
+    x, y = _vectors(scores, labels)
+    finite = np.isfinite(x) & np.isfinite(y)
+    right, used, ignored = 0.0, 0, 0
+    for members in [np.arange(x.size)] if groups is None else _members(groups, x.size):
+        rows = members[finite[members]]
+        for k in range(rows.size - 1):  # row by row: a whole test set squared would not fit in memory
+            gap = y[rows[k + 1 :]] - y[rows[k]]
+            counted = (np.abs(gap) >= min_gap) & (gap != 0)
+            agree = np.sign(x[rows[k + 1 :]] - x[rows[k]])[counted] * np.sign(gap[counted])
+            right += float(((agree + 1) / 2).sum())
+            used += int(counted.sum())
+            ignored += int((~counted).sum())
+    if not used:
+        raise MetricError(f"no pair has labels that differ by {min_gap:g} or more")
+    return GroupMeasure(right / used, used, ignored)
+
+
+def weighted_overall(values: ArrayLike, counts: ArrayLike) -> float:
+    """Mean of per-benchmark values weighted by their numbers of videos, as the published tables do."""
+    value, count = _vectors(values, counts)
+    if value.size == 0 or not np.isfinite(value).all():
+        raise MetricError("an overall value needs a finite value for every benchmark")
+    if not np.isfinite(count).all() or (count < 0).any() or count.sum() <= 0:
+        raise MetricError("the numbers of videos must not be negative, and not all zero")
+    return float((value * count).sum() / count.sum())
+
+
+def _vectors(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    x, y = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise MetricError(f"two vectors of equal length are needed, not {x.shape} and {y.shape}")
+    return x, y
+
+
+def _usable(scores: ArrayLike, labels: ArrayLike, need_spread: bool = True) -> tuple[Floats, Floats, int]:
+    x, y = _vectors(scores, labels)
+    finite = np.isfinite(x) & np.isfinite(y)
+    dropped = int(x.size - finite.sum())
+    x, y = x[finite], y[finite]
+    least = 2 if need_spread else 1
+    if x.size < least:
+        raise MetricError(f"only {x.size} rows have a finite score and label ({dropped} dropped); {least} are needed")
+    if need_spread:
+        for name, values in (("scores", x), ("labels", y)):
+            if is_constant(values):
+                raise MetricError(f"all {values.size} {name} are the same, so a correlation is undefined")
+    return x, y, dropped
+
+
+def _pearson(x: Floats, y: Floats) -> float:
+    a, b = x - x.mean(), y - y.mean()
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    return float(np.clip(a @ b, -1.0, 1.0))
+
+
+def _members(groups: Sequence[Hashable], size: int) -> list[NDArray[np.int64]]:
+    if len(groups) != size:
+        raise MetricError(f"{len(groups)} group names for {size} rows")
+    index: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        index.setdefault(group, []).append(row)
+    return [np.array(rows, dtype=np.int64) for rows in index.values()]

@@ -1,0 +1,228 @@
+"""Look at many videos once: distort if asked, decode once, score by every teacher, encode for the student, keep the numbers.
+
+All that the method needs to see of a video passes through here - the pool, the distorted copies and the benchmarks -
+and only numbers come out: no distorted file has to outlive the look at it, since its recipe makes it again.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+import numpy as np
+import pyarrow as pa
+
+from actors.distortions import EncodeOptions
+from actors.pools import Pool
+from actors.sample import Decode, Synthesise
+from actors.score import DropSample, StudentEncoder, TeacherScorer
+from actors.views import SampleSpec
+from pipeline.config import Config, fingerprint
+from pipeline.console import Console
+from pipeline.records import FEATURES, OBSERVED, SCORES, Table
+from pipeline.store import append_shard, compact, read_shards
+from pipeline.stream import Row, stream
+
+_ROWS_PER_SHARD = 64  # what a killed run loses at most
+_MARK = ".settings"
+
+SHOWN = pa.schema(
+    [
+        pa.field("video_id", pa.string()),
+        pa.field("uri", pa.string()),
+        pa.field("start_s", pa.float64()),
+        pa.field("duration_s", pa.float64()),
+        pa.field("recipe", pa.string()),
+        pa.field("still", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What to take from each video, and where the numbers go.
+
+    Attributes:
+        observed: Folder of shards of table `Observed`; a video that is in it is not looked at again.
+        features: Folder of shards of table `Feature`, or None for no student.
+        scores: Folder of each teacher's shards of table `TeacherScore`.
+        digests: Digest of each teacher, the key of its scores.
+        clips: Run-owned folder for distorted copies.
+        vmaf: Measure VMAF of every distorted copy against its undistorted window.
+        keep: Keep the distorted copies in `clips`.
+    """
+
+    observed: Path
+    features: Path | None
+    scores: Mapping[str, Path]
+    digests: Mapping[str, str]
+    clips: Path
+    vmaf: bool = False
+    keep: bool = False
+
+
+def sample_spec(config: Config) -> SampleSpec:
+    """What one decode keeps of a window, by configuration."""
+    return SampleSpec(key_frames=config.teachers.key_frames, motion_frames=config.teachers.motion_frames)
+
+
+def encode_options(config: Config) -> EncodeOptions:
+    """How distorted copies are made, by configuration."""
+    return EncodeOptions(
+        x265_preset=config.distort.x265_preset,
+        threads=config.run.threads,
+        max_short_side=config.corpus.max_short_side,
+        max_fps=config.corpus.max_fps,
+        timeout_s=config.pools.distort.timeout_s,
+    )
+
+
+def pools(config: Config, look: Look) -> list[Pool]:
+    """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
+    making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
+    decoding = {"spec": sample_spec(config), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
+    chain = [Pool(Synthesise, making, weight=2.0), Pool(Decode, decoding)]
+    chain += [Pool(TeacherScorer, {"name": name}) for name in look.scores]
+    if look.features is not None:
+        options = {"student": config.student.name, "options": dict(config.student.options)}
+        chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
+    return [*chain, Pool(DropSample, weight=0.1)]
+
+
+def observe(videos: Sequence[Row], look: Look, config: Config, console: Console, title: str) -> pa.Table:
+    """Look at every video that has not been looked at, and return the table `Observed` of all of them.
+
+    Args:
+        videos: Rows with the columns of `SHOWN`.
+        look: What to take and where to put it.
+        title: What the progress bar says.
+    """
+    _adopt(look, config)
+    done = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
+    todo = [{name: row[name] for name in SHOWN.names} for row in videos if row["video_id"] not in done]
+    todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
+    look.clips.mkdir(parents=True, exist_ok=True)
+    sink = _Sink(look)
+    for rows in stream(pa.Table.from_pylist(todo, schema=SHOWN), pools(config, look), console, title):
+        sink.add(rows)
+    sink.flush()
+    for folder, kind in _folders(look):
+        compact(folder, kind)
+    wanted = {str(row["video_id"]) for row in videos}
+    table = read_shards(look.observed, OBSERVED)
+    return table.filter(pa.array([name in wanted for name in table["video_id"].to_pylist()], pa.bool_()))
+
+
+def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
+    tables: list[tuple[Path, Table[Any]]] = [(look.observed, OBSERVED), *((folder, SCORES) for folder in look.scores.values())]
+    return tables if look.features is None else [*tables, (look.features, FEATURES)]
+
+
+def _adopt(look: Look, config: Config) -> None:
+    """Make sure that what the folders hold was seen with the present settings; numbers of other settings are removed."""
+    settings = fingerprint(look_settings(look, config))
+    mark = look.observed / _MARK
+    if mark.is_file() and mark.read_text(encoding="ascii") == settings:
+        return
+    for folder, _ in _folders(look):
+        shutil.rmtree(folder, ignore_errors=True)
+    look.observed.mkdir(parents=True)
+    mark.write_text(settings, encoding="ascii")
+
+
+def look_settings(look: Look, config: Config) -> dict[str, Any]:
+    """Everything besides the videos that decides the numbers of a look."""
+    making = asdict(encode_options(config))
+    for name in ("threads", "timeout_s"):  # these change the time, not the result
+        making.pop(name)
+    student = {"name": config.student.name, "options": dict(config.student.options)} if look.features is not None else None
+    return {"sample": asdict(sample_spec(config)), "copies": making, "student": student, "teachers": dict(look.digests), "vmaf": look.vmaf}
+
+
+class _Sink:
+    """Collects finished rows and commits them shard by shard: features and scores first, then the mark that they are there."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.rows: list[Row] = []
+        # A run that was killed between two shards has features that no mark names; they must not be written twice.
+        self.known = set(read_shards(look.features, FEATURES)["video_id"].to_pylist()) if look.features else set()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        self.rows += rows
+        if len(self.rows) >= _ROWS_PER_SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.rows:
+            return
+        ok = [row for row in self.rows if row["status"] == "ok"]
+        new = [row for row in ok if row["video_id"] not in self.known]
+        if self.look.features is not None and new:
+            append_shard(self.look.features, feature_table(new), FEATURES)
+            self.known.update(row["video_id"] for row in new)
+        for teacher, folder in self.look.scores.items():
+            shard = SCORES.table([_score_row(row, teacher, self.look.digests[teacher]) for row in self.rows])
+            append_shard(folder, shard, SCORES)
+        append_shard(self.look.observed, OBSERVED.table([_observed_row(row) for row in self.rows]), OBSERVED)
+        self.rows = []
+
+
+def feature_table(rows: Sequence[Row]) -> pa.Table:
+    """Table `Feature` from rows whose column ``features`` holds the bytes of a float32 vector."""
+    vectors = [np.frombuffer(row["features"], np.float32) for row in rows]
+    offsets = np.cumsum([0, *(vector.size for vector in vectors)]).astype(np.int32)
+    values = pa.array(np.concatenate(vectors) if vectors else np.zeros(0, np.float32), pa.float32())
+    lists = pa.ListArray.from_arrays(pa.array(offsets), values)
+    return pa.Table.from_arrays([pa.array([row["video_id"] for row in rows], pa.string()), lists], schema=FEATURES.schema)
+
+
+def training_features(folder: Path) -> pa.Table:
+    """Table `Feature` of every look below ``folder``."""
+    parts = [read_shards(inner, FEATURES) for inner in sorted(folder.iterdir()) if inner.is_dir()]
+    return pa.concat_tables(parts)
+
+
+def feature_matrix(table: pa.Table, ids: Sequence[str]) -> np.ndarray:
+    """Features float32 ``[len(ids), D]`` of the named videos, in the order of ``ids``.
+
+    Raises:
+        KeyError: A video has no features.
+    """
+    lists = table["features"].combine_chunks()
+    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    matrix = flat.reshape(table.num_rows, -1)
+    place = {name: index for index, name in enumerate(table["video_id"].to_pylist())}
+    return np.asarray(matrix[[place[name] for name in ids]])
+
+
+def _score_row(row: Row, teacher: str, digest: str) -> Row:
+    score = row.get(f"score_{teacher}")
+    fine = row["status"] == "ok" and score is not None and math.isfinite(score)
+    return {
+        "video_id": row["video_id"],
+        "teacher": teacher,
+        "digest": digest,
+        "score": float(score) if fine and score is not None else None,
+        "status": "ok" if fine else "failed",
+        "error_kind": None if fine else (row["error_kind"] or "teacher"),
+        "error": None if fine else (row.get(f"error_{teacher}") or row["error"]),
+    }
+
+
+def _observed_row(row: Row) -> Row:
+    vmaf = row.get("vmaf")
+    return {
+        "video_id": row["video_id"],
+        "width": row.get("width") or None,
+        "height": row.get("height") or None,
+        "vmaf": float(vmaf) if vmaf is not None and math.isfinite(vmaf) else None,
+        "status": row["status"],
+        "error_kind": row["error_kind"] or None,
+        "error": row["error"] or None,
+    }

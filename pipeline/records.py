@@ -1,0 +1,291 @@
+"""Every row that crosses from one step to another: frozen dataclasses, and the Arrow schemas that follow from them.
+
+A column exists once, as a field of its dataclass: `str`, `int`, `float` and `bool` become `string`, `int64`, `float64`
+and `bool`, `tuple[float, ...]` becomes `list<float32>`, and `| None` says that a cell may be empty. Each table has a
+key: no two rows share it, and rows are stored in its order, so that the same work gives the same bytes whatever the
+number of workers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pyarrow as pa
+
+_ARROW: dict[object, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    tuple[float, ...]: pa.list_(pa.float32()),
+}
+
+OK = "ok"
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Base of all rows. `KEY` names the columns that identify a row."""
+
+    KEY: ClassVar[tuple[str, ...]] = ()
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Table(Generic[R]):
+    """A kind of table: its row class, its Arrow schema and its key."""
+
+    row: type[R]
+    schema: pa.Schema
+    key: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The row class's name, for messages."""
+        return self.row.__name__
+
+    def table(self, rows: Iterable[R | Mapping[str, Any]]) -> pa.Table:
+        """Make an Arrow table from rows or from dictionaries with the columns of a row.
+
+        Raises:
+            ValueError: A column is missing or unknown.
+        """
+        dicts = [row if isinstance(row, Mapping) else _as_dict(row) for row in rows]
+        expected = set(self.schema.names)
+        for given in dicts:
+            if set(given) != expected:
+                odd = ", ".join(sorted(set(given) ^ expected))
+                raise ValueError(f"{self.name}: columns differ from the schema at: {odd}")
+        return pa.Table.from_pylist(dicts, schema=self.schema)
+
+    def rows(self, table: pa.Table) -> list[R]:
+        """Make rows from an Arrow table of this kind."""
+        lists = [field.name for field in self.schema if pa.types.is_list(field.type)]
+        records = table.to_pylist()
+        for record in records:
+            for name in lists:
+                record[name] = tuple(record[name])
+        return [self.row(**record) for record in records]
+
+
+def _as_dict(row: Row) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+
+
+def table_of(row: type[R]) -> Table[R]:
+    """Derive the table of a row class."""
+    hints = typing.get_type_hints(row)
+    fields = []
+    for field in dataclasses.fields(row):
+        kind = hints[field.name]
+        optional = isinstance(kind, types.UnionType) and type(None) in typing.get_args(kind)
+        if optional:
+            (kind,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
+        fields.append(pa.field(field.name, _ARROW[kind], nullable=optional))
+    return Table(row, pa.schema(fields), row.KEY)
+
+
+@dataclass(frozen=True)
+class Video(Row):
+    """A window of a video file, the unit that everything scores. `duration_s` 0 means to the end of the file."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    uri: str
+    start_s: float
+    duration_s: float
+    content_id: str  # the same for all windows of files with the same bytes
+    split: str  # "train" | "heldout"
+    round: int  # in which a training window enters the pool, counted from 1; 0 for all others
+    copy: int  # 0: the window itself; 1, 2, ...: a copy degraded by `recipe`
+    recipe: str  # JSON list of [distortion, level, seed]
+    width: int | None
+    height: int | None
+    fps: float | None
+    codec: str | None
+    bytes: int | None
+    status: str
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TeacherScore(Row):
+    """One teacher's raw score of one video, in its own range and direction; `digest` covers weights and settings."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id", "teacher", "digest")
+    video_id: str
+    teacher: str
+    digest: str
+    score: float | None
+    status: str
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class EnsembleScore(Row):
+    """Mean and variance of the teachers' scores on the common scale (CVPR 2026, section 4.1.2)."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    mean: float
+    variance: float
+    n_teachers: int
+
+
+@dataclass(frozen=True)
+class Distorted(Row):
+    """A synthetically distorted copy of a source window. `level` counts from 1; 0 is the undistorted source."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    source_id: str
+    uri: str
+    start_s: float
+    duration_s: float
+    recipe: str  # JSON list of [distortion, level, seed]; with `uri` and the window it makes the copy again
+    distortion: str
+    family: str  # "spatial" | "temporal" | "streaming"
+    level: int
+    still: bool
+    seed: int
+    status: str
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Pair(Row):
+    """A training pair. `label` says how the second video compares with the first; `delta` is second minus first."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("pair_id",)
+    pair_id: str
+    first: str
+    second: str
+    origin: str  # "ensemble" | "synthetic" | "gmad" | "missed"
+    label: str  # "inferior" | "worse" | "similar" | "better" | "superior"
+    delta: float | None
+    sigma: float | None
+    teacher: str | None
+    distortion: str | None
+    level_first: int | None
+    level_second: int | None
+    round: int
+
+
+@dataclass(frozen=True)
+class Preference(Row):
+    """The student's probabilities of the five labels for an ordered pair, in the order of the columns."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("first", "second")
+    first: str
+    second: str
+    inferior: float
+    worse: float
+    similar: float
+    better: float
+    superior: float
+
+
+@dataclass(frozen=True)
+class StudentScore(Row):
+    """A student's score of one video: MAP estimate `raw`, the reported 0-100 `score`, and its posterior deviation."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id", "round")
+    video_id: str
+    round: int
+    raw: float
+    std: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Mined(Row):
+    """A hard pair, from gMAD (the `defender` holds both videos equal, the `attacker` does not) or a misjudged copy."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("first", "second")
+    first: str
+    second: str
+    origin: str  # "gmad" | "missed"
+    defender: str | None
+    attacker: str | None
+    level: int | None  # of equal quality, counted from 0
+    attacker_gap: float | None
+    defender_gap: float | None
+
+
+@dataclass(frozen=True)
+class Feature(Row):
+    """The frozen part of the student, applied to one video."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    features: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Observed(Row):
+    """What one look at a video gave besides scores and features; `vmaf` only of distorted copies that were measured."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    width: int | None
+    height: int | None
+    vmaf: float | None
+    status: str
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class BenchmarkItem(Row):
+    """A video of a benchmark with its subjective score, or VMAF where the benchmark is a proxy."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("video_id",)
+    video_id: str
+    source_id: str
+    uri: str
+    start_s: float
+    duration_s: float
+    recipe: str | None
+    distortion: str | None
+    level: int | None
+    mos: float | None
+    status: str
+    error_kind: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Quarantine(Row):
+    """An input that could not be used, where it failed and why."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("step", "item")
+    step: str
+    item: str
+    uri: str
+    error_kind: str
+    error: str
+
+
+VIDEOS = table_of(Video)
+SCORES = table_of(TeacherScore)
+ENSEMBLE = table_of(EnsembleScore)
+DISTORTED = table_of(Distorted)
+PAIRS = table_of(Pair)
+PREFERENCES = table_of(Preference)
+STUDENT_SCORES = table_of(StudentScore)
+MINED = table_of(Mined)
+FEATURES = table_of(Feature)
+OBSERVED = table_of(Observed)
+BENCHMARK = table_of(BenchmarkItem)
+QUARANTINE = table_of(Quarantine)

@@ -1,0 +1,51 @@
+"""Evaluate: the student of a round and its teachers on the proxy benchmarks. Gives `round-<k>/metrics.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.console import Console
+from pipeline.layout import RunLayout
+from pipeline.observe import feature_matrix
+from pipeline.records import FEATURES, PAIRS
+from pipeline.steps.benchmark import SUITES, by_distortion, figures, items
+from pipeline.steps.judge import anchor_logits
+from pipeline.store import read_json, read_shards, read_table, write_json
+
+
+def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+    """Score both suites with the student of round ``number``."""
+    teachers = read_json(layout.benchmark_teachers)
+    table = read_shards(layout.benchmark_features, FEATURES)
+    rows = {suite: items(layout, suite) for suite in SUITES}
+    everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
+    logits, anchors = anchor_logits(layout, number, feature_matrix(table, everything))
+    raw, _, _ = anchors.score(logits)
+    place = {video: k for k, video in enumerate(everything)}
+    benchmarks: dict[str, Any] = {}
+    for suite in SUITES:
+        scores = raw[[place[row["video_id"]] for row in rows[suite]]]
+        benchmarks[suite] = {
+            "count": len(rows[suite]),
+            "teachers": teachers[suite],
+            "student": figures(scores, rows[suite]),
+            "student_by_distortion": by_distortion(scores, rows[suite]),
+        }
+    pairs = read_table(layout.pairs(number), PAIRS)
+    labels: dict[str, Counter[str]] = {}
+    for origin, label in zip(pairs["origin"].to_pylist(), pairs["label"].to_pylist(), strict=True):
+        labels.setdefault(origin, Counter())[label] += 1
+    metrics = {
+        "round": number,
+        "train": read_json(layout.training(number)),
+        "benchmarks": benchmarks,
+        "labels": {origin: dict(counts) for origin, counts in labels.items()},
+    }
+    write_json(layout.metrics(number), metrics)
+    unseen = benchmarks["unseen"]["student"]
+    return {
+        "rows": len(everything),
+        "what": f"unseen distortions: SRCC {unseen['srcc'] or 0.0:.3f}, within source {unseen['within'] or 0.0:.3f}",
+    }

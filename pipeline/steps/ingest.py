@@ -1,0 +1,134 @@
+"""Ingest: from files to windows. Gives `videos.parquet` (table `Video`); what cannot be used goes to quarantine with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from actors.pools import Pool
+from actors.probe import MakeClip, Probe
+from actors.views import SampleSpec
+from pipeline.config import Config
+from pipeline.console import TOO_MANY_BAD, Console, UserError
+from pipeline.corpus import heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
+from pipeline.layout import RunLayout
+from pipeline.records import FAILED, OK, VIDEOS
+from pipeline.store import write_table
+from pipeline.stream import Row, collect
+
+TRAIN, HELDOUT = "train", "heldout"
+
+
+def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[str]:
+    """The files of the corpus; without ``--videos`` the program renders its own clips, and says so."""
+    corpus = config.corpus
+    if corpus.videos is not None:
+        listing = list_inputs(corpus.videos, corpus.limit)
+        if listing.passed_over:
+            console.line(f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over")
+        return listing.files
+    count = min(corpus.made_clips, corpus.limit or corpus.made_clips)
+    rows = [
+        {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
+        for index in range(count)
+    ]
+    layout.corpus.mkdir(parents=True, exist_ok=True)
+    scene = {"seed": config.seed, "width": corpus.made_width, "height": corpus.made_height}
+    maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
+    made = collect(pa.Table.from_pylist(rows), [maker], console, "rendering demo clips", lambda row: row)
+    failed = next((row for row in made if row["status"] != OK), None)
+    if failed is not None:
+        raise UserError(f"a demo clip could not be rendered: {failed['error']}")
+    return [row["uri"] for row in rows]
+
+
+def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+    """Probe every file, keep one of each content, cut windows, hold out contents for the benchmarks, and add degraded copies."""
+    files = corpus_files(config, layout, console)
+    table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in files])
+    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels})
+    probed = collect(table, [probe], console, "probing files", lambda row: row)
+    rows = _windows_of(_first_of_each(probed), config)
+    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
+    status = Counter(row["status"] for row in rows)
+    _check_budget([row for row in probed if row["status"] != OK], len(probed), config)
+    parts = Counter("heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window") for row in rows if row["status"] == OK)
+    if not parts["window"] or not parts["heldout"]:
+        raise UserError(f"{len(files)} file(s) are too few: training and held-out contents are both needed; give at least 4 videos")
+    return {
+        "rows": len(rows),
+        "files": len(files),
+        "failed": status[FAILED],
+        "what": f"{len(files)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
+        f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
+    }
+
+
+def _first_of_each(probed: list[Row]) -> list[Row]:
+    """Mark every later file with the same bytes as a duplicate of the first by name."""
+    first: dict[str, str] = {}
+    for row in sorted(probed, key=lambda row: str(row["uri"])):
+        if row["status"] == OK:
+            twin = first.setdefault(row["content_id"], row["uri"])
+            if twin != row["uri"]:
+                row.update(status="skipped", error_kind="duplicate", error=f"same bytes as {twin}")
+    return probed
+
+
+def _check_budget(failed: list[Row], total: int, config: Config) -> None:
+    if len(failed) > config.errors.budget * total:
+        example = failed[0]
+        raise UserError(
+            f"{len(failed)} of {total} files cannot be used, more than errors.budget={config.errors.budget:g} allows; "
+            f"for example {Path(example['uri']).name}: {example['error']}",
+            TOO_MANY_BAD,
+        )
+
+
+def _windows_of(probed: list[Row], config: Config) -> list[Row]:
+    usable = [row for row in probed if row["status"] == OK]
+    heldout = heldout_contents([row["content_id"] for row in usable], config.corpus.heldout_share, config.seed)
+    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in probed if row["status"] != OK]
+    base: list[Row] = []
+    for row in usable:
+        split = HELDOUT if row["content_id"] in heldout else TRAIN
+        base += [_video(row, start, length, split, "", 0, 0) for start, length in windows(row["duration_s"], config.corpus)]
+    rounds = pool_rounds([row["video_id"] for row in base if row["split"] == TRAIN], config.seed)
+    for row in base:
+        if row["split"] == HELDOUT:
+            rows.append({**row, "recipe": pool_recipe(row["video_id"], 0, config.seed)})
+            continue
+        for copy in range(1 + config.corpus.degraded_copies):
+            name = row["video_id"] if copy == 0 else short_id(row["video_id"], "copy", copy)
+            recipe = pool_recipe(row["video_id"], copy, config.seed)
+            rows.append({**row, "video_id": name, "recipe": recipe, "copy": copy, "round": rounds[row["video_id"]]})
+    return rows
+
+
+def _video(row: Row, start: float, length: float, split: str, recipe: str, copy: int, number: int) -> Row:
+    ok = row["status"] == OK
+    return {
+        "video_id": short_id(row["content_id"], start, length) if ok else row["video_id"],
+        "uri": row["uri"],
+        "start_s": start,
+        "duration_s": length,
+        "content_id": row["content_id"],
+        "split": split,
+        "round": number,
+        "copy": copy,
+        "recipe": recipe,
+        "width": row["width"] or None,
+        "height": row["height"] or None,
+        "fps": row["fps"] or None,
+        "codec": row["codec"] or None,
+        "bytes": row["bytes"] or None,
+        "status": row["status"],
+        "error_kind": row["error_kind"] or None,
+        "error": row["error"] or None,
+    }
+
+
+__all__ = ["HELDOUT", "TRAIN", "corpus_files", "ingest"]

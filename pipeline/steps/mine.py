@@ -1,0 +1,118 @@
+"""Mine: the pairs of the next round's new videos that are hardest for the present student (CVPR 2026, section 4.3).
+
+Real pairs: gMAD against every teacher, in both roles. Synthetic pairs: those whose severity label the student misses.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from actors.compare import Comparer
+from actors.mine import Found, Game, Miner
+from pipeline.config import Config
+from pipeline.console import Console
+from pipeline.fanout import actors, ordered, pool_size
+from pipeline.layout import RunLayout
+from pipeline.method.labels import severity_labels
+from pipeline.method.pairs import Copy, SyntheticPair, presented, synthetic_pairs
+from pipeline.observe import feature_matrix, training_features
+from pipeline.records import MINED, STUDENT_SCORES
+from pipeline.steps.pair import copies
+from pipeline.steps.score import calibrated, pool
+from pipeline.store import read_table, write_table
+from pipeline.stream import Row
+from pipeline.student_folder import read_anchors
+
+STUDENT = "student"
+_CHUNK = 8192  # pairs per call
+
+
+def mine(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+    """Write `round-<k>/mined.parquet`: what the student of round k leaves to learn for round k + 1."""
+    rows = [*_games(config, layout, number), *_missed(config, layout, number)]
+    write_table(layout.mined(number), MINED.table(rows), MINED)
+    origins = Counter(row["origin"] for row in rows)
+    return {"rows": len(rows), "what": f"{origins['gmad']} gMAD pairs, {origins['missed']} misjudged synthetic pairs"}
+
+
+def _games(config: Config, layout: RunLayout, number: int) -> list[Row]:
+    """gMAD over the videos that are new in the next round; each unordered pair once, the first game that finds it keeps it."""
+    judged = {row["video_id"]: row["score"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()}
+    members = [row["video_id"] for row in pool(layout)]
+    teachers = calibrated(config, layout, members)  # fitted on the whole pool, so that every round has one scale
+    new = {row["video_id"] for row in pool(layout) if row["round"] == number + 1}
+    keep = np.array([video in new and video in judged for video in members])
+    ids = [video for video, kept in zip(members, keep, strict=True) if kept]
+    scores = {name: teachers.mapped[keep, k] for k, name in enumerate(teachers.names)}
+    scores[STUDENT] = np.array([judged[video] for video in ids])
+    games = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
+    settings = (config.mining.pairs, config.mining.levels, config.mining.max_uses)
+    with actors(Miner, (ids, scores), pool_size(len(games))) as miners:
+        answers = ordered(miners, lambda actor, game: actor.play.remote(game, *settings), games)
+    rows, known = [], set()
+    for game, found in zip(games, answers, strict=True):
+        for pair in found:
+            key = frozenset((pair.high, pair.low))
+            if key not in known:
+                known.add(key)
+                rows.append(_gmad_row(ids, game, pair, config.seed))
+    return rows
+
+
+def _gmad_row(ids: list[str], game: Game, pair: Found, seed: int) -> Row:
+    first, second = presented((ids[pair.high], ids[pair.low]), seed)
+    return {
+        "first": first,
+        "second": second,
+        "origin": "gmad",
+        "defender": game.defender,
+        "attacker": game.attacker,
+        "level": pair.level,
+        "attacker_gap": pair.attacker_gap,
+        "defender_gap": pair.defender_gap,
+    }
+
+
+def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
+    """Severity pairs of the next round's copies whose five-way label the student gets wrong, the surest mistakes first."""
+    made = copies(layout, number + 1)
+    rows: list[Row] = []
+    for family in ("spatial", "temporal", "streaming"):
+        members = [Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]) for row in made if row["family"] == family]
+        pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
+        logits = _judged(layout, number, pairs)
+        labels = severity_labels([p.first.level for p in pairs], [p.second.level for p in pairs])
+        wrong = np.flatnonzero(logits.argmax(axis=1) != labels)
+        loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
+        hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], pairs[k].first.video_id, pairs[k].second.video_id))
+        for k in hardest[: getattr(config.mining.missed, family)]:
+            rows.append(_missed_row(pairs[k]))
+    return rows
+
+
+def _judged(layout: RunLayout, number: int, pairs: list[SyntheticPair]) -> np.ndarray:
+    """The student's logits ``[P, 5]`` of synthetic pairs."""
+    folder = layout.student(number)
+    table = training_features(layout.features)
+    chunks = []
+    for k in range(0, len(pairs), _CHUNK):
+        part = pairs[k : k + _CHUNK]
+        first = feature_matrix(table, [pair.first.video_id for pair in part])
+        chunks.append((first, feature_matrix(table, [pair.second.video_id for pair in part])))
+    if not chunks:
+        return np.zeros((0, 5), np.float32)
+    with actors(Comparer, (str(folder), read_anchors(folder).features), pool_size(len(chunks))) as comparers:
+        return np.concatenate(ordered(comparers, lambda actor, chunk: actor.pairs.remote(*chunk), chunks))
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _missed_row(pair: SyntheticPair) -> Row:
+    row: Row = dict.fromkeys(MINED.schema.names)
+    return row | {"first": pair.first.video_id, "second": pair.second.video_id, "origin": "missed"}

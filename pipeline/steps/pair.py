@@ -1,0 +1,133 @@
+"""Pair: the training set of a round. These rows are all that carries information from one round to the next.
+
+Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
+Later rounds: the union of all rounds so far with the mined hard pairs; every homogeneous pair gets its label anew from
+the latest student's scores (section 4.3), severity labels stay.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Config, per_round
+from pipeline.console import Console
+from pipeline.layout import RunLayout
+from pipeline.method.calibration import fit_logistic
+from pipeline.method.labels import ensemble_labels, label_names, severity_labels
+from pipeline.method.pairs import Copy, pair_id, sample_pairs, synthetic_pairs
+from pipeline.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
+from pipeline.steps.score import pool
+from pipeline.store import read_table, write_table
+from pipeline.stream import Row
+
+HOMOGENEOUS = ("ensemble", "gmad")
+
+
+def copies(layout: RunLayout, number: int) -> list[Row]:
+    """The usable distorted copies of one round."""
+    return [row for row in read_table(layout.distorted(number), DISTORTED).to_pylist() if row["status"] == OK]
+
+
+def pair(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+    """Write `round-<k>/pairs.parquet`."""
+    teachers = {row["video_id"]: (row["mean"], row["variance"]) for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()}
+    if number == 1:
+        rows = [*_random(config, layout, teachers), *_severity(config, layout)]
+    else:
+        earlier = read_table(layout.pairs(number - 1), PAIRS).to_pylist()
+        rows = _union(earlier, _mined(layout, number))
+        quality = student_quality(layout, number - 1, teachers)
+        rows = [_relabelled(row, quality, config) if row["origin"] in HOMOGENEOUS else row for row in rows]
+    write_table(layout.pairs(number), PAIRS.table(rows), PAIRS)
+    origins = Counter(row["origin"] for row in rows)
+    return {"rows": len(rows), "what": ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))}
+
+
+def student_quality(layout: RunLayout, number: int, teachers: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Mean and variance of each pool video for relabelling: the student's score on the teachers' scale, the ensemble's variance.
+
+    One model has no variance of its own, so the ensemble's stays (default of the method's notes on label refinement).
+    """
+    scores = {row["video_id"]: row["raw"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()}
+    ids = sorted(set(scores) & set(teachers))
+    raw = np.array([scores[name] for name in ids])
+    mean = np.array([teachers[name][0] for name in ids])
+    mapped = fit_logistic(raw, mean, increasing=True)(raw)
+    return {name: (float(value), teachers[name][1]) for name, value in zip(ids, mapped, strict=True)}
+
+
+def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]]) -> list[Row]:
+    ids = [row["video_id"] for row in pool(layout) if row["round"] == 1 and row["video_id"] in teachers]
+    chosen = sample_pairs(ids, per_round(config.pairs.homogeneous, 1), config.seed, config.pairs.max_uses)
+    rows = [_row(first, second, "ensemble", 1) for first, second in chosen]
+    return [_relabelled(row, teachers, config) for row in rows]
+
+
+def _severity(config: Config, layout: RunLayout) -> list[Row]:
+    made = copies(layout, 1)
+    counts = per_round(config.pairs.synthetic, 1)
+    rows: list[Row] = []
+    for family in ("spatial", "temporal", "streaming"):
+        members = [
+            Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]) for row in made if row["family"] == family
+        ]
+        for chosen in synthetic_pairs(members, getattr(counts, family), config.seed, config.distort.include_pristine):
+            rows.append(severity_row(chosen.first, chosen.second, "synthetic", 1))
+    return rows
+
+
+def severity_row(first: Copy, second: Copy, origin: str, number: int) -> Row:
+    """A pair of two levels of one distortion, labelled by the levels."""
+    label = label_names(severity_labels([first.level], [second.level]))[0]
+    return _row(first.video_id, second.video_id, origin, number) | {
+        "label": label,
+        "distortion": first.distortion,
+        "level_first": first.level,
+        "level_second": second.level,
+    }
+
+
+def _row(first: str, second: str, origin: str, number: int) -> Row:
+    row: Row = dict.fromkeys(PAIRS.schema.names)
+    return row | {"pair_id": pair_id(first, second, origin), "first": first, "second": second, "origin": origin, "round": number}
+
+
+def _relabelled(row: Row, quality: dict[str, tuple[float, float]], config: Config) -> Row:
+    if row["first"] not in quality or row["second"] not in quality:
+        return row
+    (mean_first, var_first), (mean_second, var_second) = quality[row["first"]], quality[row["second"]]
+    labels, delta, sigma = ensemble_labels([mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor)
+    return row | {"label": label_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
+
+
+def _mined(layout: RunLayout, number: int) -> list[Row]:
+    """The pairs that the student of the round before found hard, as training pairs of this round."""
+    made = {row["video_id"]: row for row in copies(layout, number)}
+    rows = []
+    for row in read_table(layout.mined(number - 1), MINED).to_pylist():
+        if row["origin"] == "gmad":
+            teacher = row["defender"] if row["attacker"] == "student" else row["attacker"]
+            rows.append(_row(row["first"], row["second"], "gmad", number) | {"teacher": teacher})
+            continue
+        first, second = (
+            Copy(name, made[name]["source_id"], made[name]["distortion"], made[name]["level"]) for name in (row["first"], row["second"])
+        )
+        rows.append(severity_row(first, second, "missed", number))
+    return rows
+
+
+def _union(earlier: list[Row], new: list[Row]) -> list[Row]:
+    """All pairs, each unordered pair once; what was there first stays."""
+    rows, known = [], set()
+    for row in [*earlier, *new]:
+        key = frozenset((row["first"], row["second"]))
+        if key not in known:
+            known.add(key)
+            rows.append(row)
+    return rows
+
+
+__all__ = ["copies", "pair", "severity_row", "student_quality"]

@@ -1,0 +1,83 @@
+"""Synthesise: distorted copies of this round's sources at every level (CVPR 2026, appendix A.3). The level is the label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from actors.distortions import DISTORTIONS
+from actors.rows import format_recipe, parse_recipe
+from pipeline.config import Config, per_round
+from pipeline.console import Console
+from pipeline.corpus import PRISTINE, short_id, shuffled
+from pipeline.layout import RunLayout
+from pipeline.observe import Look, observe
+from pipeline.records import DISTORTED
+from pipeline.steps.score import pool
+from pipeline.store import write_table
+from pipeline.stream import Row
+
+
+def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
+    """The copies that round ``number`` makes: for each family its own seeded choice of sources, every type, every level."""
+    members = {row["video_id"]: row for row in pool(layout) if row["round"] == number}
+    counts = per_round(config.distort.sources, number)
+    rows: list[Row] = []
+    for family in ("spatial", "temporal", "streaming"):
+        types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]
+        chosen = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
+        for source in chosen:
+            for name in types:
+                rows += _levels(members[source], name, config)
+    return rows
+
+
+def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
+    distortion = DISTORTIONS[name]
+    still = distortion.family == "spatial" and config.distort.still_spatial
+    # One seed for all levels: a higher level holds or shifts the same frames, only more.
+    seed = int(short_id(config.seed, source["video_id"], name), 16) % 2**31
+    # The common form is no distortion: a copy of a plain window starts from the window itself.
+    before = [step for step in parse_recipe(source["recipe"]) if step != PRISTINE]
+    first = 0 if config.distort.include_pristine else 1
+    for level in range(first, len(distortion.levels) + 1):
+        yield {
+            "video_id": short_id(source["video_id"], name, level),
+            "source_id": source["video_id"],
+            "uri": source["uri"],
+            "start_s": source["start_s"],
+            "duration_s": source["duration_s"],
+            "recipe": format_recipe([*before, (name, level, seed)]),
+            "distortion": name,
+            "family": distortion.family,
+            "level": level,
+            "still": still,
+            "seed": seed,
+        }
+
+
+def look(config: Config, layout: RunLayout, number: int) -> Look:
+    """What is taken from each copy, and where it goes."""
+    return Look(
+        observed=layout.observed(f"distorted-{number}"),
+        features=layout.features_of(f"distorted-{number}"),
+        scores={},
+        digests={},
+        clips=layout.distorted_clips(number),
+        keep=config.distort.keep,
+    )
+
+
+def synthesise(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+    """Make and encode the copies of one round; write `round-<k>/distorted.parquet`."""
+    rows = plan(config, layout, number)
+    seen = {row["video_id"]: row for row in observe(rows, look(config, layout, number), config, console, f"round {number}: distorted copies").to_pylist()}
+    finished = [
+        {name: row[name] for name in DISTORTED.schema.names if name in row}
+        | {name: seen[row["video_id"]][name] for name in ("status", "error_kind", "error")}
+        for row in rows
+    ]
+    write_table(layout.distorted(number), DISTORTED.table(finished), DISTORTED)
+    failed = sum(row["status"] != "ok" for row in finished)
+    sources = len({row["source_id"] for row in finished})
+    return {"rows": len(finished), "failed": failed, "what": f"{len(finished)} copies of {sources} sources, {failed} failed"}

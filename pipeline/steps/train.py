@@ -1,0 +1,105 @@
+"""Train: a fresh student on the round's pairs (CVPR 2026, section 4.2), then its anchors and its model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actors.compare import Comparer
+from pipeline.config import Config
+from pipeline.console import Console
+from pipeline.fanout import actors, ordered
+from pipeline.layout import RunLayout
+from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
+from pipeline.observe import feature_matrix, sample_spec, training_features
+from pipeline.records import ENSEMBLE, PAIRS
+from pipeline.steps.score import pool
+from pipeline.store import read_table, write_json
+from pipeline.student_folder import Anchors, write_anchors, write_processor
+from pipeline.model_card import write_card
+from trainers.job import TrainJob
+from trainers.launch import train as fit
+
+
+def train(config: Config, layout: RunLayout, console: Console, number: int, identity: str) -> dict[str, Any]:
+    """Train the student of round ``number`` from the base weights and make `round-<k>/student/` complete.
+
+    Args:
+        identity: Fingerprint of everything that decides this training; part of the run name, so that rounds and
+            configurations never resume each other.
+    """
+    folder = layout.student(number)
+    job = _job(config, layout, number, identity)
+    steps_told = 0
+    total = config.training.epochs * -(-read_table(layout.pairs(number), PAIRS).num_rows // job.batch_size)
+    with console.track(total, f"round {number}: training") as progress:
+
+        def told(step: int, steps: int, metrics: dict[str, float]) -> None:
+            nonlocal steps_told
+            progress.advance(step - steps_told, f"loss {metrics.get('loss', float('nan')):.3f}")
+            steps_told = step
+
+        result = fit(job, told)
+    anchors = choose_anchors(config, layout, folder)
+    write_anchors(folder, anchors)
+    spec = sample_spec(config)
+    write_processor(
+        folder,
+        {
+            "key_frames": spec.key_frames,
+            "motion_frames": spec.motion_frames,
+            "motion_short_side": spec.motion_short_side,
+            "window_s": config.corpus.window_s,
+            "max_short_side": config.corpus.max_short_side,
+            "max_fps": config.corpus.max_fps,
+        },
+    )
+    write_json(layout.training(number), result)
+    write_card(folder, config, number, result, read_table(layout.pairs(number), PAIRS), anchors)
+    return {
+        "rows": read_table(layout.pairs(number), PAIRS).num_rows,
+        "what": f"{result['steps']} steps, order of {100 * result['order_accuracy']:.1f} % of the pairs learnt",
+    }
+
+
+def _job(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
+    training = config.training
+    return TrainJob(
+        pairs=str(layout.pairs(number)),
+        features=str(layout.features),
+        output=str(layout.student(number)),
+        name=f"round-{number}-{identity[:8]}",
+        storage=str(layout.train_storage),
+        student=config.student.name,
+        student_options=dict(config.student.options),
+        confidence=training.lambda_,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=training.lr,
+        weight_decay=training.weight_decay,
+        warmup=training.lr_warmup,
+        origin_weights=dict(training.origin_weights),
+        seed=config.seed,
+        workers=training.workers,
+        zero_stage=training.zero_stage,
+        checkpoint_every=training.checkpoint_every,
+    )
+
+
+def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
+    """One anchor per quality level of the pool's undistorted and degraded videos, on which the teachers agree most."""
+    members = {row["video_id"] for row in pool(layout)}
+    table = read_table(layout.ensemble, ENSEMBLE)
+    rows = [row for row in table.to_pylist() if row["video_id"] in members]
+    mean = np.array([row["mean"] for row in rows])
+    variance = np.array([row["variance"] for row in rows])
+    ids = [row["video_id"] for row in rows]
+    chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
+    features = feature_matrix(training_features(layout.features), [ids[k] for k in chosen])
+    first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
+    with actors(Comparer, (str(folder), features), 1) as comparers:
+        (logits,) = ordered(comparers, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])
+    matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
+    return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)

@@ -1,0 +1,74 @@
+"""One way to run rows through actor pools: Ray Data streams them, the driver receives them, none is ever lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from actors.pools import MAX_LOST_BLOCKS, Pool, chain
+from pipeline.console import Console
+
+Row = dict[str, Any]
+
+_BLOCKS_PER_CPU = 8  # enough blocks that every actor has work until near the end
+_MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
+
+
+def block_rows(rows: int, cpus: int) -> int:
+    """Rows of one block: small enough to spread over all actors, large enough that Ray's per-block cost stays small."""
+    return max(1, min(_MAX_BLOCK_ROWS, rows // (_BLOCKS_PER_CPU * cpus)))
+
+
+def stream(
+    table: pa.Table, pools: list[Pool], console: Console, title: str, key: str = "video_id"
+) -> Iterator[list[Row]]:
+    """Yield batches of finished rows, in no particular order.
+
+    Args:
+        table: Small rows (no pixels) with a unique ``key``.
+        pools: The operators in order (`actors.pools.chain`).
+        console: Shows the progress.
+        title: What the progress bar says.
+        key: Name of the unique column.
+
+    Rows whose process died with every retry come back with ``status`` failed and ``error_kind`` crash.
+    """
+    if table.num_rows == 0:
+        return
+    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    context = ray.data.DataContext.get_current()
+    context.max_errored_blocks = MAX_LOST_BLOCKS
+    size = block_rows(table.num_rows, cpus)
+    source = ray.data.from_arrow(table).repartition(target_num_rows_per_block=size)
+    missing = dict.fromkeys(table[key].to_pylist())
+    with console.track(table.num_rows, title) as progress:
+        for batch in chain(source, pools, cpus).iter_batches(
+            batch_size=None, batch_format="pyarrow", prefetch_batches=0
+        ):
+            rows = batch.to_pylist()
+            for row in rows:
+                missing.pop(row[key], None)
+            progress.advance(len(rows))
+            yield rows
+    if missing:
+        lost = {row[key]: row for row in table.to_pylist() if row[key] in missing}
+        yield [_crashed(row, key) for row in lost.values()]
+
+
+def _crashed(row: Row, key: str) -> Row:
+    message = (
+        f"{row[key]}: the worker process died every time that it met this row; look at the file {row.get('uri', '')}"
+    )
+    return {**row, "status": "failed", "error_kind": "crash", "error": message}
+
+
+def collect(
+    table: pa.Table, pools: list[Pool], console: Console, title: str, finish: Callable[[Row], Row]
+) -> list[Row]:
+    """Run `stream` to its end and return ``finish(row)`` of every row, ordered by ``video_id``."""
+    rows = [finish(row) for batch in stream(table, pools, console, title) for row in batch]
+    return sorted(rows, key=lambda row: str(row["video_id"]))

@@ -1,0 +1,222 @@
+"""Every teacher of the table keeps the contract, on whatever a decoder may hand over."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.outcome import Failure
+from actors.teachers import TEACHERS, load_teacher, teacher_class
+from actors.teachers.base import FrameTeacher, Teacher
+from actors.views import Sample
+
+RANDOM = np.random.default_rng(3)
+
+
+def sample(height: int, width: int, count: int, fill: str = "noise", key_frames: int = 2) -> Sample:
+    def frames(*shape: int) -> np.ndarray:
+        if fill == "noise":
+            return RANDOM.integers(0, 256, shape, dtype=np.uint8)
+        if fill == "checker":
+            return (np.indices(shape[:3]).sum(axis=0) % 2 * 255).astype(np.uint8)[..., None].repeat(3, axis=3)
+        return np.full(shape, {"black": 0, "grey": 128, "white": 255}[fill], np.uint8)
+
+    key = frames(key_frames * 2, height, width, 3).reshape(key_frames, 2, height, width, 3)
+    if count == 1:
+        key = np.repeat(key[:, :1], 2, axis=1)
+    luma = frames(count, height, width, 3)[..., 0]
+    return Sample(key, luma, 0.0 if count == 1 else 25.0)
+
+
+ODD = {
+    f"{fill}-{height}x{width}-{count}": sample(height, width, count, fill)
+    for fill in ("noise", "black", "grey", "white", "checker")
+    for height, width, count in ((32, 32, 5), (33, 47, 2), (101, 97, 1), (1, 1, 3), (2, 40, 3), (150, 7, 4))
+}
+
+
+def name_of_class(name: str) -> Teacher:
+    return load_teacher(name)
+
+
+@pytest.fixture(params=sorted(TEACHERS))
+def teacher(request: pytest.FixtureRequest) -> Teacher:
+    return load_teacher(request.param)
+
+
+def test_at_least_six_teachers() -> None:
+    assert len(TEACHERS) >= 6
+
+
+def test_states_what_the_table_shows(teacher: Teacher) -> None:
+    assert TEACHERS[teacher.name].endswith(f":{type(teacher).__name__}")
+    assert all(text and "\n" not in text for text in (teacher.title, teacher.description, teacher.licence, teacher.weights))
+    assert teacher.range[0] < teacher.range[1]
+    assert isinstance(teacher.higher_is_better, bool)
+    assert teacher.parameters >= 0
+    assert (teacher.parameters == 0) == (teacher.weights == "none") == (teacher.weights_digest() == "")
+
+
+@pytest.mark.parametrize("case", sorted(ODD))
+def test_score_is_finite_within_range_on_odd_input(teacher: Teacher, case: str) -> None:
+    score = teacher.score(ODD[case])
+    assert isinstance(score, float)
+    assert math.isfinite(score)
+    assert teacher.range[0] <= score <= teacher.range[1]
+
+
+def test_score_is_deterministic_and_leaves_the_sample_alone(teacher: Teacher, clip: np.ndarray) -> None:
+    from actors.views import Sample
+
+    given = make(clip)
+    copy = Sample(given.key.copy(), given.luma.copy(), given.fps)
+    first = teacher.score(given)
+    assert teacher.score(given) == first
+    assert load_teacher(teacher.name).score(copy) == first
+    assert np.array_equal(given.key, copy.key)
+    assert np.array_equal(given.luma, copy.luma)
+
+
+def test_score_accepts_frames_that_are_not_contiguous(teacher: Teacher, clip: np.ndarray) -> None:
+    given = make(clip)
+    wide = np.empty((*given.key.shape[:-1], 4), np.uint8)
+    wide[..., :3] = given.key
+    assert teacher.score(Sample(wide[..., :3], given.luma, given.fps)) == teacher.score(given)
+
+
+def test_digest_is_the_same_in_another_process(teacher: Teacher) -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = f"from actors.teachers import load_teacher; print(load_teacher({teacher.name!r}).digest())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == teacher.digest()
+    assert len(teacher.digest()) == 16
+    int(teacher.digest(), 16)
+
+
+def test_digests_differ_between_teachers_and_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {name: load_teacher(name).digest() for name in TEACHERS}
+    assert len(set(digests.values())) == len(TEACHERS)
+    for name, digest in digests.items():
+        teacher = load_teacher(name)
+        monkeypatch.setattr(teacher, "settings", lambda: {"changed": 1})
+        assert teacher.digest() != digest
+        json.dumps(load_teacher(name).settings())
+
+
+@pytest.mark.parametrize("name", ["vmaf", "", ":", "module:", ":Class"])
+def test_an_unknown_name_gives_one_line_with_the_names(name: str) -> None:
+    with pytest.raises(Failure) as caught:
+        load_teacher(name)
+    assert caught.value.kind == "usage"
+    assert "\n" not in str(caught.value)
+    assert all(known in caught.value.message for known in TEACHERS)
+
+
+PACKAGE = """
+from actors.teachers.base import FrameTeacher
+
+class Bright(FrameTeacher):
+    name = "bright"
+    title = "Mean level"
+    description = "Mean of all pixels"
+    range = (0.0, 255.0)
+    higher_is_better = True
+    licence = "MIT"
+    parameters = 0
+    weights = "none"
+
+    def score_frame(self, rgb):
+        return float(rgb.mean())
+
+class Nameless(FrameTeacher):
+    def score_frame(self, rgb):
+        return 0.0
+
+class Other:
+    pass
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "own_teachers_for_test.py").write_text(PACKAGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_teachers_for_test", raising=False)
+    return "own_teachers_for_test"
+
+
+def test_a_teacher_of_the_users_own_package_works(package: str) -> None:
+    teacher = load_teacher(f"{package}:Bright")
+    assert teacher.score(sample(16, 16, 1, "grey")) == 128.0
+    assert teacher_class(f"{package}:Bright") is type(teacher)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Other", "no subclass of actors.teachers.base.Teacher"),
+        ("Nameless", "lacks the class attribute name, title"),
+        ("Absent", "cannot be imported"),
+    ],
+)
+def test_a_faulty_teacher_gives_one_clear_line(package: str, name: str, words: str) -> None:
+    with pytest.raises(Failure, match=words) as caught:
+        load_teacher(f"{package}:{name}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_package_that_is_not_installed_gives_one_clear_line() -> None:
+    with pytest.raises(Failure, match="no_such_package_at_all"):
+        load_teacher("no_such_package_at_all.module:Class")
+
+
+def test_a_score_that_is_not_finite_is_a_failure_and_not_a_number() -> None:
+    class Broken(FrameTeacher):
+        name = "broken"
+        range = (0.0, 1.0)
+
+        def score_frame(self, rgb: np.ndarray) -> float:
+            return math.nan
+
+    with pytest.raises(Failure, match="computed nan"):
+        Broken().score(sample(8, 8, 1))
+
+
+def test_repeated_key_frames_are_computed_once() -> None:
+    class Counting(FrameTeacher):
+        range = (0.0, 255.0)
+        calls = 0
+
+        def score_frame(self, rgb: np.ndarray) -> float:
+            self.calls += 1
+            return float(rgb[0, 0, 0])
+
+    key = np.zeros((3, 2, 4, 4, 3), np.uint8)
+    key[2] = 90
+    teacher = Counting()
+    assert teacher.score(Sample(key, np.zeros((1, 4, 4), np.uint8), 0.0)) == 30.0
+    assert teacher.calls == 2
+
+
+def test_the_table_imports_without_the_heavy_libraries() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = "import sys, actors.teachers; print(sorted({'cv2', 'skimage', 'scipy', 'torch', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_scoring_does_not_import_the_packages_that_only_lend_their_data() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = (
+        "import sys; from actors.teachers import TEACHERS, load_teacher\n"
+        "for name in TEACHERS: load_teacher(name).digest()\n"
+        "print(sorted({'skimage', 'brisque', 'libsvm', 'pypiqe', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

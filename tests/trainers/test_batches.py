@@ -1,0 +1,76 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainers.batches import PairSampler, read_features, read_pairs
+
+
+@given(pairs=st.integers(1, 200), per_worker=st.integers(1, 20), workers=st.integers(1, 4), seed=st.integers(0, 5))
+def test_every_pair_comes_once_per_epoch_and_the_parts_are_disjoint_and_equal(pairs, per_worker, workers, seed):
+    samplers = [PairSampler(np.ones(pairs), per_worker * workers, workers, rank, seed) for rank in range(workers)]
+    for epoch in range(2):
+        seen = []
+        for position in range(samplers[0].steps_per_epoch):
+            parts = [s.batch(epoch * s.steps_per_epoch + position) for s in samplers]
+            assert len({len(part.index) for part in parts}) == 1
+            assert len({part.total_weight for part in parts}) == 1
+            for part in parts:
+                seen += part.index[part.weight > 0].tolist()
+        assert sorted(seen) == list(range(pairs))
+
+
+def test_epochs_differ_in_order_and_a_step_is_always_the_same():
+    sampler = PairSampler(np.ones(50), 50, 1, 0, 3)
+    assert (sampler.batch(0).index != sampler.batch(1).index).any()
+    assert (sampler.batch(1).index == PairSampler(np.ones(50), 50, 1, 0, 3).batch(1).index).all()
+
+
+def test_features_do_not_depend_on_the_order_of_the_shards(tmp_path, write_ordering):
+    features = read_features(write_ordering(tmp_path)["features"])
+    assert list(features.row_of) == sorted(features.row_of)
+    assert features.matrix.dtype == np.float32
+    assert features.matrix.shape[0] == 160
+
+
+def test_origin_weights_scale_and_drop_pairs(tmp_path, write_ordering):
+    paths = write_ordering(tmp_path)
+    features = read_features(paths["features"])
+    halved = read_pairs(paths["pairs"], features, {"synthetic": 0.5})
+    assert len(halved) == 600
+    assert halved.weight.mean() == pytest.approx(1, abs=1e-6)
+    assert sorted({round(float(w / halved.weight.max()), 6) for w in halved.weight}) == [0.5, 1.0]
+    assert len(read_pairs(paths["pairs"], features, {"synthetic": 0})) == 450
+
+
+@pytest.mark.parametrize(("column", "value", "message"), [
+    ("label", "good", "unknown label 'good'"),
+    ("first", "nowhere", "a video without features, such as nowhere"),
+])
+def test_wrong_pairs_are_named(tmp_path, write_ordering, column, value, message):
+    paths = write_ordering(tmp_path)
+    table = pq.read_table(paths["pairs"])
+    changed = [value, *table[column].to_pylist()[1:]]
+    table = table.set_column(table.column_names.index(column), column, pa.array(changed))
+    pq.write_table(table, tmp_path / "wrong.parquet")
+    with pytest.raises(ValueError, match=message):
+        read_pairs(tmp_path / "wrong.parquet", read_features(paths["features"]))
+
+
+@pytest.mark.parametrize(("rows", "message"), [
+    ([("a", [1.0]), ("a", [2.0])], "twice"),
+    ([("a", [1.0]), ("b", [2.0, 3.0])], "lengths"),
+    ([("a", [float("nan")])], "video a are not finite"),
+])
+def test_wrong_features_are_named(tmp_path, rows, message):
+    ids, vectors = zip(*rows, strict=True)
+    pq.write_table(pa.table({"video_id": list(ids), "features": list(vectors)}), tmp_path / "features.parquet")
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path)
+
+
+def test_an_empty_feature_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no Parquet file"):
+        read_features(tmp_path)

@@ -1,0 +1,152 @@
+import pickletools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainers.student import build_student, load_student, student_class
+from trainers.student.base import LEVELS
+from trainers.student.efficientnet import channels_of, pretrained
+from trainers.student.head import ComparisonHead, OrdinalLink
+
+
+@pytest.fixture(scope="module")
+def lite():
+    torch.manual_seed(0)
+    return build_student("lite")
+
+
+def _views(rng, size=(64, 80), frames=6, keys=2):
+    key = rng.integers(0, 256, (keys, 2, *size, 3), np.uint8)
+    return key, rng.integers(0, 256, (frames, *size), np.uint8)
+
+
+@pytest.mark.parametrize(("size", "frames", "keys"), [
+    ((32, 32), 1, 1), ((20, 50), 2, 1), ((121, 75), 3, 3), ((300, 260), 2, 1), ((180, 640), 30, 2),
+])
+def test_encode_gives_the_same_finite_vector_for_any_size(lite, size, frames, keys):
+    views = _views(np.random.default_rng(1), size, frames, keys)
+    features = lite.encode(*views, 30.0)
+    assert features.dtype == np.float32
+    assert features.shape == (lite.feature_size,)
+    assert np.isfinite(features).all()
+    assert (features == lite.encode(*views, 30.0)).all()
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_encode_survives_flat_and_frozen_pictures(lite, value):
+    features = lite.encode(np.full((1, 2, 48, 48, 3), value, np.uint8), np.full((5, 48, 48), value, np.uint8), 0.0)
+    assert np.isfinite(features).all()
+
+
+def test_a_still_image_has_zero_motion_features(lite):
+    key, _ = _views(np.random.default_rng(2), keys=1)
+    features = lite.encode(key[:, [0, 0]], key[0, :1, ..., 1], 0.0)
+    sizes = {block.name: block.size for block in lite.blocks}
+    assert (features[-(sizes["motion"] + sizes["native_motion"]):] == 0).all()
+
+
+def test_held_frames_raise_the_share_of_repeats():
+    student = build_student("lite", {"blocks": ["motion"]})
+    key, luma = _views(np.random.default_rng(3), frames=12)
+    moving = student.encode(key, luma, 30.0)
+    held = student.encode(key, np.repeat(luma[::3], 3, axis=0), 30.0)
+    share = 30
+    assert moving[share] == 0
+    assert held[share] == pytest.approx(8 / 11)
+
+
+def test_encode_refuses_other_shapes(lite):
+    with pytest.raises(ValueError, match=r"key must be \[S, 2, H, W, 3\]"):
+        lite.encode(np.zeros((2, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8), 30.0)
+
+
+def test_unknown_students_and_blocks_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="unknown student 'huge': choose one of"):
+        student_class("huge")
+    with pytest.raises(ValueError, match="unknown \\['sound'\\]"):
+        build_student("lite", {"blocks": ["sound"]})
+    with pytest.raises(ValueError, match="is not a student folder"):
+        load_student(tmp_path)
+
+
+@pytest.mark.parametrize("hidden", [0, 16])
+def test_exchanging_the_videos_mirrors_the_logits_exactly(hidden):
+    torch.manual_seed(4)
+    head = ComparisonHead(40, hidden).eval()
+    first, second = 3 * torch.randn(200, 40), 3 * torch.randn(200, 40)
+    there, back = head(first, second), head(second, first)
+    assert torch.equal(there, back.flip(-1))
+
+
+def test_logits_are_log_probabilities_and_better_means_higher():
+    link = OrdinalLink()
+    difference = torch.linspace(-60, 60, 241)
+    probabilities = link(difference).exp()
+    assert torch.isfinite(link(difference)).all()
+    assert torch.allclose(probabilities.sum(-1), torch.ones(241), atol=1e-6)
+    expected = probabilities @ torch.arange(5.0)
+    assert (expected.diff() >= -1e-6).all()
+    assert expected[-1] > 3.9
+    assert LEVELS[int(probabilities[-1].argmax())] == "superior"
+
+
+def test_standardisation_ignores_constant_features_and_clips_outliers():
+    rng = np.random.default_rng(5)
+    features = rng.normal(3, 2, (100, 4)).astype(np.float32)
+    features[:, 2] = 1234.5
+    head = ComparisonHead(4)
+    head.fit_standardisation(features)
+    outlier = torch.tensor([[1e9, 3.0, 9e9, 3.0]])
+    assert head.standardise(outlier)[0, 0] == 5
+    assert head.standardise(outlier)[0, 2] == 0
+    assert head.standardise(torch.from_numpy(features)).mean(0)[0].item() == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["signal", "motion"]}])
+def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, options):
+    torch.manual_seed(6)
+    student = build_student("lite", options)
+    rng = np.random.default_rng(6)
+    student.prepare(rng.normal(size=(30, student.feature_size)).astype(np.float32))
+    student.save(tmp_path)
+    loaded = load_student(tmp_path)
+    views = _views(rng)
+    assert (loaded.encode(*views, 25.0) == student.encode(*views, 25.0)).all()
+    first, second = rng.normal(size=(2, 7, student.feature_size)).astype(np.float32)
+    assert (loaded.compare(first, second) == student.compare(first, second)).all()
+    assert (loaded.quality(first) == student.quality(first)).all()
+    assert loaded.encoder_digest() == student.encoder_digest()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
+    for file in tmp_path.iterdir():
+        with pytest.raises(ValueError, match="unknown|exhausted|expected"):
+            list(pickletools.genops(file.read_bytes()))
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path, lite):
+    lite.save(tmp_path / "a")
+    lite.save(tmp_path / "b")
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+
+
+def test_other_blocks_have_another_encoder_digest(lite):
+    assert build_student("lite", {"blocks": ["signal"]}).encoder_digest() != lite.encoder_digest()
+
+
+def test_the_feature_pyramid_has_the_published_shapes():
+    network = pretrained()
+    layers = ("stem", 0, 2, 4, 7, 10, 14, 15)
+    with torch.inference_mode():
+        maps = network(torch.zeros(1, 3, 224, 224), layers)
+    assert [m.shape[1] for m in maps] == [channels_of(layer) for layer in layers] == [32, 16, 24, 40, 80, 112, 192, 320]
+    assert [m.shape[2] for m in maps] == [112, 112, 56, 28, 14, 14, 7, 7]
+    assert not any(p.requires_grad for p in network.parameters())
+
+
+def test_importing_the_tables_loads_no_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, trainers.student, trainers.launch, trainers.sweep; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -1,0 +1,1 @@
+"""The student and its training: network, loss, batches, DeepSpeed, Ray Train, Ray Tune."""

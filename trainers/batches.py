@@ -1,0 +1,137 @@
+"""Training data on a worker: cached features, the table of pairs, and a sampler that is a function of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from trainers.levels import LEVEL_INDEX
+
+
+@dataclass(frozen=True)
+class Features:
+    """Cached features: `matrix` float32 [V, D] and the row of each video."""
+
+    row_of: Mapping[str, int]
+    matrix: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Training pairs as rows of the feature matrix; `weight` is the loss weight of each pair, 1 on average."""
+
+    first: np.ndarray
+    second: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def parquet_files(path: str | Path) -> list[Path]:
+    """The Parquet file itself, or all of a folder in order of name. Raises ValueError if there is none."""
+    source = Path(path)
+    files = sorted(source.rglob("*.parquet")) if source.is_dir() else [source]
+    if not files or not files[0].is_file():
+        raise ValueError(f"no Parquet file at {path}")
+    return files
+
+
+def read_features(folder: str | Path) -> Features:
+    """Read all shards of a feature folder, sorted by video_id so that the order of the shards does not matter.
+
+    Raises ValueError if there is no shard, a video appears twice, lengths differ or a number is not finite.
+    """
+    tables = [pq.read_table(file, columns=["video_id", "features"]) for file in parquet_files(folder)]
+    table = pa.concat_tables(tables, promote_options="permissive").sort_by("video_id")
+    ids = table["video_id"].to_pylist()
+    if not ids:
+        raise ValueError(f"the feature folder {folder} holds no video")
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"the feature folder {folder} holds a video twice: remove it and encode again")
+    lengths = pc.unique(pc.list_value_length(table["features"])).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise ValueError(f"the feature folder {folder} holds vectors of lengths {lengths}: remove it and encode again")
+    flat = pc.list_flatten(table["features"]).to_numpy()
+    matrix = np.array(flat, np.float32).reshape(len(ids), lengths[0])
+    finite = np.isfinite(matrix).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"the features of video {ids[int(np.argmin(finite))]} are not finite: encode it again")
+    return Features({video: row for row, video in enumerate(ids)}, matrix)
+
+
+def read_pairs(path: str | Path, features: Features, origin_weights: Mapping[str, float] | None = None) -> Pairs:
+    """Read a table of pairs (columns first, second, label, and origin where there is one).
+
+    Raises ValueError for an unknown label, a video without features, or a table whose weights are all zero.
+    """
+    tables = [pq.read_table(file) for file in parquet_files(path)]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    rows: dict[str, np.ndarray] = {}
+    for side in ("first", "second"):
+        videos = table[side].to_pylist()
+        missing = [video for video in videos if video not in features.row_of]
+        if missing:
+            raise ValueError(f"{path}: {len(missing)} pairs name a video without features, such as {missing[0]}")
+        rows[side] = np.array([features.row_of[video] for video in videos], np.int64)
+    names = table["label"].to_pylist()
+    unknown = sorted({str(name) for name in names if name not in LEVEL_INDEX})
+    if unknown:
+        raise ValueError(f"{path}: unknown label '{unknown[0]}'; the labels are {', '.join(LEVEL_INDEX)}")
+    label = np.array([LEVEL_INDEX[name] for name in names], np.int64)
+    weight = np.ones(len(label), np.float64)
+    if origin_weights and "origin" in table.column_names:
+        weight = np.array([origin_weights.get(origin, 1.0) for origin in table["origin"].to_pylist()], np.float64)
+    used = weight > 0
+    if not used.any():
+        raise ValueError(f"{path}: no pair left to train on (pairs: {len(label)}, with a weight above zero: 0)")
+    weight = weight[used] / weight[used].mean()
+    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One worker's part of a step. Padding has weight 0; `total_weight` is that of all workers' parts together."""
+
+    index: np.ndarray
+    weight: np.ndarray
+    total_weight: float
+
+
+@dataclass(frozen=True)
+class PairSampler:
+    """Every pair once per epoch in a seeded order; the workers' parts are disjoint and of equal length.
+
+    The batch is a pure function of (seed, step, rank): resuming needs the step number and nothing else. The last batch
+    of an epoch is filled up to a multiple of the workers with padding of weight 0.
+    """
+
+    weights: np.ndarray
+    batch_size: int
+    workers: int
+    rank: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in an epoch, the last and smaller one included."""
+        return -(-len(self.weights) // self.batch_size)
+
+    def batch(self, step: int) -> Batch:
+        """The part of this rank in step `step` (counted from 0 over all epochs)."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.weights))
+        chosen = order[position * self.batch_size:(position + 1) * self.batch_size]
+        weight = self.weights[chosen].astype(np.float64)
+        padding = -len(chosen) % self.workers
+        chosen = np.concatenate([chosen, np.repeat(chosen[:1], padding)])
+        weight = np.concatenate([weight, np.zeros(padding)])
+        mine = slice(self.rank, None, self.workers)
+        return Batch(chosen[mine], weight[mine].astype(np.float32), float(weight.sum()))

@@ -1,0 +1,105 @@
+"""Step checkpoints: one shard per worker with its digests, so that a torn one is noticed and the one before is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainers.job import TrainingError
+
+logger = logging.getLogger(__name__)
+
+TAG = "state"
+REGISTER = "checkpoint_manager_snapshot.json"  # written by Ray Train: the checkpoints that count
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands: the next step, and the records of the loss so far."""
+
+    step: int
+    workers: int
+    fingerprint: str
+    records: list[dict[str, float]]
+
+
+def checkpoint_name(step: int) -> str:
+    """Folder name of the checkpoint taken before `step`; sorts by step."""
+    return f"step-{step:09d}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
+
+
+def save_shard(engine: Any, folder: Path, rank: int, position: Position) -> None:
+    """Write this worker's shard of the engine's state, its position and the digests of its files into `folder`."""
+    (folder / TAG).mkdir(parents=True, exist_ok=True)
+    engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
+    files = {str(file.relative_to(folder)): _digest(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    shard = {"position": asdict(position), "files": files}
+    (folder / f"shard-{rank}.json").write_text(json.dumps(shard), encoding="utf-8")
+
+
+def find_fault(folder: Path, workers: int) -> str | None:
+    """What is wrong with a checkpoint folder, or None if every shard is there with the right content."""
+    for rank in range(workers):
+        index = folder / f"shard-{rank}.json"
+        if not index.is_file():
+            return f"{index.name} is missing"
+        try:
+            files: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["files"]
+        except (ValueError, KeyError) as error:
+            return f"{index.name} cannot be read ({error})"
+        for name, digest in files.items():
+            if not (folder / name).is_file():
+                return f"{name} is missing"
+            if _digest(folder / name) != digest:
+                return f"{name} is damaged"
+    return None
+
+
+def newest_intact(latest: Path, workers: int) -> Path | None:
+    """`latest` or, if it is torn, the newest intact checkpoint before it in the same folder; None if there is none."""
+    older = sorted((p for p in latest.parent.glob("step-*") if p.is_dir() and p.name < latest.name), reverse=True)
+    for candidate in [latest, *older]:
+        fault = find_fault(candidate, workers)
+        if fault is None:
+            return candidate
+        logger.warning("checkpoint %s is not usable (%s); trying the one before", candidate.name, fault)
+    return None
+
+
+def load_shard(engine: Any, folder: Path, rank: int) -> Position:
+    """Restore this worker's part of the engine and return the position of the training."""
+    loaded, _ = engine.load_checkpoint(str(folder), tag=TAG, load_lr_scheduler_states=False)
+    if loaded is None:
+        raise TrainingError(f"DeepSpeed found nothing to load in {folder}")
+    shard = json.loads((folder / f"shard-{rank}.json").read_text(encoding="utf-8"))
+    return Position(**shard["position"])
+
+
+def sweep_orphans(run_folder: Path) -> list[str]:
+    """Delete checkpoint folders that Ray Train never registered (a worker died while they were written)."""
+    register = run_folder / REGISTER
+    registered = register.read_text(encoding="utf-8") if register.is_file() else ""
+    removed = []
+    for folder in sorted(run_folder.glob("step-*")):
+        if f'"{folder.name}"' not in registered:
+            shutil.rmtree(folder)
+            removed.append(folder.name)
+    return removed
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a reader sees the old or the new content, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.replace(path)

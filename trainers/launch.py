@@ -1,0 +1,145 @@
+"""Start a training under Ray Train: two or more workers, DeepSpeed, checkpoints, resume. Imports no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from trainers.batches import parquet_files
+from trainers.checkpoint import sweep_orphans, write_json
+from trainers.job import Failpoint, ProgressCallback, TrainingError, TrainJob
+
+__all__ = ["Failpoint", "TrainJob", "TrainingError", "train"]
+
+JOB_FILE = "job.json"
+PROGRESS_FILE = "progress.json"
+POLL_S = 0.5
+
+
+def _worker(config: dict[str, Any]) -> dict[str, Any]:
+    # the heavy imports happen here, in the worker, and not where the driver starts
+    from trainers.loop import train_worker
+
+    return train_worker(config["job"], Path(config["run_folder"]), Path(config["scratch"]))
+
+
+def _claim(job: TrainJob, run_folder: Path) -> None:
+    """Note what this run is, or refuse if its name belongs to another job or another number of workers."""
+    path = run_folder / JOB_FILE
+    digest = hashlib.sha256(job.fingerprint().encode())
+    for file in parquet_files(job.pairs):
+        digest.update(file.read_bytes())
+    claim = {"job": digest.hexdigest(), "workers": job.workers}
+    if not path.exists():
+        run_folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, claim)
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    if earlier["workers"] != job.workers:
+        raise TrainingError(
+            f"training '{job.name}' was started with {earlier['workers']} workers and cannot go on with {job.workers}: "
+            f"ask for {earlier['workers']} workers again, or start a run of another name from the weights of its last "
+            f"student (initial = that folder), or delete {run_folder} to begin anew")
+    if earlier != claim:
+        raise TrainingError(f"training '{job.name}' in {run_folder} belongs to other pairs or another configuration: "
+                            "give this one another name, or delete the folder to begin anew")
+
+
+def _with_absolute_paths(job: TrainJob) -> TrainJob:
+    """Ray Train changes the working directory of its workers, so relative paths would mean something else there."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).resolve())
+
+    return replace(job, pairs=absolute(job.pairs), features=absolute(job.features), output=absolute(job.output),
+                   storage=absolute(job.storage), initial=absolute(job.initial) if job.initial else None,
+                   validation=absolute(job.validation) if job.validation else None)
+
+
+@contextlib.contextmanager
+def _progress(run_folder: Path, callback: ProgressCallback | None) -> Iterator[None]:
+    """While the workers train, read the progress that rank 0 writes and hand it to the callback."""
+    if callback is None:
+        yield
+        return
+    path, ended = run_folder / PROGRESS_FILE, threading.Event()
+
+    def follow() -> None:
+        told = -1
+        last_round = False
+        while not last_round:
+            last_round = ended.wait(POLL_S)
+            if not path.exists():
+                continue
+            state = json.loads(path.read_text(encoding="utf-8"))
+            if state["step"] != told:
+                told = state["step"]
+                callback(told, state["steps"], state["metrics"])
+
+    thread = threading.Thread(target=follow, name="training-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
+    """Train a student and write it to `job.output`. Ray must be running; blocks until the end.
+
+    on_progress(step, steps, metrics) is called from another thread about twice a second.
+    callbacks: further Ray Train callbacks (`trainers.sweep` reports to Ray Tune through one).
+    A second call with the same name and storage goes on after the last checkpoint.
+    Returns steps, loss (records of step, ce, entropy, lambda, loss), train_accuracy, order_accuracy, seconds, and
+    validation_accuracy, validation_order_accuracy if the job has a validation table.
+    Raises TrainingError with one line that says what to do.
+    """
+    # the controller looks every 2 s by default whether the workers have ended: too seldom for small trainings
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    import ray.train
+    import ray.train.torch
+
+    started = time.monotonic()
+    job = _with_absolute_paths(job)
+    storage = Path(job.storage)
+    run_folder, scratch = storage / job.name, storage / f".{job.name}.scratch"
+    _claim(job, run_folder)
+    sweep_orphans(run_folder)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+    # Ray's annotations still say that a worker returns nothing and a result has no `return_value`
+    trainer = ray.train.torch.TorchTrainer(
+        cast("Callable[[dict[str, Any]], None]", _worker),
+        train_loop_config={"job": job, "run_folder": str(run_folder), "scratch": str(scratch)},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=job.workers, use_gpu=job.gpu,
+            resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})}),
+        torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpu else "gloo"),
+        run_config=ray.train.RunConfig(
+            name=job.name, storage_path=str(storage), callbacks=list(callbacks),
+            failure_config=ray.train.FailureConfig(max_failures=job.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2)),
+    )
+    try:
+        with _progress(run_folder, on_progress):
+            outcome = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise TrainingError(f"training '{job.name}' failed after {job.max_failures} restarts: "
+                            f"{str(error).strip().splitlines()[-1]}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    result = cast("dict[str, Any]", vars(outcome)["return_value"])
+    if "error" in result:
+        raise TrainingError(result["error"])
+    return {**result, "seconds": time.monotonic() - started}

@@ -1,0 +1,247 @@
+"""The training loop of one worker. Ray Train starts it on every rank; see `trainers.launch`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.train
+import torch
+from torch import Tensor, nn
+
+from trainers.batches import Features, Pairs, PairSampler, read_features, read_pairs
+from trainers.checkpoint import (
+    Position,
+    checkpoint_name,
+    load_shard,
+    newest_intact,
+    save_shard,
+    write_json,
+)
+from trainers.deepspeed import gather_weights, start_engine
+from trainers.job import TrainingError, TrainJob
+from trainers.losses import LossTerms, weak_to_strong_loss
+from trainers.student import build_student, load_student
+from trainers.student.base import Student
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_FILE = "progress.json"
+PROGRESS_EVERY_S = 0.5
+RECORDS_KEPT = 200
+SIMILAR = 2
+
+
+@dataclass
+class Worker:
+    """What one rank holds while it trains."""
+
+    job: TrainJob
+    rank: int
+    workers: int
+    run_folder: Path
+    scratch: Path
+    student: Student
+    engine: Any
+    features: Tensor
+    pairs: Pairs
+    validation: Pairs | None
+    sampler: PairSampler
+    steps: int
+    records: list[dict[str, float]]
+
+    def average(self, values: Tensor) -> Tensor:
+        """Mean over all ranks."""
+        torch.distributed.all_reduce(values)
+        return values / self.workers
+
+    def forward(self, pairs: Pairs, index: np.ndarray) -> Tensor:
+        """Logits [n, 5] of the pairs at `index`."""
+        logits: Tensor = self.engine(self.features[pairs.first[index]], self.features[pairs.second[index]])
+        return logits
+
+
+def learning_rate(job: TrainJob, step: int, steps: int) -> float:
+    """Linear warm-up over the first 3 % of the steps (by default), then a cosine down to zero."""
+    warmup = max(1, round(job.warmup * steps))
+    if step < warmup:
+        return job.learning_rate * (step + 1) / warmup
+    return job.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student:
+    torch.manual_seed(job.seed)
+    if job.initial is not None:
+        return load_student(job.initial)
+    student = build_student(job.student, job.student_options)
+    if features.matrix.shape[1] != student.feature_size:
+        raise TrainingError(f"the features have {features.matrix.shape[1]} numbers per video, the student "
+                            f"'{job.student}' expects {student.feature_size}: encode the videos again")
+    used = np.unique(np.concatenate([pairs.first, pairs.second]))
+    student.prepare(features.matrix[used])
+    return student
+
+
+def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
+    context = ray.train.get_context()
+    rank, workers = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(max(1, int(job.cpus_per_worker)))
+    features = read_features(job.features)
+    pairs = read_pairs(job.pairs, features, job.origin_weights)
+    validation = read_pairs(job.validation, features) if job.validation else None
+    student = _prepare_student(job, features, pairs)
+    engine = start_engine(student.trained_module(), job)
+    sampler = PairSampler(pairs.weight, job.batch_size, workers, rank, job.seed)
+    matrix = torch.from_numpy(features.matrix).to(engine.device)
+    return Worker(job, rank, workers, run_folder, scratch, student, engine, matrix, pairs, validation, sampler,
+                  steps=sampler.steps_per_epoch * job.epochs, records=[])
+
+
+def _resume(worker: Worker) -> int:
+    """Load the newest intact checkpoint, if there is one; returns the step to go on with."""
+    latest = ray.train.get_checkpoint()
+    if latest is None:
+        return 0
+    folder = newest_intact(Path(latest.path), worker.workers)
+    if folder is None:
+        logger.warning("no usable checkpoint of '%s': training starts again", worker.job.name)
+        return 0
+    position = load_shard(worker.engine, folder, worker.rank)
+    worker.records[:] = position.records
+    return position.step
+
+
+def _train_step(worker: Worker, step: int) -> LossTerms:
+    job, engine = worker.job, worker.engine
+    # dropout depends on (seed, step, rank) only, so an interrupted run repeats it exactly
+    torch.manual_seed((job.seed * 1_000_003 + step) * 1_009 + worker.rank)
+    batch = worker.sampler.batch(step)
+    labels = torch.from_numpy(worker.pairs.label[batch.index]).to(engine.device)
+    weights = torch.from_numpy(batch.weight).to(engine.device)
+    logits = worker.forward(worker.pairs, batch.index)
+    terms = weak_to_strong_loss(logits, labels, step / worker.steps, confidence=job.confidence, weights=weights,
+                                normaliser=batch.total_weight / worker.workers, average=worker.average)
+    if not torch.isfinite(terms.cross_entropy + terms.entropy):
+        raise TrainingError(f"the loss is not finite at step {step} of {worker.steps} of '{job.name}' (cross-entropy "
+                            f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}); the last good checkpoint "
+                            "is kept: lower the learning rate and start under another name")
+    for group in engine.optimizer.param_groups:
+        group["lr"] = learning_rate(job, step, worker.steps)
+    engine.backward(terms.total)
+    engine.step()
+    return terms
+
+
+@torch.no_grad()
+def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
+    """(share of pairs with the right level, share of unequal pairs put in the right order), over all ranks."""
+    worker.engine.eval()
+    rows = np.arange(worker.rank, len(pairs) + -len(pairs) % worker.workers, worker.workers)
+    counts = torch.zeros(4, dtype=torch.float64)
+    for part in np.array_split(rows, max(1, len(rows) // 1024)):
+        # ranks must call the engine equally often (ZeRO-3 gathers in it), so padding repeats the last pair unseen
+        index = np.minimum(part, len(pairs) - 1)
+        probabilities = worker.forward(pairs, index).float().softmax(dim=-1).cpu().double()
+        real = torch.from_numpy(part < len(pairs))
+        label = torch.from_numpy(pairs.label[index])
+        direction = torch.sign(probabilities @ torch.arange(-2.0, 3.0, dtype=torch.float64))
+        unequal = real & (label != SIMILAR)
+        counts += torch.stack([(real & (probabilities.argmax(dim=-1) == label)).sum(), real.sum(),
+                               (unequal & (direction == torch.sign(label - SIMILAR))).sum(), unequal.sum()]).double()
+    counts = worker.average(counts.to(worker.engine.device)).cpu()
+    worker.engine.train()
+    right, total, ordered, unequal_total = counts.tolist()
+    return right / max(total, 1e-12), (ordered / unequal_total if unequal_total else float("nan"))
+
+
+def _report(worker: Worker, step: int) -> None:
+    """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
+    metrics: dict[str, float] = {"step": step, "steps": worker.steps, **(worker.records[-1] if worker.records else {})}
+    if worker.validation is not None:
+        metrics["validation_accuracy"], metrics["validation_order_accuracy"] = _accuracy(worker, worker.validation)
+    folder = Path(tempfile.mkdtemp(prefix=f"{checkpoint_name(step)}-{worker.rank}-", dir=worker.scratch))
+    save_shard(worker.engine, folder, worker.rank,
+               Position(step, worker.workers, worker.job.fingerprint(), worker.records))
+    ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+                     checkpoint_dir_name=checkpoint_name(step))
+    shutil.rmtree(folder)
+
+
+def _meet_failpoint(worker: Worker, step: int) -> None:
+    point = worker.job.failpoint
+    if point is None or (point.rank, point.step) != (worker.rank, step) or Path(point.marker).exists():
+        return
+    Path(point.marker).touch()
+    os._exit(1)
+
+
+def _run_steps(worker: Worker, start: int) -> None:
+    record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
+    told = 0.0
+    worker.engine.train()
+    for step in range(start, worker.steps):
+        _meet_failpoint(worker, step)
+        terms = _train_step(worker, step)
+        done = step + 1
+        if done % record_every == 0 or done == worker.steps:
+            worker.records.append({"step": done, "ce": terms.cross_entropy.item(), "entropy": terms.entropy.item(),
+                                   "lambda": terms.confidence_weight.item(),
+                                   "loss": worker.average(terms.total.detach().clone()).item()})
+        if worker.rank == 0 and worker.records and (time.monotonic() - told > PROGRESS_EVERY_S or done == worker.steps):
+            told = time.monotonic()
+            write_json(worker.run_folder / PROGRESS_FILE,
+                       {"step": done, "steps": worker.steps, "metrics": worker.records[-1]})
+        if done % worker.job.checkpoint_every == 0 or done == worker.steps:
+            _report(worker, done)
+
+
+def _export(worker: Worker) -> None:
+    """Write the trained student: gathered on rank 0, into a fresh folder that then replaces `output`."""
+    state = gather_weights(worker.engine, worker.job.zero_stage, worker.rank)
+    if worker.rank != 0:
+        return
+    output = Path(worker.job.output)
+    fresh = output.with_name(f".{output.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    # a new object: the engine's module may hold partitioned tensors
+    student = load_student(worker.job.initial) if worker.job.initial else \
+        build_student(worker.job.student, worker.job.student_options)
+    module: nn.Module = student.trained_module()
+    module.load_state_dict(state)
+    student.save(fresh)
+    old = output.with_name(f".{output.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if output.exists():
+        output.replace(old)
+    fresh.replace(output)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, Any]:
+    """Train on this rank. Returns what `trainers.launch.train` gives back, or {"error": message}."""
+    started = time.monotonic()
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
+    try:
+        worker = _set_up(job, run_folder, scratch)
+        start = _resume(worker)
+        _run_steps(worker, start)
+        accuracy, order = _accuracy(worker, worker.pairs)
+        result: dict[str, Any] = {"steps": worker.steps, "resumed_at": start, "pairs": len(worker.pairs),
+                                  "loss": worker.records, "train_accuracy": accuracy, "order_accuracy": order}
+        if worker.validation is not None:
+            validated = _accuracy(worker, worker.validation)
+            result["validation_accuracy"], result["validation_order_accuracy"] = validated
+        _export(worker)
+    except (TrainingError, ValueError) as error:
+        # every rank sees the same data and loss, so all end here together; trying again would only fail again
+        return {"error": str(error)}
+    result["loop_seconds"] = time.monotonic() - started
+    return result

@@ -1,0 +1,99 @@
+"""The weak-to-strong loss: L = (1 - lambda) L_CE + lambda L_conf (CVPR 2026, section 4.2 and supplement C.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IGNORED = -100
+WARMUP = 0.10
+TEMPERATURE_START, TEMPERATURE_END = 0.5, 0.1
+AUXILIARY_COEFFICIENT = 0.5
+ENTROPY_EPSILON = 1e-8
+
+Average = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Scalars of one step. `total` carries the gradient; the others are detached (and averaged over the workers)."""
+
+    total: Tensor
+    cross_entropy: Tensor
+    entropy: Tensor
+    confidence_weight: Tensor
+
+
+def temperature(progress: float) -> float:
+    """T: linear from 0.5 to 0.1 during the first tenth of the training, then constant. progress = step / steps."""
+    return TEMPERATURE_START + (TEMPERATURE_END - TEMPERATURE_START) * min(1.0, progress / WARMUP)
+
+
+def adaptive_weight(cross_entropy: Tensor, entropy: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+    """(alpha, lambda), both detached: alpha = sigmoid((L_conf - L_CE) / T), lambda = alpha * min(1, t / T_warmup)."""
+    # the sigmoid equals exp(a/T) / (exp(a/T) + exp(b/T)) and cannot overflow
+    alpha = torch.sigmoid((entropy.detach() - cross_entropy.detach()) / temperature(progress))
+    return alpha, alpha * min(1.0, progress / WARMUP)
+
+
+def entropy_per_row(logits: Tensor) -> Tensor:
+    """-sum p log(p + 1e-8) of each row of logits [N, C], in nats: [N]. The 1e-8 is that of the released code."""
+    p = functional.softmax(logits.float(), dim=-1)
+    return -(p * torch.log(p + ENTROPY_EPSILON)).sum(dim=-1)
+
+
+def _weighted_mean(values: Tensor, weights: Tensor, normaliser: Tensor | float | None) -> Tensor:
+    total = weights.sum() if normaliser is None else normaliser
+    return (values * weights).sum() / total
+
+
+def auxiliary_targets(logits: Tensor, labels: Tensor) -> Tensor:
+    """Hard predictions [N] of the student whose class frequencies are those of the weak labels (Burns et al. 2023).
+
+    Their threshold for two classes, quantile(p, share of the class), generalised to ordered classes: the expected
+    level is cut at the quantiles of the labels' cumulative frequencies. For two classes both rules are the same.
+    """
+    probabilities = functional.softmax(logits.detach().float(), dim=-1)
+    classes = logits.shape[-1]
+    levels = torch.arange(classes, dtype=probabilities.dtype, device=logits.device)
+    expected = (probabilities * levels).sum(dim=-1)
+    frequency = torch.bincount(labels, minlength=classes).double() / len(labels)
+    cuts = torch.quantile(expected, frequency.cumsum(0)[:-1].clamp(0, 1).to(expected.dtype))
+    # a row goes above a cut only if it is strictly greater
+    return (expected[:, None] > cuts[None, :]).sum(dim=-1)
+
+
+def weak_to_strong_loss(logits: Tensor, labels: Tensor, progress: float, *, confidence: float | str = "adaptive",
+                        weights: Tensor | None = None, normaliser: Tensor | float | None = None,
+                        average: Average | None = None) -> LossTerms:
+    """The loss of one batch.
+
+    logits: [N, C]. labels: int [N]; rows labelled -100 have no cross-entropy but do count in the entropy.
+    progress: step / total steps before the update, 0..1. confidence: "adaptive", a fixed lambda, or "auxiliary".
+    weights: [N] sample weights (default 1). normaliser: what both weighted sums are divided by, instead of the sum of
+    the weights; with several workers, the weight of the whole batch divided by the number of workers.
+    average: averages a tensor over the workers, so that all of them use one lambda.
+    """
+    weights = torch.ones(len(labels), device=logits.device) if weights is None else weights
+    labelled = labels != IGNORED
+    ce_rows = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="none")
+    cross_entropy = _weighted_mean(ce_rows, weights * labelled, normaliser)
+    entropy = _weighted_mean(entropy_per_row(logits), weights, normaliser)
+    seen = torch.stack([cross_entropy.detach(), entropy.detach()])
+    seen = seen if average is None else average(seen)
+    if confidence == "auxiliary":
+        weight = torch.tensor(AUXILIARY_COEFFICIENT * (1.0 if progress > WARMUP else progress))
+        own_rows = functional.cross_entropy(logits[labelled].float(), auxiliary_targets(logits[labelled],
+                                                                                        labels[labelled]),
+                                            reduction="none")
+        own = _weighted_mean(own_rows, weights[labelled], normaliser)
+        total = (1 - weight) * cross_entropy + weight * own
+    else:
+        weight = adaptive_weight(seen[0], seen[1], progress)[1] if confidence == "adaptive" \
+            else torch.tensor(float(confidence))
+        total = (1 - weight) * cross_entropy + weight * entropy
+    return LossTerms(total, seen[0], seen[1], weight)

@@ -1,0 +1,42 @@
+"""The students: the table name -> class, and how to build or load one. Importing this package loads no torch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainers.student.base import Student
+
+STUDENTS: dict[str, str] = {
+    "lite": "trainers.student.lite:LiteStudent",
+}
+
+
+def student_class(name: str) -> type[Student]:
+    """The class of a student: a name of the table `STUDENTS` or `module:Class`. Raises ValueError for another name."""
+    target = STUDENTS.get(name, name)
+    module, separator, attribute = target.partition(":")
+    if not separator:
+        raise ValueError(f"unknown student '{name}': choose one of {', '.join(sorted(STUDENTS))} or give module:Class")
+    loaded: type[Student] = getattr(importlib.import_module(module), attribute)
+    return loaded
+
+
+def build_student(name: str, options: Mapping[str, Any] | None = None) -> Student:
+    """A new, untrained student. `options` are the keyword arguments of its class."""
+    return student_class(name)(**dict(options or {}))
+
+
+def load_student(folder: str | Path) -> Student:
+    """The student saved in `folder` (`config.json` + `model.safetensors`). Raises ValueError if it is none."""
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is not a student folder: it has no config.json")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if "student" not in config:
+        raise ValueError(f"{path} names no student: the key 'student' is missing")
+    return student_class(config["student"]).load(folder)

@@ -1,0 +1,83 @@
+"""The contract of every student: encode a video once, compare two encoded videos as often as needed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainers.levels import LEVELS
+
+__all__ = ["LEVELS", "Student"]
+
+
+class Student(nn.Module, ABC):
+    """A network that says how the quality of a second video compares with that of a first one.
+
+    `encode` is the frozen part: its output depends on the video alone, so it is computed once and cached.
+    `pair_logits` is the part that learns.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def feature_size(self) -> int:
+        """D, the length of the vector that `encode` returns."""
+
+    @abstractmethod
+    def encode(self, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
+        """Frozen features of one video: float32 [D], the same on every call.
+
+        key: uint8 [S, 2, H, W, 3], S key frames in RGB at native size, each with the frame right after it.
+        luma: uint8 [N, h, w], consecutive frames, luma only, scaled down; N = 1 for a still image. fps: frames/s.
+        """
+
+    @abstractmethod
+    def encoder_digest(self) -> str:
+        """16 hexadecimal digits over everything that decides what `encode` returns: the key of a feature cache."""
+
+    @abstractmethod
+    def pair_logits(self, first: Tensor, second: Tensor) -> Tensor:
+        """Logits [B, 5] in the order of `LEVELS`: quality of `second` [B, D] compared with `first` [B, D]."""
+
+    @abstractmethod
+    def prepare(self, features: np.ndarray) -> None:
+        """Learn from the training features [V, D] what is fixed before the first step (such as standardisation)."""
+
+    @abstractmethod
+    def trained_module(self) -> nn.Module:
+        """The module that is optimised; its forward is `pair_logits`. Frozen encoders may stay outside of it."""
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `config.json` into the folder. Nothing written is a pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: str | Path) -> Student:
+        """Read what `save` wrote. Raises ValueError if the folder does not hold this student."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Same as `pair_logits`, so that engines which call the module train it."""
+        return self.pair_logits(first, second)
+
+    @torch.inference_mode()
+    def compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """NumPy convenience for inference: logits float32 [B, 5] of feature rows [B, D], [B, D]."""
+        self.eval()
+        logits = self.pair_logits(torch.from_numpy(np.asarray(first, np.float32)),
+                                  torch.from_numpy(np.asarray(second, np.float32)))
+        result: np.ndarray = logits.float().numpy()
+        return result
+
+    def description(self) -> dict[str, Any]:
+        """What a model card says: student, number of trained and of all parameters, feature size."""
+        trained = sum(p.numel() for p in self.trained_module().parameters() if p.requires_grad)
+        total = sum(p.numel() for p in self.parameters())
+        return {"student": self.name, "trained_parameters": trained, "parameters": total,
+                "feature_size": self.feature_size}

@@ -1,0 +1,92 @@
+"""The comparison head: one quality per video, and an ordinal link from the difference to the five levels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+CLIP = 5.0
+
+
+class OrdinalLink(nn.Module):
+    """Cumulative logistic link from a quality difference d to five ordered levels.
+
+    P(level <= k) = sigmoid(theta_k - d) with thresholds (-b, -a, a, b), 0 < a < b learned (McCullagh 1980, the
+    proportional-odds model). The thresholds mirror each other, so exchanging the two videos (d -> -d) mirrors the
+    logits exactly, bit for bit.
+    """
+
+    def __init__(self, inner: float = 0.5, outer: float = 1.5) -> None:
+        super().__init__()
+        # softplus(x) = y  <=>  x = log(exp(y) - 1): the raw values that give the wanted start
+        raw = [np.log(np.expm1(inner)), np.log(np.expm1(outer - inner))]
+        self.raw = nn.Parameter(torch.tensor(raw, dtype=torch.float32))
+
+    def forward(self, difference: Tensor) -> Tensor:
+        """Log-probabilities [B, 5] of the differences [B] (quality of the second minus quality of the first)."""
+        inner, gap = functional.softplus(self.raw.float()).unbind()
+        outer = inner + gap
+        d = difference.float()
+
+        def between(lower: Tensor, upper: Tensor) -> Tensor:
+            # log(sigmoid(u - d) - sigmoid(l - d)) without cancellation
+            return (functional.logsigmoid(upper - d) + functional.logsigmoid(d - lower)
+                    + torch.log(-torch.expm1(lower - upper)))
+
+        return torch.stack([
+            functional.logsigmoid(-outer - d),
+            between(-outer, -inner),
+            between(-inner, inner),
+            between(inner, outer),
+            functional.logsigmoid(d - outer),
+        ], dim=-1)
+
+
+class ComparisonHead(nn.Module):
+    """Standardise -> dropout -> linear (or one hidden layer) -> scalar quality; logits of a pair by `OrdinalLink`."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, hidden: int = 0, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
+        if hidden:
+            layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]
+        self.regressor = nn.Sequential(*layers)
+        self.link = OrdinalLink()
+
+    def fit_standardisation(self, features: np.ndarray) -> None:
+        """Set mean and standard deviation from the training features [V, D]; constant features are ignored."""
+        mean = features.mean(axis=0, dtype=np.float64)
+        deviation = features.std(axis=0, dtype=np.float64)
+        # a feature that never varies carries nothing; dividing by its rounding noise would blow it up
+        varies = deviation > 1e-6 * np.maximum(1.0, np.abs(mean))
+        scale = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
+        self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))
+        self.scale.copy_(torch.from_numpy(scale.astype(np.float32)))
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Features in units of standard deviations, clipped at +-5 so that one odd video cannot dominate."""
+        return ((features - self.mean) * self.scale).clamp(-CLIP, CLIP)
+
+    def quality(self, features: Tensor) -> Tensor:
+        """Scalar quality [B] of features [B, D]; higher is better, the unit is that of the link's thresholds."""
+        quality: Tensor = self.regressor(self.standardise(features)).squeeze(-1)
+        return quality
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Logits [B, 5]: quality of `second` [B, D] compared with `first` [B, D]."""
+        one, two = self.standardise(first), self.standardise(second)
+        if self.training and self.dropout > 0:
+            # one mask for both videos: a pair is compared on the same subset of features
+            mask = functional.dropout(torch.ones_like(one), self.dropout)
+            one, two = one * mask, two * mask
+        difference = self.regressor(two).squeeze(-1) - self.regressor(one).squeeze(-1)
+        logits: Tensor = self.link(difference)
+        return logits
