@@ -1,7 +1,7 @@
 """Decode one window of an untrusted file into a `Sample`, in a child process that may crash, hang or be killed.
 
-The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is always
-checked by `actors.ffmpeg.probe` first, because decord has no format whitelist.
+The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is
+always checked by `actors.ffmpeg.probe` first, because decord has no format whitelist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import ffmpeg as graph
 import numpy as np
@@ -115,7 +115,7 @@ class Decoder:
         self._program = child
         self._child: _Child | None = None
 
-    def __enter__(self) -> Decoder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -145,7 +145,8 @@ class Decoder:
             spec: How much to keep.
 
         Raises:
-            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout``, ``crash``.
+            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
+                ``crash``.
         """
         spec = spec or SampleSpec()
         deadline = time.monotonic() + self._timeout_s
@@ -153,7 +154,7 @@ class Decoder:
         name = os.fspath(uri)
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
-            raise Failure("too_large", f"{name} is {size}; the limit is {spec.max_pixels} pixels (SampleSpec.max_pixels)")
+            raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
         window = (name, start_s, duration_s, spec, deadline)
         if header.is_still:
             return self._by_ffmpeg(header, *window)
@@ -169,9 +170,15 @@ class Decoder:
         return sample
 
     def _after(
-        self, first: Failure, header: ffmpeg.Probe, name: str, start_s: float, duration_s: float, spec: SampleSpec,
+        self,
+        first: Failure,
+        header: ffmpeg.Probe,
+        name: str,
+        start_s: float,
+        duration_s: float,
+        spec: SampleSpec,
         deadline: float,
-    ) -> Sample:  # fmt: skip
+    ) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
             return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline)
@@ -236,7 +243,7 @@ def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) ->
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     keys = key_positions(count, spec.key_frames)
     needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
-    last = max(max(needed), min(spec.motion_frames, count) - 1)
+    last = max(*needed, min(spec.motion_frames, count) - 1)
     kept: dict[int, NDArray[np.uint8]] = {}
     luma: list[NDArray[np.uint8]] = []
     for number, frame in enumerate(frames):

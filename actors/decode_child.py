@@ -97,13 +97,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             header, key, luma = read(request)
             arrays = (np.ascontiguousarray(key), np.ascontiguousarray(luma))
             header["shapes"] = [array.shape for array in arrays]
-        except Exception as error:  # any decoder error becomes an answer; the parent then tries FFmpeg
+        except Exception as error:  # noqa: BLE001 - any decoder error becomes an answer; the parent then tries FFmpeg
             text = str(error).splitlines() or [type(error).__name__]
             header = {"error": text[0][:300]}
         body = json.dumps(header).encode()
         answers.write(struct.pack(">I", len(body)) + body)
-        for array in arrays:
-            answers.write(array.data)
+        answers.writelines(array.data for array in arrays)
         answers.flush()
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, Any, Self, cast
 
 import ffmpeg as graph  # ffmpeg-python: builds argument lists, runs nothing here
 import numpy as np
@@ -30,8 +30,8 @@ from actors.ffmpeg_log import Probe
 from actors.outcome import Failure
 
 __all__ = [
-    "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "binary", "check_file", "lossless", "probe",
-    "raw_source", "read_frames", "run", "source", "target",
+    "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "binary", "check_file", "lossless",
+    "probe", "raw_source", "read_frames", "run", "source", "target",
 ]  # fmt: skip
 
 # Containers and still-image streams that hold their own data. Not here, on purpose: concat, hls, dash, imf, sdp, image2
@@ -60,12 +60,16 @@ def binary() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def _still_demuxer(path: str) -> str | None:
+def _head(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            head = file.read(16)
-    except OSError:
-        return None
+            return file.read(64)
+    except (OSError, ValueError):
+        return b""
+
+
+def _still_demuxer(path: str) -> str | None:
+    head = _head(path)
     return next((name for magic, name in _STILL_MAGIC if head.startswith(magic)), None)
 
 
@@ -172,7 +176,7 @@ class Process:
         self._kind = kind
         self._timeout_s = timeout_s
         self.timed_out = False
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         prefix = [executable] if executable else [binary(), "-hide_banner", "-nostdin", "-y"]
         self.process = subprocess.Popen(
             [*prefix, *args],
@@ -226,7 +230,7 @@ class Process:
             raise ffmpeg_log.explain(self.log(), status, self._kind)
         return self.log()
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -273,7 +277,7 @@ class FrameWriter:
             self._child.check()
             raise Failure("encode", "FFmpeg stopped reading frames before the end") from None
 
-    def __enter__(self) -> FrameWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -321,7 +325,10 @@ def probe(path: str | os.PathLike[str], *, timeout_s: float = 30.0) -> Probe:
         log = child.log()
     if "Input #0" not in log:
         failure = ffmpeg_log.explain(log, status, "format")
-        raise failure if name in failure.message else Failure(failure.kind, f"{name}: {failure.message}")
+        # FFmpeg trusts a name in .mp4 more than the content: without this mark the file never was one.
+        known = failure.kind != "decode" or b"ftyp" in _head(name) or b"mdat" in _head(name)
+        reason = failure.message if known else "not a media file, whatever its name says"
+        raise Failure(failure.kind if known else "format", reason if name in reason else f"{name}: {reason}")
     header = ffmpeg_log.header(name, log)
     if header.is_still or (header.duration_s > 0 and header.fps > 0):
         return header

@@ -12,10 +12,10 @@ from actors.outcome import Failure
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
 
 _NOISE = re.compile(
-    r"^(Conversion failed|Exiting with|Error opening (input|output) files?|frame=|\[fc#|.*Terminating thread|"
-    r".*Nothing was written|.*Error sending frames|.*Task finished with error|\s|$|At least one output)"
+    r"(Conversion failed|Exiting with|Error opening (input|output) files?|Error (while opening|sending frames)|frame=|"
+    r"Terminating thread|Nothing was written|Task finished with error|Error selecting an encoder|Could not open encoder|At least one output|$)"
 )
-_CONTEXT = re.compile(r"^\[[^\]]* @ 0x[0-9a-f]+\]\s*")
+_CONTEXT = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
 _KINDS = (
     ("not on whitelist", "format"),
     ("moov atom not found", "decode"),
@@ -119,12 +119,13 @@ def header(name: str, log: str) -> Probe:
 
 def explain(log: str, returncode: int, fallback_kind: str) -> Failure:
     """The last meaningful line of a failed run as a Failure of the right kind."""
-    lines = [line.strip() for line in log.replace("\r", "\n").split("\n") if not _NOISE.match(line)]
-    last = _CONTEXT.sub("", lines[-1])[:400] if lines else f"FFmpeg ended with status {returncode}"
+    plain = (_CONTEXT.sub("", line.strip())[:400] for line in log.replace("\r", "\n").split("\n"))
+    lines = [line for line in plain if not _NOISE.match(line)]
+    last = lines[-1] if lines else f"FFmpeg ended with status {returncode}"
     for text, kind in _KINDS:
         hit = next((line for line in lines if text in line), "")
         if hit:
-            return Failure(kind, _CONTEXT.sub("", hit)[:400])
+            return Failure(kind, hit)
     if returncode < 0 and returncode != -signal.SIGPIPE:
         return Failure("crash", f"FFmpeg was killed by {signal.Signals(-returncode).name} ({last})")
     if "Invalid data found when processing input" in log:

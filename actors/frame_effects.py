@@ -1,8 +1,8 @@
 """The spatial and temporal distortion simulators as functions over RGB frames.
 
-CVPR 2026, section 4.1.3 (heterogeneous teachers) with the KADID-10k settings that its numbers come from. Every effect is
-a callable ``effect(frame) -> frame`` on uint8 ``[H, W, 3]``; temporal ones keep state, so build a new one per clip and
-feed it the frames in order. All randomness comes from the seed.
+CVPR 2026, section 4.1.3 (heterogeneous teachers) with the KADID-10k settings that its numbers come from. Every effect
+is a callable ``effect(frame) -> frame`` on uint8 ``[H, W, 3]``; temporal ones keep state, so build a new one per clip
+and feed it the frames in order. All randomness comes from the seed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ DROP_GROUP = 8  # frame_drop loses k of every 8 frames
 
 
 def resize(factor: float) -> Effect:
-    """Shrink by ``factor`` and enlarge to the original size, bicubic both ways (no low-pass filter: it shows pixelation)."""
+    """Shrink by ``factor`` and enlarge to the original size, bicubic both ways (unfiltered: it shows pixelation)."""
 
     def effect(frame: Frame) -> Frame:
         height, width = frame.shape[:2]
         small = (max(1, round(width / factor)), max(1, round(height / factor)))
         shrunk = cv2.resize(frame, small, interpolation=cv2.INTER_CUBIC)
-        return cast(Frame, cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC))
+        return cast("Frame", cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC))
 
     return effect
 
@@ -38,7 +38,7 @@ def gaussian_blur(sigma: float) -> Effect:
     size = 2 * math.ceil(2 * sigma) + 1
 
     def effect(frame: Frame) -> Frame:
-        return cast(Frame, cv2.GaussianBlur(frame, (size, size), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE))
+        return cast("Frame", cv2.GaussianBlur(frame, (size, size), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE))
 
     return effect
 
@@ -70,13 +70,14 @@ def tone(amount: float) -> Effect:
         light = lab[..., 0] / np.float32(100)
         lab[..., 0] = np.clip(light + np.float32(2 * amount) * light * (1 - light), 0, 1) * np.float32(100)
         bent = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
-        return np.clip(np.rint(bent * np.float32(255)), 0, 255).astype(np.uint8)
+        levels: NDArray[np.float32] = np.rint(bent * np.float32(255))
+        return np.clip(levels, 0, 255).astype(np.uint8)
 
     return effect
 
 
 def jitter(share: float, seed: int) -> Effect:
-    """Shake: shift every frame by dx, dy ~ U{-s..s}, crop s pixels from each edge, resize back; s = share of the short side.
+    """Shake: shift every frame by dx, dy ~ U{-s..s}, crop s pixels from each edge, resize back; s = share * short side.
 
     The margin equals the largest shift, so that shift and crop together are one displaced crop and no border shows.
     """
@@ -87,7 +88,7 @@ def jitter(share: float, seed: int) -> Effect:
         reach = min(max(1, round(share * min(height, width))), (min(height, width) - 1) // 2)
         dx, dy = (int(value) for value in generator.integers(-reach, reach + 1, size=2))
         part = frame[reach - dy : height - reach - dy, reach - dx : width - reach - dx]
-        return cast(Frame, cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC))
+        return cast("Frame", cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC))
 
     return effect
 
@@ -98,8 +99,8 @@ def stutter(probability: float, seed: int, hold_output: bool = True) -> Effect:
     Args:
         probability: Chance of a hold, for every frame but the first.
         seed: Seed of the draws.
-        hold_output: True repeats the last *shown* frame, a real freeze; False repeats the original previous frame, as the
-            paper's formula reads.
+        hold_output: True repeats the last *shown* frame, a real freeze; False repeats the original previous frame,
+            as the paper's formula reads.
     """
     generator = np.random.default_rng(seed)
     previous: list[Frame] = []

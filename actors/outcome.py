@@ -16,7 +16,7 @@ KINDS = (
 )
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - an outcome to record, seldom an error of the program
     """A media operation that failed in a way worth a row in a table.
 
     Attributes:

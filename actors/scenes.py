@@ -1,8 +1,8 @@
 """Rendered demonstration clips: known content, known camera motion, known and very different quality.
 
-They stand in for a real collection when somebody wants to see the whole program run, and they cost a second each. The
-texture models are the usual ones of image statistics: dead leaves (Lee, Mumford and Huang 2001), 1/f noise (Field 1987),
-zone plates and text-like structure. Everything is drawn from (seed, index).
+They stand in for a real collection when somebody wants to see the whole program run, and they cost a moment each. The
+texture models are the usual ones of image statistics: dead leaves (Lee, Mumford and Huang 2001), 1/f noise (Field
+1987), zone plates and text-like structure. Everything is drawn from (seed, index).
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def _dead_leaves(rng: Generator, height: int, width: int) -> Frame:
 def _spectral(rng: Generator, height: int, width: int) -> Frame:
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** 1.15
-    planes = [
-        np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, width))) * amplitude, s=(height, width)) for _ in range(3)
-    ]
-    mixed = np.stack([planes[0] + 0.35 * plane for plane in planes], axis=-1)
-    return np.clip(128 + 52 * (mixed - mixed.mean()) / mixed.std(), 0, 255).astype(np.uint8)
+    spectra = [np.fft.rfft2(rng.standard_normal((height, width))) * amplitude for _ in range(3)]
+    planes = [np.asarray(np.fft.irfft2(spectrum, s=(height, width)), np.float32) for spectrum in spectra]
+    mixed: NDArray[np.float32] = np.stack([planes[0] + np.float32(0.35) * plane for plane in planes], axis=-1)
+    levels: NDArray[np.float32] = 128 + 52 * (mixed - mixed.mean()) / mixed.std()
+    return np.clip(levels, 0, 255).astype(np.uint8)
 
 
 def _zone_plate(rng: Generator, height: int, width: int) -> Frame:
@@ -96,7 +96,8 @@ def _zone_plate(rng: Generator, height: int, width: int) -> Frame:
     bars = 0.5 + 0.5 * np.sin(2 * np.pi * (x * rng.uniform(0.02, 0.06) + y * rng.uniform(0.02, 0.06)))
     low, high = np.array(_colour(rng), np.float32) * 0.4, 100 + np.array(_colour(rng), np.float32) * 0.6
     mixed = np.where((columns < width / 2)[..., None], rings[..., None], bars[..., None])
-    return np.clip(low + (high - low) * mixed, 0, 255).astype(np.uint8)
+    levels: NDArray[np.float32] = low + (high - low) * mixed
+    return np.clip(levels, 0, 255).astype(np.uint8)
 
 
 def _page(rng: Generator, height: int, width: int) -> Frame:
@@ -177,8 +178,7 @@ class _Camera:
         matrix = cv2.getRotationMatrix2D((canvas.shape[1] / 2, canvas.shape[0] / 2), self.turn * time_s, scale)
         matrix[0, 2] += (width - canvas.shape[1]) / 2 + self.pan[0] * time_s + shake[0]
         matrix[1, 2] += (height - canvas.shape[0]) / 2 + self.pan[1] * time_s + shake[1]
-        view = cv2.warpAffine(canvas, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        return cast(Frame, view)
+        return cast("Frame", cv2.warpAffine(canvas, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101))
 
 
 @dataclass(frozen=True)
@@ -202,11 +202,11 @@ class _Ball:
 def _degrade(frame: Frame, quality: Quality, rng: Generator) -> Frame:
     height, width = frame.shape[:2]
     if quality.blur > 0:
-        frame = cast(Frame, cv2.GaussianBlur(frame, (0, 0), quality.blur))
+        frame = cast("Frame", cv2.GaussianBlur(frame, (0, 0), quality.blur))
     if quality.shrink > 1:
         small = (max(8, int(width / quality.shrink)), max(8, int(height / quality.shrink)))
-        frame = cast(Frame, cv2.resize(frame, small, interpolation=cv2.INTER_AREA))
-        frame = cast(Frame, cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC))
+        frame = cast("Frame", cv2.resize(frame, small, interpolation=cv2.INTER_AREA))
+        frame = cast("Frame", cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC))
     if quality.gain == 1 and quality.noise == 0:
         return frame
     exposed = frame.astype(np.float32) * np.float32(quality.gain)

@@ -65,4 +65,4 @@ class Sample:
     @property
     def is_still(self) -> bool:
         """True for an image or a one-frame clip: there is no motion to measure."""
-        return self.luma.shape[0] < 2
+        return bool(self.luma.shape[0] < 2)

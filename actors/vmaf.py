@@ -32,10 +32,8 @@ def vmaf(
         sizes = f"{first.width}x{first.height} and {second.width}x{second.height}"
         raise Failure("usage", f"VMAF needs equal frame sizes, got {sizes} for {reference} and {distorted}")
     # Timestamps are replaced by frame numbers: containers round them differently.
-    nodes = [
-        ffmpeg.source(path, threads=threads)["V:0"].filter("settb", "1/1000").filter("setpts", "N*40").filter("format", "yuv420p")
-        for path in (distorted, reference)
-    ]
+    streams = [ffmpeg.source(path, threads=threads)["V:0"].filter("settb", "1/1000") for path in (distorted, reference)]
+    nodes = [stream.filter("setpts", "N*40").filter("format", "yuv420p") for stream in streams]
     joined = graph.filter(nodes, "libvmaf", model=MODEL, n_threads=threads)
     args = ["-loglevel", "verbose", *ffmpeg.arguments(graph.output(joined, "pipe:1", f="null"))]
     log = ffmpeg.run(args, timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""A window of a source file in the one form that every copy of it shares: even size, constant rate, one colour matrix."""
+"""A window of a file in the one form that all its copies share: even size, constant rate, one colour matrix."""
 
 from __future__ import annotations
 

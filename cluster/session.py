@@ -1,7 +1,7 @@
 """Connecting to Ray: a quiet local Ray of our own, or a running cluster that we join and never stop.
 
-A local Ray starts no dashboard, and since Ray listens on every network interface, nobody can use it without a token that
-is made for this session and lives in its environment alone. Its files go to a folder of their own under a short name
+A local Ray starts no dashboard. Ray listens on every network interface, so nobody can use it without a token, which is
+made for this session and lives in its environment alone. Its files go to a folder of their own under a short name
 (socket paths end at 107 bytes), which is removed with it.
 """
 
@@ -84,20 +84,28 @@ def connect(address: str | None = None, settings: SessionSettings | None = None)
         # Switches of Ray itself; for a cluster that somebody else runs they are that person's decision.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         environment["RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"] = "1"  # a small /dev/shm (Docker) is no reason to stop
-    with _environment(environment), _quiet(settings):
-        with _keep_sigterm(), _mute(settings):
-            folder: Path | None = None
-            if address is None:
-                folder = _start_local(settings)
-            else:
-                _join(address, environment, settings)
-        try:
-            with _data_context(settings):
-                yield _session(local=local)
-        finally:
-            ray.shutdown()
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with _environment(environment), _quiet(settings):
+            folder = _start(address, environment, settings)
+            try:
+                with _data_context(settings):
+                    yield _session(local=local)
+            finally:
+                ray.shutdown()
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if local:
+            _read_switches()
+
+
+def _start(address: str | None, environment: Mapping[str, str], settings: SessionSettings) -> Path | None:
+    """Start a local Ray and return its folder, or join a cluster and return None."""
+    with _keep_sigterm(), _mute(settings):
+        if address is None:
+            return _start_local(settings)
+        _join(address, environment, settings)
+        return None
 
 
 def worker_environment(settings: SessionSettings, *, gpu: bool) -> dict[str, str]:
@@ -141,6 +149,7 @@ def _start_local(settings: SessionSettings) -> Path:
     base = tempfile.gettempdir()
     folder = Path(tempfile.mkdtemp(prefix="w2s-", dir=base if len(base) <= _SHORT else "/tmp"))  # noqa: S108 - short
     cpus = settings.cpus or max(2, len(os.sched_getaffinity(0)))
+    _read_switches()
     try:
         ray.init(
             address="local",
@@ -153,8 +162,18 @@ def _start_local(settings: SessionSettings) -> Path:
         )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ClusterError(f"a local Ray does not start: {error}; look at `python run.py doctor`") from error
+        raise ClusterError(
+            f"a local Ray does not start: {_first_line(error)}; look at `python run.py doctor`"
+        ) from error
     return folder
+
+
+def _read_switches() -> None:
+    """Make Ray read its environment again: it keeps what it found when it was imported, perhaps by another module."""
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # compiled
+
+    AuthenticationTokenLoader.instance().reset_cache()
+    Config.initialize("")
 
 
 def _join(address: str, environment: Mapping[str, str], settings: SessionSettings) -> None:
@@ -172,7 +191,13 @@ def _join(address: str, environment: Mapping[str, str], settings: SessionSetting
         )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         advice = "start one (`ray start --head`), correct the address, or leave --address out for a local Ray"
-        raise ClusterError(f"--address {address}: no Ray cluster can be joined there ({error}); {advice}") from error
+        raise ClusterError(
+            f"--address {address}: no Ray cluster can be joined there ({_first_line(error)}); {advice}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _session(*, local: bool) -> Session:

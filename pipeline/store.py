@@ -38,10 +38,15 @@ def is_remote(path: str | Path) -> bool:
     return isinstance(path, str) and path.startswith(REMOTE)
 
 
+def _remote(path: str | Path) -> tuple[pafs.FileSystem, str]:
+    filesystem, inner = pafs.FileSystem.from_uri(str(path))
+    return filesystem, str(inner)
+
+
 def exists(path: str | Path) -> bool:
     """Say whether there is a file at `path`."""
     if is_remote(path):
-        filesystem, inner = pafs.FileSystem.from_uri(str(path))
+        filesystem, inner = _remote(path)
         return bool(filesystem.get_file_info(inner).type == pafs.FileType.File)
     return Path(path).is_file()
 
@@ -49,7 +54,7 @@ def exists(path: str | Path) -> bool:
 def write_bytes(path: str | Path, data: bytes | memoryview) -> None:
     """Write `data` to `path` atomically."""
     if is_remote(path):
-        filesystem, inner = pafs.FileSystem.from_uri(str(path))
+        filesystem, inner = _remote(path)
         with filesystem.open_output_stream(inner) as stream:
             stream.write(data)
         return
@@ -65,7 +70,7 @@ def read_bytes(path: str | Path) -> bytes:
     """
     try:
         if is_remote(path):
-            filesystem, inner = pafs.FileSystem.from_uri(str(path))
+            filesystem, inner = _remote(path)
             with filesystem.open_input_stream(inner) as stream:
                 return bytes(stream.read())
         return Path(path).read_bytes()

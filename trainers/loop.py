@@ -162,15 +162,19 @@ def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
     return right / max(total, 1e-12), (ordered / unequal_total if unequal_total else float("nan"))
 
 
-def _report(worker: Worker, step: int) -> None:
-    """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
+def _metrics(worker: Worker, step: int) -> dict[str, float]:
     metrics: dict[str, float] = {"step": step, "steps": worker.steps, **(worker.records[-1] if worker.records else {})}
     if worker.validation is not None:
         metrics["validation_accuracy"], metrics["validation_order_accuracy"] = _accuracy(worker, worker.validation)
+    return metrics
+
+
+def _report(worker: Worker, step: int) -> None:
+    """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
     folder = Path(tempfile.mkdtemp(prefix=f"{checkpoint_name(step)}-{worker.rank}-", dir=worker.scratch))
     save_shard(worker.engine, folder, worker.rank,
                Position(step, worker.workers, worker.job.fingerprint(), worker.records))
-    ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+    ray.train.report(_metrics(worker, step), checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
                      checkpoint_dir_name=checkpoint_name(step))
     shutil.rmtree(folder)
 
@@ -186,6 +190,9 @@ def _meet_failpoint(worker: Worker, step: int) -> None:
 def _run_steps(worker: Worker, start: int) -> None:
     record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
     told = 0.0
+    if start == worker.steps:
+        # nothing is left to train, but a sweep still waits for the metrics of its trial
+        ray.train.report(_metrics(worker, start))
     worker.engine.train()
     for step in range(start, worker.steps):
         _meet_failpoint(worker, step)
@@ -208,6 +215,10 @@ def _export(worker: Worker) -> None:
     state = gather_weights(worker.engine, worker.job.zero_stage, worker.rank)
     if worker.rank != 0:
         return
+    spoilt = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if spoilt:
+        raise TrainingError(f"the weights of '{worker.job.name}' are not finite ({spoilt[0]}): lower the learning rate "
+                            "and start under another name")
     output = Path(worker.job.output)
     fresh = output.with_name(f".{output.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

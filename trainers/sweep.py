@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,10 +78,13 @@ def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | 
     """
     if job.validation is None:
         raise ValueError("a sweep compares by held-out pairs: give the job a validation table")
+    # Tune prints tables of its own whatever its verbosity, unless it is asked for the older output
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
+    logging.getLogger("ray.tune").setLevel(logging.WARNING)
     job = _absolute(job)
     values = list(dict.fromkeys(confidences))
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -90,7 +95,7 @@ def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | 
         param_space={"job": job, "confidence": tune.grid_search(values)},
         tune_config=tune.TuneConfig(scheduler=scheduler,
                                     max_concurrent_trials=concurrent_trials(job, cluster)),
-        run_config=tune.RunConfig(name=f"{job.name}-sweep", storage_path=job.storage, verbose=0),
+        run_config=tune.RunConfig(name=f"{job.name}-trials", storage_path=job.storage, verbose=0),
     )
     rows = []
     results = tuner.fit()

@@ -6,12 +6,14 @@ well-exposedness weight of Mertens, Kautz, Van Reeth, "Exposure fusion", Pacific
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.teachers.artefact import noise_deviation
 from actors.teachers.base import FrameTeacher
 from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
 
@@ -19,8 +21,8 @@ SHORT_SIDE = 540
 SCALES = (1, 2, 4, 8, 16, 25, 50, 100, 200)  # superpixel sizes, as published
 GAMMA = 2.2
 EXPOSED_SPREAD = 0.2  # around mid grey, as published
-FLAT_BLOCK, FLAT_BLOCKS = 8, 100  # superpixels a side; fewest blocks from which noise is estimated
-FLAT_SHARE = 0.05
+NATURAL_NOISE = 5.0  # grey levels; fine texture measures about as much
+NOISE_SCALE = 20.0  # grey levels of further noise that cost a factor of e
 MINIMUM = 8
 
 
@@ -34,23 +36,11 @@ def contrast_factor(plane: Plane) -> float:
             break
         superpixels = cv2.resize(linear, (width, height), interpolation=cv2.INTER_AREA) if scale > 1 else linear
         lightness = 100 * np.sqrt(np.asarray(superpixels, np.float32))
-        rows = _mean_beyond_noise(np.abs(np.diff(lightness, axis=0)))
-        columns = _mean_beyond_noise(np.abs(np.diff(lightness, axis=1)))
+        rows = float(np.abs(np.diff(lightness, axis=0)).mean(dtype=np.float64))
+        columns = float(np.abs(np.diff(lightness, axis=1)).mean(dtype=np.float64))
         weight = (-0.406385 * index / 9 + 0.334573) * index / 9 + 0.0877526
         total += weight * (rows + columns) / 2
     return total
-
-
-def _mean_beyond_noise(steps: Plane) -> float:
-    """Mean step beyond that of the flattest blocks of 8x8 superpixels, which is taken for noise."""
-    mean = float(steps.mean(dtype=np.float64))
-    rows, columns = steps.shape[0] // FLAT_BLOCK, steps.shape[1] // FLAT_BLOCK
-    # With few blocks the flattest one says nothing about noise.
-    if rows * columns < FLAT_BLOCKS:
-        return mean
-    blocks = steps[: rows * FLAT_BLOCK, : columns * FLAT_BLOCK].reshape(rows, FLAT_BLOCK, columns, FLAT_BLOCK)
-    floor = float(np.quantile(blocks.mean(axis=(1, 3), dtype=np.float64), FLAT_SHARE))
-    return max(0.0, mean - floor)
 
 
 def well_exposedness(plane: Plane) -> float:
@@ -60,7 +50,9 @@ def well_exposedness(plane: Plane) -> float:
 
 
 class Exposure(FrameTeacher):
-    """Contrast at nine scales times the square root of well-exposedness.
+    """Contrast at nine scales times the square root of well-exposedness, lowered by strong noise.
+
+    Noise would count as contrast otherwise; what exceeds the level of fine texture is charged for.
 
     Frames with a short side above 540 pixels are scaled down by area to 540, so that one superpixel covers about the
     same part of the picture in every video.
@@ -68,7 +60,9 @@ class Exposure(FrameTeacher):
 
     name = "exposure"
     title = "Exposure and multi-scale contrast"
-    description = "Global contrast factor (Matkovic 2005) times sqrt of well-exposedness (Mertens 2007)"
+    description = (
+        "Global contrast factor (Matkovic 2005) times sqrt of well-exposedness (Mertens 2007), less for strong noise"
+    )
     range = (0.0, 100.0)
     higher_is_better = True
     licence = "Apache-2.0 (own implementation)"
@@ -82,10 +76,12 @@ class Exposure(FrameTeacher):
             "gamma": GAMMA,
             "exposed_spread": EXPOSED_SPREAD,
             "minimum": MINIMUM,
-            "flat_share": FLAT_SHARE,
+            "natural_noise": NATURAL_NOISE,
+            "noise_scale": NOISE_SCALE,
         }
 
     def score_frame(self, rgb: NDArray[np.uint8]) -> float:
-        """Contrast factor times the square root of well-exposedness."""
+        """Contrast factor times the square root of well-exposedness, less for noise."""
         plane = pad_to(luma(limit_short_side(rgb, SHORT_SIDE)), MINIMUM, MINIMUM)
-        return contrast_factor(plane) * float(np.sqrt(well_exposedness(plane)))
+        noise = max(0.0, noise_deviation(plane) - NATURAL_NOISE)
+        return contrast_factor(plane) * math.sqrt(well_exposedness(plane)) * math.exp(-noise / NOISE_SCALE)

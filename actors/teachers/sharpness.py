@@ -1,7 +1,8 @@
 """Sharpness: log energy of wavelet detail at three scales, pooled over the sharpest blocks.
 
 Source: Vu and Chandler, "A fast wavelet-based algorithm for global and local image sharpness estimation" (FISH and
-its block-based form), IEEE Signal Processing Letters 19(7), 2012. Noise is subtracted before the logarithm, which the source does not do.
+its block-based form), IEEE Signal Processing Letters 19(7), 2012. Noise is subtracted before the logarithm, which the
+source does not do.
 """
 
 from __future__ import annotations

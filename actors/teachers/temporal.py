@@ -119,9 +119,9 @@ def unnaturalness(differences: list[Plane]) -> float:
 class Temporal(Teacher):
     """Temporal signal model on the luma strip and on the key frames with their successors.
 
-    ``100 exp(-sum of costs)``: held frames (stutter), shake, flicker, uneven motion, unnatural differences, grain. The
-    strip has a short side of at most 144 pixels as decoded; key frames are scaled down by area to a short side of at most
-    540. A still (N = 1) has no temporal quality: it gets the constant 50.
+    ``100 exp(-sum of costs)``: held frames (stutter), shake, flicker, uneven motion, unnatural differences, grain.
+    The strip has a short side of at most 144 pixels as decoded; key frames are scaled down by area to a short side of
+    at most 540. A still (N = 1) has no temporal quality: it gets the constant 50.
     """
 
     name = "temporal"

@@ -44,8 +44,9 @@ def sample_of(frames: Frames, key_frames: int = 2, fps: float = 30.0) -> Sample:
     return Sample(key, np.stack(luma).reshape(count, size[1], size[0]), fps)
 
 
-def each_frame(frames: Frames, change: Callable[[Frames], Frames]) -> Frames:
-    return np.stack([change(frame) for frame in frames])
+@pytest.fixture(scope="session")
+def make_sample() -> Callable[[Frames], Sample]:
+    return sample_of
 
 
 @pytest.fixture(scope="session", params=["motorcycle_right.png", "chelsea.png", "coffee.png"])

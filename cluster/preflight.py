@@ -1,0 +1,221 @@
+"""Is this machine ready? Checks that take seconds, before Ray is started, each with the remedy beside the fault."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import ClusterError
+
+RAY = "2.58.0"
+MIN_CPUS = 2
+MIN_MEMORY_GIB = 4.0
+MIN_DISK_GIB = 5.0
+ENCODERS = ("libx264", "libx265", "libvpx-vp9", "libsvtav1", "mpeg2video", "mjpeg", "png", "rawvideo")
+FILTERS = ("libvmaf", "hqdn3d", "noise", "scale", "fps")
+MODULES = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "deepspeed": "deepspeed",
+    "decord": "decord2",
+    "cv2": "opencv-python",
+    "skimage": "scikit-image",
+    "ffmpeg": "ffmpeg-python",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "pyarrow": "pyarrow",
+    "scipy": "scipy",
+    "safetensors": "safetensors",
+}
+_GIB = 1 << 30
+_TIMEOUT_S = 60.0
+_REINSTALL = "install the project again: pip install -e ."
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check. `mend` says what to do about it and is empty when all is well.
+
+    A check that is not `needed` may fail without stopping a run.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+    needed: bool = True
+
+
+def doctor(folder: Path | None = None) -> list[Check]:
+    """Check everything that a run needs from this machine.
+
+    Args:
+        folder: Where runs will be written; the free space of its disk is checked. Default: the current folder.
+    """
+    checks: list[Callable[[], Check]] = [
+        check_python,
+        check_ray,
+        check_cpus,
+        check_memory,
+        lambda: check_disk(folder or Path.cwd()),
+        check_modules,
+        check_torch,
+        check_ffmpeg,
+        check_gpus,
+    ]
+    return [check() for check in checks]
+
+
+def require(checks: Iterable[Check]) -> None:
+    """Stop before any work when a needed check has failed.
+
+    Raises:
+        ClusterError: Names the first failed check and its remedy.
+    """
+    failed = [check for check in checks if check.needed and not check.ok]
+    if failed:
+        first, *others = failed
+        more = f" (and {len(others)} more: python run.py doctor)" if others else ""
+        raise ClusterError(f"{first.name}: {first.detail}; {first.mend}{more}")
+
+
+def check_python(version: Sequence[int] = sys.version_info[:3]) -> Check:
+    """Python 3.11 or 3.12: the versions for which every dependency has a release."""
+    shown = ".".join(str(part) for part in version[:3])
+    ok = (3, 11) <= tuple(version[:2]) < (3, 13)
+    return Check("Python", ok, shown, "" if ok else "make the environment with Python 3.11 or 3.12")
+
+
+def check_ray() -> Check:
+    """The one release of Ray that the project is written for."""
+    try:
+        found = importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("Ray", ok=False, detail="not installed", mend=_REINSTALL)
+    return Check("Ray", found == RAY, found, "" if found == RAY else f"pip install 'ray[data,train,tune]=={RAY}'")
+
+
+def check_cpus(count: int | None = None) -> Check:
+    """CPUs that this process may use."""
+    found = len(os.sched_getaffinity(0)) if count is None else count
+    ok = found >= MIN_CPUS
+    mend = "" if ok else "it will work, slowly; give the process two cores or more"
+    return Check("CPUs", ok, f"{found} usable", mend, needed=False)
+
+
+def check_memory(gib: float | None = None) -> Check:
+    """Memory of the machine, or of its control group (a container) when that allows less."""
+    found = memory_gib() if gib is None else gib
+    ok = found >= MIN_MEMORY_GIB
+    mend = "" if ok else f"a run needs {MIN_MEMORY_GIB:.0f} GiB; use a larger machine or container"
+    return Check("memory", ok, f"{found:.1f} GiB", mend)
+
+
+def memory_gib(group: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
+    """Return the memory in GiB that this process may use."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = group.read_text(encoding="ascii").strip() if group.is_file() else "max"
+    return min(machine, int(limit) if limit.isdigit() else machine) / _GIB
+
+
+def check_disk(folder: Path, free_gib: float | None = None) -> Check:
+    """Free space where the run folder will lie."""
+    place = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
+    found = shutil.disk_usage(place).free / _GIB if free_gib is None else free_gib
+    if not os.access(place, os.W_OK):
+        return Check("disk", ok=False, detail=f"{place} cannot be written", mend="name a folder of yours with --out")
+    ok = found >= MIN_DISK_GIB
+    mend = "" if ok else f"free {MIN_DISK_GIB:.0f} GiB, or name a folder on another disk with --out"
+    return Check("disk", ok, f"{found:.0f} GiB free at {place}", mend)
+
+
+def check_modules(modules: Mapping[str, str] = MODULES) -> Check:
+    """Every library is installed; none is imported for that."""
+    missing = [package for module, package in modules.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        return Check("libraries", ok=False, detail=f"not installed: {', '.join(missing)}", mend=_REINSTALL)
+    return Check("libraries", ok=True, detail=f"{len(modules)} found")
+
+
+def check_torch() -> Check:
+    """PyTorch imports and computes, in a process of its own: a broken build may kill the process that imports it."""
+    code = "import torch; assert (torch.ones(2, 2) @ torch.ones(2, 2)).sum() == 8; print(torch.__version__)"
+    try:
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        detail = f"its import takes more than {_TIMEOUT_S:.0f} s"
+        return Check("PyTorch", ok=False, detail=detail, mend="look at the disk that the environment lies on")
+    if found.returncode != 0:
+        said = (found.stderr.strip().splitlines() or [f"killed by signal {-found.returncode}"])[-1]
+        return Check("PyTorch", ok=False, detail=said, mend=_REINSTALL)
+    return Check("PyTorch", ok=True, detail=found.stdout.strip())
+
+
+def check_ffmpeg(binary: str | None = None) -> Check:
+    """FFmpeg runs and has the encoders and filters that the distortions and VMAF need.
+
+    Args:
+        binary: The program; default: the one that the media code uses.
+    """
+    mend = "install imageio-ffmpeg again: pip install --force-reinstall imageio-ffmpeg"
+    try:
+        program = _ffmpeg() if binary is None else binary
+        encoders = _ask(program, "-encoders")
+        filters = _ask(program, "-filters")
+        version = _ask(program, "-version").split()[2]
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        return Check("FFmpeg", ok=False, detail=f"does not run: {error}", mend=mend)
+    missing = [name for name in ENCODERS if not _lists(encoders, name)]
+    missing += [name for name in FILTERS if not _lists(filters, name)]
+    if missing:
+        return Check("FFmpeg", ok=False, detail=f"{version} lacks {', '.join(missing)}", mend=mend)
+    return Check("FFmpeg", ok=True, detail=f"{version}, with all encoders and filters")
+
+
+def _ffmpeg() -> str:
+    from actors.ffmpeg import binary
+
+    return str(binary())
+
+
+def _ask(program: str, question: str) -> str:
+    answer = subprocess.run(
+        [program, "-hide_banner", "-nostdin", question],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return answer.stdout
+
+
+def _lists(answer: str, name: str) -> bool:
+    return re.search(rf"^\s*\S+\s+{re.escape(name)}\s", answer, re.MULTILINE) is not None
+
+
+def check_gpus(devices: Path = Path("/dev"), query: Callable[[], str] | None = None) -> Check:
+    """GPUs are welcome, not needed; a device whose driver does not answer is said aloud."""
+    found = sorted(devices.glob("nvidia[0-9]*"))
+    if not found:
+        return Check("GPUs", ok=True, detail="none; everything runs on the CPU", needed=False)
+    try:
+        names = (query or _nvidia_smi)().strip().splitlines()
+    except (OSError, subprocess.SubprocessError) as error:
+        mend = "install the driver again, or hide the device"
+        return Check("GPUs", ok=False, detail=f"{len(found)} found, but no answer: {error}", mend=mend, needed=False)
+    return Check("GPUs", ok=True, detail=", ".join(names), needed=False)
+
+
+def _nvidia_smi() -> str:
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True).stdout

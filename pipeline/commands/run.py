@@ -1,0 +1,95 @@
+"""Train a no-reference video quality student from unlabelled videos by weak-to-strong learning."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pipeline.commands import configuration_arguments
+from pipeline.config import Config, load
+from pipeline.console import SOME_FAILED, Console
+from pipeline.layout import RunLayout, default_root
+from pipeline.store import exists, read_bytes, read_json, sweep_temporary, write_bytes
+
+arguments = configuration_arguments
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration that the options name."""
+    return load(
+        options.preset,
+        options.config,
+        options.overrides,
+        stages=options.stages,
+        videos=options.videos,
+        seed=options.seed,
+        limit=options.limit,
+    )
+
+
+def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
+    """The run folder that the options name."""
+    return RunLayout.at(options.out or default_root(config.name()))
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run what is missing; print the table of figures; return 0, or 1 when some inputs failed."""
+    config = configuration(options)
+    console = Console()
+    layout = layout_of(options, config)
+    # Heavy imports and Ray come after the configuration is known to be good.
+    from cluster.preflight import require
+    from cluster.session import SessionSettings, connect
+    from pipeline.lock import RunLock
+    from pipeline.loop import run_rounds
+
+    require(config.student.name, layout.root)
+    _announce(config, layout, console)
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with RunLock(layout):
+        sweep_temporary(layout.root)
+        _write_config(config, layout)
+        with connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
+            steps = run_rounds(config, layout, console)
+    steps.close()
+    return _close(config, layout, console)
+
+
+def _announce(config: Config, layout: RunLayout, console: Console) -> None:
+    lines = [f"preset {config.preset}, seed {config.seed}, run folder {layout.root}"]
+    if config.corpus.videos is None:
+        lines.append(
+            f"no --videos given: {config.corpus.made_clips} clips rendered by this program stand in for real ones; "
+            "use --videos PATH for a model of your own material"
+        )
+    else:
+        lines.append(f"videos: {config.corpus.videos}")
+    lines.append(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
+    console.banner(f"Weak-to-strong video quality assessment, {config.stages} stage(s)", lines)
+
+
+def _write_config(config: Config, layout: RunLayout) -> None:
+    text = config.to_yaml().encode()
+    if not exists(layout.config) or read_bytes(layout.config) != text:
+        write_bytes(layout.config, text)
+
+
+def _close(config: Config, layout: RunLayout, console: Console) -> int:
+    metrics = [read_json(layout.metrics(number)) for number in range(1, config.stages + 1)]
+    for suite in ("seen", "unseen"):
+        count = metrics[-1]["benchmarks"][suite]["count"]
+        rows = [_figures(name, row) for name, row in metrics[-1]["benchmarks"][suite]["teachers"].items()]
+        rows += [_figures(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]
+        title = f"{suite} distortions: {count} copies of held-out videos, label VMAF"
+        console.table(title, ("model", "SRCC", "SRCC within source", "pairwise accuracy"), rows)
+    console.line(f"student: {layout.student(config.stages)}")
+    console.line(f"report:  {layout.report_html}")
+    report: dict[str, Any] = read_json(layout.report_json)
+    failed = int(report.get("inputs_failed", 0))
+    if failed:
+        console.warn(f"{failed} input(s) could not be used; {layout.quarantine} says which and why")
+    return SOME_FAILED if failed else 0
+
+
+def _figures(name: str, row: dict[str, Any]) -> tuple[object, ...]:
+    return (name, row["srcc"], row["within"], row["pair_accuracy"])

@@ -1,0 +1,65 @@
+"""Command line: train a video quality model without labels, and use it. Parse, dispatch, map failures to exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+# command -> (module below pipeline.commands, one line of help); each module has `arguments(parser)` and `main(options)`
+COMMANDS = {
+    "run": ("run", "train over several weak-to-strong stages (the default command)"),
+    "score": ("score", "quality of any videos with a trained student"),
+    "evaluate": ("evaluate", "agreement of a student with human scores"),
+    "sweep": ("sweep", "Ray Tune over the weight of the confidence loss"),
+    "teachers": ("teachers", "list the teachers, or score videos with one"),
+    "plan": ("plan", "what would run; nothing is started"),
+    "status": ("status", "progress of a run"),
+    "report": ("report", "write the HTML report of a run again"),
+    "doctor": ("doctor", "is this machine or cluster ready"),
+    "proxy-benchmark": ("proxy_benchmark", "a benchmark without human labels: distorted copies with VMAF as the score"),
+}
+_LIST = "\n".join(f"  {name:<16} {text}" for name, (_, text) in COMMANDS.items() if name != "run")
+_EPILOG = f"""other commands (python run.py COMMAND --help):
+{_LIST}
+
+exit codes: 0 done, 1 some inputs failed, 2 wrong usage or configuration, 3 the machine cannot run this,
+4 too many bad inputs, 130 interrupted (the same command resumes)"""
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
+    """The command and its options. Without a command's name in front, the command is ``run``."""
+    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    name = named or "run"
+    module = importlib.import_module(f"pipeline.commands.{COMMANDS[name][0]}")
+    program = "python run.py" if name == "run" else f"python run.py {name}"
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=module.__doc__,
+        epilog=_EPILOG if name == "run" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="print tracebacks and the engine's own log")
+    return name, parser.parse_args(arguments[1:] if named else arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    from pipeline.console import guarded
+
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in given
+
+    def command() -> int:
+        name, options = parse(given)
+        entry: Callable[[argparse.Namespace], int] = importlib.import_module(f"pipeline.commands.{COMMANDS[name][0]}").main
+        return entry(options)
+
+    return guarded(command, debug=debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Each teacher points the right way on natural clips, and agrees with the reference code of its method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from actors.outcome import Failure
+from actors.teachers import TEACHERS, load_teacher
+from actors.teachers.base import Teacher
+from actors.views import Sample
+
+Maker = Callable[[np.ndarray], Sample]
+IMAGE_TEACHERS = sorted(set(TEACHERS) - {"temporal"})
+
+
+def blurred(frames: np.ndarray, sigma: float = 2.0) -> np.ndarray:
+    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+
+
+def compressed(frames: np.ndarray, quality: int = 4) -> np.ndarray:
+    coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in frames]
+    return np.stack([cv2.imdecode(code, cv2.IMREAD_COLOR) for code in coded])
+
+
+def enlarged(frames: np.ndarray, factor: int = 4) -> np.ndarray:
+    height, width = frames.shape[1:3]
+    small = [cv2.resize(f, (width // factor, height // factor), interpolation=cv2.INTER_AREA) for f in frames]
+    return np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in small])
+
+
+def noisy(frames: np.ndarray, deviation: float = 20.0) -> np.ndarray:
+    noise = np.random.default_rng(5).normal(0, deviation, frames.shape)
+    return (frames + noise).round().clip(0, 255).astype(np.uint8)
+
+
+def darkened(frames: np.ndarray, power: float = 0.8) -> np.ndarray:
+    level = frames / 255
+    return ((level - 2 * power * level * (1 - level)).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def stuttered(frames: np.ndarray) -> np.ndarray:
+    held = frames.copy()
+    drops = np.random.default_rng(1).random(len(frames)) < 0.4
+    for index in range(1, len(frames)):
+        if drops[index]:
+            held[index] = held[index - 1]
+    return held
+
+
+def jittered(frames: np.ndarray, reach: int = 6) -> np.ndarray:
+    shifts = np.random.default_rng(2).integers(-reach, reach + 1, (len(frames), 2))
+    moved = [np.roll(frame, tuple(shift), axis=(0, 1)) for frame, shift in zip(frames, shifts, strict=True)]
+    return np.stack(moved)[:, reach:-reach, reach:-reach]
+
+
+def flickered(frames: np.ndarray) -> np.ndarray:
+    gain = np.where(np.arange(len(frames)) % 2, 1.0, 0.9)[:, None, None, None]
+    return (frames * gain).round().astype(np.uint8)
+
+
+def goodness(teacher: Teacher, sample: Sample) -> float:
+    score = teacher.score(sample)
+    return score if teacher.higher_is_better else -score
+
+
+@pytest.mark.parametrize("name", IMAGE_TEACHERS)
+@pytest.mark.parametrize("damage", [blurred, compressed, enlarged])
+def test_image_teachers_see_lost_detail(
+    name: str, damage: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, make_sample: Maker
+) -> None:
+    teacher = load_teacher(name)
+    assert goodness(teacher, make_sample(damage(clip))) < goodness(teacher, make_sample(clip))
+
+
+@pytest.mark.parametrize("name", IMAGE_TEACHERS)
+def test_image_teachers_rank_the_strength_of_blur(name: str, clip: np.ndarray, make_sample: Maker) -> None:
+    teacher = load_teacher(name)
+    scores = [goodness(teacher, make_sample(blurred(clip, sigma))) for sigma in (1.0, 2.0, 5.0)]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["artefact", "brisque", "exposure", "niqe", "piqe"])
+def test_noise_is_judged_worse(name: str, clip: np.ndarray, make_sample: Maker) -> None:
+    teacher = load_teacher(name)
+    assert goodness(teacher, make_sample(noisy(clip))) < goodness(teacher, make_sample(clip))
+
+
+def test_exposure_sees_darkening_and_lost_contrast(clip: np.ndarray, make_sample: Maker) -> None:
+    teacher = load_teacher("exposure")
+    flat = (clip * 0.4 + 77).round().astype(np.uint8)
+    assert teacher.score(make_sample(darkened(clip))) < teacher.score(make_sample(clip))
+    assert teacher.score(make_sample(flat)) < teacher.score(make_sample(clip))
+
+
+@pytest.mark.parametrize("damage", [stuttered, jittered, flickered])
+def test_temporal_sees_uneven_motion(
+    damage: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, make_sample: Maker
+) -> None:
+    teacher = load_teacher("temporal")
+    assert teacher.score(make_sample(damage(clip))) < 0.9 * teacher.score(make_sample(clip))
+
+
+def test_temporal_measures_name_the_damage(clip: np.ndarray, make_sample: Maker) -> None:
+    from actors.teachers.temporal import COSTS, Temporal
+
+    teacher = Temporal()
+    clean = teacher.measures(make_sample(clip))
+    assert set(clean) == set(COSTS)
+    assert clean["held"] == 0
+    assert teacher.measures(make_sample(stuttered(clip)))["held"] > 0.2
+    assert teacher.measures(make_sample(jittered(clip)))["shake"] > clean["shake"] + 0.01
+    assert teacher.measures(make_sample(flickered(clip)))["flicker"] > clean["flicker"] + 1
+    assert teacher.measures(make_sample(noisy(clip)))["grain"] > clean["grain"] + 5
+
+
+def test_temporal_gives_every_still_the_same_neutral_score(clip: np.ndarray) -> None:
+    teacher = load_teacher("temporal")
+    for frame in (clip[0], noisy(clip)[0]):
+        still = Sample(np.stack([np.stack([frame, frame])]), frame[None, :, :, 0], 0.0)
+        assert teacher.score(still) == 50.0
+
+
+def test_a_scene_that_does_not_move_does_not_stutter(clip: np.ndarray, make_sample: Maker) -> None:
+    from actors.teachers.temporal import Temporal
+
+    frozen = np.repeat(clip[:1], 20, axis=0)
+    assert all(value == 0 for value in Temporal().measures(make_sample(frozen)).values())
+
+
+def test_shake_measures_the_acceleration_of_a_known_path(clip: np.ndarray) -> None:
+    from actors.teachers.temporal import shake
+
+    gray = clip[0, :, :, 0].astype(np.float32)
+    steady = np.stack([gray[:200, x : x + 300] for x in range(0, 40, 2)])
+    shaken = np.stack([gray[:200, 20 + x : 320 + x] for x in [0, 2] * 10])
+    assert shake(steady) < 0.001
+    # Shifts of +2 and -2 pixels in turn: an acceleration of 4 pixels of 200.
+    assert shake(shaken) == pytest.approx(4 / 200, rel=0.1)
+
+
+def test_piqe_equals_the_block_by_block_reference(clip: np.ndarray) -> None:
+    from pypiqe.piqe import piqe
+
+    teacher = load_teacher("piqe")
+    for frame in (clip[0], compressed(clip[:1])[0][:200, :301], noisy(clip[:1])[0][:97, :65]):
+        reference = piqe(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2BGR))[0]
+        assert teacher.score_frame(frame) == pytest.approx(reference, abs=1e-3)  # type: ignore[attr-defined]
+
+
+def test_brisque_regression_equals_libsvm(clip: np.ndarray) -> None:
+    from libsvm import svmutil
+
+    from actors.teachers.brisque import brisque_features, regression
+    from actors.teachers.planes import packaged_file
+
+    model = svmutil.svm_load_model(str(packaged_file("brisque", "brisque", "brisque", "models", "svm.txt")))
+    fitted = regression()
+    for frame in (clip[0], blurred(clip[:1])[0], noisy(clip[:1])[0]):
+        features = brisque_features((frame.mean(axis=2) / 255).astype(np.float32))
+        scaled = -1 + 2 * (features - fitted.low) / (fitted.high - fitted.low)
+        expected = svmutil.svm_predict([0], [list(scaled)], model, "-q")[0][0]
+        assert fitted.predict(features) == pytest.approx(expected, abs=1e-6)
+
+
+def test_brisque_never_runs_what_a_tampered_file_asks_for(tmp_path: Path) -> None:
+    import pickle
+
+    from actors.teachers import brisque
+
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    bad = tmp_path / "normalize.pickle"
+    bad.write_bytes(pickle.dumps({"min_": Bomb(), "max_": [1.0]}))
+    with pytest.raises(ValueError, match="36 ordered pairs"):
+        brisque._read_ranges(bad)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_data_file_names_the_package_to_install() -> None:
+    from actors.teachers.planes import packaged_file
+
+    with pytest.raises(Failure, match="pip install scikit-image"):
+        packaged_file("niqe", "skimage", "scikit-image", "data", "absent.png")
+    with pytest.raises(Failure, match="pip install absent-package"):
+        packaged_file("niqe", "absent_package", "absent-package", "x")
+
+
+def test_niqe_pristine_model_is_well_conditioned_and_near_its_own_photographs(clip: np.ndarray) -> None:
+    from actors.teachers.niqe import pristine_model
+
+    mean, covariance, digest = pristine_model()
+    assert mean.shape == (36,)
+    assert np.linalg.matrix_rank(covariance) == 36
+    assert np.allclose(covariance, covariance.T)
+    assert len(digest) == 64
+    assert pristine_model()[0] is mean
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 4.0])
+def test_aggd_fit_recovers_a_known_shape(alpha: float) -> None:
+    from actors.teachers.nss import fit_aggd
+
+    random = np.random.default_rng(11)
+    size = 400_000
+    magnitude = random.gamma(1 / alpha, 1.0, size) ** (1 / alpha)
+    left = random.random(size) < 1 / 3
+    values = np.where(left, -1.0, 2.0) * magnitude
+    fit = fit_aggd(values, (0,))
+    unit = math.sqrt(math.gamma(3 / alpha) / math.gamma(1 / alpha))
+    assert float(fit.alpha) == pytest.approx(alpha, rel=0.03)
+    assert float(fit.left) == pytest.approx(unit, rel=0.02)
+    assert float(fit.right) == pytest.approx(2 * unit, rel=0.02)
+    assert float(fit.mean) == pytest.approx(values.mean(), rel=0.03)
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_blockiness_finds_the_grid_at_any_phase(shift: int, clip: np.ndarray) -> None:
+    from actors.teachers.artefact import blockiness
+
+    gray = clip[0, :, :, 1].astype(np.float32)
+    tiles = np.random.default_rng(4).normal(0, 6, (40, 50)).repeat(8, axis=0).repeat(8, axis=1)
+    blocky = gray + tiles[shift : shift + gray.shape[0], shift : shift + gray.shape[1]].astype(np.float32)
+    assert blockiness(gray) < 0.1
+    assert blockiness(blocky) > blockiness(gray) + 0.2
+
+
+@pytest.mark.parametrize("deviation", [5.0, 15.0])
+def test_noise_deviation_is_in_grey_levels(deviation: float) -> None:
+    from actors.teachers.artefact import noise_deviation
+
+    ramp = np.linspace(50, 200, 256, dtype=np.float32)[None, :].repeat(256, axis=0)
+    noise = np.random.default_rng(6).normal(0, deviation, ramp.shape).astype(np.float32)
+    assert noise_deviation(ramp) < 0.1
+    assert noise_deviation(ramp + noise) == pytest.approx(deviation, rel=0.15)

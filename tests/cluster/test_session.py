@@ -1,0 +1,133 @@
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cluster import ClusterError
+from cluster.session import SessionSettings, connect, object_store_bytes, worker_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = """
+import json, os, signal, sys, tempfile
+from pathlib import Path
+import ray, ray.data
+from cluster.session import SessionSettings, connect
+
+before = dict(os.environ)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+mine = lambda number, frame: None
+signal.signal(signal.SIGTERM, mine)
+
+@ray.remote(num_cpus=0.1)
+def look():
+    import cluster
+    return os.environ["OMP_NUM_THREADS"], os.environ["PYTHONHASHSEED"], cluster.__file__
+
+with connect(settings=SessionSettings(cpus=2)) as session:
+    folder = Path(ray._private.worker._global_node.get_session_dir_path()).parent
+    with connect("auto") as inner:
+        joined = inner.local
+    found = {
+        "session": [session.local, session.cpus, session.nodes],
+        "joined": joined,
+        "still": ray.is_initialized(),
+        "worker": ray.get(look.remote()),
+        "sigterm": signal.getsignal(signal.SIGTERM) is mine,
+        "bars": ray.data.DataContext.get_current().enable_progress_bars,
+        "rows": ray.data.range(20).map(lambda row: row).count(),
+        "folder": folder.exists(),
+        "short": len(str(folder)),
+    }
+    os.chdir("/")
+    found["stranger"] = ray._private.services.canonicalize_bootstrap_address(ray.get_runtime_context().gcs_address)
+    import subprocess
+    blank = {name: value for name, value in before.items() if not name.startswith("RAY_")}
+    code = "import ray, sys; ray.init(address=sys.argv[1])"
+    stranger = subprocess.run([sys.executable, "-c", code, found["stranger"]], env=blank, capture_output=True, text=True)
+    found["stranger"] = [stranger.returncode != 0, "AuthenticationError" in stranger.stderr]
+found["gone"] = not folder.exists()
+found["environment"] = dict(os.environ) == before
+found["closed"] = not ray.is_initialized()
+print(json.dumps(found))
+"""
+
+
+def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.run(
+        [sys.executable, "-c", LOCAL],
+        env=environment,
+        cwd=tempfile.gettempdir(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.stderr == ""
+    found = json.loads(child.stdout)
+    assert found["session"] == [True, 2.0, 1]
+    assert found["joined"] is False
+    assert found["still"] is True
+    assert found["worker"] == ["1", "0", str(ROOT / "cluster" / "__init__.py")]
+    assert found["sigterm"] is True
+    assert found["bars"] is False
+    assert found["rows"] == 20
+    assert found["folder"] is True
+    assert found["short"] <= 60
+    assert found["stranger"] == [True, True]
+    assert found["gone"] is True
+    assert found["environment"] is True
+    assert found["closed"] is True
+
+
+def test_an_address_without_a_cluster_is_one_clear_line(tmp_path: Path) -> None:
+    code = """
+import sys
+from cluster.session import connect
+from pipeline.console import guarded
+def main():
+    with connect("127.0.0.1:1"):
+        return 0
+sys.exit(guarded(main))
+"""
+    environment = {**os.environ, "RAY_gcs_rpc_server_reconnect_timeout_s": "1", "RAY_TMPDIR": str(tmp_path)}
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert child.returncode == 3
+    assert child.stderr.startswith("error: --address 127.0.0.1:1: no Ray cluster can be joined there")
+    assert child.stderr.count("\n") == 1
+
+
+def test_workers_sum_in_one_order_and_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    found = worker_environment(SessionSettings(threads=3), gpu=False)
+    assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"] == found["OPENBLAS_NUM_THREADS"] == "3"
+    assert found["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert found["DS_ACCELERATOR"] == "cpu"
+    assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/elsewhere"]
+    assert "DS_ACCELERATOR" not in worker_environment(SessionSettings(), gpu=True)
+
+
+def test_the_object_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gib, mib in ((1, 512), (8, 819), (1024, 1536)):
+        pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gib * (1 << 30) // 4096}
+        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+        assert object_store_bytes() >> 20 == mib
+
+
+def test_a_local_ray_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def refuse(**options: object) -> None:
+        raise RuntimeError("Failed to start GCS.\nmany lines")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    before = dict(os.environ)
+    with pytest.raises(ClusterError, match=r"does not start: Failed to start GCS\.; look"), connect():
+        pass
+    assert dict(os.environ) == before

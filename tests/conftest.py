@@ -1,0 +1,92 @@
+"""Tiny clips for the media tests, made once per session with FFmpeg."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors import ffmpeg
+from actors.scenes import make_clip
+
+Make = Callable[..., Path]
+
+
+def make_media(path: Path, *args: str) -> Path:
+    """Run FFmpeg on trusted arguments; the output path goes last."""
+    subprocess.run([ffmpeg.binary(), "-y", "-loglevel", "error", "-nostdin", *args, str(path)], check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the session's clips."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def clip(media: Path) -> Path:
+    """A clean textured clip with camera motion: 176x144, 15 fps, 1.2 s, 18 frames."""
+    path = media / "clip.mp4"
+    make_clip(0, 7, path, 176, 144, 1.2, 15.0)
+    return path
+
+
+@pytest.fixture(scope="session")
+def numbered(media: Path) -> Path:
+    """30 frames, 10 fps, 64x48: frame n is grey of level 8 n, so that a frame tells its own number."""
+    path = media / "numbered.mp4"
+    node = ffmpeg.target(ffmpeg.raw_source(64, 48, 10).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "mp4")
+    with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+        for number in range(30):
+            writer.write(np.full((48, 64, 3), 8 * number, np.uint8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make(media: Path) -> Make:
+    """``make(name, *FFmpeg arguments)`` writes a file into the session's folder."""
+
+    def build(name: str, *args: str) -> Path:
+        path = media / name
+        return path if path.exists() else make_media(path, *args)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def odd_files(make: Make, clip: Path) -> dict[str, Path]:
+    """Valid but unusual files, by what is unusual about them."""
+    again = ("-i", str(clip))
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast")
+    return {
+        "rotated": make("rotated.mp4", "-display_rotation", "90", *again, "-c", "copy"),
+        "one_frame": make("one.mp4", *again, "-frames:v", "1", *x264),
+        "odd_444": make("odd.mp4", *again, "-vf", "scale=175:143", "-pix_fmt", "yuv444p", *x264),
+        "ten_bit": make("ten.mkv", *again, "-pix_fmt", "yuv420p10le", *x264),
+        "alpha": make("alpha.webm", *again, "-pix_fmt", "yuva420p", "-c:v", "libvpx-vp9", "-deadline", "realtime"),
+        "no_duration": make("live.mkv", *again, *x264, "-f", "matroska", "-live", "1"),
+        "vfr": make("vfr.mp4", *again, "-vf", "select=not(eq(mod(n\\,5)\\,2))", "-fps_mode", "vfr", *x264),
+        "full_range": make("full.mkv", *again, "-pix_fmt", "yuvj420p", *x264),
+    }
+
+
+@pytest.fixture(scope="session")
+def broken_files(make: Make, media: Path, clip: Path) -> dict[str, Path]:
+    """Files that hold no readable video, by the kind of failure that they must give (before the first dot)."""
+    data = clip.read_bytes()
+    parts = {
+        "empty.mp4": b"",
+        "decode.truncated.mp4": data[: len(data) // 3],
+        "format.text.mp4": b"this is a letter, not a film\n" * 40,
+        "format.concat.mp4": b"ffconcat version 1.0\nfile clip.mp4\n",
+        "format.hls.mp4": b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1.0,\nclip.mp4\n#EXT-X-ENDLIST\n",
+        "format.dash.mp4": b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>\n',
+    }
+    for name, content in parts.items():
+        (media / name).write_bytes(content)
+    sound = make("no_video.mp4", "-f", "lavfi", "-i", "sine=duration=0.3", "-c:a", "aac")
+    return {**{name: media / name for name in parts}, "no_video.mp4": sound}

@@ -1,0 +1,144 @@
+"""Whole trainings under a real Ray: DeepSpeed ZeRO, two workers, gloo."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.student import load_student
+
+OPTIONS = {"blocks": ["signal", "motion"]}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory, write_ordering):
+    folder = tmp_path_factory.mktemp("ordering")
+    paths = write_ordering(folder)
+    held_out = write_ordering(folder / "held-out", pairs=150)
+    return TrainJob(**paths, validation=held_out["pairs"], output=str(folder / "student"), name="base",
+                    storage=str(folder / "trainings"), student_options=OPTIONS, epochs=6, batch_size=32,
+                    learning_rate=0.02, checkpoint_every=25, seed=1)
+
+
+@pytest.fixture(scope="module")
+def base(ray_session, job):
+    """The undisturbed training that the others are compared with: its result and its weights."""
+    told = []
+    result = train(job, lambda step, steps, metrics: told.append((step, steps, metrics)))
+    return result, _weights(job), told
+
+
+def _weights(job):
+    return (Path(job.output) / "model.safetensors").read_bytes()
+
+
+def _variant(job, name, **changes):
+    return replace(job, name=name, output=str(Path(job.output).with_name(name)), **changes)
+
+
+def test_training_learns_the_ordering(base):
+    result, _, _ = base
+    assert result["steps"] == 114
+    assert result["order_accuracy"] > 0.9
+    assert result["validation_order_accuracy"] > 0.9
+    assert result["train_accuracy"] > 0.5
+    assert result["loss"][-1]["ce"] < result["loss"][0]["ce"]
+    assert set(result["loss"][0]) == {"step", "ce", "entropy", "lambda", "loss"}
+
+
+def test_the_student_folder_stands_alone_and_nothing_else_is_left(base, job):
+    student = load_student(job.output)
+    assert student.description()["trained_parameters"] == student.feature_size + 2
+    assert sorted(file.name for file in Path(job.output).iterdir()) == ["config.json", "model.safetensors"]
+    kept = sorted(file.name for file in Path(job.storage, "base").glob("step-*"))
+    assert kept == ["step-000000100", "step-000000114"]
+    assert not list(Path(job.storage).glob(".base.scratch"))
+
+
+def test_progress_is_told_up_to_the_last_step(base):
+    _, _, told = base
+    assert told[-1][:2] == (114, 114)
+    assert [step for step, _, _ in told] == sorted({step for step, _, _ in told})
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_killed_worker_changes_nothing(base, job, tmp_path):
+    marker = tmp_path / "killed"
+    disturbed = _variant(job, "disturbed", failpoint=Failpoint(rank=1, step=60, marker=str(marker)))
+    result = train(disturbed)
+    assert marker.exists()
+    assert result["resumed_at"] == 50
+    assert result["loss"] == base[0]["loss"]
+    assert _weights(disturbed) == base[1]
+
+
+def test_a_finished_training_called_again_trains_no_step_and_sweeps_orphans(base, job):
+    orphan = Path(job.storage, "base", "step-000000999")
+    orphan.mkdir()
+    again = train(job)
+    assert not orphan.exists()
+    assert again["resumed_at"] == again["steps"] == 114
+    assert again["loss"] == base[0]["loss"]
+    assert _weights(job) == base[1]
+
+
+def test_a_torn_checkpoint_is_passed_over_for_the_one_before(base, job):
+    checkpoints = sorted(Path(job.storage, "base").glob("step-*"))
+    shard = next(checkpoints[-1].rglob("zero_pp_rank_1*"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    again = train(job)
+    assert again["resumed_at"] == 100
+    assert _weights(job) == base[1]
+
+
+def test_another_number_of_workers_is_refused_with_the_way_out(base, job):
+    with pytest.raises(TrainingError, match=r"started with 2 workers and cannot go on with 1.*initial = that folder"):
+        train(replace(job, workers=1))
+
+
+def test_another_configuration_under_the_same_name_is_refused(base, job):
+    with pytest.raises(TrainingError, match="another configuration: give this one another name"):
+        train(replace(job, confidence=0.0))
+
+
+def test_zero_3_with_one_worker_from_the_weights_of_a_student(base, job):
+    third = _variant(job, "zero3", zero_stage=3, epochs=1, workers=1, learning_rate=1e-4, initial=job.output,
+                     confidence="auxiliary")
+    result = train(third)
+    assert result["order_accuracy"] == pytest.approx(base[0]["order_accuracy"], abs=0.05)
+    assert load_student(third.output).feature_size == load_student(job.output).feature_size
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line_and_keeps_the_checkpoint(ray_session, job):
+    diverging = _variant(job, "diverging", learning_rate=2e37, clip_norm=0.0, checkpoint_every=1, warmup=0.0)
+    with pytest.raises(TrainingError, match=r"the loss is not finite at step .* lower the learning rate"):
+        train(diverging)
+    assert list(Path(job.storage, "diverging").glob("step-*"))
+    assert not Path(diverging.output).exists()
+
+
+def test_features_of_another_student_are_refused(ray_session, job):
+    with pytest.raises(TrainingError, match=r"the features have 55 numbers per video, the student 'lite' expects 19"):
+        train(_variant(job, "misfit", student_options={"blocks": ["signal"]}))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"workers": 3}, "batch_size must be a positive multiple of workers"),
+    ({"confidence": 1.5}, "confidence must be"),
+    ({"zero_stage": 4}, "zero_stage must be"),
+    ({"name": "a/b"}, "name must be a plain file name"),
+    ({"origin_weights": {"gmad": -1.0}}, "origin_weights must not be negative"),
+])
+def test_a_wrong_job_is_refused_where_it_is_made(job, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(job, **change)
+
+
+def test_the_claim_notices_other_pairs(base, job):
+    other = Path(job.pairs).with_name("other.parquet")
+    pq.write_table(pq.read_table(job.pairs).slice(0, 300), other)
+    with pytest.raises(TrainingError, match="belongs to other pairs"):
+        train(replace(job, pairs=str(other)))
+    assert json.loads(Path(job.storage, "base", "job.json").read_text())["workers"] == 2
