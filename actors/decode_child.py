@@ -51,8 +51,10 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
 
 def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
     """Decode one window; raises when decord cannot."""
+    import cv2
     import decord
 
+    cv2.setNumThreads(int(request["threads"]))
     decord.logging.set_level(decord.logging.QUIET)
     reader = decord.VideoReader(request["path"], num_threads=int(request["threads"]))
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]

@@ -58,13 +58,13 @@ _ROWS = (
     Distortion("gaussian_noise", "spatial", "train", (0.001, 0.002, 0.003, 0.005, 0.01), "variance, [0, 1]", _KADID),
     Distortion("darken", "spatial", "train", (0.05, 0.1, 0.2, 0.4, 0.8), "bend of CIELAB lightness", _KADID),
     Distortion("brighten", "spatial", "train", (0.1, 0.2, 0.4, 0.7, 1.1), "bend of CIELAB lightness", _KADID),
-    Distortion("jitter", "temporal", "train", (0.005, 0.015, 0.04), "shift, share of short side", f"{_PAPER}; {_HERE}"),
+    Distortion("jitter", "temporal", "train", (0.005, 0.015, 0.04), "shift / short side", f"{_PAPER}; {_HERE}"),
     Distortion("stutter", "temporal", "train", (0.1, 0.3, 0.6), "hold probability", f"{_PAPER}; {_HERE}"),
     # x264 with 8 bits clamps CRF to 51, so level 4 is CRF 51; as the 4th severity it orders all the same.
     Distortion("h264", "streaming", "train", (24, 36, 48, 63), "CRF, libx264 fast", _PAPER),
     Distortion("h265", "streaming", "train", (36, 40, 44, 48), "CRF, libx265", _PAPER),
-    # Levels of the unseen suite span VMAF from about 95 down to where each codec ends. Median VMAF v0.6.1 per level on 2 s
-    # of four user-made clips (960x540, 854x480, 24 to 30 fps), reference: level 0 at short side 540:
+    # Levels of the unseen suite span VMAF from about 95 down to where each codec ends. Median VMAF v0.6.1 per level on
+    # 2 s of four user-made clips (960x540, 854x480, 24 to 30 fps), reference: level 0 at short side 540:
     #   vp9 94 84 72 52, av1 94 86 77 60, mpeg2 96 87 74 63, mjpeg 94 86 72 54, denoise 94 82 60 42,
     #   noise_h264 89 78 52 32, frame_drop 80 60 40 (depends on motion: 29 to 70 at level 3).
     Distortion("vp9", "streaming", "unseen", (36, 48, 56, 63), "CRF, libvpx-vp9 realtime", _HERE),
@@ -150,8 +150,11 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: Path, c
 
 def _transform(window: Window, name: str, value: float, seed: int, partial: Path, container: str) -> None:
     """Decode to RGB, change frame by frame, store losslessly; never more than a few frames in memory."""
+    import cv2
+
     from actors import frame_effects
 
+    cv2.setNumThreads(window.options.threads)
     effect = frame_effects.build(name, value, seed, window.options.hold_output)
     still, timeout_s = container == "image2pipe", window.options.timeout_s
     read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))

@@ -11,10 +11,20 @@ from actors.outcome import Failure
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
 
-_NOISE = re.compile(
-    r"(Conversion failed|Exiting with|Error opening (input|output) files?|Error (while opening|sending frames)|frame=|"
-    r"Terminating thread|Nothing was written|Task finished with error|Error selecting an encoder|Could not open encoder|At least one output|$)"
+_EMPTY_WORDS = (
+    "Conversion failed",
+    "Exiting with",
+    "Error opening (input|output) files?",
+    "Error (while opening|sending frames|selecting an encoder)",
+    "frame=",
+    "Terminating thread",
+    "Nothing was written",
+    "Task finished with error",
+    "Could not open encoder",
+    "At least one output",
+    "$",
 )
+_NOISE = re.compile("|".join(_EMPTY_WORDS))
 _CONTEXT = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
 _KINDS = (
     ("not on whitelist", "format"),

@@ -9,11 +9,12 @@ from collections import OrderedDict
 from pathlib import Path
 
 from actors.decode import Decoder
-from actors.distortions import EncodeOptions, apply
+from actors.distortions import apply
 from actors.outcome import Failure
 from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.views import SampleSpec
 from actors.vmaf import vmaf
+from actors.window import EncodeOptions
 
 _BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from actors import ffmpeg
 from actors.files import atomic
 from actors.outcome import Failure
-from actors.window import MATRIX
+from actors.window import MATRIX, SCALER
 
 Frame = NDArray[np.uint8]
 Generator = np.random.Generator
@@ -241,7 +241,7 @@ def make_clip(
     canvas = CONTENTS[index % len(CONTENTS)][1](rng, int(height * _MARGIN), int(width * _MARGIN))
     short = min(width, height)
     heading = rng.uniform(0, 2 * np.pi)
-    speed = short * rng.uniform(0.02, 0.12)
+    speed = short * rng.uniform(0.08, 0.25)
     camera = _Camera((speed * np.cos(heading), speed * np.sin(heading)), rng.uniform(-0.06, 0.08), rng.uniform(-4, 4))
     balls = [
         _Ball((rng.uniform(0, width), rng.uniform(0, height)), (rng.normal(0, 0.5 * short), rng.normal(0, 0.4 * short)),
@@ -250,7 +250,9 @@ def make_clip(
     ]  # fmt: skip
     codec = {"vcodec": "libx264", "preset": "veryfast", "crf": quality.crf, "threads": 1}
     with atomic(destination) as partial:
-        raw = ffmpeg.raw_source(width, height, fps).filter("scale", out_color_matrix=MATRIX, out_range="tv")
+        raw = ffmpeg.raw_source(width, height, fps).filter(
+            "scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER
+        )
         node = ffmpeg.target(raw.filter("format", "yuv420p"), partial, codec, "mp4")
         with ffmpeg.FrameWriter(node, timeout_s=timeout_s) as writer:
             for number in range(max(1, round(seconds * fps))):

@@ -25,8 +25,10 @@ def vmaf(
         timeout_s: Wall-clock limit in seconds.
 
     Raises:
-        Failure: ``usage`` when sizes or frame counts differ; otherwise as `actors.ffmpeg`.
+        Failure: ``usage`` when sizes or frame counts differ or both paths are one; otherwise as `actors.ffmpeg`.
     """
+    if os.fspath(reference) == os.fspath(distorted):
+        raise Failure("usage", f"VMAF needs two files, got {reference} twice")
     first, second = ffmpeg.probe(reference), ffmpeg.probe(distorted)
     if (first.width, first.height) != (second.width, second.height):
         sizes = f"{first.width}x{first.height} and {second.width}x{second.height}"

@@ -9,6 +9,7 @@ from typing import Any
 from actors import ffmpeg
 from actors.outcome import Failure
 
+# Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
 SCALER = "bicubic+accurate_rnd+full_chroma_int"
 MATRIX = "smpte170m"
 
@@ -103,7 +104,11 @@ class Window:
 
     def rgb(self, still: bool) -> Any:
         """The same stream as RGB frames."""
-        return self.stream(still).filter("scale", in_color_matrix=MATRIX, in_range="tv").filter("format", "rgb24")
+        return (
+            self.stream(still)
+            .filter("scale", in_color_matrix=MATRIX, in_range="tv", flags=SCALER)
+            .filter("format", "rgb24")
+        )
 
     def raw_input(self, still: bool) -> Any:
         """ffmpeg-python stream that takes such RGB frames back from standard input."""

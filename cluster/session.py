@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from cluster import ClusterError
 PROJECT = Path(__file__).resolve().parents[1]
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
 _SHORT = 40  # characters that a temporary folder's path may have before Ray's socket names no longer fit
+_CONNECT_S = 10.0
 _MIB = 1 << 20
 
 
@@ -184,7 +186,7 @@ def _join(address: str, environment: Mapping[str, str], settings: SessionSetting
     shipped = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
     try:
         ray.init(
-            address=address,
+            address=_reachable(address),
             runtime_env={"env_vars": shipped, "py_modules": modules},
             log_to_driver=settings.verbose,
             logging_level=logging.INFO if settings.verbose else logging.ERROR,
@@ -194,6 +196,25 @@ def _join(address: str, environment: Mapping[str, str], settings: SessionSetting
         raise ClusterError(
             f"--address {address}: no Ray cluster can be joined there ({_first_line(error)}); {advice}"
         ) from error
+
+
+def _reachable(address: str) -> str:
+    """Return the address to join, once something listens there: Ray itself would go on trying for many minutes.
+
+    Raises:
+        OSError: Nothing listens there, or (as ConnectionError) "auto" finds no cluster on this machine.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    scheme, separator, place = address.rpartition("://")
+    found = place if separator else canonicalize_bootstrap_address(address)
+    if found is None:
+        raise ConnectionError("no running cluster was found on this machine")
+    host, _, port = found.rpartition(":")
+    if not port.isdigit():
+        raise ValueError("an address is host:port")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
+        return f"{scheme}://{found}" if separator else str(found)
 
 
 def _first_line(error: Exception) -> str:

@@ -60,8 +60,13 @@ class Track(Protocol):
 
 def one_line(text: object) -> str:
     """Return `text` on one line: white space folded and control characters made visible."""
-    folded = " ".join(str(text).split())
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in folded)
+    return visible(" ".join(str(text).split()))
+
+
+def visible(text: str) -> str:
+    """Return `text` with line ends as spaces and control characters as escapes, for names that come from files."""
+    joined = " ".join(text.splitlines())
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in joined)
 
 
 class Console:
@@ -97,7 +102,7 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print one line."""
-        self._rich.print(Text(one_line(text)), soft_wrap=True)
+        self._rich.print(Text(visible(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print one line that asks for attention."""

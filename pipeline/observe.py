@@ -27,6 +27,7 @@ from pipeline.console import Console
 from pipeline.records import FEATURES, OBSERVED, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import Row, stream
+from trainers.student import ENCODER_VERSIONS
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
@@ -138,9 +139,11 @@ def _adopt(look: Look, config: Config) -> None:
 def look_settings(look: Look, config: Config) -> dict[str, Any]:
     """Everything besides the videos that decides the numbers of a look."""
     making = asdict(encode_options(config))
-    for name in ("threads", "timeout_s"):  # these change the time, not the result
-        making.pop(name)
-    student = {"name": config.student.name, "options": dict(config.student.options)} if look.features is not None else None
+    for setting in ("threads", "timeout_s"):  # these change the time, not the result
+        making.pop(setting)
+    name = config.student.name
+    version = ENCODER_VERSIONS.get(name, 0)
+    student = {"name": name, "version": version, "options": dict(config.student.options)} if look.features is not None else None
     return {"sample": asdict(sample_spec(config)), "copies": making, "student": student, "teachers": dict(look.digests), "vmaf": look.vmaf}
 
 

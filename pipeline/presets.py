@@ -12,55 +12,55 @@ DEMO: dict[str, Any] = {
     "corpus": {
         "window_s": 2.0,
         "windows_per_clip": 1,
-        "made_clips": 18,
+        "degraded_copies": 3,
+        "made_clips": 20,
         "made_width": 320,
         "made_height": 240,
         "made_seconds": 2.0,
         "made_fps": 24.0,
     },
-    "teachers": {"key_frames": 2, "motion_frames": 32},
+    "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 6, "temporal": 3, "streaming": 4},
-            {"spatial": 3, "temporal": 2, "streaming": 2},
-            {"spatial": 3, "temporal": 2, "streaming": 2},
+            {"spatial": 8, "temporal": 6, "streaming": 10},
+            {"spatial": 4, "temporal": 3, "streaming": 5},
+            {"spatial": 4, "temporal": 3, "streaming": 5},
         ],
-        "x265_preset": "ultrafast",
+        "x265_preset": "medium",
     },
     "pairs": {
-        "homogeneous": [60, 30, 30],
-        "synthetic": [
-            {"spatial": 60, "temporal": 18, "streaming": 24},
-            {"spatial": 20, "temporal": 10, "streaming": 10},
-            {"spatial": 20, "temporal": 10, "streaming": 10},
-        ],
+        "homogeneous": [120],
+        "synthetic": [{"spatial": 240, "temporal": 36, "streaming": 110}],
     },
-    "mining": {"levels": 4, "pairs": 4, "missed": {"spatial": 10, "temporal": 5, "streaming": 5}},
-    "training": {"epochs": 12, "batch_size": 16, "lr": 1e-3, "checkpoint_every": 100},
+    "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
+    "training": {
+        "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+        "severity": "censored", "checkpoint_every": 200,
+    },
     "benchmark": {"levels": 2},
-}
+}  # fmt: skip
 
 LOCAL: dict[str, Any] = {
-    "corpus": {"window_s": 5.0, "windows_per_clip": 2, "max_short_side": 540, "max_fps": 30.0},
+    "corpus": {"window_s": 2.0, "windows_per_clip": 3, "degraded_copies": 1, "max_short_side": 540, "max_fps": 30.0},
+    "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 60, "temporal": 24, "streaming": 24},
-            {"spatial": 24, "temporal": 12, "streaming": 12},
-            {"spatial": 24, "temporal": 12, "streaming": 12},
+            {"spatial": 24, "temporal": 20, "streaming": 36},
+            {"spatial": 10, "temporal": 8, "streaming": 14},
+            {"spatial": 10, "temporal": 8, "streaming": 14},
         ],
         "x265_preset": "fast",
     },
     "pairs": {
-        "homogeneous": [1000, 400, 400],
-        "synthetic": [
-            {"spatial": 640, "temporal": 160, "streaming": 200},
-            {"spatial": 160, "temporal": 60, "streaming": 60},
-            {"spatial": 160, "temporal": 60, "streaming": 60},
-        ],
+        "homogeneous": [400],
+        "synthetic": [{"spatial": 1200, "temporal": 120, "streaming": 432}],
     },
-    "mining": {"levels": 10, "pairs": 40, "missed": {"spatial": 80, "temporal": 30, "streaming": 30}},
-    "training": {"epochs": 20, "batch_size": 32, "lr": 5e-4, "checkpoint_every": 200},
+    "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
+    "training": {
+        "workers": 2, "epochs": 12, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+        "severity": "censored", "checkpoint_every": 400,
+    },
     "benchmark": {"levels": 3},
-}
+}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {"demo": DEMO, "local": LOCAL}

@@ -164,6 +164,7 @@ class TrainingConfig(Part):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
     batch_size: Positive = 16
+    severity: Literal["level", "censored"] = "level"  # severity labels as published, or "better" read as "at least better"
     lr: PositiveReal = 1e-3
     weight_decay: NonNegativeReal = 0.05
     lambda_: Share | Literal["adaptive"] = Field(default="adaptive", alias="lambda")

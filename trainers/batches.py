@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 from trainers.levels import LEVEL_INDEX
 
 
+SEVERITY_ORIGINS = ("synthetic", "missed")
+
+
 @dataclass(frozen=True)
 class Features:
     """Cached features: `matrix` float32 [V, D] and the row of each video."""
@@ -24,12 +27,16 @@ class Features:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Training pairs as rows of the feature matrix; `weight` is the loss weight of each pair, 1 on average."""
+    """Training pairs as rows of the feature matrix; `weight` is the loss weight of each pair, 1 on average.
+
+    `synthetic`: the pair is of two copies of one source, labelled by severity.
+    """
 
     first: np.ndarray
     second: np.ndarray
     label: np.ndarray
     weight: np.ndarray
+    synthetic: np.ndarray
 
     def __len__(self) -> int:
         return len(self.label)
@@ -89,11 +96,14 @@ def read_pairs(path: str | Path, features: Features, origin_weights: Mapping[str
     weight = np.ones(len(label), np.float64)
     if origin_weights and "origin" in table.column_names:
         weight = np.array([origin_weights.get(origin, 1.0) for origin in table["origin"].to_pylist()], np.float64)
+    origins = table["origin"].to_pylist() if "origin" in table.column_names else [""] * len(label)
+    synthetic = np.array([origin in SEVERITY_ORIGINS for origin in origins], bool)
     used = weight > 0
     if not used.any():
         raise ValueError(f"{path}: no pair left to train on (pairs: {len(label)}, with a weight above zero: 0)")
     weight = weight[used] / weight[used].mean()
-    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32))
+    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32),
+                 synthetic[used])
 
 
 @dataclass(frozen=True)

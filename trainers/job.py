@@ -36,6 +36,8 @@ class TrainJob:
     confidence: weight lambda of the confidence loss: "adaptive" (CVPR 2026, section 4.2), a fixed number in 0..1,
         or "auxiliary" (the auxiliary confidence loss of Burns et al. 2023).
     batch_size: pairs per step over all workers. origin_weights: loss weight of the pairs of each origin (default 1).
+    severity: how severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
+        which reads "better" as "at least better" (and "worse" as "at least worse"): one step of CRF may be a large step.
     initial: folder of a student whose weights are the start, or None. validation: a table like `pairs`, or None.
     """
 
@@ -53,6 +55,7 @@ class TrainJob:
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    severity: str = "level"
     warmup: float = 0.03
     clip_norm: float = 1.0
     origin_weights: Mapping[str, float] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class TrainJob:
             "warmup must lie in 0..1": 0 <= self.warmup <= 1,
             "checkpoint_every must be at least 1": self.checkpoint_every >= 1,
             "zero_stage must be 0, 1, 2 or 3": self.zero_stage in (0, 1, 2, 3),
+            "severity must be 'level' or 'censored'": self.severity in ("level", "censored"),
             "precision must be fp32 or bf16": self.precision in ("fp32", "bf16"),
             "confidence must be 'adaptive', 'auxiliary' or a number in 0..1": self._confidence_is_valid(),
             "origin_weights must not be negative": all(w >= 0 for w in self.origin_weights.values()),

@@ -86,7 +86,8 @@ def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student
         raise TrainingError(f"the features have {features.matrix.shape[1]} numbers per video, the student "
                             f"'{job.student}' expects {student.feature_size}: encode the videos again")
     used = np.unique(np.concatenate([pairs.first, pairs.second]))
-    student.prepare(features.matrix[used])
+    copies = features.matrix[pairs.second[pairs.synthetic]] - features.matrix[pairs.first[pairs.synthetic]]
+    student.prepare(features.matrix[used], copies)
     return student
 
 
@@ -119,6 +120,19 @@ def _resume(worker: Worker) -> int:
     return position.step
 
 
+def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
+    """Which levels count as right for each pair [n, 5], or None where only the label does."""
+    if worker.job.severity == "level":
+        return None
+    label = worker.pairs.label[index]
+    levels = np.arange(2 * SIMILAR + 1)
+    distance, side = (levels - SIMILAR)[None, :], np.sign(label - SIMILAR)[:, None]
+    at_least = distance * side >= np.abs(label - SIMILAR)[:, None]
+    only_label = levels[None, :] == label[:, None]
+    accepted = np.where(worker.pairs.synthetic[index][:, None], at_least, only_label)
+    return torch.from_numpy(accepted).to(worker.engine.device)
+
+
 def _train_step(worker: Worker, step: int) -> LossTerms:
     job, engine = worker.job, worker.engine
     # dropout depends on (seed, step, rank) only, so an interrupted run repeats it exactly
@@ -128,7 +142,8 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
     weights = torch.from_numpy(batch.weight).to(engine.device)
     logits = worker.forward(worker.pairs, batch.index)
     terms = weak_to_strong_loss(logits, labels, step / worker.steps, confidence=job.confidence, weights=weights,
-                                normaliser=batch.total_weight / worker.workers, average=worker.average)
+                                normaliser=batch.total_weight / worker.workers, average=worker.average,
+                                accepted=_accepted(worker, batch.index))
     if not torch.isfinite(terms.cross_entropy + terms.entropy):
         raise TrainingError(f"the loss is not finite at step {step} of {worker.steps} of '{job.name}' (cross-entropy "
                             f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}); the last good checkpoint "

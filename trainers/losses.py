@@ -69,18 +69,23 @@ def auxiliary_targets(logits: Tensor, labels: Tensor) -> Tensor:
 
 def weak_to_strong_loss(logits: Tensor, labels: Tensor, progress: float, *, confidence: float | str = "adaptive",
                         weights: Tensor | None = None, normaliser: Tensor | float | None = None,
-                        average: Average | None = None) -> LossTerms:
+                        average: Average | None = None, accepted: Tensor | None = None) -> LossTerms:
     """The loss of one batch.
 
     logits: [N, C]. labels: int [N]; rows labelled -100 have no cross-entropy but do count in the entropy.
     progress: step / total steps before the update, 0..1. confidence: "adaptive", a fixed lambda, or "auxiliary".
     weights: [N] sample weights (default 1). normaliser: what both weighted sums are divided by, instead of the sum of
     the weights; with several workers, the weight of the whole batch divided by the number of workers.
+    accepted: bool [N, C], the levels that count as right; their probabilities add up in the cross-entropy. Default: the
+    label alone.
     average: averages a tensor over the workers, so that all of them use one lambda.
     """
     weights = torch.ones(len(labels), device=logits.device) if weights is None else weights
     labelled = labels != IGNORED
     ce_rows = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="none")
+    if accepted is not None:
+        log_p = functional.log_softmax(logits.float(), dim=-1)
+        ce_rows = -torch.logsumexp(log_p.masked_fill(~accepted, -torch.inf), dim=-1)
     cross_entropy = _weighted_mean(ce_rows, weights * labelled, normaliser)
     entropy = _weighted_mean(entropy_per_row(logits), weights, normaliser)
     seen = torch.stack([cross_entropy.detach(), entropy.detach()])

@@ -80,6 +80,7 @@ def _job(config: Config, layout: RunLayout, number: int, identity: str) -> Train
         learning_rate=training.lr,
         weight_decay=training.weight_decay,
         warmup=training.lr_warmup,
+        severity=training.severity,
         origin_weights=dict(training.origin_weights),
         seed=config.seed,
         workers=training.workers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from actors import ffmpeg
 from actors.decode import Decoder
 from actors.decode_child import key_positions, luma_strip
-from actors.outcome import KINDS, Failure
+from actors.outcome import Failure
 from actors.views import Sample, SampleSpec
 
 
@@ -104,14 +105,10 @@ def test_damaged_copies_give_a_sample_or_a_failure(decoder: Decoder, clip: Path,
             damaged[at] ^= 1 << int(generator.integers(8))
         path = tmp_path / f"damaged{seed}.mp4"
         path.write_bytes(damaged)
-        try:
-            sample = decoder.decode(path)
-        except Failure as failure:
-            assert failure.kind in KINDS
-        else:
-            decoded += 1
-            assert sample.key.shape[:2] == (3, 2)
+        with contextlib.suppress(Failure):  # and nothing but a Failure
+            decoded += decoder.decode(path).key.shape[:2] == (3, 2)
     assert decoded > 0
+    assert decoder.decode(clip).luma.shape[0] == 18
 
 
 def test_a_window_past_the_end_is_a_failure(decoder: Decoder, clip: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from actors import distortions, ffmpeg
+from actors.decode import Decoder
 from actors.distortions import DISTORTIONS, PRISTINE, EncodeOptions, apply
 from actors.outcome import Failure
 from actors.vmaf import vmaf
@@ -47,6 +48,16 @@ def test_the_training_suite_is_the_papers() -> None:
     unseen = {row.name for row in distortions.suite("unseen")}
     assert not unseen & set(train)
     assert unseen | set(train) == set(DISTORTIONS)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_decoders_agree_on_the_frames_of_every_codec(suffix: str, clip: Path, tmp_path: Path) -> None:
+    with Decoder() as decoder:
+        for row in DISTORTIONS.values():
+            if row.family == "streaming":
+                path = tmp_path / f"{row.name}.{suffix}"
+                apply(row.name, 2, clip, 0.1, 0.8, path, 3, options=OPTIONS)
+                assert decoder.decode(path).luma.shape[0] == _frames(path).shape[0] == 12, row.name
 
 
 def test_level_zero_is_the_window_without_loss(clip: Path, reference: Path) -> None:
@@ -116,7 +127,9 @@ def test_unusual_sources_are_normalised(odd_files: dict[str, Path], tmp_path: Pa
         assert (header.width, header.height) == {"rotated": (144, 176), "odd_444": (174, 142)}.get(name, (176, 144))
         before, after = _frames(reference), _frames(copy)
         assert before.shape == after.shape, name
-        assert np.abs(before.astype(int) - after).mean() < 1.5, name  # blur of 0.1 px: only the trip through RGB
+        # A blur of 0.1 px is none: the trip through RGB may soften colour edges but must shift nothing.
+        assert abs((before.astype(int) - after).mean()) < 0.2, name
+        assert np.abs(before.astype(int) - after).mean() < 2, name
 
 
 def test_stills_are_the_middle_frame(numbered: Path, tmp_path: Path) -> None:
@@ -140,7 +153,11 @@ def test_senseless_requests_are_refused(name: str, level: int, still: bool, clip
 
 @pytest.mark.parametrize("name", ["h264", "resize"])
 def test_a_failure_leaves_no_file(name: str, clip: Path, broken_files: dict[str, Path], tmp_path: Path) -> None:
-    for source, start in ((broken_files["decode.truncated.mp4"], 0.0), (broken_files["no_video.mp4"], 0.0), (clip, 90.0)):
+    for source, start in (
+        (broken_files["decode.truncated.mp4"], 0.0),
+        (broken_files["no_video.mp4"], 0.0),
+        (clip, 90.0),
+    ):
         with pytest.raises(Failure):
             apply(name, 1, source, start, 1.0, tmp_path / "x.mkv", 0)
         assert list(tmp_path.iterdir()) == []

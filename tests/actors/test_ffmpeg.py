@@ -16,7 +16,13 @@ from actors.outcome import Failure
 
 def test_probe_reads_a_plain_clip(clip: Path) -> None:
     header = ffmpeg.probe(clip)
-    assert (header.width, header.height, header.fps, header.codec, header.pix_fmt) == (176, 144, 15.0, "h264", "yuv420p")
+    assert (header.width, header.height, header.fps, header.codec, header.pix_fmt) == (
+        176,
+        144,
+        15.0,
+        "h264",
+        "yuv420p",
+    )
     assert header.duration_s == pytest.approx(1.2, abs=0.02)
     assert not header.is_still
 
@@ -138,7 +144,9 @@ def test_memory_of_a_child_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_frames_survive_a_lossless_round_trip(tmp_path: Path) -> None:
     frames = [np.full((16, 32, 3), 40 * number, np.uint8) for number in range(5)]
     path = tmp_path / "grey.mkv"
-    node = ffmpeg.target(ffmpeg.raw_source(32, 16, 10).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "matroska")
+    node = ffmpeg.target(
+        ffmpeg.raw_source(32, 16, 10).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "matroska"
+    )
     with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
         for frame in frames:
             writer.write(frame)
@@ -151,9 +159,14 @@ def test_frames_survive_a_lossless_round_trip(tmp_path: Path) -> None:
 
 def test_an_encoder_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
     node = ffmpeg.target(ffmpeg.raw_source(32, 16, 10), tmp_path / "x.mp4", {"vcodec": "no_such_codec"}, "mp4")
-    with pytest.raises(Failure) as caught, ffmpeg.FrameWriter(node, timeout_s=60) as writer:
-        for _ in range(2000):
-            writer.write(np.zeros((16, 32, 3), np.uint8))
+
+    def feed() -> None:
+        with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+            for _ in range(2000):
+                writer.write(np.zeros((16, 32, 3), np.uint8))
+
+    with pytest.raises(Failure) as caught:
+        feed()
     assert caught.value.kind == "encode"
     assert "no_such_codec" in caught.value.message
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def _psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 def test_spatial_severity_is_monotone(name: str, picture: NDArray[np.uint8]) -> None:
     row = DISTORTIONS[name]
     quality = [_psnr(picture, effects.build(name, value, 5, True)(picture)) for value in row.levels]
-    assert all(better > worse + 0.3 for better, worse in zip(quality, quality[1:], strict=False)), quality
+    assert all(better > worse + 0.3 for better, worse in itertools.pairwise(quality)), quality
     assert quality[-1] < 32
 
 

@@ -59,7 +59,9 @@ def script(path: Path, body: str) -> str:
 
 
 def test_an_ffmpeg_without_an_encoder_or_filter_is_refused(tmp_path: Path) -> None:
-    body = 'case "$*" in *-version*) echo "ffmpeg version 9.9";; *) echo " V..... libx264 x"; echo " ... scale V->V x";; esac'
+    body = (
+        'case "$*" in *-version*) echo "ffmpeg version 9.9";; *) echo " V libx264 x"; echo " .. scale V x";; esac'
+    )
     check = preflight.check_ffmpeg(script(tmp_path / "ffmpeg", body))
     assert not check.ok
     assert check.detail.startswith("9.9 lacks libx265")
@@ -108,5 +110,5 @@ def test_a_run_stops_at_the_first_failed_check_that_it_needs() -> None:
     require([good, slow])
     with pytest.raises(ClusterError, match=r"^FFmpeg: lacks libvmaf; install it$"):
         require([good, slow, bad])
-    with pytest.raises(ClusterError, match="1 more: python run.py doctor"):
+    with pytest.raises(ClusterError, match=r"1 more: python run\.py doctor"):
         require([bad, bad])

@@ -92,7 +92,7 @@ def test_the_tree_is_frozen() -> None:
 
 
 def test_nothing_to_train_on_is_refused() -> None:
-    types = {name: False for name in load().distort.types}
+    types = dict.fromkeys(load().distort.types, False)
     with pytest.raises(ConfigError, match="no pair"):
         load(overrides=[f"distort.types={json.dumps(types)}", "pairs.homogeneous=[0]"])
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ class WorkerError(Exception):
         self.cause = cause
 
 
-def raising(error: BaseException):  # noqa: ANN201 - a command
+def raising(error: BaseException) -> Callable[[], int]:
     def main() -> int:
         raise error
 
@@ -123,13 +124,9 @@ def test_a_command_s_own_code_is_returned() -> None:
 
 
 def test_a_cause_that_was_raised_from_is_found(capsys: pytest.CaptureFixture[str]) -> None:
-    def main() -> int:
-        try:
-            raise UserError("inner")
-        except UserError as inner:
-            raise RuntimeError("outer") from inner
-
-    assert guarded(main) == 2
+    outer = RuntimeError("outer")
+    outer.__cause__ = UserError("inner")
+    assert guarded(raising(outer)) == 2
     assert "inner" in capsys.readouterr().err
 
 

@@ -40,7 +40,7 @@ def test_rows_survive_the_disk(tmp_path: Path) -> None:
 
 
 def test_dictionaries_with_other_columns_are_refused() -> None:
-    with pytest.raises(ValueError, match="columns differ.*extra"):
+    with pytest.raises(ValueError, match=r"columns differ.*extra"):
         ENSEMBLE.table([{"video_id": "a", "mean": 1.0, "variance": 0.0, "n_teachers": 2, "extra": 1}])
 
 

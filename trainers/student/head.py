@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLIP = 5.0
+CLIP = 8.0
+UNIT_FLOOR = 0.02
 
 
 class OrdinalLink(nn.Module):
@@ -45,44 +48,56 @@ class OrdinalLink(nn.Module):
 
 
 class ComparisonHead(nn.Module):
-    """Standardise -> dropout -> linear (or one hidden layer) -> scalar quality; logits of a pair by `OrdinalLink`."""
+    """Normalise -> dropout -> linear (or one hidden layer) -> scalar quality; logits of a pair by `OrdinalLink`.
+
+    A feature counts in units of its typical difference between two copies of one content, so that what tells contents
+    apart does not drown what tells qualities apart, and every group of features has the same total weight.
+    """
 
     mean: Tensor
     scale: Tensor
+    balance: Tensor
 
-    def __init__(self, features: int, hidden: int = 0, dropout: float = 0.1) -> None:
+    def __init__(self, groups: Sequence[int], hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
+        features = sum(groups)
         self.dropout = dropout
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("balance", torch.cat([torch.full((size,), size**-0.5) for size in groups]))
         layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]
+        nn.init.zeros_(layers[-1].weight)  # all videos equal: the first step learns from the labels alone
         self.regressor = nn.Sequential(*layers)
         self.link = OrdinalLink()
 
-    def fit_standardisation(self, features: np.ndarray) -> None:
-        """Set mean and standard deviation from the training features [V, D]; constant features are ignored."""
+    def fit_normalisation(self, features: np.ndarray, differences: np.ndarray) -> None:
+        """Set centre and unit from the training features [V, D] and from differences of copies of one content [P, D].
+
+        Features that never vary are ignored: dividing by their rounding noise would blow it up.
+        """
         mean = features.mean(axis=0, dtype=np.float64)
-        deviation = features.std(axis=0, dtype=np.float64)
-        # a feature that never varies carries nothing; dividing by its rounding noise would blow it up
-        varies = deviation > 1e-6 * np.maximum(1.0, np.abs(mean))
-        scale = np.where(varies, 1.0 / np.where(varies, deviation, 1.0), 0.0)
+        source = differences if len(differences) else features - mean
+        unit = np.sqrt(np.square(source, dtype=np.float64).mean(axis=0) / 2)  # a difference has twice the variance
+        varies = features.std(axis=0, dtype=np.float64) > 1e-6 * np.maximum(1.0, np.abs(mean))
+        scale = np.where(varies, 1.0 / (unit + UNIT_FLOOR), 0.0)
         self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))
         self.scale.copy_(torch.from_numpy(scale.astype(np.float32)))
 
-    def standardise(self, features: Tensor) -> Tensor:
-        """Features in units of standard deviations, clipped at +-5 so that one odd video cannot dominate."""
-        return ((features - self.mean) * self.scale).clamp(-CLIP, CLIP)
+    def normalise(self, features: Tensor) -> Tensor:
+        """Features in their units, clipped at +-8 so that one odd number cannot dominate, balanced over the groups."""
+        clipped: Tensor = ((features - self.mean) * self.scale).clamp(-CLIP, CLIP) * self.balance
+        return clipped
 
     def quality(self, features: Tensor) -> Tensor:
         """Scalar quality [B] of features [B, D]; higher is better, the unit is that of the link's thresholds."""
-        quality: Tensor = self.regressor(self.standardise(features)).squeeze(-1)
+        quality: Tensor = self.regressor(self.normalise(features)).squeeze(-1)
         return quality
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Logits [B, 5]: quality of `second` [B, D] compared with `first` [B, D]."""
-        one, two = self.standardise(first), self.standardise(second)
+        one, two = self.normalise(first), self.normalise(second)
         if self.training and self.dropout > 0:
             # one mask for both videos: a pair is compared on the same subset of features
             mask = functional.dropout(torch.ones_like(one), self.dropout)

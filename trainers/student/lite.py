@@ -1,4 +1,4 @@
-"""The lite student: frozen ImageNet features and hand-made motion statistics, one trained comparison head.
+"""The lite student: frozen ImageNet features and motion statistics, one trained comparison head.
 
 It runs on a CPU, needs no download, and the folder it saves stands alone (encoder weights included).
 """
@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
+from trainers.student import ENCODER_VERSIONS
 from trainers.student.base import Student
 from trainers.student.efficientnet import EfficientNetLite0, pretrained
 from trainers.student.head import ComparisonHead
 from trainers.student.lite_features import BLOCKS, FeatureBlock, Views
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = ENCODER_VERSIONS["lite"]
 
 
 class LiteStudent(Student):
@@ -42,7 +43,7 @@ class LiteStudent(Student):
         self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
         self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names}
         self.backbone = backbone if backbone is not None else pretrained()
-        self.head = ComparisonHead(self.feature_size, hidden, dropout)
+        self.head = ComparisonHead([size for block in self.blocks for size in block.groups], hidden, dropout)
 
     @property
     def feature_size(self) -> int:
@@ -72,9 +73,9 @@ class LiteStudent(Student):
         """Digest over the blocks, the version of the features and the encoder's weights."""
         return self._encoder_digest
 
-    def prepare(self, features: np.ndarray) -> None:
-        """Fit the standardisation of the features."""
-        self.head.fit_standardisation(features)
+    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
+        """Fit the normalisation of the features."""
+        self.head.fit_normalisation(features, differences)
 
     def trained_module(self) -> nn.Module:
         """The comparison head alone: features are cached, so the encoder need not be there."""

@@ -1,6 +1,10 @@
 """Feature blocks of the lite student: each one function from a video's views to a vector of known length.
 
 `key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
+
+The spatial blocks are *log deviations*: how strongly each channel of a frozen ImageNet network varies over the picture.
+Distortions scale these deviations, so in the logarithm a distortion is a shift that is nearly the same for all
+contents; channel means follow the content instead and generalise worse (measured in `docs/results.md`).
 """
 
 from __future__ import annotations
@@ -13,17 +17,15 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from trainers.student.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
 
-NATIVE_LAYERS: tuple[int | str, ...] = ("stem", 0, 2, 4, 10, 15)
-GLOBAL_LAYERS: tuple[int | str, ...] = (4, 10, 15)
-CROP = 160
-GRID = 3
-GLOBAL_SHORT_SIDE = 224
-LONGEST_GLOBAL_SIDE = 448
-REPEAT_THRESHOLD = 0.05  # mean absolute difference, grey levels, under which a frame counts as a repeat
+LAYERS: tuple[int | str, ...] = ("stem", *range(9))  # down to 1/16 of the size; deeper blocks see objects, not quality
+TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
+DEVIATION_FLOOR = 0.01
+FREEZE = 3  # numbers of the block `freeze`
+DUPLICATE = 0.02  # mean absolute step of luma, grey levels, below which two frames are the same picture
+STILL_SCENE = 0.1  # grey levels: where nothing moves faster, nothing can be seen to be held
 
 
 @dataclass(frozen=True)
@@ -35,181 +37,121 @@ class Views:
     luma: np.ndarray
     fps: float
 
-    @property
-    def is_still(self) -> bool:
-        """Whether the video is a single image."""
-        return len(self.luma) < 2
-
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """A named part of the feature vector: its length and the function that computes it."""
+    """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
+
+    The head gives every group the same weight, whatever its length.
+    """
 
     name: str
-    size: int
+    groups: tuple[int, ...]
     compute: Callable[[Views], np.ndarray]
 
-
-def _statistics(activations: list[Tensor]) -> Tensor:
-    """Mean and standard deviation per channel over images and positions, all layers in a row: [2 * sum C]."""
-    parts: list[Tensor] = []
-    for activation in activations:
-        rows = activation.transpose(0, 1).flatten(1).double()
-        parts += [rows.mean(dim=1), rows.std(dim=1, correction=0)]
-    return torch.cat(parts)
+    @property
+    def size(self) -> int:
+        """Length of the block's vector."""
+        return sum(self.groups)
 
 
-def _padded(images: np.ndarray) -> np.ndarray:
-    """Repeat the border of images [B, H, W, 3] up to the smallest side that the network can take."""
-    lacking = [max(0, SMALLEST_SIDE - side) for side in images.shape[1:3]]
-    return np.pad(images, ((0, 0), (0, lacking[0]), (0, lacking[1]), (0, 0)), mode="edge")
+def tiles(frame: np.ndarray) -> list[np.ndarray]:
+    """The frame [H, W, 3] in at most 2 x 2 pieces of at most TILE (turned for portrait): the centres of its halves.
 
-
-def native_crops(frame: np.ndarray) -> np.ndarray:
-    """A GRID x GRID lattice of crops [G*G, c, c', 3] at native resolution, spread from border to border."""
+    At native resolution; what does not fit is left out, so that time and memory are bounded for every frame size.
+    """
     height, width = frame.shape[:2]
-    crop_h, crop_w = min(CROP, height), min(CROP, width)
-    tops = np.linspace(0, height - crop_h, GRID if height > crop_h else 1).round().astype(int)
-    lefts = np.linspace(0, width - crop_w, GRID if width > crop_w else 1).round().astype(int)
-    return np.stack([frame[top:top + crop_h, left:left + crop_w] for top in tops for left in lefts])
-
-
-@torch.inference_mode()
-def native_detail(views: Views) -> np.ndarray:
-    """Channel statistics on native-resolution crops (no resizing, so that compression and noise stay visible)."""
-    total = torch.zeros(2 * sum(channels_of(layer) for layer in NATIVE_LAYERS), dtype=torch.float64)
-    for pair in views.key:
-        images = torch.from_numpy(_padded(native_crops(pair[0])))
-        total += _statistics(views.network(normalise(images), NATIVE_LAYERS))
-    return (total / len(views.key)).float().numpy()
-
-
-@torch.inference_mode()
-def global_content(views: Views) -> np.ndarray:
-    """Channel statistics on the whole frame, short side scaled to 224: content, exposure and composition."""
-    total = torch.zeros(2 * sum(channels_of(layer) for layer in GLOBAL_LAYERS), dtype=torch.float64)
-    for pair in views.key:
-        images = normalise(torch.from_numpy(_padded(pair[:1])))
-        height, width = images.shape[2:]
-        scale = min(GLOBAL_SHORT_SIDE / min(height, width), LONGEST_GLOBAL_SIDE / max(height, width))
-        size = [max(SMALLEST_SIDE, round(height * scale)), max(SMALLEST_SIDE, round(width * scale))]
-        images = functional.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
-        total += _statistics(views.network(images, GLOBAL_LAYERS))
-    return (total / len(views.key)).float().numpy()
-
-
-def _blockiness(plane: np.ndarray) -> float:
-    """Log ratio of the steps across 8x8 block borders to all other steps, along a row (axis 1)."""
-    steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-    border = (np.arange(len(steps)) + 1) % 8 == 0
-    if not border.any():
-        return 0.0
-    return float(np.log((steps[border].mean() + 0.1) / (steps[~border].mean() + 0.1)))
-
-
-def _frame_signal(frame: np.ndarray) -> list[float]:
-    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    red, green, blue = (frame[..., channel].astype(np.float32) for channel in range(3))
-    opponent = (red - green, 0.5 * (red + green) - blue)
-    # Hasler and Suesstrunk 2003
-    colourfulness = (np.hypot(*(o.std() for o in opponent)) + 0.3 * np.hypot(*(o.mean() for o in opponent)))
-    laplacian = cv2.Laplacian(luma, cv2.CV_32F)
-    gradient = np.hypot(cv2.Sobel(luma, cv2.CV_32F, 1, 0), cv2.Sobel(luma, cv2.CV_32F, 0, 1))
-    # Immerkaer 1996: the response to the difference of two Laplacians estimates the noise level
-    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    noise = np.abs(cv2.filter2D(luma, cv2.CV_32F, mask))
+    most = TILE if width >= height else TILE[::-1]
+    rows, columns = (1 + int(size > limit) for size, limit in zip((height, width), most, strict=True))
     return [
-        float(luma.mean()) / 255, float(luma.std()) / 128,
-        *(np.percentile(luma, (1, 10, 50, 90, 99)) / 255).tolist(),
-        float((luma <= 2).mean()), float((luma >= 253).mean()),
-        float(colourfulness) / 100,
-        float(np.log1p(laplacian.std())), float(np.log1p(gradient.mean())), float(np.log1p(gradient.std())),
-        float(np.log1p(noise.mean())), float(np.log1p(np.percentile(noise, 10))),
-        _blockiness(luma), _blockiness(luma.T),
-        float(np.log2(frame.shape[0] / 540)), float(np.log2(frame.shape[1] / 960)),
+        frame[top:top + tall, left:left + wide]
+        for top, tall in _centres(height, most[0], rows)
+        for left, wide in _centres(width, most[1], columns)
     ]
 
 
-def _mean_vector(rows: list[list[float]]) -> np.ndarray:
-    mean: np.ndarray = np.asarray(rows, np.float64).mean(axis=0).astype(np.float32)
-    return mean
+def _centres(size: int, limit: int, parts: int) -> list[tuple[int, int]]:
+    """(start, length) of a centred stretch of at most `limit` in each of `parts` equal parts of `size`."""
+    bounds = [size * k // parts for k in range(parts + 1)]
+    stretches = []
+    for low, high in itertools.pairwise(bounds):
+        length = min(limit, high - low)
+        stretches.append((low + (high - low - length) // 2, length))
+    return stretches
 
 
-def signal(views: Views) -> np.ndarray:
-    """Exposure, contrast, colour, sharpness, noise, blockiness and size of the key frames, averaged."""
-    return _mean_vector([_frame_signal(pair[0]) for pair in views.key])
+def shrunk(frame: np.ndarray, factor: int) -> np.ndarray:
+    """The frame reduced by `factor`, each pixel the mean of the pixels it covers."""
+    if factor == 1:
+        return frame
+    size = max(frame.shape[1] // factor, 1), max(frame.shape[0] // factor, 1)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _pair_motion(first: np.ndarray, second: np.ndarray) -> list[float]:
-    one, two = (cv2.cvtColor(f, cv2.COLOR_RGB2GRAY).astype(np.float32) for f in (first, second))
-    difference = two - one
-    size = np.abs(difference)
-    detail = np.abs(cv2.Laplacian(difference, cv2.CV_32F)).mean()
-    texture = np.abs(cv2.Laplacian(one, cv2.CV_32F)).mean()
-    return [
-        *np.log1p([size.mean(), size.std(), *np.percentile(size, (50, 90, 99))]).tolist(),
-        float((size < 0.5).mean()), abs(float(difference.mean())),
-        float(np.log1p(detail)), float(np.log((detail + 0.1) / (texture + 0.1))),
-    ]
+def _padded(image: np.ndarray) -> np.ndarray:
+    """Reflect the border of an image [H, W, 3] up to the smallest side that the network can take."""
+    lacking = [max(0, SMALLEST_SIDE - side) for side in image.shape[:2]]
+    if not any(lacking):
+        return image
+    return np.pad(image, ((0, lacking[0]), (0, lacking[1]), (0, 0)), mode="symmetric")
 
 
-def native_motion(views: Views) -> np.ndarray:
-    """Differences between each key frame and the next frame at native size; zeros for a still image."""
-    if views.is_still:
-        return np.zeros(9, np.float32)
-    return _mean_vector([_pair_motion(pair[0], pair[1]) for pair in views.key])
+@torch.inference_mode()
+def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.ndarray:
+    """log(standard deviation + 0.01) of every channel of LAYERS over all pixels of all images: float32 [sum C]."""
+    sums: list[Tensor] = []
+    squares: list[Tensor] = []
+    counts = np.zeros(len(LAYERS))
+    for image in images:
+        maps = network(normalise(torch.from_numpy(np.ascontiguousarray(_padded(image)))[None]), LAYERS)
+        flat = [activation[0].flatten(1).double() for activation in maps]
+        counts += [rows.shape[1] for rows in flat]
+        one, two = [rows.sum(dim=1) for rows in flat], [rows.square().sum(dim=1) for rows in flat]
+        sums = [a + b for a, b in zip(sums, one, strict=True)] if sums else one
+        squares = [a + b for a, b in zip(squares, two, strict=True)] if squares else two
+    parts = []
+    for total, square, count in zip(sums, squares, counts, strict=True):
+        variance = (square / count - (total / count).square()).clamp(min=0)
+        parts.append(torch.log(variance.sqrt() + DEVIATION_FLOOR))
+    return torch.cat(parts).float().numpy()
 
 
-def _shifts(frames: np.ndarray) -> np.ndarray:
-    """Global shift (x, y) in pixels from each frame to the next by phase correlation: [N - 1, 2]."""
-    window = cv2.createHanningWindow((frames.shape[2], frames.shape[1]), cv2.CV_32F)
-    return np.array([cv2.phaseCorrelate(a, b, window)[0] for a, b in itertools.pairwise(frames)])
+def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
+    def compute(views: Views) -> np.ndarray:
+        frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
+        pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
+        return log_deviations(views.network, pieces)
+
+    return compute
 
 
-def _longest_run(flags: np.ndarray) -> int:
-    longest = run = 0
-    for flag in flags:
-        run = run + 1 if flag else 0
-        longest = max(longest, run)
-    return longest
+def freeze(views: Views) -> np.ndarray:
+    """Held frames: share of held steps, log staleness in frames, and log staleness times motion; zeros for stills.
 
-
-def _summary(values: np.ndarray) -> list[float]:
-    """Mean, standard deviation, 10th, 50th, 90th percentile and maximum on a log scale."""
-    if not len(values):
-        return [0.0] * 6
-    statistics = [values.mean(), values.std(), *np.percentile(values, (10, 50, 90)), values.max()]
-    return [float(value) for value in np.log1p(np.asarray(statistics, np.float64))]
-
-
-def motion(views: Views) -> np.ndarray:
-    """Temporal statistics over consecutive frames: change, repeats, jerkiness, flicker; zeros for a still image."""
-    if views.is_still:
-        return np.zeros(36, np.float32)
+    A step is held when it is far smaller than the clip's own fast steps, so that slow clips do not count as frozen.
+    """
+    if len(views.luma) < 3:
+        return np.zeros(FREEZE, np.float32)
     frames = views.luma.astype(np.float32)
-    change = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2))
-    second = np.abs(np.diff(frames, n=2, axis=0)).mean(axis=(1, 2)) if len(frames) > 2 else np.zeros(1)
-    repeated = change < REPEAT_THRESHOLD
-    shift = _shifts(frames)
-    speed = np.hypot(*shift.T)
-    acceleration = np.hypot(*np.diff(shift, axis=0).T) if len(shift) > 1 else np.zeros(1)
-    detail = np.array([np.abs(cv2.Laplacian(frame, cv2.CV_32F)).mean() for frame in frames])
-    level = frames.mean(axis=(1, 2))
-    return np.asarray([
-        *_summary(change), *_summary(second), *_summary(np.abs(np.diff(change))),
-        *_summary(speed), *_summary(acceleration),
-        repeated.mean(), _longest_run(repeated) / len(repeated),
-        float(np.log((second.mean() + 0.05) / (change.mean() + 0.05))),
-        float(np.log1p(np.abs(np.diff(level)).mean())),
-        float(detail.std() / (detail.mean() + 0.1)),
-        float(np.log2(max(views.fps, 1.0) / 30)),
-    ], np.float32)
+    step = np.abs(frames[1:] - frames[:-1]).mean(axis=(1, 2))
+    fast = float(np.sort(step)[-max(2, len(step) // 6):].mean()) + DUPLICATE
+    if fast <= STILL_SCENE:
+        return np.zeros(FREEZE, np.float32)
+    held = np.where(step < DUPLICATE, 1.0, np.exp(-(step / fast) / 0.1))
+    stale = np.zeros(len(frames))
+    for t in range(1, len(frames)):
+        stale[t] = (stale[t - 1] + 1) * held[t - 1]
+    moving = step[step > 0.3 * fast]
+    # a jump after a hold grows slower than the time held: the square root of the mean hold undoes it
+    velocity = (float(moving.mean()) if moving.size else fast) / np.sqrt(1 + 2 * stale.mean())
+    return np.array([held.mean(), np.log1p(stale.mean()), np.log1p(stale.mean() * velocity)], np.float32)
 
+
+_LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    FeatureBlock("native_detail", 2 * sum(channels_of(layer) for layer in NATIVE_LAYERS), native_detail),
-    FeatureBlock("global_content", 2 * sum(channels_of(layer) for layer in GLOBAL_LAYERS), global_content),
-    FeatureBlock("signal", 19, signal),
-    FeatureBlock("native_motion", 9, native_motion),
-    FeatureBlock("motion", 36, motion),
+    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False)),
+    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
+    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True)),
+    FeatureBlock("freeze", (FREEZE,), freeze),
 )

@@ -1,0 +1,85 @@
+"""The pools that score a file with a saved student folder: its header, its windows, and its comparisons with the anchors."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from actors import ffmpeg
+from actors.compare import Comparer
+from actors.distortions import EncodeOptions
+from actors.rows import SAMPLE_COLUMNS, Row, attempt, fresh, unpack
+from actors.sample import Decode, Synthesise
+from actors.views import SampleSpec
+
+
+class HeaderReader:
+    """Ray actor: length of the file in column ``uri``. Gives ``length_s`` (seconds, 0 for a still)."""
+
+    def __init__(self, timeout_s: float = 60.0) -> None:
+        self.timeout_s = timeout_s
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return attempt(fresh(row), lambda: self._read(str(row["uri"])), {"length_s": 0.0})
+
+    def _read(self, uri: str) -> Row:
+        header = ffmpeg.probe(uri, timeout_s=self.timeout_s)
+        return {"length_s": 0.0 if header.is_still else float(header.duration_s)}
+
+
+class WindowReader:
+    """Ray actor: bring a window into the common form of a run and decode it once (columns as of `Decode`).
+
+    The intermediate file lies in a temporary folder of the actor's own node and is deleted as soon as it is decoded.
+    """
+
+    def __init__(self, spec: SampleSpec, options: EncodeOptions, timeout_s: float = 120.0) -> None:
+        """Args: ``spec``: what to keep of the window; ``options``: the common form; ``timeout_s``: for the decoding."""
+        self.folder = Path(tempfile.mkdtemp(prefix="w2s-score-"))
+        self.make = Synthesise(options, str(self.folder))
+        self.decode = Decode(spec, timeout_s=timeout_s)
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        return self.decode(self.make(row))
+
+    def close(self) -> None:
+        """Remove the temporary folder and end the decoding process."""
+        self.decode.decoder.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __del__(self) -> None:
+        if hasattr(self, "decode"):
+            self.close()
+
+
+class FolderEncoder:
+    """Ray actor: encode a decoded row with the student of a folder and compare it with the folder's anchors.
+
+    Gives ``logits`` (float32 ``[A, 5]`` as bytes; the video is the second of each pair) instead of the pixels.
+    """
+
+    def __init__(self, student: str, anchors: np.ndarray) -> None:
+        """Args: ``student``: the folder; ``anchors``: features ``[A, D]``, lowest quality first."""
+        import torch
+
+        torch.set_num_threads(1)  # one order of every sum: the same file gets the same score on every machine
+        self.comparer = Comparer(student, anchors)
+        self.comparer.student.eval()
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        logits = np.zeros(0, np.float32)
+        if row["status"] == "ok":
+            sample = unpack(row)
+            try:
+                features = np.asarray(self.comparer.student.encode(sample.key, sample.luma, sample.fps), np.float32)
+                logits = self.comparer.against_anchors(features[None])[0]
+            except (ValueError, RuntimeError) as problem:
+                row = {**row, "status": "failed", "error_kind": "decode", "error": f"the student cannot encode it: {problem}"}
+        light = {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
+        return {**light, "logits": np.asarray(logits, np.float32).tobytes()}

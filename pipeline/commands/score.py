@@ -1,0 +1,75 @@
+"""Quality of any videos with a trained student, on the 0-100 scale of its teachers (not clipped beyond its anchors).
+
+MODEL is a run folder (its latest student) or a student folder. VIDEO is a file, a folder or a glob in quotes.
+A file is judged by up to three windows of the length that the student was trained on, spread evenly over it; its score
+is their mean, its standard deviation the root of their mean variance. One bad file never stops the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.scoring import FAILED, FileScore, expand, open_model, score_files
+from pipeline.store import write_bytes
+
+COLUMNS = ("video", "status", "score", "raw", "std", "error")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="MODEL", help="run folder or student folder")
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="file, folder or glob")
+    parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
+    parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
+    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Score; return 0, or 1 when a video failed."""
+    model = open_model(options.model)
+    check_output(options.csv, "--csv")
+    console = Console()
+    rows = score_files(model, expand(options.videos), console, options.address, options.debug)
+    if options.csv:
+        write_bytes(options.csv, as_csv(rows))
+    if options.json:
+        sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    else:
+        _print(rows, f"student {model.folder}")
+    failed = [row for row in rows if row.status == FAILED]
+    if not options.json:
+        for row in failed:
+            console.warn(f"{row.video}: {row.error}")
+    return SOME_FAILED if failed else DONE
+
+
+def check_output(file: str | None, option: str) -> None:
+    """Refuse an output that is a folder before any work is done.
+
+    Raises:
+        UserError: It is a folder.
+    """
+    if file is not None and Path(file).is_dir():
+        raise UserError(f"{option} {file}: this is a folder; name a file")
+
+
+def as_csv(rows: Sequence[FileScore]) -> bytes:
+    """The rows as CSV with a header; names that are no UTF-8 keep their bytes."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _print(rows: Sequence[FileScore], title: str) -> None:
+    table = [(row.video, row.status, row.score, row.std, row.raw) for row in rows]
+    Console(sys.stdout).table(title, ("video", "status", "score", "std", "raw"), table)
