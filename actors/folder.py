@@ -76,8 +76,9 @@ class FolderEncoder:
         logits = np.zeros(0, np.float32)
         if row["status"] == "ok":
             sample = unpack(row)
+            key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
             try:
-                features = np.asarray(self.comparer.student.encode(sample.key, sample.luma, sample.fps), np.float32)
+                features = np.asarray(self.comparer.student.encode(key, luma, sample.fps), np.float32)
                 logits = self.comparer.against_anchors(features[None])[0]
             except (ValueError, RuntimeError) as problem:
                 row = {**row, "status": "failed", "error_kind": "decode", "error": f"the student cannot encode it: {problem}"}

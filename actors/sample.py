@@ -9,7 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from actors.decode import Decoder
-from actors.distortions import apply
+from actors.distortions import PRISTINE, apply
 from actors.outcome import Failure
 from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.views import SampleSpec
@@ -51,7 +51,7 @@ class Synthesise:
         apply(name, level, source, start, duration, destination, seed, still, self.options)
         quality = float("nan")
         if self.measure_vmaf:
-            reference = self._base(row, [("pristine", 0, 0)])[0]
+            reference = self._base(row, [(PRISTINE, 0, 0)])[0]
             quality = vmaf(reference, destination, self.options.threads)
         return {"path": str(destination), "vmaf": quality}
 

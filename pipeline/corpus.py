@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from actors.distortions import DISTORTIONS, suite
+from actors.distortions import PRISTINE as PRISTINE_NAME
 from actors.rows import Recipe, format_recipe
 from pipeline.config import CorpusConfig
 from pipeline.console import UserError
@@ -22,7 +23,7 @@ VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .flv .ogv .wmv .asf .3gp .3g2 .gif .ivf .y4m .mxf".split()
 )
 MANIFEST_SUFFIXES = frozenset({".csv", ".parquet"})
-PRISTINE = ("resize", 0, 0)  # level 0 of any simulator: the window itself in the run's common form
+PRISTINE = (PRISTINE_NAME, 0, 0)  # the window itself in the run's common form
 _ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
 
 

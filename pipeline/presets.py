@@ -41,19 +41,19 @@ DEMO: dict[str, Any] = {
 }  # fmt: skip
 
 LOCAL: dict[str, Any] = {
-    "corpus": {"window_s": 2.0, "windows_per_clip": 3, "degraded_copies": 1, "max_short_side": 540, "max_fps": 30.0},
+    "corpus": {"window_s": 1.6, "windows_per_clip": 3, "degraded_copies": 1, "max_short_side": 540, "max_fps": 30.0},
     "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 24, "temporal": 20, "streaming": 36},
-            {"spatial": 10, "temporal": 8, "streaming": 14},
-            {"spatial": 10, "temporal": 8, "streaming": 14},
+            {"spatial": 24, "temporal": 16, "streaming": 24},
+            {"spatial": 10, "temporal": 6, "streaming": 10},
+            {"spatial": 10, "temporal": 6, "streaming": 10},
         ],
-        "x265_preset": "fast",
+        "x265_preset": "veryfast",
     },
     "pairs": {
         "homogeneous": [400],
-        "synthetic": [{"spatial": 1200, "temporal": 120, "streaming": 432}],
+        "synthetic": [{"spatial": 800, "temporal": 96, "streaming": 288}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
     "training": {
