@@ -55,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> int:
         name, options = parse(given)
-        entry: Callable[[argparse.Namespace], int] = importlib.import_module(f"pipeline.commands.{COMMANDS[name][0]}").main
+        entry: Callable[[argparse.Namespace], int] = importlib.import_module(
+            f"pipeline.commands.{COMMANDS[name][0]}"
+        ).main
         return entry(options)
 
     return guarded(command, debug=debug)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainers.levels import LEVELS
 from trainers.student import load_student
 
 _CHUNK = 4096  # pairs per forward pass
@@ -26,9 +27,11 @@ class Comparer:
         count, anchors = len(features), len(self.anchors)
         first = np.tile(self.anchors, (count, 1))
         second = np.repeat(features, anchors, axis=0)
-        return self.pairs(first, second).reshape(count, anchors, -1)
+        return self.pairs(first, second).reshape(count, anchors, len(LEVELS))
 
     def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Logits ``[P, 5]`` of the pairs ``first[i], second[i]``."""
-        parts = [self.student.compare(first[k : k + _CHUNK], second[k : k + _CHUNK]) for k in range(0, len(first), _CHUNK)]
+        parts = [
+            self.student.compare(first[k : k + _CHUNK], second[k : k + _CHUNK]) for k in range(0, len(first), _CHUNK)
+        ]
         return np.concatenate(parts) if parts else np.zeros((0, 5), np.float32)

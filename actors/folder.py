@@ -81,6 +81,11 @@ class FolderEncoder:
                 features = np.asarray(self.comparer.student.encode(key, luma, sample.fps), np.float32)
                 logits = self.comparer.against_anchors(features[None])[0]
             except (ValueError, RuntimeError) as problem:
-                row = {**row, "status": "failed", "error_kind": "decode", "error": f"the student cannot encode it: {problem}"}
+                row = {
+                    **row,
+                    "status": "failed",
+                    "error_kind": "decode",
+                    "error": f"the student cannot encode it: {problem}",
+                }
         light = {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
         return {**light, "logits": np.asarray(logits, np.float32).tobytes()}

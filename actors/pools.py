@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import ray
 import ray.data
 
 MAX_RESTARTS = 4  # a row that kills its process is otherwise retried for ever
 MAX_TASK_RETRIES = 2
-MAX_LOST_BLOCKS = 64  # a poisoned block is dropped after its retries; the driver finds its rows missing and records them
+MAX_LOST_BLOCKS = (
+    64  # a poisoned block is dropped after its retries; the driver finds its rows missing and records them
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class Pool:
     weight: float = 1.0
 
 
+def cluster_cpus() -> int:
+    """Logical CPUs of the cluster that this process is connected to, at least one."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
+
+
 def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
     """Most actors of each pool: at least one, and about two per CPU over all pools, shared by weight."""
     total = sum(pool.weight for pool in pools)
@@ -43,7 +53,7 @@ def cpu_share(counts: list[int], cpus: int) -> float:
     A pool that cannot place its first actor would stall the whole chain, so the shares add up to at most 90 % of the
     cluster.
     """
-    return min(1.0, round(0.9 * cpus / sum(counts), 3))
+    return min(1.0, math.floor(900 * cpus / sum(counts)) / 1000)  # rounded up, the shares would add up to more
 
 
 def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.Dataset:

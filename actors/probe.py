@@ -38,7 +38,9 @@ class Probe:
         path = Path(ffmpeg.check_file(str(row["uri"])))
         header = ffmpeg.probe(path, timeout_s=self.timeout_s)
         if header.width * header.height > self.max_pixels:
-            raise Failure("too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels")
+            raise Failure(
+                "too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels"
+            )
         return {
             "content_id": content_id(path),
             "width": header.width,

@@ -53,11 +53,12 @@ class Check:
     needed: bool = True
 
 
-def doctor(folder: Path | None = None) -> list[Check]:
+def doctor(folder: Path | None = None, *, thorough: bool = True) -> list[Check]:
     """Check everything that a run needs from this machine.
 
     Args:
         folder: Where runs will be written; the free space of its disk is checked. Default: the current folder.
+        thorough: Also import PyTorch and ask the driver of the GPUs, which takes seconds; a run finds that out itself.
     """
     checks: list[Callable[[], Check]] = [
         check_python,
@@ -66,10 +67,10 @@ def doctor(folder: Path | None = None) -> list[Check]:
         check_memory,
         lambda: check_disk(folder or Path.cwd()),
         check_modules,
-        check_torch,
         check_ffmpeg,
-        check_gpus,
     ]
+    if thorough:
+        checks += [check_torch, check_gpus]
     return [check() for check in checks]
 
 

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 from actors.distortions import DISTORTIONS, suite
 from actors.distortions import PRISTINE as PRISTINE_NAME
 from actors.rows import Recipe, format_recipe
-from pipeline.config import CorpusConfig
 from pipeline.console import UserError
+from pipeline.settings import CorpusConfig
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .flv .ogv .wmv .asf .3gp .3g2 .gif .ivf .y4m .mxf".split()
+_SUFFIXES = (
+    "3g2 3gp asf avi flv gif ivf m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv y4m"  # a name, not a promise
 )
+VIDEO_SUFFIXES = frozenset("." + suffix for suffix in _SUFFIXES.split())
 MANIFEST_SUFFIXES = frozenset({".csv", ".parquet"})
 PRISTINE = (PRISTINE_NAME, 0, 0)  # the window itself in the run's common form
 _ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
@@ -42,7 +43,9 @@ def list_inputs(videos: str, limit: int | None = None) -> Listing:
         UserError: Nothing there, no column ``uri``, or an object store.
     """
     if "://" in videos and not videos.startswith("file://"):
-        raise UserError(f"--videos {videos}: this version reads local files; copy or mount the bucket and name its folder")
+        raise UserError(
+            f"--videos {videos}: this version reads local files; copy or mount the bucket and name its folder"
+        )
     path = Path(videos.removeprefix("file://")).expanduser()
     if path.is_dir():
         found, passed_over = _walk(path)
@@ -51,11 +54,14 @@ def list_inputs(videos: str, limit: int | None = None) -> Listing:
     elif path.is_file():
         found, passed_over = [str(path.resolve())], 0
     else:
-        found = sorted(str(Path(name).resolve()) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - the user's pattern may be absolute
+        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the user's pattern may be absolute
+        found = sorted(str(Path(name).resolve()) for name in names if Path(name).is_file())
         passed_over = 0
     if not found:
-        raise UserError(f"--videos {videos}: no video there; name a folder, a glob in quotes, or a CSV or Parquet file with a column uri")
-    return Listing(found[:limit], passed_over)
+        raise UserError(
+            f"--videos {videos}: no video there; name a folder, a glob in quotes, or a CSV or Parquet file with a column uri"
+        )
+    return Listing(list(dict.fromkeys(found))[:limit], passed_over)  # a manifest may name a file twice
 
 
 def _walk(root: Path) -> tuple[list[str], int]:
@@ -131,8 +137,10 @@ def degradation(video_id: str, copy: int, seed: int) -> Recipe:
     """A seeded chain of one or two training simulators: how an upload of a clean window may have been treated."""
     rng = np.random.default_rng(int(short_id(seed, "degrade", video_id, copy), 16))
     names = [row.name for row in suite("train")]
-    chosen = rng.choice(len(names), size=1 + int(rng.random() < 0.5), replace=False)  # noqa: PLR2004 - one chain in two
-    recipe = [(names[k], 1 + int(rng.integers(len(DISTORTIONS[names[k]].levels))), int(rng.integers(2**31))) for k in chosen]
+    chosen = rng.choice(len(names), size=1 + int(rng.random() < 0.5), replace=False)
+    recipe = [
+        (names[k], 1 + int(rng.integers(len(DISTORTIONS[names[k]].levels))), int(rng.integers(2**31))) for k in chosen
+    ]
     # Codecs come last: a file is encoded after everything that happened to its frames.
     return sorted(recipe, key=lambda step: DISTORTIONS[step[0]].family == "streaming")
 

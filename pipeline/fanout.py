@@ -9,17 +9,19 @@ from typing import Any
 import ray
 from ray.util import ActorPool
 
-from actors.pools import MAX_RESTARTS, MAX_TASK_RETRIES
+from actors.pools import MAX_RESTARTS, MAX_TASK_RETRIES, cluster_cpus
 
 
 @contextmanager
-def actors(kind: type, arguments: tuple[Any, ...], count: int, cpus: float = 0.5, gpus: float = 0.0) -> Iterator[ActorPool]:
+def actors(
+    kind: type, arguments: tuple[Any, ...], count: int, cpus: float = 0.5, gpus: float = 0.0
+) -> Iterator[ActorPool]:
     """A pool of ``count`` actors of class ``kind``, gone when the block ends. Large arguments are stored once."""
-    remote = ray.remote(kind).options(
+    remote: Any = ray.remote(kind).options(
         num_cpus=cpus, num_gpus=gpus or None, max_restarts=MAX_RESTARTS, max_task_retries=MAX_TASK_RETRIES
     )
     shared = [ray.put(argument) for argument in arguments]
-    handles = [remote.remote(*shared) for _ in range(count)]
+    handles: list[Any] = [remote.remote(*shared) for _ in range(count)]
     try:
         yield ActorPool(handles)
     finally:
@@ -29,9 +31,9 @@ def actors(kind: type, arguments: tuple[Any, ...], count: int, cpus: float = 0.5
 
 def ordered(pool: ActorPool, call: Callable[[Any, Any], Any], work: Sequence[Any]) -> list[Any]:
     """``call(actor, item)`` for each item of ``work``, the answers in the order of ``work``."""
-    return list(pool.map(call, work))
+    return list(pool.map(call, list(work)))
 
 
 def pool_size(work: int) -> int:
     """Actors for ``work`` calls: no more than the cluster has CPUs, no more than there is work."""
-    return max(1, min(work, int(ray.cluster_resources().get("CPU", 1))))
+    return max(1, min(work, cluster_cpus()))

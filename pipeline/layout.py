@@ -127,7 +127,7 @@ class RunLayout:
 
     def benchmark_scores(self, teacher: str) -> Path:
         """Folder of shards of table `TeacherScore` of all benchmark copies."""
-        return self.root / "benchmarks" / "scores" / _part(teacher)
+        return self.root / "benchmarks" / "scores" / _part(teacher.replace(":", "-"))
 
     @property
     def benchmark_teachers(self) -> Path:
@@ -153,6 +153,21 @@ class RunLayout:
     def train_storage(self) -> Path:
         """Ray Train's storage path: its checkpoints and its state."""
         return self.scratch / "train"
+
+    @property
+    def sweep(self) -> Path:
+        """Folder of the students of a sweep and of the pairs that they share."""
+        return self.root / "sweep"
+
+    @property
+    def sweep_json(self) -> Path:
+        """JSON: the figures of every trial of a sweep."""
+        return self.root / "sweep.json"
+
+    @property
+    def sweep_csv(self) -> Path:
+        """CSV: the same figures."""
+        return self.root / "sweep.csv"
 
     def round(self, number: int) -> Path:
         """Folder of one round, counted from 1."""
@@ -195,6 +210,10 @@ class RunLayout:
     def metrics(self, number: int) -> Path:
         """JSON: losses, benchmark figures and label counts of round `number`."""
         return self.round(number) / "metrics.json"
+
+    def thumbnails(self, number: int) -> Path:
+        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; need not exist."""
+        return self.round(number) / "thumbnails.json"
 
     def rounds(self) -> list[int]:
         """The rounds that have a folder, ascending."""

@@ -47,11 +47,18 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
         {"videos": layout.videos, "look": look},
         [layout.observed("pool"), layout.features_of("pool"), *(layout.scores(name) for name in config.teachers.names)],
         lambda: score.score(config, layout, console),
-        keep=[layout.observed("pool"), layout.features_of("pool"), *(layout.scores(name) for name in config.teachers.names)],
+        keep=[
+            layout.observed("pool"),
+            layout.features_of("pool"),
+            *(layout.scores(name) for name in config.teachers.names),
+        ],
     )
     steps.run_step(
         "ensemble",
-        {**{f"scores {name}": layout.scores(name) for name in config.teachers.names}, "weights": config.teachers.weights},
+        {
+            **{f"scores {name}": layout.scores(name) for name in config.teachers.names},
+            "weights": config.teachers.weights,
+        },
         [layout.ensemble, layout.calibration],
         lambda: score.ensemble(config, layout, console),
     )
@@ -72,16 +79,7 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
 
 def round_of(config: Config, layout: RunLayout, console: Console, steps: Steps, number: int) -> None:
     """One round: its pairs, its student, what the student says, how good it is, and what it leaves to learn."""
-    distorted(config, layout, console, steps, number)
-    before = {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)} if number > 1 else {}
-    judged = {"scores before": layout.student_scores(number - 1)} if number > 1 else {}
-    steps.run_step(
-        f"pair-{number}",
-        {"ensemble": layout.ensemble, "distorted": layout.distorted(number), "config": config.pairs, "seed": config.seed}
-        | before | judged,
-        [layout.pairs(number)],
-        lambda: pair.pair(config, layout, console, number),
-    )
+    paired(config, layout, console, steps, number)
     training: dict[str, Any] = {
         "pairs": layout.pairs(number),
         "ensemble": layout.ensemble,
@@ -121,6 +119,26 @@ def round_of(config: Config, layout: RunLayout, console: Console, steps: Steps, 
         )
 
 
+def paired(config: Config, layout: RunLayout, console: Console, steps: Steps, number: int) -> None:
+    """The distorted copies and the training pairs of round ``number``."""
+    distorted(config, layout, console, steps, number)
+    before = {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)} if number > 1 else {}
+    judged = {"scores before": layout.student_scores(number - 1)} if number > 1 else {}
+    steps.run_step(
+        f"pair-{number}",
+        {
+            "ensemble": layout.ensemble,
+            "distorted": layout.distorted(number),
+            "config": config.pairs,
+            "seed": config.seed,
+        }
+        | before
+        | judged,
+        [layout.pairs(number)],
+        lambda: pair.pair(config, layout, console, number),
+    )
+
+
 def distorted(config: Config, layout: RunLayout, console: Console, steps: Steps, number: int) -> None:
     """The distorted copies of round ``number``; the round before needs them too, to mine what its student misjudges."""
     if number > 1 and f"distort-{number}" in (*steps.kept, *steps.worked):
@@ -149,4 +167,6 @@ def _corpus_state(config: Config) -> list[Any]:
     if config.corpus.videos is None:
         return []
     files = [Path(name) for name in list_inputs(config.corpus.videos, config.corpus.limit).files]
-    return [[str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))] for path in files]
+    return [
+        [str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))] for path in files
+    ]

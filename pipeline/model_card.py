@@ -22,7 +22,8 @@ tags: [video-quality-assessment, no-reference, weak-to-strong]
 A no-reference video quality model trained without human labels (weak-to-strong learning, CVPR 2026, arXiv 2505.03631).
 
 * **Score**: 0-100 on the scale of its teachers' consensus, higher is better, not clipped at the anchors.
-* **Trained on**: {pairs} pairs of unlabelled videos ({origins}); {steps} steps, {seconds:.0f} s on {workers} worker(s), seed {seed}.
+* **Trained on**: {pairs} pairs of unlabelled videos ({origins});
+  {steps} steps on {workers} worker(s), seed {seed}.
 * **Pairs ordered as their labels say**: {order:.1f} %.
 * **Anchors** (lowest first): {anchors}.
 * **Corpus**: {corpus}.
@@ -40,7 +41,9 @@ run's `metrics.json` and `report.html`. Nothing in this folder is a pickle: weig
 """
 
 
-def write_card(folder: Path, config: Config, number: int, result: dict[str, Any], pairs: pa.Table, anchors: Anchors) -> None:
+def write_card(
+    folder: Path, config: Config, number: int, result: dict[str, Any], pairs: pa.Table, anchors: Anchors
+) -> None:
     """Write `MODEL_CARD.md` from the facts of the training."""
     origins = Counter(pairs["origin"].to_pylist())
     classes = {name: teacher_class(name) for name in config.teachers.names}
@@ -51,7 +54,6 @@ def write_card(folder: Path, config: Config, number: int, result: dict[str, Any]
         pairs=pairs.num_rows,
         origins=", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
         steps=result["steps"],
-        seconds=result["seconds"],
         workers=config.training.workers,
         seed=config.seed,
         order=100 * result["order_accuracy"],

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-
 import numpy as np
 import pyarrow as pa
 
@@ -26,7 +25,7 @@ from pipeline.config import Config, fingerprint
 from pipeline.console import Console
 from pipeline.records import FEATURES, OBSERVED, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
-from pipeline.stream import Row, stream
+from pipeline.stream import PIXEL_ROWS, Row, stream
 from trainers.student import ENCODER_VERSIONS
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
@@ -109,7 +108,9 @@ def observe(videos: Sequence[Row], look: Look, config: Config, console: Console,
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     look.clips.mkdir(parents=True, exist_ok=True)
     sink = _Sink(look)
-    for rows in stream(pa.Table.from_pylist(todo, schema=SHOWN), pools(config, look), console, title):
+    for rows in stream(
+        pa.Table.from_pylist(todo, schema=SHOWN), pools(config, look), console, title, most_rows=PIXEL_ROWS
+    ):
         sink.add(rows)
     sink.flush()
     for folder, kind in _folders(look):
@@ -120,7 +121,10 @@ def observe(videos: Sequence[Row], look: Look, config: Config, console: Console,
 
 
 def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
-    tables: list[tuple[Path, Table[Any]]] = [(look.observed, OBSERVED), *((folder, SCORES) for folder in look.scores.values())]
+    tables: list[tuple[Path, Table[Any]]] = [
+        (look.observed, OBSERVED),
+        *((folder, SCORES) for folder in look.scores.values()),
+    ]
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
 
 
@@ -143,8 +147,18 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         making.pop(setting)
     name = config.student.name
     version = ENCODER_VERSIONS.get(name, 0)
-    student = {"name": name, "version": version, "options": dict(config.student.options)} if look.features is not None else None
-    return {"sample": asdict(sample_spec(config)), "copies": making, "student": student, "teachers": dict(look.digests), "vmaf": look.vmaf}
+    student = (
+        {"name": name, "version": version, "options": dict(config.student.options)}
+        if look.features is not None
+        else None
+    )
+    return {
+        "sample": asdict(sample_spec(config)),
+        "copies": making,
+        "student": student,
+        "teachers": dict(look.digests),
+        "vmaf": look.vmaf,
+    }
 
 
 class _Sink:
@@ -182,7 +196,9 @@ def feature_table(rows: Sequence[Row]) -> pa.Table:
     offsets = np.cumsum([0, *(vector.size for vector in vectors)]).astype(np.int32)
     values = pa.array(np.concatenate(vectors) if vectors else np.zeros(0, np.float32), pa.float32())
     lists = pa.ListArray.from_arrays(pa.array(offsets), values)
-    return pa.Table.from_arrays([pa.array([row["video_id"] for row in rows], pa.string()), lists], schema=FEATURES.schema)
+    return pa.Table.from_arrays(
+        [pa.array([row["video_id"] for row in rows], pa.string()), lists], schema=FEATURES.schema
+    )
 
 
 def training_features(folder: Path) -> pa.Table:

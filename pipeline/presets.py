@@ -29,13 +29,14 @@ DEMO: dict[str, Any] = {
         "x265_preset": "medium",
     },
     "pairs": {
-        "homogeneous": [120],
+        "homogeneous": [100],
+        "student_variance": 0.1,
         "synthetic": [{"spatial": 240, "temporal": 36, "streaming": 110}],
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
     "training": {
         "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "checkpoint_every": 200,
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3}, "checkpoint_every": 200,
     },
     "benchmark": {"levels": 2},
 }  # fmt: skip
@@ -52,13 +53,14 @@ LOCAL: dict[str, Any] = {
         "x265_preset": "veryfast",
     },
     "pairs": {
-        "homogeneous": [400],
+        "homogeneous": [300],
+        "student_variance": 0.1,
         "synthetic": [{"spatial": 800, "temporal": 96, "streaming": 288}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
     "training": {
         "workers": 2, "epochs": 12, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "checkpoint_every": 400,
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3}, "checkpoint_every": 400,
     },
     "benchmark": {"levels": 3},
 }  # fmt: skip

@@ -221,7 +221,16 @@ def _encoder(model: Model) -> Any:
 
     try:
         return FolderEncoder(str(model.folder), model.anchors.features)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        ImportError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise UserError(
             f"{model.folder}: the student cannot be loaded ({error}); copy it again or train it again"
         ) from error
@@ -257,9 +266,9 @@ def _windows_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def _on_ray(table: pa.Table, pools: list[Any], console: Console, title: str) -> Iterator[Row]:
-    from pipeline.stream import stream
+    from pipeline.stream import PIXEL_ROWS, stream
 
-    for batch in stream(table, pools, console, title):
+    for batch in stream(table, pools, console, title, most_rows=PIXEL_ROWS):
         yield from batch
 
 

@@ -72,7 +72,7 @@ class CorpusConfig(Part):
     windows_per_clip: Positive = 1
     max_short_side: Annotated[int, Field(ge=64)] | None = None
     max_fps: PositiveReal | None = None
-    degraded_copies: Count = 0  # of each training window, by seeded chains of simulators: the quality range of a real pool
+    degraded_copies: Count = 0  # of each training window, by seeded chains of simulators
     heldout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     limit: Positive | None = None
     made_clips: Annotated[int, Field(ge=4)] = 18
@@ -94,7 +94,7 @@ class TeachersConfig(Part):
         "sharpness",
         "temporal",
     )
-    weights: Literal["uniform", "reliability"] = "uniform"  # of the teachers in the ensemble mean; the published one is plain
+    weights: Literal["uniform", "reliability"] = "uniform"  # of teachers in the mean; published: uniform
     key_frames: Positive = 3
     motion_frames: Positive = 48
 
@@ -139,6 +139,7 @@ class PairsConfig(Part):
     )
     max_uses: Positive = 5
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
+    student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
 
 class MiningConfig(Part):
@@ -164,7 +165,7 @@ class TrainingConfig(Part):
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
     batch_size: Positive = 16
-    severity: Literal["level", "censored"] = "level"  # severity labels as published, or "better" read as "at least better"
+    severity: Literal["level", "censored"] = "level"  # published, or "at least better"
     lr: PositiveReal = 1e-3
     weight_decay: NonNegativeReal = 0.05
     lambda_: Share | Literal["adaptive"] = Field(default="adaptive", alias="lambda")

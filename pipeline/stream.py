@@ -6,25 +6,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import ray
 import ray.data
 
-from actors.pools import MAX_LOST_BLOCKS, Pool, chain
+from actors.pools import MAX_LOST_BLOCKS, Pool, chain, cluster_cpus
 from pipeline.console import Console
 
 Row = dict[str, Any]
 
 _BLOCKS_PER_CPU = 8  # enough blocks that every actor has work until near the end
 _MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
+PIXEL_ROWS = 1  # of a block whose rows carry frames on their way: some of these fill the object store, and all stops
 
 
-def block_rows(rows: int, cpus: int) -> int:
+def block_rows(rows: int, cpus: int, most: int = _MAX_BLOCK_ROWS) -> int:
     """Rows of one block: small enough to spread over all actors, large enough that Ray's per-block cost stays small."""
-    return max(1, min(_MAX_BLOCK_ROWS, rows // (_BLOCKS_PER_CPU * cpus)))
+    return max(1, min(most, rows // (_BLOCKS_PER_CPU * cpus)))
 
 
 def stream(
-    table: pa.Table, pools: list[Pool], console: Console, title: str, key: str = "video_id"
+    table: pa.Table,
+    pools: list[Pool],
+    console: Console,
+    title: str,
+    key: str = "video_id",
+    most_rows: int = _MAX_BLOCK_ROWS,
 ) -> Iterator[list[Row]]:
     """Yield batches of finished rows, in no particular order.
 
@@ -34,15 +39,16 @@ def stream(
         console: Shows the progress.
         title: What the progress bar says.
         key: Name of the unique column.
+        most_rows: Most rows of a block; `PIXEL_ROWS` where rows carry decoded frames on their way.
 
     Rows whose process died with every retry come back with ``status`` failed and ``error_kind`` crash.
     """
     if table.num_rows == 0:
         return
-    cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    cpus = cluster_cpus()
     context = ray.data.DataContext.get_current()
     context.max_errored_blocks = MAX_LOST_BLOCKS
-    size = block_rows(table.num_rows, cpus)
+    size = block_rows(table.num_rows, cpus, most_rows)
     # One block per slice: splitting by a Ray Data operator would need a CPU of its own, which the pools may have taken.
     source = ray.data.from_arrow([table.slice(start, size) for start in range(0, table.num_rows, size)])
     missing = dict.fromkeys(table[key].to_pylist())
@@ -50,7 +56,7 @@ def stream(
         for batch in chain(source, pools, cpus).iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
-            rows = batch.to_pylist()
+            rows: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
             for row in rows:
                 missing.pop(row[key], None)
             progress.advance(len(rows))

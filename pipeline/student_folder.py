@@ -17,7 +17,12 @@ from pipeline.console import UserError
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
 from pipeline.store import StoreError, read_json, write_bytes, write_json
 
-ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = "anchors.json", "anchors.safetensors", "processor.json", "MODEL_CARD.md"
+ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
+    "anchors.json",
+    "anchors.safetensors",
+    "processor.json",
+    "MODEL_CARD.md",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +83,6 @@ def read_anchors(folder: Path) -> Anchors:
         raise UserError(f"{folder}: no anchors there; name a run folder or its round-<k>/student folder") from error
     matrix, scores = np.array(facts["matrix"], np.float64), np.array(facts["scores"], np.float64)
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
-
 
 
 def write_processor(folder: Path, settings: dict[str, Any]) -> None:

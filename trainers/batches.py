@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 
 from trainers.levels import LEVEL_INDEX
 
-
 SEVERITY_ORIGINS = ("synthetic", "missed")
 
 
@@ -102,8 +101,7 @@ def read_pairs(path: str | Path, features: Features, origin_weights: Mapping[str
     if not used.any():
         raise ValueError(f"{path}: no pair left to train on (pairs: {len(label)}, with a weight above zero: 0)")
     weight = weight[used] / weight[used].mean()
-    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32),
-                 synthetic[used])
+    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32), synthetic[used])
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class PairSampler:
         """The part of this rank in step `step` (counted from 0 over all epochs)."""
         epoch, position = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.weights))
-        chosen = order[position * self.batch_size:(position + 1) * self.batch_size]
+        chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
         weight = self.weights[chosen].astype(np.float64)
         padding = -len(chosen) % self.workers
         chosen = np.concatenate([chosen, np.repeat(chosen[:1], padding)])

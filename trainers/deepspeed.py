@@ -24,8 +24,12 @@ def engine_config(job: TrainJob) -> dict[str, Any]:
         "gradient_clipping": job.clip_norm,
         "bf16": {"enabled": job.precision == "bf16"},
         # without overlap and contiguous copies the order of summation is fixed: equal seeds give equal bytes
-        "zero_optimization": {"stage": job.zero_stage, "overlap_comm": False, "contiguous_gradients": job.gpu,
-                              "stage3_param_persistence_threshold": 0},
+        "zero_optimization": {
+            "stage": job.zero_stage,
+            "overlap_comm": False,
+            "contiguous_gradients": job.gpu,
+            "stage3_param_persistence_threshold": 0,
+        },
         "zero_allow_untested_optimizer": True,
         "steps_per_print": 1 << 30,
         "wall_clock_breakdown": False,
@@ -54,8 +58,10 @@ def import_deepspeed(gpu: bool) -> Any:
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """AdamW groups: matrices decay, vectors (biases, thresholds, norms) do not."""
     trained = [p for p in module.parameters() if p.requires_grad]
-    groups = [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-              {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
 
 
@@ -63,8 +69,9 @@ def start_engine(module: nn.Module, job: TrainJob) -> Any:
     """Wrap the trained module. torch.distributed must be running already (Ray Train starts it)."""
     deepspeed = import_deepspeed(job.gpu)
     optimizer = torch.optim.AdamW(parameter_groups(module, job.weight_decay), lr=job.learning_rate, betas=ADAM_BETAS)
-    engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=engine_config(job),
-                                      dist_init_required=False)
+    engine, *_ = deepspeed.initialize(
+        model=module, optimizer=optimizer, config=engine_config(job), dist_init_required=False
+    )
     return engine
 
 

@@ -96,7 +96,19 @@ class TrainJob:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits over the settings that decide the result; places and ways of running do not count."""
-        ignored = ("pairs", "features", "validation", "initial", "output", "name", "storage", "workers",
-                   "cpus_per_worker", "checkpoint_every", "max_failures", "failpoint")
+        ignored = (
+            "pairs",
+            "features",
+            "validation",
+            "initial",
+            "output",
+            "name",
+            "storage",
+            "workers",
+            "cpus_per_worker",
+            "checkpoint_every",
+            "max_failures",
+            "failpoint",
+        )
         relevant = {key: value for key, value in asdict(self).items() if key not in ignored}
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]

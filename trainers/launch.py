@@ -48,10 +48,13 @@ def _claim(job: TrainJob, run_folder: Path) -> None:
         raise TrainingError(
             f"training '{job.name}' was started with {earlier['workers']} workers and cannot go on with {job.workers}: "
             f"ask for {earlier['workers']} workers again, or start a run of another name from the weights of its last "
-            f"student (initial = that folder), or delete {run_folder} to begin anew")
+            f"student (initial = that folder), or delete {run_folder} to begin anew"
+        )
     if earlier != claim:
-        raise TrainingError(f"training '{job.name}' in {run_folder} belongs to other pairs or another configuration: "
-                            "give this one another name, or delete the folder to begin anew")
+        raise TrainingError(
+            f"training '{job.name}' in {run_folder} belongs to other pairs or another configuration: "
+            "give this one another name, or delete the folder to begin anew"
+        )
 
 
 def _with_absolute_paths(job: TrainJob) -> TrainJob:
@@ -60,9 +63,15 @@ def _with_absolute_paths(job: TrainJob) -> TrainJob:
     def absolute(path: str) -> str:
         return str(Path(path).resolve())
 
-    return replace(job, pairs=absolute(job.pairs), features=absolute(job.features), output=absolute(job.output),
-                   storage=absolute(job.storage), initial=absolute(job.initial) if job.initial else None,
-                   validation=absolute(job.validation) if job.validation else None)
+    return replace(
+        job,
+        pairs=absolute(job.pairs),
+        features=absolute(job.features),
+        output=absolute(job.output),
+        storage=absolute(job.storage),
+        initial=absolute(job.initial) if job.initial else None,
+        validation=absolute(job.validation) if job.validation else None,
+    )
 
 
 @contextlib.contextmanager
@@ -123,20 +132,26 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         cast("Callable[[dict[str, Any]], None]", _worker),
         train_loop_config={"job": job, "run_folder": str(run_folder), "scratch": str(scratch)},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=job.workers, use_gpu=job.gpu,
-            resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})}),
+            num_workers=job.workers,
+            use_gpu=job.gpu,
+            resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})},
+        ),
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpu else "gloo"),
         run_config=ray.train.RunConfig(
-            name=job.name, storage_path=str(storage), callbacks=list(callbacks),
+            name=job.name,
+            storage_path=str(storage),
+            callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=job.max_failures),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2)),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+        ),
     )
     try:
         with _progress(run_folder, on_progress):
             outcome = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise TrainingError(f"training '{job.name}' failed after {job.max_failures} restarts: "
-                            f"{str(error).strip().splitlines()[-1]}") from error
+        raise TrainingError(
+            f"training '{job.name}' failed after {job.max_failures} restarts: {str(error).strip().splitlines()[-1]}"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     result = cast("dict[str, Any]", vars(outcome)["return_value"])

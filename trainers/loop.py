@@ -83,8 +83,10 @@ def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student
         return load_student(job.initial)
     student = build_student(job.student, job.student_options)
     if features.matrix.shape[1] != student.feature_size:
-        raise TrainingError(f"the features have {features.matrix.shape[1]} numbers per video, the student "
-                            f"'{job.student}' expects {student.feature_size}: encode the videos again")
+        raise TrainingError(
+            f"the features have {features.matrix.shape[1]} numbers per video, the student "
+            f"'{job.student}' expects {student.feature_size}: encode the videos again"
+        )
     used = np.unique(np.concatenate([pairs.first, pairs.second]))
     copies = features.matrix[pairs.second[pairs.synthetic]] - features.matrix[pairs.first[pairs.synthetic]]
     student.prepare(features.matrix[used], copies)
@@ -102,8 +104,21 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
     engine = start_engine(student.trained_module(), job)
     sampler = PairSampler(pairs.weight, job.batch_size, workers, rank, job.seed)
     matrix = torch.from_numpy(features.matrix).to(engine.device)
-    return Worker(job, rank, workers, run_folder, scratch, student, engine, matrix, pairs, validation, sampler,
-                  steps=sampler.steps_per_epoch * job.epochs, records=[])
+    return Worker(
+        job,
+        rank,
+        workers,
+        run_folder,
+        scratch,
+        student,
+        engine,
+        matrix,
+        pairs,
+        validation,
+        sampler,
+        steps=sampler.steps_per_epoch * job.epochs,
+        records=[],
+    )
 
 
 def _resume(worker: Worker) -> int:
@@ -141,13 +156,22 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
     labels = torch.from_numpy(worker.pairs.label[batch.index]).to(engine.device)
     weights = torch.from_numpy(batch.weight).to(engine.device)
     logits = worker.forward(worker.pairs, batch.index)
-    terms = weak_to_strong_loss(logits, labels, step / worker.steps, confidence=job.confidence, weights=weights,
-                                normaliser=batch.total_weight / worker.workers, average=worker.average,
-                                accepted=_accepted(worker, batch.index))
+    terms = weak_to_strong_loss(
+        logits,
+        labels,
+        step / worker.steps,
+        confidence=job.confidence,
+        weights=weights,
+        normaliser=batch.total_weight / worker.workers,
+        average=worker.average,
+        accepted=_accepted(worker, batch.index),
+    )
     if not torch.isfinite(terms.cross_entropy + terms.entropy):
-        raise TrainingError(f"the loss is not finite at step {step} of {worker.steps} of '{job.name}' (cross-entropy "
-                            f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}); the last good checkpoint "
-                            "is kept: lower the learning rate and start under another name")
+        raise TrainingError(
+            f"the loss is not finite at step {step} of {worker.steps} of '{job.name}' (cross-entropy "
+            f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}); the last good checkpoint "
+            "is kept: lower the learning rate and start under another name"
+        )
     for group in engine.optimizer.param_groups:
         group["lr"] = learning_rate(job, step, worker.steps)
     engine.backward(terms.total)
@@ -169,8 +193,14 @@ def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
         label = torch.from_numpy(pairs.label[index])
         direction = torch.sign(probabilities @ torch.arange(-2.0, 3.0, dtype=torch.float64))
         unequal = real & (label != SIMILAR)
-        counts += torch.stack([(real & (probabilities.argmax(dim=-1) == label)).sum(), real.sum(),
-                               (unequal & (direction == torch.sign(label - SIMILAR))).sum(), unequal.sum()]).double()
+        counts += torch.stack(
+            [
+                (real & (probabilities.argmax(dim=-1) == label)).sum(),
+                real.sum(),
+                (unequal & (direction == torch.sign(label - SIMILAR))).sum(),
+                unequal.sum(),
+            ]
+        ).double()
     counts = worker.average(counts.to(worker.engine.device)).cpu()
     worker.engine.train()
     right, total, ordered, unequal_total = counts.tolist()
@@ -187,10 +217,14 @@ def _metrics(worker: Worker, step: int) -> dict[str, float]:
 def _report(worker: Worker, step: int) -> None:
     """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
     folder = Path(tempfile.mkdtemp(prefix=f"{checkpoint_name(step)}-{worker.rank}-", dir=worker.scratch))
-    save_shard(worker.engine, folder, worker.rank,
-               Position(step, worker.workers, worker.job.fingerprint(), worker.records))
-    ray.train.report(_metrics(worker, step), checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
-                     checkpoint_dir_name=checkpoint_name(step))
+    save_shard(
+        worker.engine, folder, worker.rank, Position(step, worker.workers, worker.job.fingerprint(), worker.records)
+    )
+    ray.train.report(
+        _metrics(worker, step),
+        checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
+        checkpoint_dir_name=checkpoint_name(step),
+    )
     shutil.rmtree(folder)
 
 
@@ -214,13 +248,20 @@ def _run_steps(worker: Worker, start: int) -> None:
         terms = _train_step(worker, step)
         done = step + 1
         if done % record_every == 0 or done == worker.steps:
-            worker.records.append({"step": done, "ce": terms.cross_entropy.item(), "entropy": terms.entropy.item(),
-                                   "lambda": terms.confidence_weight.item(),
-                                   "loss": worker.average(terms.total.detach().clone()).item()})
+            worker.records.append(
+                {
+                    "step": done,
+                    "ce": terms.cross_entropy.item(),
+                    "entropy": terms.entropy.item(),
+                    "lambda": terms.confidence_weight.item(),
+                    "loss": worker.average(terms.total.detach().clone()).item(),
+                }
+            )
         if worker.rank == 0 and worker.records and (time.monotonic() - told > PROGRESS_EVERY_S or done == worker.steps):
             told = time.monotonic()
-            write_json(worker.run_folder / PROGRESS_FILE,
-                       {"step": done, "steps": worker.steps, "metrics": worker.records[-1]})
+            write_json(
+                worker.run_folder / PROGRESS_FILE, {"step": done, "steps": worker.steps, "metrics": worker.records[-1]}
+            )
         if done % worker.job.checkpoint_every == 0 or done == worker.steps:
             _report(worker, done)
 
@@ -232,14 +273,19 @@ def _export(worker: Worker) -> None:
         return
     spoilt = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if spoilt:
-        raise TrainingError(f"the weights of '{worker.job.name}' are not finite ({spoilt[0]}): lower the learning rate "
-                            "and start under another name")
+        raise TrainingError(
+            f"the weights of '{worker.job.name}' are not finite ({spoilt[0]}): lower the learning rate "
+            "and start under another name"
+        )
     output = Path(worker.job.output)
     fresh = output.with_name(f".{output.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     # a new object: the engine's module may hold partitioned tensors
-    student = load_student(worker.job.initial) if worker.job.initial else \
-        build_student(worker.job.student, worker.job.student_options)
+    student = (
+        load_student(worker.job.initial)
+        if worker.job.initial
+        else build_student(worker.job.student, worker.job.student_options)
+    )
     module: nn.Module = student.trained_module()
     module.load_state_dict(state)
     student.save(fresh)
@@ -260,8 +306,14 @@ def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, An
         start = _resume(worker)
         _run_steps(worker, start)
         accuracy, order = _accuracy(worker, worker.pairs)
-        result: dict[str, Any] = {"steps": worker.steps, "resumed_at": start, "pairs": len(worker.pairs),
-                                  "loss": worker.records, "train_accuracy": accuracy, "order_accuracy": order}
+        result: dict[str, Any] = {
+            "steps": worker.steps,
+            "resumed_at": start,
+            "pairs": len(worker.pairs),
+            "loss": worker.records,
+            "train_accuracy": accuracy,
+            "order_accuracy": order,
+        }
         if worker.validation is not None:
             validated = _accuracy(worker, worker.validation)
             result["validation_accuracy"], result["validation_order_accuracy"] = validated

@@ -67,9 +67,17 @@ def auxiliary_targets(logits: Tensor, labels: Tensor) -> Tensor:
     return (expected[:, None] > cuts[None, :]).sum(dim=-1)
 
 
-def weak_to_strong_loss(logits: Tensor, labels: Tensor, progress: float, *, confidence: float | str = "adaptive",
-                        weights: Tensor | None = None, normaliser: Tensor | float | None = None,
-                        average: Average | None = None, accepted: Tensor | None = None) -> LossTerms:
+def weak_to_strong_loss(
+    logits: Tensor,
+    labels: Tensor,
+    progress: float,
+    *,
+    confidence: float | str = "adaptive",
+    weights: Tensor | None = None,
+    normaliser: Tensor | float | None = None,
+    average: Average | None = None,
+    accepted: Tensor | None = None,
+) -> LossTerms:
     """The loss of one batch.
 
     logits: [N, C]. labels: int [N]; rows labelled -100 have no cross-entropy but do count in the entropy.
@@ -92,13 +100,16 @@ def weak_to_strong_loss(logits: Tensor, labels: Tensor, progress: float, *, conf
     seen = seen if average is None else average(seen)
     if confidence == "auxiliary":
         weight = torch.tensor(AUXILIARY_COEFFICIENT * (1.0 if progress > WARMUP else progress))
-        own_rows = functional.cross_entropy(logits[labelled].float(), auxiliary_targets(logits[labelled],
-                                                                                        labels[labelled]),
-                                            reduction="none")
+        own_rows = functional.cross_entropy(
+            logits[labelled].float(), auxiliary_targets(logits[labelled], labels[labelled]), reduction="none"
+        )
         own = _weighted_mean(own_rows, weights[labelled], normaliser)
         total = (1 - weight) * cross_entropy + weight * own
     else:
-        weight = adaptive_weight(seen[0], seen[1], progress)[1] if confidence == "adaptive" \
+        weight = (
+            adaptive_weight(seen[0], seen[1], progress)[1]
+            if confidence == "adaptive"
             else torch.tensor(float(confidence))
+        )
         total = (1 - weight) * cross_entropy + weight * entropy
     return LossTerms(total, seen[0], seen[1], weight)

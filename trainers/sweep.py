@@ -38,8 +38,12 @@ def trial_name(job: TrainJob, confidence: float | str) -> str:
 
 def trial_job(job: TrainJob, confidence: float | str) -> TrainJob:
     """The job of one trial: its own name, and its own folder beside the others under `job.output`."""
-    return replace(job, confidence=confidence, name=trial_name(job, confidence),
-                   output=str(Path(job.output) / f"lambda-{confidence}"))
+    return replace(
+        job,
+        confidence=confidence,
+        name=trial_name(job, confidence),
+        output=str(Path(job.output) / f"lambda-{confidence}"),
+    )
 
 
 def concurrent_trials(job: TrainJob, cluster: dict[str, float]) -> int:
@@ -64,8 +68,11 @@ def _trial(config: dict[str, Any]) -> None:
 
 def _absolute(job: TrainJob) -> TrainJob:
     # a trial runs in another working directory
-    paths = {name: str(Path(value).resolve()) for name in ("pairs", "features", "output", "storage", "initial",
-                                                            "validation") if (value := getattr(job, name))}
+    paths = {
+        name: str(Path(value).resolve())
+        for name in ("pairs", "features", "output", "storage", "initial", "validation")
+        if (value := getattr(job, name))
+    }
     return replace(job, **paths)  # type: ignore[arg-type]
 
 
@@ -88,13 +95,13 @@ def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | 
     job = _absolute(job)
     values = list(dict.fromkeys(confidences))
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    scheduler = ASHAScheduler(time_attr="step", metric=METRIC, mode="max", max_t=1 << 40,
-                              grace_period=grace_steps or 2 * job.checkpoint_every)
+    scheduler = ASHAScheduler(
+        time_attr="step", metric=METRIC, mode="max", max_t=1 << 40, grace_period=grace_steps or 2 * job.checkpoint_every
+    )
     tuner = tune.Tuner(
         tune.with_resources(_trial, {"CPU": 1}),
         param_space={"job": job, "confidence": tune.grid_search(values)},
-        tune_config=tune.TuneConfig(scheduler=scheduler,
-                                    max_concurrent_trials=concurrent_trials(job, cluster)),
+        tune_config=tune.TuneConfig(scheduler=scheduler, max_concurrent_trials=concurrent_trials(job, cluster)),
         run_config=tune.RunConfig(name=f"{job.name}-trials", storage_path=job.storage, verbose=0),
     )
     rows = []
@@ -103,11 +110,17 @@ def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | 
         result = results[number]
         found = result.metrics or {}
         confidence = result.config["confidence"] if result.config else ""
-        rows.append(SweepRow(
-            confidence=confidence, output=trial_job(job, confidence).output,
-            stopped_at=int(found.get("step", 0)), steps=int(found.get("steps", 0)),
-            validation_order_accuracy=float(found.get(METRIC, math.nan)),
-            validation_accuracy=float(found.get("validation_accuracy", math.nan)),
-            cross_entropy=float(found.get("ce", math.nan)), entropy=float(found.get("entropy", math.nan)),
-            error=str(result.error).strip().splitlines()[-1] if result.error else ""))
+        rows.append(
+            SweepRow(
+                confidence=confidence,
+                output=trial_job(job, confidence).output,
+                stopped_at=int(found.get("step", 0)),
+                steps=int(found.get("steps", 0)),
+                validation_order_accuracy=float(found.get(METRIC, math.nan)),
+                validation_accuracy=float(found.get("validation_accuracy", math.nan)),
+                cross_entropy=float(found.get("ce", math.nan)),
+                entropy=float(found.get("entropy", math.nan)),
+                error=str(result.error).strip().splitlines()[-1] if result.error else "",
+            )
+        )
     return sorted(rows, key=lambda row: (bool(row.error), -row.validation_order_accuracy, str(row.confidence)))

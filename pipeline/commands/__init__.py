@@ -11,8 +11,12 @@ def configuration_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--videos", metavar="PATH", help="folder, glob, or CSV/Parquet manifest with a column uri")
     parser.add_argument("--preset", metavar="NAME", help="demo (without videos), local (own videos)")
     parser.add_argument("--config", metavar="FILE", help="YAML or JSON with any part of the configuration")
-    parser.add_argument("--set", metavar="a.b=c", action="append", default=[], dest="overrides", help="one value of the configuration")
+    parser.add_argument(
+        "--set", metavar="a.b=c", action="append", default=[], dest="overrides", help="one value of the configuration"
+    )
     parser.add_argument("--out", metavar="DIR", help="run folder (default runs/<name made from the configuration>)")
-    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster; default: a local Ray, closed again")
+    parser.add_argument(
+        "--address", metavar="ADDR", help="'auto' joins the running Ray cluster; default: a local Ray, closed again"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")

@@ -9,7 +9,8 @@ from pipeline.commands import configuration_arguments
 from pipeline.config import Config, load
 from pipeline.console import SOME_FAILED, Console
 from pipeline.layout import RunLayout, default_root
-from pipeline.store import exists, read_bytes, read_json, sweep_temporary, write_bytes
+from pipeline.records import QUARANTINE
+from pipeline.store import exists, read_bytes, read_json, read_table, sweep_temporary, write_bytes
 
 arguments = configuration_arguments
 
@@ -38,12 +39,12 @@ def main(options: argparse.Namespace) -> int:
     console = Console()
     layout = layout_of(options, config)
     # Heavy imports and Ray come after the configuration is known to be good.
-    from cluster.preflight import require
+    from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
     from pipeline.lock import RunLock
     from pipeline.loop import run_rounds
 
-    require(config.student.name, layout.root)
+    require(doctor(layout.root, thorough=False))
     _announce(config, layout, console)
     layout.root.mkdir(parents=True, exist_ok=True)
     with RunLock(layout):
@@ -84,8 +85,7 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
         console.table(title, ("model", "SRCC", "SRCC within source", "pairwise accuracy"), rows)
     console.line(f"student: {layout.student(config.stages)}")
     console.line(f"report:  {layout.report_html}")
-    report: dict[str, Any] = read_json(layout.report_json)
-    failed = int(report.get("inputs_failed", 0))
+    failed = read_table(layout.quarantine, QUARANTINE).num_rows
     if failed:
         console.warn(f"{failed} input(s) could not be used; {layout.quarantine} says which and why")
     return SOME_FAILED if failed else 0

@@ -44,11 +44,16 @@ def main(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     else:
         _print(rows, f"student {model.folder}")
-    failed = [row for row in rows if row.status == FAILED]
-    if not options.json:
-        for row in failed:
-            console.warn(f"{row.video}: {row.error}")
-    return SOME_FAILED if failed else DONE
+        tell_failed(rows, console)
+    return SOME_FAILED if any(row.status == FAILED for row in rows) else DONE
+
+
+def tell_failed(rows: Sequence[FileScore], console: Console) -> None:
+    """One line for each file that has no score."""
+    for row in rows:
+        if row.status == FAILED:
+            error = row.error or ""
+            console.warn(error if row.video in error else f"{row.video}: {error}")
 
 
 def check_output(file: str | None, option: str) -> None:

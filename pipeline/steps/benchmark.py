@@ -6,7 +6,8 @@ held out of training, and VMAF, which needs the undistorted window, is never sho
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from pipeline.steps.score import calibrated, directions, pool, raw_scores, teach
 from pipeline.store import read_table, write_json, write_table
 from pipeline.stream import Row
 
+T = TypeVar("T")
+
 SUITES = ("seen", "unseen")
 PAIR_GAP = 5.0  # VMAF points: copies nearer than this count as equal in the pairwise accuracy
 
@@ -35,7 +38,9 @@ def spread(levels: int, wanted: int) -> list[int]:
 
 def sources(config: Config, layout: RunLayout) -> list[Row]:
     """The held-out windows that the benchmarks are made of."""
-    rows = [row for row in read_table(layout.videos, VIDEOS).to_pylist() if row["status"] == OK and row["split"] == HELDOUT]
+    rows = [
+        row for row in read_table(layout.videos, VIDEOS).to_pylist() if row["status"] == OK and row["split"] == HELDOUT
+    ]
     by_content: dict[str, list[str]] = {}
     for row in rows:
         by_content.setdefault(row["content_id"], []).append(row["video_id"])
@@ -70,14 +75,18 @@ def plan(config: Config, windows: list[Row], suite: str) -> list[Row]:
     return rows
 
 
-def build(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
-    """Make both suites, score them by every teacher, encode them for the student, and write `benchmarks/<suite>.parquet`."""
+def build(config: Config, layout: RunLayout, console: Console, *, encode: bool = True) -> dict[str, Any]:
+    """Make both suites, score them by every teacher, encode them for the student, and write `benchmarks/<suite>.parquet`.
+
+    Args:
+        encode: Keep the student's features of every copy (not needed where no student is judged).
+    """
     windows = sources(config, layout)
     plans = {suite: plan(config, windows, suite) for suite in SUITES}
     digests = teacher_digests(config)
     look = Look(
         observed=layout.observed("benchmark"),
-        features=layout.benchmark_features,
+        features=layout.benchmark_features if encode else None,
         scores={name: layout.benchmark_scores(name) for name in digests},
         digests=digests,
         clips=layout.benchmark_clips,
@@ -91,7 +100,11 @@ def build(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]
         write_table(layout.benchmark(suite), BENCHMARK.table(items), BENCHMARK)
     failed = sum(seen[row["video_id"]]["status"] != OK for row in everything)
     suites = ", ".join(f"{len(rows)} {suite}" for suite, rows in plans.items())
-    return {"rows": len(everything), "failed": failed, "what": f"{suites} copies of {len(windows)} held-out windows, VMAF as label, {failed} failed"}
+    return {
+        "rows": len(everything),
+        "failed": failed,
+        "what": f"{suites} copies of {len(windows)} held-out windows, VMAF as label, {failed} failed",
+    }
 
 
 def _item(row: Row, seen: Row, config: Config, layout: RunLayout) -> Row:
@@ -110,16 +123,26 @@ def items(layout: RunLayout, suite: str) -> list[Row]:
 
 def figures(scores: np.ndarray, rows: list[Row]) -> dict[str, float | None]:
     """SRCC over all copies, mean SRCC within a source, pairwise accuracy within a source, and PLCC after the logistic."""
-    labels = np.array([row["mos"] for row in rows])
+    labels = np.array([row["mos"] for row in rows], np.float64)
     groups = [row["source_id"] for row in rows]
+    # A teacher that gives one value to everything predicts nothing; a missing figure says so in every table.
+    overall = _defined(lambda: agreement(scores, labels))
+    within = _defined(lambda: within_source_srcc(scores, labels, groups))
+    accuracy = _defined(lambda: pairwise_accuracy(scores, labels, groups, PAIR_GAP))
+    return {
+        "srcc": overall.srcc if overall else None,
+        "plcc": overall.plcc_mapped if overall else None,
+        "within": within.value if overall and within else None,
+        "pair_accuracy": accuracy.value if overall and accuracy else None,
+    }
+
+
+def _defined(measure: Callable[[], T]) -> T | None:
+    """What a measure gives, or None where these numbers leave it undefined."""
     try:
-        overall = agreement(scores, labels)
-        within = within_source_srcc(scores, labels, groups).value
-        accuracy = pairwise_accuracy(scores, labels, groups, PAIR_GAP).value
+        return measure()
     except MetricError:
-        # A teacher that gives one value to everything predicts nothing; a missing figure says so in every table.
-        return {"srcc": None, "plcc": None, "within": None, "pair_accuracy": None}
-    return {"srcc": overall.srcc, "plcc": overall.plcc_mapped, "within": within, "pair_accuracy": accuracy}
+        return None
 
 
 def by_distortion(scores: np.ndarray, rows: list[Row]) -> dict[str, float]:
@@ -135,18 +158,29 @@ def by_distortion(scores: np.ndarray, rows: list[Row]) -> dict[str, float]:
     return table
 
 
+def teacher_scores(
+    config: Config, layout: RunLayout, rows: list[Row]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores ``[len(rows)]`` of the copies by each teacher: as it gives them, and with the sign by which higher is better."""
+    digests, rising = teacher_digests(config), directions(config)
+    raw = raw_scores(
+        {name: layout.benchmark_scores(name) for name in digests}, digests, [row["video_id"] for row in rows]
+    )
+    return raw, {name: raw[name] if rising[name] else -raw[name] for name in digests}
+
+
 def teachers(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
     """Write `benchmarks/teachers.json`: the figures of every teacher and of their ensemble on both suites."""
-    digests, rising = teacher_digests(config), directions(config)
     maps = calibrated(config, layout, [row["video_id"] for row in pool(layout)])
     result: dict[str, Any] = {}
     for suite in SUITES:
         rows = items(layout, suite)
-        raw = raw_scores({name: layout.benchmark_scores(name) for name in digests}, digests, [row["video_id"] for row in rows])
-        signed = {name: raw[name] if rising[name] else -raw[name] for name in digests}
+        raw, signed = teacher_scores(config, layout, rows)
         mapped = np.column_stack([maps.maps[name](raw[name]) for name in maps.names])
         signed["ensemble"] = np.nanmean(mapped, axis=1)
         result[suite] = {name: figures(values, rows) for name, values in signed.items()}
     write_json(layout.benchmark_teachers, result)
     best = max(result["unseen"], key=lambda name: result["unseen"][name]["within"] or -1.0)
-    return {"what": f"best teacher on unseen distortions: {best}, within-source SRCC {result['unseen'][best]['within'] or 0.0:.3f}"}
+    return {
+        "what": f"best teacher on unseen distortions: {best}, within-source SRCC {result['unseen'][best]['within'] or 0.0:.3f}"
+    }

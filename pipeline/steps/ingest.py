@@ -28,7 +28,9 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[st
     if corpus.videos is not None:
         listing = list_inputs(corpus.videos, corpus.limit)
         if listing.passed_over:
-            console.line(f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over")
+            console.line(
+                f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
+            )
         return listing.files
     count = min(corpus.made_clips, corpus.limit or corpus.made_clips)
     rows = [
@@ -42,29 +44,40 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[st
     failed = next((row for row in made if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
-    return [row["uri"] for row in rows]
+    return [str(row["uri"]) for row in rows]
 
 
 def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
     """Probe every file, keep one of each content, cut windows, hold out contents for the benchmarks, and add degraded copies."""
+    probed = probe_files(config, layout, console)
+    rows = windows_of(probed, config)
+    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
+    status = Counter(row["status"] for row in rows)
+    check_budget(probed, config)
+    parts = Counter(
+        "heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window")
+        for row in rows
+        if row["status"] == OK
+    )
+    if not parts["window"] or not parts["heldout"]:
+        raise UserError(
+            f"{len(probed)} file(s) are too few: training and held-out contents are both needed; give at least 4 videos"
+        )
+    return {
+        "rows": len(rows),
+        "files": len(probed),
+        "failed": status[FAILED],
+        "what": f"{len(probed)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
+        f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
+    }
+
+
+def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row]:
+    """Header facts and content id of every file of the corpus, with later files of the same bytes marked as duplicates."""
     files = corpus_files(config, layout, console)
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in files])
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels})
-    probed = collect(table, [probe], console, "probing files", lambda row: row)
-    rows = _windows_of(_first_of_each(probed), config)
-    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
-    status = Counter(row["status"] for row in rows)
-    _check_budget([row for row in probed if row["status"] != OK], len(probed), config)
-    parts = Counter("heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window") for row in rows if row["status"] == OK)
-    if not parts["window"] or not parts["heldout"]:
-        raise UserError(f"{len(files)} file(s) are too few: training and held-out contents are both needed; give at least 4 videos")
-    return {
-        "rows": len(rows),
-        "files": len(files),
-        "failed": status[FAILED],
-        "what": f"{len(files)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
-        f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
-    }
+    return _first_of_each(collect(table, [probe], console, "probing files", lambda row: row))
 
 
 def _first_of_each(probed: list[Row]) -> list[Row]:
@@ -78,7 +91,13 @@ def _first_of_each(probed: list[Row]) -> list[Row]:
     return probed
 
 
-def _check_budget(failed: list[Row], total: int, config: Config) -> None:
+def check_budget(probed: list[Row], config: Config) -> None:
+    """Stop when too many files cannot be used.
+
+    Raises:
+        UserError: More than the error budget; exit code 4.
+    """
+    failed, total = [row for row in probed if row["status"] != OK], len(probed)
     if len(failed) > config.errors.budget * total:
         example = failed[0]
         raise UserError(
@@ -88,14 +107,17 @@ def _check_budget(failed: list[Row], total: int, config: Config) -> None:
         )
 
 
-def _windows_of(probed: list[Row], config: Config) -> list[Row]:
+def windows_of(probed: list[Row], config: Config) -> list[Row]:
+    """Rows of table `Video`: the windows of every usable file, their degraded copies, and what cannot be used."""
     usable = [row for row in probed if row["status"] == OK]
     heldout = heldout_contents([row["content_id"] for row in usable], config.corpus.heldout_share, config.seed)
     rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in probed if row["status"] != OK]
     base: list[Row] = []
     for row in usable:
         split = HELDOUT if row["content_id"] in heldout else TRAIN
-        base += [_video(row, start, length, split, "", 0, 0) for start, length in windows(row["duration_s"], config.corpus)]
+        base += [
+            _video(row, start, length, split, "", 0, 0) for start, length in windows(row["duration_s"], config.corpus)
+        ]
     rounds = pool_rounds([row["video_id"] for row in base if row["split"] == TRAIN], config.seed)
     for row in base:
         if row["split"] == HELDOUT:
@@ -131,4 +153,4 @@ def _video(row: Row, start: float, length: float, split: str, recipe: str, copy:
     }
 
 
-__all__ = ["HELDOUT", "TRAIN", "corpus_files", "ingest"]
+__all__ = ["HELDOUT", "TRAIN", "check_budget", "corpus_files", "ingest", "probe_files", "windows_of"]

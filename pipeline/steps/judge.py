@@ -45,7 +45,10 @@ def judge(config: Config, layout: RunLayout, console: Console, number: int) -> d
     write_table(layout.student_scores(number), STUDENT_SCORES.table(rows), STUDENT_SCORES)
     write_table(layout.preferences(number), PREFERENCES.table(_preferences(ids, anchors, logits)), PREFERENCES)
     beats = preference(logits, anchors.temperature)
-    return {"rows": len(ids), "what": f"{len(ids)} pool videos against {len(anchors.ids)} anchors, mean preference {beats.mean():.2f}"}
+    return {
+        "rows": len(ids),
+        "what": f"{len(ids)} pool videos against {len(anchors.ids)} anchors, mean preference {beats.mean():.2f}",
+    }
 
 
 def _preferences(ids: list[str], anchors: Anchors, logits: np.ndarray) -> list[dict[str, Any]]:
@@ -53,7 +56,8 @@ def _preferences(ids: list[str], anchors: Anchors, logits: np.ndarray) -> list[d
     probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
     names = ("inferior", "worse", "similar", "better", "superior")
     return [
-        {"first": anchor, "second": video} | {name: float(p) for name, p in zip(names, probabilities[k, a], strict=True)}
+        {"first": anchor, "second": video}
+        | {name: float(p) for name, p in zip(names, probabilities[k, a], strict=True)}
         for k, video in enumerate(ids)
         for a, anchor in enumerate(anchors.ids)
     ]

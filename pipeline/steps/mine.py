@@ -40,11 +40,14 @@ def mine(config: Config, layout: RunLayout, console: Console, number: int) -> di
 
 def _games(config: Config, layout: RunLayout, number: int) -> list[Row]:
     """gMAD over the videos that are new in the next round; each unordered pair once, the first game that finds it keeps it."""
-    judged = {row["video_id"]: row["score"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()}
+    judged = {
+        row["video_id"]: row["score"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
+    }
     members = [row["video_id"] for row in pool(layout)]
     teachers = calibrated(config, layout, members)  # fitted on the whole pool, so that every round has one scale
     new = {row["video_id"] for row in pool(layout) if row["round"] == number + 1}
-    keep = np.array([video in new and video in judged for video in members])
+    # A video that fewer than two teachers scored has no mean, so a pair with it could not be labelled.
+    keep = np.isfinite(teachers.mean) & np.array([video in new and video in judged for video in members])
     ids = [video for video, kept in zip(members, keep, strict=True) if kept]
     scores = {name: teachers.mapped[keep, k] for k, name in enumerate(teachers.names)}
     scores[STUDENT] = np.array([judged[video] for video in ids])
@@ -81,15 +84,18 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
     made = copies(layout, number + 1)
     rows: list[Row] = []
     for family in ("spatial", "temporal", "streaming"):
-        members = [Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]) for row in made if row["family"] == family]
+        members = [
+            Copy(row["video_id"], row["source_id"], row["distortion"], row["level"])
+            for row in made
+            if row["family"] == family
+        ]
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         logits = _judged(layout, number, pairs)
         labels = severity_labels([p.first.level for p in pairs], [p.second.level for p in pairs])
         wrong = np.flatnonzero(logits.argmax(axis=1) != labels)
         loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
         hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], pairs[k].first.video_id, pairs[k].second.video_id))
-        for k in hardest[: getattr(config.mining.missed, family)]:
-            rows.append(_missed_row(pairs[k]))
+        rows += [_missed_row(pairs[k]) for k in hardest[: getattr(config.mining.missed, family)]]
     return rows
 
 

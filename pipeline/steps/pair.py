@@ -33,30 +33,38 @@ def copies(layout: RunLayout, number: int) -> list[Row]:
 
 def pair(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
     """Write `round-<k>/pairs.parquet`."""
-    teachers = {row["video_id"]: (row["mean"], row["variance"]) for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()}
+    teachers = {
+        row["video_id"]: (row["mean"], row["variance"]) for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()
+    }
     if number == 1:
         rows = [*_random(config, layout, teachers), *_severity(config, layout)]
     else:
         earlier = read_table(layout.pairs(number - 1), PAIRS).to_pylist()
         rows = _union(earlier, _mined(layout, number))
-        quality = student_quality(layout, number - 1, teachers)
+        quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
         rows = [_relabelled(row, quality, config) if row["origin"] in HOMOGENEOUS else row for row in rows]
     write_table(layout.pairs(number), PAIRS.table(rows), PAIRS)
     origins = Counter(row["origin"] for row in rows)
     return {"rows": len(rows), "what": ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))}
 
 
-def student_quality(layout: RunLayout, number: int, teachers: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Mean and variance of each pool video for relabelling: the student's score on the teachers' scale, the ensemble's variance.
+def student_quality(
+    layout: RunLayout, number: int, teachers: dict[str, tuple[float, float]], variance_share: float
+) -> dict[str, tuple[float, float]]:
+    """Mean and variance of each pool video for relabelling, from the student's score.
 
-    One model has no variance of its own, so the ensemble's stays (default of the method's notes on label refinement).
+    The score is mapped by the logistic onto the teachers' scale so that the pool keeps the spread it had there: fitted
+    through equal ranks, not through equal videos, since the teachers' errors would flatten a regression. One model has
+    no variance of its own; it is given ``variance_share`` of the ensemble's.
     """
-    scores = {row["video_id"]: row["raw"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()}
+    scores = {
+        row["video_id"]: row["raw"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
+    }
     ids = sorted(set(scores) & set(teachers))
     raw = np.array([scores[name] for name in ids])
     mean = np.array([teachers[name][0] for name in ids])
-    mapped = fit_logistic(raw, mean, increasing=True)(raw)
-    return {name: (float(value), teachers[name][1]) for name, value in zip(ids, mapped, strict=True)}
+    mapped = fit_logistic(np.sort(raw), np.sort(mean), increasing=True)(raw)
+    return {name: (float(value), variance_share * teachers[name][1]) for name, value in zip(ids, mapped, strict=True)}
 
 
 def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]]) -> list[Row]:
@@ -72,10 +80,12 @@ def _severity(config: Config, layout: RunLayout) -> list[Row]:
     rows: list[Row] = []
     for family in ("spatial", "temporal", "streaming"):
         members = [
-            Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]) for row in made if row["family"] == family
+            Copy(row["video_id"], row["source_id"], row["distortion"], row["level"])
+            for row in made
+            if row["family"] == family
         ]
-        for chosen in synthetic_pairs(members, getattr(counts, family), config.seed, config.distort.include_pristine):
-            rows.append(severity_row(chosen.first, chosen.second, "synthetic", 1))
+        chosen = synthetic_pairs(members, getattr(counts, family), config.seed, config.distort.include_pristine)
+        rows += [severity_row(pair.first, pair.second, "synthetic", 1) for pair in chosen]
     return rows
 
 
@@ -92,14 +102,22 @@ def severity_row(first: Copy, second: Copy, origin: str, number: int) -> Row:
 
 def _row(first: str, second: str, origin: str, number: int) -> Row:
     row: Row = dict.fromkeys(PAIRS.schema.names)
-    return row | {"pair_id": pair_id(first, second, origin), "first": first, "second": second, "origin": origin, "round": number}
+    return row | {
+        "pair_id": pair_id(first, second, origin),
+        "first": first,
+        "second": second,
+        "origin": origin,
+        "round": number,
+    }
 
 
 def _relabelled(row: Row, quality: dict[str, tuple[float, float]], config: Config) -> Row:
     if row["first"] not in quality or row["second"] not in quality:
         return row
     (mean_first, var_first), (mean_second, var_second) = quality[row["first"]], quality[row["second"]]
-    labels, delta, sigma = ensemble_labels([mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor)
+    labels, delta, sigma = ensemble_labels(
+        [mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor
+    )
     return row | {"label": label_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
 
 
@@ -113,7 +131,8 @@ def _mined(layout: RunLayout, number: int) -> list[Row]:
             rows.append(_row(row["first"], row["second"], "gmad", number) | {"teacher": teacher})
             continue
         first, second = (
-            Copy(name, made[name]["source_id"], made[name]["distortion"], made[name]["level"]) for name in (row["first"], row["second"])
+            Copy(name, made[name]["source_id"], made[name]["distortion"], made[name]["level"])
+            for name in (row["first"], row["second"])
         )
         rows.append(severity_row(first, second, "missed", number))
     return rows

@@ -10,7 +10,7 @@ from actors.teachers import load_teacher, teacher_class
 from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.layout import RunLayout
-from pipeline.method.calibration import CalibrationError, Calibrated, calibrate
+from pipeline.method.calibration import Calibrated, CalibrationError, calibrate
 from pipeline.observe import Look, observe
 from pipeline.records import ENSEMBLE, OK, SCORES, VIDEOS
 from pipeline.steps.ingest import TRAIN
@@ -57,7 +57,11 @@ def score(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]
             f"for example {failed[0]['error']}",
             TOO_MANY_BAD,
         )
-    return {"rows": len(videos), "failed": len(failed), "what": f"{len(config.teachers.names)} teachers, one decode per video, {len(failed)} failed"}
+    return {
+        "rows": len(videos),
+        "failed": len(failed),
+        "what": f"{len(config.teachers.names)} teachers, one decode per video, {len(failed)} failed",
+    }
 
 
 def raw_scores(folder_of: dict[str, Any], digests: dict[str, str], ids: list[str]) -> dict[str, np.ndarray]:
@@ -65,7 +69,9 @@ def raw_scores(folder_of: dict[str, Any], digests: dict[str, str], ids: list[str
     table = {}
     for name, folder in folder_of.items():
         rows = read_shards(folder, SCORES).to_pylist()
-        known = {row["video_id"]: row["score"] for row in rows if row["digest"] == digests[name] and row["score"] is not None}
+        known = {
+            row["video_id"]: row["score"] for row in rows if row["digest"] == digests[name] and row["score"] is not None
+        }
         table[name] = np.array([known.get(video, np.nan) for video in ids], dtype=np.float64)
     return table
 
@@ -95,7 +101,9 @@ def ensemble(config: Config, layout: RunLayout, console: Console) -> dict[str, A
     for name, reason in result.excluded.items():
         console.warn(f"teacher {name} is left out: {reason}")
     for name in result.contradicting:
-        console.warn(f"teacher {name} runs against the others on these videos although it states its direction; look at its scores")
+        console.warn(
+            f"teacher {name} runs against the others on these videos although it states its direction; look at its scores"
+        )
     rows = [
         {"video_id": video, "mean": float(mean), "variance": float(variance), "n_teachers": int(count)}
         for video, mean, variance, count in zip(ids, result.mean, result.variance, result.count, strict=True)
@@ -111,7 +119,10 @@ def ensemble(config: Config, layout: RunLayout, console: Console) -> dict[str, A
             "teachers": {name: _curve(result, name, raw[name]) for name in result.names},
         },
     )
-    return {"rows": len(rows), "what": f"{len(result.names)} teachers on one scale, mean spread {np.sqrt(np.nanmean(result.variance)):.1f} points"}
+    return {
+        "rows": len(rows),
+        "what": f"{len(result.names)} teachers on one scale, mean spread {np.sqrt(np.nanmean(result.variance)):.1f} points",
+    }
 
 
 def _curve(result: Calibrated, name: str, raw: np.ndarray) -> dict[str, Any]:

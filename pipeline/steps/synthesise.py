@@ -71,7 +71,12 @@ def look(config: Config, layout: RunLayout, number: int) -> Look:
 def synthesise(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
     """Make and encode the copies of one round; write `round-<k>/distorted.parquet`."""
     rows = plan(config, layout, number)
-    seen = {row["video_id"]: row for row in observe(rows, look(config, layout, number), config, console, f"round {number}: distorted copies").to_pylist()}
+    seen = {
+        row["video_id"]: row
+        for row in observe(
+            rows, look(config, layout, number), config, console, f"round {number}: distorted copies"
+        ).to_pylist()
+    }
     finished = [
         {name: row[name] for name in DISTORTED.schema.names if name in row}
         | {name: seen[row["video_id"]][name] for name in ("status", "error_kind", "error")}
@@ -80,4 +85,8 @@ def synthesise(config: Config, layout: RunLayout, console: Console, number: int)
     write_table(layout.distorted(number), DISTORTED.table(finished), DISTORTED)
     failed = sum(row["status"] != "ok" for row in finished)
     sources = len({row["source_id"] for row in finished})
-    return {"rows": len(finished), "failed": failed, "what": f"{len(finished)} copies of {sources} sources, {failed} failed"}
+    return {
+        "rows": len(finished),
+        "failed": failed,
+        "what": f"{len(finished)} copies of {sources} sources, {failed} failed",
+    }

@@ -13,14 +13,16 @@ from pipeline.console import Console
 from pipeline.fanout import actors, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
+from pipeline.model_card import write_card
 from pipeline.observe import feature_matrix, sample_spec, training_features
 from pipeline.records import ENSEMBLE, PAIRS
 from pipeline.steps.score import pool
 from pipeline.store import read_table, write_json
 from pipeline.student_folder import Anchors, write_anchors, write_processor
-from pipeline.model_card import write_card
 from trainers.job import TrainJob
 from trainers.launch import train as fit
+
+_CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
 
 
 def train(config: Config, layout: RunLayout, console: Console, number: int, identity: str) -> dict[str, Any]:
@@ -31,32 +33,21 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
             configurations never resume each other.
     """
     folder = layout.student(number)
-    job = _job(config, layout, number, identity)
+    job = job_of(config, layout, number, identity)
     steps_told = 0
     total = config.training.epochs * -(-read_table(layout.pairs(number), PAIRS).num_rows // job.batch_size)
     with console.track(total, f"round {number}: training") as progress:
 
         def told(step: int, steps: int, metrics: dict[str, float]) -> None:
             nonlocal steps_told
+            del steps  # the total is known before the workers are
             progress.advance(step - steps_told, f"loss {metrics.get('loss', float('nan')):.3f}")
             steps_told = step
 
         result = fit(job, told)
-    anchors = choose_anchors(config, layout, folder)
-    write_anchors(folder, anchors)
-    spec = sample_spec(config)
-    write_processor(
-        folder,
-        {
-            "key_frames": spec.key_frames,
-            "motion_frames": spec.motion_frames,
-            "motion_short_side": spec.motion_short_side,
-            "window_s": config.corpus.window_s,
-            "max_short_side": config.corpus.max_short_side,
-            "max_fps": config.corpus.max_fps,
-        },
-    )
-    write_json(layout.training(number), result)
+    anchors = finish(config, layout, folder)
+    # How long it took, and whether it was interrupted, stands in the manifest: this file is the same for the same seed.
+    write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})
     write_card(folder, config, number, result, read_table(layout.pairs(number), PAIRS), anchors)
     return {
         "rows": read_table(layout.pairs(number), PAIRS).num_rows,
@@ -64,7 +55,8 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
     }
 
 
-def _job(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
+def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
+    """The training of round ``number``; ``identity`` as in `train`."""
     training = config.training
     return TrainJob(
         pairs=str(layout.pairs(number)),
@@ -87,6 +79,25 @@ def _job(config: Config, layout: RunLayout, number: int, identity: str) -> Train
         zero_stage=training.zero_stage,
         checkpoint_every=training.checkpoint_every,
     )
+
+
+def finish(config: Config, layout: RunLayout, folder: Path) -> Anchors:
+    """Complete the folder of a trained student, so that it scores any video: its anchors and its sampling."""
+    anchors = choose_anchors(config, layout, folder)
+    write_anchors(folder, anchors)
+    spec = sample_spec(config)
+    write_processor(
+        folder,
+        {
+            "key_frames": spec.key_frames,
+            "motion_frames": spec.motion_frames,
+            "motion_short_side": spec.motion_short_side,
+            "window_s": config.corpus.window_s,
+            "max_short_side": config.corpus.max_short_side,
+            "max_fps": config.corpus.max_fps,
+        },
+    )
+    return anchors
 
 
 def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:

@@ -45,8 +45,12 @@ def _cases():
     if folder and (Path(folder) / FILE).is_file():
         given = json.loads((Path(folder) / FILE).read_text())
         sources += [("given", given["loss_unit"])] if "loss_unit" in given else []
-    return [pytest.param(unit.get("seed", 1), case, value, id=f"{origin}-{number}-t{value['step_frac']}")
-            for origin, unit in sources for number, case in enumerate(unit["cases"]) for value in case["values"]]
+    return [
+        pytest.param(unit.get("seed", 1), case, value, id=f"{origin}-{number}-t{value['step_frac']}")
+        for origin, unit in sources
+        for number, case in enumerate(unit["cases"])
+        for value in case["values"]
+    ]
 
 
 @pytest.mark.parametrize(("seed", "case", "value"), _cases())
@@ -63,8 +67,9 @@ def test_student_loss_equals_the_recorded_numbers(seed, case, value):
     labels[index % 3 == 0] = -100
     logits = torch.from_numpy(values.astype(np.float32)).requires_grad_()
     progress = value["step_frac"]
-    terms = weak_to_strong_loss(logits, torch.from_numpy(labels), progress,
-                                normaliser=None, weights=None, confidence="adaptive")
+    terms = weak_to_strong_loss(
+        logits, torch.from_numpy(labels), progress, normaliser=None, weights=None, confidence="adaptive"
+    )
     alpha, weight = adaptive_weight(terms.cross_entropy, terms.entropy, progress)
     stable = value["stable_form"]
     assert temperature(progress) == pytest.approx(value["T"], abs=1e-9)
@@ -81,7 +86,8 @@ def test_student_loss_equals_the_recorded_numbers(seed, case, value):
 
 
 def test_student_loss_covers_the_cases_in_which_the_released_form_overflows():
-    overflowing = [value for case in RECORD["loss_unit"]["cases"] for value in case["values"]
-                   if value.get("official_overflow")]
+    overflowing = [
+        value for case in RECORD["loss_unit"]["cases"] for value in case["values"] if value.get("official_overflow")
+    ]
     assert overflowing
     assert all(math.isfinite(value["stable_form"]["total"]) for value in overflowing)

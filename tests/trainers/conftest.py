@@ -18,8 +18,13 @@ def ray_session():
 
     folder = tempfile.mkdtemp(prefix="ray")
     python_path = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, _temp_dir=folder,
-             runtime_env={"env_vars": {"PYTHONPATH": python_path}})
+    ray.init(
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        _temp_dir=folder,
+        runtime_env={"env_vars": {"PYTHONPATH": python_path}},
+    )
     yield ray
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
@@ -46,11 +51,21 @@ def write_ordering():
         (folder / "features").mkdir(parents=True)
         half = videos // 2
         for shard, rows in enumerate((slice(half, None), slice(None, half))):
-            pq.write_table(pa.table({"video_id": ids[rows], "features": list(features[rows])}),
-                           folder / "features" / f"{shard}.parquet")
-        pq.write_table(pa.table({"first": [ids[i] for i in first], "second": [ids[i] for i in second],
-                                 "label": [LEVELS[i] for i in label], "origin": origin.tolist()}),
-                       folder / "pairs.parquet")
+            pq.write_table(
+                pa.table({"video_id": ids[rows], "features": list(features[rows])}),
+                folder / "features" / f"{shard}.parquet",
+            )
+        pq.write_table(
+            pa.table(
+                {
+                    "first": [ids[i] for i in first],
+                    "second": [ids[i] for i in second],
+                    "label": [LEVELS[i] for i in label],
+                    "origin": origin.tolist(),
+                }
+            ),
+            folder / "pairs.parquet",
+        )
         return {"features": str(folder / "features"), "pairs": str(folder / "pairs.parquet")}
 
     return write

@@ -45,10 +45,13 @@ def test_origin_weights_scale_and_drop_pairs(tmp_path, write_ordering):
     assert len(read_pairs(paths["pairs"], features, {"synthetic": 0})) == 450
 
 
-@pytest.mark.parametrize(("column", "value", "message"), [
-    ("label", "good", "unknown label 'good'"),
-    ("first", "nowhere", "a video without features, such as nowhere"),
-])
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("label", "good", "unknown label 'good'"),
+        ("first", "nowhere", "a video without features, such as nowhere"),
+    ],
+)
 def test_wrong_pairs_are_named(tmp_path, write_ordering, column, value, message):
     paths = write_ordering(tmp_path)
     table = pq.read_table(paths["pairs"])
@@ -59,11 +62,14 @@ def test_wrong_pairs_are_named(tmp_path, write_ordering, column, value, message)
         read_pairs(tmp_path / "wrong.parquet", read_features(paths["features"]))
 
 
-@pytest.mark.parametrize(("rows", "message"), [
-    ([("a", [1.0]), ("a", [2.0])], "twice"),
-    ([("a", [1.0]), ("b", [2.0, 3.0])], "lengths"),
-    ([("a", [float("nan")])], "video a are not finite"),
-])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a", [1.0]), ("a", [2.0])], "twice"),
+        ([("a", [1.0]), ("b", [2.0, 3.0])], "lengths"),
+        ([("a", [float("nan")])], "video a are not finite"),
+    ],
+)
 def test_wrong_features_are_named(tmp_path, rows, message):
     ids, vectors = zip(*rows, strict=True)
     pq.write_table(pa.table({"video_id": list(ids), "features": list(vectors)}), tmp_path / "features.parquet")

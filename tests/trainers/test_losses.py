@@ -61,8 +61,12 @@ def test_parts_with_a_common_normaliser_add_up_to_the_whole(batch):
     logits, labels = batch
     weights = torch.linspace(0.5, 1.5, 12)
     whole = weak_to_strong_loss(logits, labels, 0.5, weights=weights, confidence=0.3)
-    parts = [weak_to_strong_loss(logits[part], labels[part], 0.5, weights=weights[part], confidence=0.3,
-                                 normaliser=weights.sum() / 2).total for part in (slice(0, None, 2), slice(1, None, 2))]
+    parts = [
+        weak_to_strong_loss(
+            logits[part], labels[part], 0.5, weights=weights[part], confidence=0.3, normaliser=weights.sum() / 2
+        ).total
+        for part in (slice(0, None, 2), slice(1, None, 2))
+    ]
     assert (sum(parts) / 2).item() == pytest.approx(whole.total.item(), abs=1e-6)
 
 

@@ -22,9 +22,16 @@ def _views(rng, size=(64, 80), frames=6, keys=2):
     return key, rng.integers(0, 256, (frames, *size), np.uint8)
 
 
-@pytest.mark.parametrize(("size", "frames", "keys"), [
-    ((32, 32), 1, 1), ((20, 50), 2, 1), ((121, 75), 3, 3), ((300, 260), 2, 1), ((180, 640), 30, 2),
-])
+@pytest.mark.parametrize(
+    ("size", "frames", "keys"),
+    [
+        ((32, 32), 1, 1),
+        ((20, 50), 2, 1),
+        ((121, 75), 3, 3),
+        ((300, 260), 2, 1),
+        ((180, 640), 30, 2),
+    ],
+)
 def test_encode_gives_the_same_finite_vector_for_any_size(lite, size, frames, keys):
     views = _views(np.random.default_rng(1), size, frames, keys)
     features = lite.encode(*views, 30.0)
@@ -44,7 +51,7 @@ def test_a_still_image_has_zero_motion_features(lite):
     key, _ = _views(np.random.default_rng(2), keys=1)
     features = lite.encode(key[:, [0, 0]], key[0, :1, ..., 1], 0.0)
     sizes = {block.name: block.size for block in lite.blocks}
-    assert (features[-(sizes["motion"] + sizes["native_motion"]):] == 0).all()
+    assert (features[-(sizes["motion"] + sizes["native_motion"]) :] == 0).all()
 
 
 def test_held_frames_raise_the_share_of_repeats():

@@ -8,9 +8,19 @@ from trainers.sweep import concurrent_trials, sweep, trial_job
 def job(tmp_path, write_ordering):
     paths = write_ordering(tmp_path)
     held_out = write_ordering(tmp_path / "held-out", pairs=150)
-    return TrainJob(**paths, validation=held_out["pairs"], output=str(tmp_path / "students"), name="sweep",
-                    storage=str(tmp_path / "trainings"), student_options={"blocks": ["signal", "motion"]}, epochs=3,
-                    batch_size=32, learning_rate=0.02, checkpoint_every=20, workers=1)
+    return TrainJob(
+        **paths,
+        validation=held_out["pairs"],
+        output=str(tmp_path / "students"),
+        name="sweep",
+        storage=str(tmp_path / "trainings"),
+        student_options={"blocks": ["signal", "motion"]},
+        epochs=3,
+        batch_size=32,
+        learning_rate=0.02,
+        checkpoint_every=20,
+        workers=1,
+    )
 
 
 def test_trials_are_limited_by_what_the_cluster_has(job):

@@ -18,9 +18,19 @@ def job(tmp_path_factory, write_ordering):
     folder = tmp_path_factory.mktemp("ordering")
     paths = write_ordering(folder)
     held_out = write_ordering(folder / "held-out", pairs=150)
-    return TrainJob(**paths, validation=held_out["pairs"], output=str(folder / "student"), name="base",
-                    storage=str(folder / "trainings"), student_options=OPTIONS, epochs=6, batch_size=32,
-                    learning_rate=0.02, checkpoint_every=25, seed=1)
+    return TrainJob(
+        **paths,
+        validation=held_out["pairs"],
+        output=str(folder / "student"),
+        name="base",
+        storage=str(folder / "trainings"),
+        student_options=OPTIONS,
+        epochs=6,
+        batch_size=32,
+        learning_rate=0.02,
+        checkpoint_every=25,
+        seed=1,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +114,9 @@ def test_another_configuration_under_the_same_name_is_refused(base, job):
 
 
 def test_zero_3_with_one_worker_from_the_weights_of_a_student(base, job):
-    third = _variant(job, "zero3", zero_stage=3, epochs=1, workers=1, learning_rate=1e-4, initial=job.output,
-                     confidence="auxiliary")
+    third = _variant(
+        job, "zero3", zero_stage=3, epochs=1, workers=1, learning_rate=1e-4, initial=job.output, confidence="auxiliary"
+    )
     result = train(third)
     assert result["order_accuracy"] == pytest.approx(base[0]["order_accuracy"], abs=0.05)
     assert load_student(third.output).feature_size == load_student(job.output).feature_size
@@ -124,13 +135,16 @@ def test_features_of_another_student_are_refused(ray_session, job):
         train(_variant(job, "misfit", student_options={"blocks": ["signal"]}))
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"workers": 3}, "batch_size must be a positive multiple of workers"),
-    ({"confidence": 1.5}, "confidence must be"),
-    ({"zero_stage": 4}, "zero_stage must be"),
-    ({"name": "a/b"}, "name must be a plain file name"),
-    ({"origin_weights": {"gmad": -1.0}}, "origin_weights must not be negative"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"workers": 3}, "batch_size must be a positive multiple of workers"),
+        ({"confidence": 1.5}, "confidence must be"),
+        ({"zero_stage": 4}, "zero_stage must be"),
+        ({"name": "a/b"}, "name must be a plain file name"),
+        ({"origin_weights": {"gmad": -1.0}}, "origin_weights must not be negative"),
+    ],
+)
 def test_a_wrong_job_is_refused_where_it_is_made(job, change, message):
     with pytest.raises(ValueError, match=message):
         replace(job, **change)

@@ -71,8 +71,9 @@ class Student(nn.Module, ABC):
     def compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """NumPy convenience for inference: logits float32 [B, 5] of feature rows [B, D], [B, D]."""
         self.eval()
-        logits = self.pair_logits(torch.from_numpy(np.asarray(first, np.float32)),
-                                  torch.from_numpy(np.asarray(second, np.float32)))
+        logits = self.pair_logits(
+            torch.from_numpy(np.asarray(first, np.float32)), torch.from_numpy(np.asarray(second, np.float32))
+        )
         result: np.ndarray = logits.float().numpy()
         return result
 
@@ -80,5 +81,9 @@ class Student(nn.Module, ABC):
         """What a model card says: student, number of trained and of all parameters, feature size."""
         trained = sum(p.numel() for p in self.trained_module().parameters() if p.requires_grad)
         total = sum(p.numel() for p in self.parameters())
-        return {"student": self.name, "trained_parameters": trained, "parameters": total,
-                "feature_size": self.feature_size}
+        return {
+            "student": self.name,
+            "trained_parameters": trained,
+            "parameters": total,
+            "feature_size": self.feature_size,
+        }

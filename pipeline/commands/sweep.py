@@ -1,0 +1,234 @@
+"""Ray Tune over the weight of the confidence loss: round 1 of the configured run is trained once for each value.
+
+What the run needs before training is made first, in the run's own folder, and stays for the run itself. One training
+pair in five is held out for the order accuracy by which trials are compared; the proxy benchmarks then judge every
+student on videos that no training saw. Writes sweep.json and sweep.csv. Running the same command again resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.commands import configuration_arguments
+from pipeline.commands.run import configuration, layout_of
+from pipeline.config import Config, fingerprint
+from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.corpus import shuffled
+from pipeline.layout import RunLayout
+from pipeline.manifest import Steps, input_fingerprint
+from pipeline.records import FEATURES, PAIRS
+from pipeline.store import read_json, read_shards, read_table, sweep_temporary, write_bytes, write_json, write_table
+
+Value = float | str
+VALUES = "0,0.25,0.5,adaptive"
+HELD_OUT = 5  # every fifth pair
+COLUMNS = (
+    "lambda", "loss", "order_accuracy", "srcc_unseen", "within_unseen", "srcc_seen", "within_seen", "step", "steps", "student",
+    "error",
+)  # fmt: skip
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--lambda",
+        dest="values",
+        metavar="LIST",
+        default=VALUES,
+        help=f"numbers from 0 to 1 and 'adaptive' (default {VALUES})",
+    )
+    configuration_arguments(parser)
+
+
+def values_of(text: str) -> list[Value]:
+    """The values of ``--lambda``, each once.
+
+    Raises:
+        UserError: Neither a number from 0 to 1 nor "adaptive".
+    """
+    values: list[Value] = []
+    for part in text.split(","):
+        word = part.strip()
+        try:
+            value: Value = word if word == "adaptive" else float(word)
+        except ValueError:
+            value = math.nan
+        if not isinstance(value, str) and not 0 <= value <= 1:
+            raise UserError(
+                f"--lambda {text}: {word!r} is neither a number from 0 to 1 nor 'adaptive'; for example --lambda {VALUES}"
+            )
+        if value not in values:
+            values.append(value)
+    return values
+
+
+def main(options: argparse.Namespace) -> int:
+    """Sweep; return 0, or 1 when a trial failed."""
+    values = values_of(options.values)
+    config = configuration(options)
+    layout = layout_of(options, config)
+    console = Console()
+    # Heavy imports and Ray come after the options are known to be good.
+    from cluster.session import SessionSettings, connect
+    from pipeline.lock import RunLock
+    from pipeline.loop import paired, prepare
+
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
+        sweep_temporary(layout.root)
+        if not layout.config.is_file():
+            write_bytes(layout.config, config.to_yaml().encode())
+        steps = Steps(layout, console)
+        prepare(config, layout, console, steps)
+        paired(config, layout, console, steps, 1)
+        inputs = _inputs(config, layout)
+        steps.run_step(
+            "sweep",
+            {**inputs, "values": values, "benchmark": layout.benchmark_features},
+            [layout.sweep_json, layout.sweep_csv],
+            lambda: run(
+                config,
+                layout,
+                console,
+                values,
+                fingerprint({name: input_fingerprint(one) for name, one in inputs.items()}),
+            ),
+        )
+        steps.close()
+    return _close(layout, console)
+
+
+def _inputs(config: Config, layout: RunLayout) -> dict[str, Any]:
+    """All that decides a trial besides its value."""
+    training = config.training.model_dump(mode="json", exclude={"lambda_"})
+    return {
+        "pairs": layout.pairs(1),
+        "ensemble": layout.ensemble,
+        "student": config.student,
+        "training": training,
+        "scoring": config.scoring,
+        "seed": config.seed,
+        "features pool": layout.features_of("pool"),
+        "features distorted-1": layout.features_of("distorted-1"),
+    }
+
+
+def run(config: Config, layout: RunLayout, console: Console, values: Sequence[Value], identity: str) -> dict[str, Any]:
+    """Train every value, judge every student, and write `sweep.json` and `sweep.csv`."""
+    from pipeline.steps.train import job_of
+    from trainers.sweep import sweep
+
+    training, validation = split_pairs(config, layout)
+    job = replace(
+        job_of(config, layout, 1, identity),
+        name=f"sweep-{identity[:8]}",
+        pairs=str(training),
+        validation=str(validation),
+        output=str(layout.sweep),
+    )
+    console.line(f"training {len(values)} value(s) of lambda: {', '.join(map(str, values))}")
+    try:
+        trials = [asdict(row) for row in sweep(job, values)]
+    except ValueError as error:
+        raise UserError(f"sweep: {error}", exit_code=3) from error
+    rows = [_judged(config, layout, trial) for trial in trials]
+    write_json(layout.sweep_json, {"identity": identity, "trials": rows})
+    write_bytes(layout.sweep_csv, as_csv(rows))
+    failed = sum(bool(row["error"]) for row in rows)
+    return {"rows": len(rows), "what": f"{len(rows)} values of lambda, {failed} failed"}
+
+
+def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
+    """Split round 1's pairs into those that are trained on and, for every origin, one in `HELD_OUT` that is not."""
+    table = read_table(layout.pairs(1), PAIRS)
+    origins: dict[str, list[str]] = {}
+    for name, origin in zip(table["pair_id"].to_pylist(), table["origin"].to_pylist(), strict=True):
+        origins.setdefault(origin, []).append(name)
+    held = {
+        name for names in origins.values() for name in shuffled(names, config.seed, "sweep")[: len(names) // HELD_OUT]
+    }
+    if not held:
+        raise UserError(
+            f"sweep: {table.num_rows} pairs are too few to hold some out; raise pairs.homogeneous or pairs.synthetic"
+        )
+    kept = np.array([name not in held for name in table["pair_id"].to_pylist()])
+    training, validation = layout.sweep / "pairs.parquet", layout.sweep / "held-out.parquet"
+    write_table(training, table.filter(kept), PAIRS)
+    write_table(validation, table.filter(~kept), PAIRS)
+    return training, validation
+
+
+def _judged(config: Config, layout: RunLayout, trial: dict[str, Any]) -> dict[str, Any]:
+    """One row of the table; a trial that failed or was ended early has no student and no benchmark figures."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {
+        "lambda": trial["confidence"],
+        "loss": _finite(trial["cross_entropy"]),
+        "order_accuracy": _finite(trial["validation_order_accuracy"]),
+        "step": trial["stopped_at"],
+        "steps": trial["steps"],
+        "error": trial["error"] or None,
+    }
+    folder = Path(trial["output"])
+    finished = not trial["error"] and trial["stopped_at"] >= trial["steps"]
+    if finished and (folder / "config.json").is_file():
+        for suite, found in _benchmark(config, layout, folder).items():
+            row |= {f"srcc_{suite}": found["srcc"], f"within_{suite}": found["within"]}
+        row["student"] = str(folder.relative_to(layout.root))
+    return row
+
+
+def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dict[str, float | None]]:
+    """Complete the student's folder with its anchors and judge it on both suites."""
+    from actors.compare import Comparer
+    from pipeline.fanout import actors, ordered
+    from pipeline.observe import feature_matrix
+    from pipeline.steps.benchmark import SUITES, figures, items
+    from pipeline.steps.train import finish
+
+    anchors = finish(config, layout, folder)
+    table = read_shards(layout.benchmark_features, FEATURES)
+    rows = {suite: items(layout, suite) for suite in SUITES}
+    features = [feature_matrix(table, [row["video_id"] for row in rows[suite]]) for suite in SUITES]
+    with actors(Comparer, (str(folder), anchors.features), 1) as comparers:
+        logits = ordered(comparers, lambda actor, part: actor.against_anchors.remote(part), features)
+    return {suite: figures(anchors.score(part)[0], rows[suite]) for suite, part in zip(SUITES, logits, strict=True)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _close(layout: RunLayout, console: Console) -> int:
+    rows = read_json(layout.sweep_json)["trials"]
+    shown = ("lambda", "loss", "order_accuracy", "srcc_unseen", "within_unseen", "srcc_seen", "within_seen")
+    titles = ("lambda", "loss", "order accuracy", "SRCC unseen", "within unseen", "SRCC seen", "within seen", "steps")
+    Console(sys.stdout).table(
+        "round 1 by weight of the confidence loss",
+        titles,
+        [(str(row["lambda"]), *(row[name] for name in shown[1:]), f"{row['step']}/{row['steps']}") for row in rows],
+    )
+    console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}")
+    for row in rows:
+        if row["error"]:
+            console.warn(f"lambda {row['lambda']}: {row['error']}")
+    return SOME_FAILED if any(row["error"] for row in rows) else DONE

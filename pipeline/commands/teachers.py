@@ -1,0 +1,162 @@
+"""List the teachers, or score videos with one.
+
+Scoring takes a window of two seconds from the middle of each video (all of a shorter one), at its native size and rate,
+with 3 key frames and up to 48 frames of luma. Scores are raw: in the teacher's own range and direction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actors.outcome import Failure
+from actors.teachers import TEACHERS, load_teacher, teacher_class
+from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.scoring import FAILED, OK, expand
+
+WINDOW_S = 2.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="a teacher of the table, or module:Class of your own package"
+    )
+    parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder or glob")
+    parser.add_argument("--weights", metavar="FILE", help="released weights, for a teacher that takes some")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(options: argparse.Namespace) -> int:
+    """List or score; return 0, or 1 when a video failed."""
+    console = Console()
+    if options.name is None:
+        if options.weights is not None:
+            raise UserError("--weights: name the teacher that they belong to")
+        return _list(sorted(TEACHERS), None, console, as_json=options.json)
+    if not options.videos:
+        build(options.name, options.weights)
+        return _list([options.name], options.weights, console, as_json=options.json)
+    teacher = build(options.name, options.weights)
+    rows = [_score(teacher, name) for name in expand(options.videos)]
+    if options.json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        _show_scores(teacher, rows, console)
+    return SOME_FAILED if any(row["status"] == FAILED for row in rows) else DONE
+
+
+def build(name: str, weights: str | None) -> Any:
+    """The teacher, with released weights if some are given.
+
+    Raises:
+        UserError: Unknown teacher, or weights that it does not take or that are not there.
+    """
+    try:
+        if weights is None:
+            return load_teacher(name)
+        kind = teacher_class(name)
+        if "weights" not in inspect.signature(kind).parameters:
+            raise UserError(
+                f"--weights {weights}: teacher {name} takes none (its parameters: {kind.weights}); leave the option out"
+            )
+        if not Path(weights).expanduser().is_file():
+            raise UserError(f"--weights {weights}: there is no such file")
+        return kind(weights=str(Path(weights).expanduser()))  # type: ignore[call-arg]
+    except Failure as failure:
+        raise UserError(failure.message) from failure
+
+
+def facts(name: str, weights: str | None) -> dict[str, Any]:
+    """What the table says about a teacher; `error` when it cannot be loaded."""
+    try:
+        teacher = build(name, weights)
+        return {
+            "name": name,
+            "title": teacher.title,
+            "description": teacher.description,
+            "range": list(teacher.range),
+            "higher_is_better": teacher.higher_is_better,
+            "licence": teacher.licence,
+            "parameters": teacher.parameters,
+            "weights": teacher.weights,
+            "digest": teacher.digest(),
+            "error": None,
+        }
+    except (UserError, ImportError, OSError) as error:
+        return {"name": name, "error": str(error)}
+
+
+def _list(names: Sequence[str], weights: str | None, console: Console, *, as_json: bool) -> int:
+    rows = [facts(name, weights) for name in names]
+    fine = [row for row in rows if row["error"] is None]
+    if as_json:
+        text = json.dumps(
+            [{key: _finite(value) for key, value in row.items()} for row in rows], indent=2, allow_nan=False
+        )
+        sys.stdout.write(text + "\n")
+    else:
+        _show_table(fine)
+        for row in rows:
+            if row["error"] is not None:
+                console.warn(f"{row['name']} cannot be loaded: {row['error']}")
+    return DONE if len(fine) == len(rows) else SOME_FAILED
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: an open end of a range becomes null."""
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Two tables, because the words about weights are long."""
+    shown = Console(sys.stdout)
+    short, long = [], []
+    for row in rows:
+        low, high = row["range"]
+        direction = "higher" if row["higher_is_better"] else "lower"
+        short.append(
+            (row["name"], row["title"], f"{low:g}..{high:g}", direction, f"{row['parameters']:,}", row["digest"])
+        )
+        long.append((row["name"], row["licence"], row["weights"]))
+    shown.table("teachers", ("name", "title", "range", "better", "parameters", "digest"), short)
+    shown.table("where they come from", ("name", "licence", "weights"), long)
+
+
+def _score(teacher: Any, name: str) -> dict[str, Any]:
+    """One row: the video, its raw score, or why there is none."""
+    from actors import ffmpeg
+    from actors.decode import Decoder
+
+    row: dict[str, Any] = {"video": name, "status": OK, "score": None, "error": None}
+    try:
+        length = ffmpeg.probe(name).duration_s
+        start = max(0.0, (length - WINDOW_S) / 2)
+        with Decoder() as decoder:
+            sample = decoder.decode(name, start, WINDOW_S if length > WINDOW_S else 0.0)
+        row["score"] = float(teacher.score(sample))
+    except Failure as failure:
+        row |= {"status": FAILED, "error": str(failure)}
+    except (ValueError, ArithmeticError, RuntimeError, IndexError) as problem:
+        row |= {"status": FAILED, "error": f"teacher: {type(problem).__name__}: {problem}"}
+    return row
+
+
+def _show_scores(teacher: Any, rows: Sequence[dict[str, Any]], console: Console) -> None:
+    low, high = teacher.range
+    direction = "higher" if teacher.higher_is_better else "lower"
+    title = f"{teacher.title}: {low:g}..{high:g}, {direction} is better"
+    Console(sys.stdout).table(
+        title, ("video", "status", "score"), [(row["video"], row["status"], row["score"]) for row in rows]
+    )
+    for row in rows:
+        if row["status"] == FAILED:
+            console.warn(row["error"] if row["video"] in row["error"] else f"{row['video']}: {row['error']}")

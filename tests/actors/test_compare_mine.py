@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors import compare
+from actors.compare import Comparer
+from actors.mine import Found, Game, Miner
+
+ANCHORS = 5
+
+
+@pytest.fixture(scope="module")
+def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A saved student with a seeded head, and its D."""
+    import torch
+
+    from trainers.student import build_student
+
+    torch.manual_seed(3)
+    student = build_student("lite", {"blocks": ["half"]})
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50, student.feature_size)).astype(np.float32)
+    student.prepare(features, features[1:] - features[:-1])
+    with torch.no_grad():
+        for parameter in student.trained_module().parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    folder = tmp_path_factory.mktemp("student")
+    student.save(folder)
+    return folder, student.feature_size
+
+
+@pytest.fixture(scope="module")
+def features(student_folder: tuple[Path, int]) -> np.ndarray:
+    """Of five anchors and seven videos, float32 ``[12, D]``."""
+    return np.random.default_rng(1).normal(size=(12, student_folder[1])).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def comparer(student_folder: tuple[Path, int], features: np.ndarray) -> Comparer:
+    return Comparer(str(student_folder[0]), features[:ANCHORS])
+
+
+def test_anchors_come_first_and_the_video_second(comparer: Comparer, features: np.ndarray) -> None:
+    videos = features[ANCHORS:]
+    logits = comparer.against_anchors(videos)
+    assert logits.shape == (len(videos), ANCHORS, 5)
+    for k, video in enumerate(videos):
+        for a in range(ANCHORS):
+            alone = comparer.pairs(features[a : a + 1], video[None])[0]
+            np.testing.assert_allclose(logits[k, a], alone, atol=1e-5)
+
+
+def test_exchanging_the_videos_mirrors_the_labels(comparer: Comparer, features: np.ndarray) -> None:
+    forward, backward = comparer.pairs(features[:6], features[6:]), comparer.pairs(features[6:], features[:6])
+    np.testing.assert_allclose(forward, backward[:, ::-1], atol=1e-5)
+    assert np.ptp(forward, axis=1).min() > 1e-3
+
+
+def test_chunks_change_nothing(comparer: Comparer, features: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = comparer.pairs(features[:6], features[6:])
+    monkeypatch.setattr(compare, "_CHUNK", 4)
+    np.testing.assert_allclose(comparer.pairs(features[:6], features[6:]), whole, atol=1e-6)
+
+
+def test_no_pairs_give_no_rows(comparer: Comparer, features: np.ndarray) -> None:
+    assert comparer.pairs(features[:0], features[:0]).shape == (0, 5)
+    assert comparer.against_anchors(features[:0]).shape == (0, ANCHORS, 5)
+
+
+def test_a_game_finds_what_the_defender_calls_equal_and_the_attacker_does_not() -> None:
+    flat, steep = np.array([50.0, 50.0, 50.0, 90.0, 10.0]), np.array([20.0, 80.0, 55.0, 50.0, 50.0])
+    miner = Miner(list("abcde"), {"weak": flat, "student": steep})
+    found = miner.play(Game("weak", "student"), count=3, levels=5, max_uses=2)
+    assert found == [Found(high=1, low=0, level=2, attacker_gap=60.0, defender_gap=0.0)]
+    back = miner.play(Game("student", "weak"), count=3, levels=5, max_uses=2)
+    assert back == [Found(high=3, low=4, level=2, attacker_gap=80.0, defender_gap=0.0)]
+
+
+def test_a_video_that_a_player_did_not_score_takes_no_part() -> None:
+    miner = Miner(list("abc"), {"x": np.array([1.0, np.nan, 1.0]), "y": np.array([0.0, 9.0, 5.0])})
+    assert [(pair.high, pair.low) for pair in miner.play(Game("x", "y"), 9, 1, 9)] == [(2, 0)]
+
+
+def test_a_game_does_not_depend_on_the_order_of_the_pool() -> None:
+    rng = np.random.default_rng(5)
+    ids = [f"v{k:02d}" for k in range(30)]
+    scores = {"x": rng.normal(size=30), "y": np.round(rng.normal(size=30), 1)}
+    order = rng.permutation(30)
+    mixed = Miner([ids[k] for k in order], {name: values[order] for name, values in scores.items()})
+    game = (Game("x", "y"), 8, 4, 2)
+    named = [(ids[pair.high], ids[pair.low], pair.level) for pair in Miner(ids, scores).play(*game)]
+    assert [(ids[order[pair.high]], ids[order[pair.low]], pair.level) for pair in mixed.play(*game)] == named
+    assert len(named) == 8

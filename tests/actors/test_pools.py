@@ -1,0 +1,43 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.pools import Pool, actor_counts, cpu_share
+
+WEIGHTS = st.lists(st.floats(0.1, 10), min_size=1, max_size=20)
+CPUS = st.integers(1, 512)
+
+
+def pools_of(weights: list[float]) -> list[Pool]:
+    return [Pool(dict, weight=weight) for weight in weights]
+
+
+@given(WEIGHTS, CPUS)
+def test_all_pools_of_a_stream_can_be_alive_at_once(weights: list[float], cpus: int) -> None:
+    counts = actor_counts(pools_of(weights), cpus)
+    share = cpu_share(counts, cpus)
+    assert len(counts) == len(weights)
+    assert min(counts) >= 1
+    assert 0 < share <= 1
+    assert share * sum(counts) <= 0.9 * cpus * (1 + 1e-9), "the rest is for what feeds the pools"
+
+
+@given(WEIGHTS, CPUS)
+def test_there_are_about_two_actors_per_cpu(weights: list[float], cpus: int) -> None:
+    counts = actor_counts(pools_of(weights), cpus)
+    assert sum(counts) <= max(2 * cpus, len(weights))
+
+
+@given(WEIGHTS, CPUS)
+def test_a_costlier_pool_never_has_fewer_actors(weights: list[float], cpus: int) -> None:
+    counts = actor_counts(pools_of(weights), cpus)
+    ordered = [count for _, count in sorted(zip(weights, counts, strict=True))]
+    assert ordered == sorted(ordered)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "counts", "share"), [(2, [1, 1, 1], 0.6), (4, [3, 2, 1], 0.6), (6, [6, 3, 2], 0.490), (1, [1, 1], 0.45)]
+)
+def test_shares_of_small_machines(cpus: int, counts: list[int], share: float) -> None:
+    assert actor_counts(pools_of([4.0, 2.0, 1.0][: len(counts)]), cpus) == counts
+    assert cpu_share(counts, cpus) == pytest.approx(share)

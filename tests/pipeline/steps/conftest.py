@@ -1,0 +1,91 @@
+"""Hand-made tables of a small run: what a step reads, without the steps before it and without Ray."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Config, load
+from pipeline.console import Console
+from pipeline.layout import RunLayout
+from pipeline.records import BENCHMARK, DISTORTED, ENSEMBLE, STUDENT_SCORES, VIDEOS, Table
+from pipeline.store import write_table
+
+Row = dict[str, Any]
+WHOLE = {"start_s": 0.0, "duration_s": 0.0}
+
+
+class Tables:
+    """Writes tables of a run; what a test does not say about a row has a plain value."""
+
+    def __init__(self, root: Path) -> None:
+        self.layout = RunLayout(root)
+        self.console = Console(io.StringIO())
+
+    def write(self, path: Path, kind: Table[Any], rows: Sequence[Row]) -> None:
+        """Write rows, empty in the columns that they leave out."""
+        empty = dict.fromkeys(kind.schema.names)
+        write_table(path, kind.table([{**empty, **row} for row in rows]), kind)
+
+    def videos(self, rows: Sequence[Row]) -> None:
+        """The windows of the corpus."""
+        plain = {**WHOLE, "split": "train", "round": 1, "copy": 0, "recipe": "", "status": "ok"}
+        named = [{**plain, "uri": f"{row['video_id']}.mp4", "content_id": row["video_id"], **row} for row in rows]
+        self.write(self.layout.videos, VIDEOS, named)
+
+    def ensemble(self, scores: dict[str, tuple[float, float]]) -> None:
+        """Mean and variance of the teachers."""
+        rows = [{"video_id": name, "mean": m, "variance": v, "n_teachers": 3} for name, (m, v) in scores.items()]
+        self.write(self.layout.ensemble, ENSEMBLE, rows)
+
+    def distorted(self, number: int, rows: Sequence[Row]) -> None:
+        """The copies of one round."""
+        plain = {**WHOLE, "uri": "s.mp4", "recipe": "", "still": False, "seed": 0, "status": "ok"}
+        self.write(self.layout.distorted(number), DISTORTED, [{**plain, **row} for row in rows])
+
+    def student_scores(self, number: int, raw: dict[str, float]) -> None:
+        """What the student of a round said."""
+        plain = {"round": number, "std": 1.0}
+        rows = [{**plain, "video_id": name, "raw": value, "score": 50 + 10 * value} for name, value in raw.items()]
+        self.write(self.layout.student_scores(number), STUDENT_SCORES, rows)
+
+    def benchmark(self, suite: str, rows: Sequence[Row]) -> None:
+        """The copies of one suite."""
+        plain = {**WHOLE, "uri": "h.mp4", "source_id": "h", "status": "ok"}
+        self.write(self.layout.benchmark(suite), BENCHMARK, [{**plain, **row} for row in rows])
+
+
+def copies_of(source: str, distortion: str, family: str, levels: Sequence[int]) -> list[Row]:
+    """One row of table `Distorted` per level, named ``source-distortion-level``."""
+    return [
+        {
+            "video_id": f"{source}-{distortion}-{level}",
+            "source_id": source,
+            "distortion": distortion,
+            "family": family,
+            "level": level,
+        }
+        for level in levels
+    ]
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """An empty run folder."""
+    return Tables(tmp_path)
+
+
+@pytest.fixture
+def copies() -> Callable[..., list[Row]]:
+    """`copies_of`."""
+    return copies_of
+
+
+@pytest.fixture
+def configured() -> Callable[..., Config]:
+    """``configured("a.b=c", ...)``: the demo preset with other values."""
+    return lambda *overrides: load("demo", overrides=overrides)

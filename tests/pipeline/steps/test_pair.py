@@ -1,0 +1,164 @@
+from collections import Counter
+
+import pytest
+
+from pipeline.console import UserError
+from pipeline.method.labels import LEVELS
+from pipeline.method.pairs import Copy
+from pipeline.records import MINED, PAIRS
+from pipeline.steps.pair import copies as usable_copies
+from pipeline.steps.pair import pair, severity_row, student_quality
+from pipeline.store import read_table
+
+SETTINGS = ("pairs.homogeneous=[6]", "pairs.synthetic=[{spatial: 4, temporal: 2, streaming: 3}]", "pairs.max_uses=3")
+MINED_ROW = {"defender": "niqe", "attacker": "student", "level": 0, "attacker_gap": 5.0, "defender_gap": 0.1}
+
+
+@pytest.fixture
+def run(tables, copies):
+    """Five videos of round 1, whose quality rises with their number, two of round 2, and copies of three families."""
+    tables.videos([{"video_id": f"v{k}"} for k in range(5)] + [{"video_id": f"w{k}", "round": 2} for k in range(2)])
+    tables.ensemble({**{f"v{k}": (10.0 * k, 4.0) for k in range(5)}, "w0": (12.0, 4.0), "w1": (45.0, 4.0)})
+    made = [
+        *copies("v0", "resize", "spatial", (1, 2, 3, 4)),
+        *copies("v1", "jitter", "temporal", (1, 2, 3)),
+        *copies("v2", "h264", "streaming", (1, 2, 4)),
+    ]
+    tables.distorted(1, made)
+    return tables
+
+
+def pairs_of(run, number: int = 1) -> list[dict]:
+    return read_table(run.layout.pairs(number), PAIRS).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "label"),
+    [(1, 2, "worse"), (2, 1, "better"), (1, 3, "inferior"), (5, 1, "superior"), (0, 1, "worse"), (2, 0, "superior")],
+)
+def test_severity_says_how_the_second_compares_with_the_first(first: int, second: int, label: str) -> None:
+    row = severity_row(Copy("a", "s", "h264", first), Copy("b", "s", "h264", second), "synthetic", 2)
+    assert row["label"] == label
+    assert (row["first"], row["second"], row["origin"], row["round"]) == ("a", "b", "synthetic", 2)
+    assert (row["distortion"], row["level_first"], row["level_second"]) == ("h264", first, second)
+    assert (row["delta"], row["sigma"], row["teacher"]) == (None, None, None)
+    assert set(row) == set(PAIRS.schema.names)
+
+
+def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
+    said = pair(configured(*SETTINGS), run.layout, run.console, 1)
+    rows = pairs_of(run)
+    assert Counter(row["distortion"] for row in rows) == {None: 6, "resize": 4, "jitter": 2, "h264": 3}
+    assert said == {"rows": 15, "what": "6 ensemble, 9 synthetic"}
+    assert len({row["pair_id"] for row in rows}) == 15
+    for row in rows:
+        if row["origin"] == "ensemble":
+            gap = 10.0 * (int(row["second"][1]) - int(row["first"][1]))
+            assert row["delta"] == gap
+            assert row["sigma"] == pytest.approx(8**0.5)
+            assert row["label"] == ("superior" if gap > 0 else "inferior"), "ten points are more than two sigma"
+            assert row["distortion"] is None
+        else:
+            assert row["first"].rsplit("-", 1)[0] == row["second"].rsplit("-", 1)[0], "one source, one distortion"
+            better = row["level_second"] < row["level_first"]
+            assert LEVELS.index(row["label"]) > 2 if better else LEVELS.index(row["label"]) < 2
+
+
+def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, configured) -> None:
+    run.ensemble({f"v{k}": (1.0 * k, 1.0) for k in (0, 1, 3)})
+    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    random = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
+    assert {frozenset((row["first"], row["second"])) for row in random} == {
+        frozenset(pair) for pair in (("v0", "v1"), ("v0", "v3"), ("v1", "v3"))
+    }
+
+
+def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
+    made = copies("v0", "resize", "spatial", (1, 2, 3))
+    made[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
+    run.distorted(1, made)
+    assert [row["level"] for row in usable_copies(run.layout, 1)] == [1, 3]
+    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    (only,) = [row for row in pairs_of(run) if row["origin"] == "synthetic"]
+    assert {only["level_first"], only["level_second"]} == {1, 3}
+
+
+def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, configured) -> None:
+    found = []
+    for seed in (1, 1, 2):
+        pair(configured(*SETTINGS, f"seed={seed}"), run.layout, run.console, 1)
+        found.append(pairs_of(run))
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.fixture
+def second(run, copies, configured):
+    """The run at the beginning of round 2: its student reverses the teachers' order of w0 and w1."""
+    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    raw = {f"v{k}": 0.2 * k - 0.5 for k in range(5)} | {"w0": 0.3, "w1": -0.5}
+    run.student_scores(1, raw)
+    run.distorted(2, copies("w0", "h265", "streaming", (1, 2, 4)))
+    run.write(
+        run.layout.mined(1),
+        MINED,
+        [
+            {"first": "w0", "second": "w1", "origin": "gmad", **MINED_ROW},
+            {"first": "v4", "second": "w0", "origin": "gmad", **MINED_ROW, "defender": "student", "attacker": "piqe"},
+            {"first": "w0-h265-4", "second": "w0-h265-1", "origin": "missed"},
+            {"first": "w0-h265-1", "second": "w0-h265-4", "origin": "missed"},
+        ],
+    )
+    return run
+
+
+def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, configured) -> None:
+    said = pair(configured(*SETTINGS), second.layout, second.console, 2)
+    rows = pairs_of(second, 2)
+    keys = [frozenset((row["first"], row["second"])) for row in rows]
+    assert len(set(keys)) == len(keys) == 15 + 3
+    assert set(keys) >= {frozenset((row["first"], row["second"])) for row in pairs_of(second, 1)}
+    assert said["what"] == "6 ensemble, 2 gmad, 1 missed, 9 synthetic"
+    assert Counter(row["round"] for row in rows) == {1: 15, 2: 3}
+
+
+def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(second, configured) -> None:
+    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    rows = {(row["first"], row["second"]): row for row in pairs_of(second, 2)}
+    assert rows["w0", "w1"]["teacher"] == "niqe"
+    assert rows["v4", "w0"]["teacher"] == "piqe"
+    (missed,) = [row for row in rows.values() if row["origin"] == "missed"]
+    assert missed["label"] == ("superior" if missed["level_first"] == 4 else "inferior")
+    assert missed["distortion"] == "h265"
+
+
+def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(second, configured) -> None:
+    before = {row["pair_id"]: row for row in pairs_of(second, 1)}
+    pair(configured(*SETTINGS, "pairs.student_variance=0.25"), second.layout, second.console, 2)
+    rows = pairs_of(second, 2)
+    for row in rows:
+        if row["origin"] == "synthetic":
+            assert row == before[row["pair_id"]]
+    (mined,) = [row for row in rows if (row["first"], row["second"]) == ("w0", "w1")]
+    assert mined["delta"] < 0, "the teachers call w1 the better one, the student w0"
+    assert mined["label"] in ("inferior", "worse")
+    assert mined["sigma"] == pytest.approx((0.25 * 8) ** 0.5), "a share of the teachers' variance"
+    random = [row for row in rows if row["origin"] == "ensemble"]
+    assert all((row["delta"] > 0) == (row["second"] > row["first"]) for row in random)
+    assert any(row["delta"] != before[row["pair_id"]]["delta"] for row in random)
+
+
+def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(second) -> None:
+    teachers = {f"v{k}": (10.0 * k, 1.0 + k) for k in range(5)}
+    quality = student_quality(second.layout, 1, {**teachers, "unknown": (1.0, 1.0)}, 0.5)
+    assert list(quality) == [f"v{k}" for k in range(5)]
+    means = [mean for mean, _ in quality.values()]
+    assert means == sorted(means)
+    assert means[0] == pytest.approx(0.0, abs=4)
+    assert means[-1] == pytest.approx(40.0, abs=4)
+    assert [variance for _, variance in quality.values()] == [0.5, 1.0, 1.5, 2.0, 2.5]
+
+
+def test_a_missing_table_is_named(run, configured) -> None:
+    run.layout.ensemble.unlink()
+    with pytest.raises(UserError, match=r"ensemble\.parquet: there is no such file"):
+        pair(configured(*SETTINGS), run.layout, run.console, 1)

@@ -1,0 +1,249 @@
+import csv
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from actors.distortions import DISTORTIONS, suite
+from actors.rows import parse_recipe
+from pipeline.config import CorpusConfig
+from pipeline.console import UserError
+from pipeline.corpus import (
+    PRISTINE,
+    degradation,
+    heldout_contents,
+    list_inputs,
+    pool_recipe,
+    pool_rounds,
+    short_id,
+    shuffled,
+    windows,
+)
+
+MILLISECOND = 0.001  # starts are rounded to it
+NAMES = st.lists(st.text("abcdefgh0123", min_size=1, max_size=6), max_size=40, unique=True)
+
+
+def sampling(window_s: float, count: int = 1) -> CorpusConfig:
+    return CorpusConfig(window_s=window_s, windows_per_clip=count)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder with videos at two depths, things that are no videos, and a link to a video outside of it."""
+    root = tmp_path / "corpus"
+    for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "deep/c.webm", ".git/d.mp4"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    outside = tmp_path / "outside.mp4"
+    outside.write_bytes(b"x")
+    (root / "link.mp4").symlink_to(outside)
+    (root / "alias.mp4").symlink_to(root / "b.mp4")
+    return root
+
+
+def names_of(files: list[str], root: Path) -> list[str]:
+    return [Path(name).relative_to(root.resolve()).as_posix() for name in files]
+
+
+def test_a_folder_is_listed_to_its_bottom_in_a_fixed_order(tree: Path) -> None:
+    listing = list_inputs(str(tree))
+    assert names_of(listing.files, tree) == ["a.MKV", "alias.mp4", "b.mp4", "deep/c.webm"]
+    assert listing.passed_over == 2, "the text file and the link that leads out of the folder"
+
+
+def test_a_limit_keeps_the_first_files(tree: Path) -> None:
+    assert list_inputs(str(tree), 2).files == list_inputs(str(tree)).files[:2]
+
+
+def test_a_link_to_a_folder_outside_is_not_entered(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "secret.mp4").write_bytes(b"x")
+    (tree / "more").symlink_to(tmp_path / "other")
+    assert not any("secret" in name for name in list_inputs(str(tree)).files)
+
+
+def test_a_file_uri_names_the_same_folder(tree: Path) -> None:
+    assert list_inputs(f"file://{tree}") == list_inputs(str(tree))
+
+
+def test_one_file_is_a_corpus_of_its_own(tree: Path) -> None:
+    assert names_of(list_inputs(str(tree / "b.mp4")).files, tree) == ["b.mp4"]
+
+
+def test_globs_follow_links_name_each_file_once_and_reach_below_with_two_stars(tree: Path) -> None:
+    assert names_of(list_inputs(f"{tree}/*.mp4").files, tree.parent) == ["corpus/b.mp4", "outside.mp4"]
+    assert names_of(list_inputs(f"{tree}/**/*.webm").files, tree) == ["deep/c.webm"]
+
+
+@pytest.mark.parametrize("given_path", ["{}/none", "{}/*.avi", "{}/only-text", "{}/list.csv"])
+def test_nothing_there_is_a_usage_error_that_names_the_choices(tree: Path, given_path: str) -> None:
+    (tree / "only-text").mkdir()
+    (tree / "only-text" / "notes.txt").write_text("x")
+    with pytest.raises(UserError, match="no video there; name a folder, a glob in quotes, or a CSV") as caught:
+        list_inputs(given_path.format(tree))
+    assert caught.value.exit_code == 2
+
+
+def manifest(path: Path, rows: list[dict[str, str]]) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        with path.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "LIST.CSV"])
+def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own_folder(tree: Path, name: str) -> None:
+    absolute = str(tree / "deep" / "c.webm")
+    uris = ["b.mp4", "", absolute, "deep/../a.MKV", f"file://{absolute}"]
+    path = manifest(tree / name, [{"title": "t", "uri": uri} for uri in uris])
+    listing = list_inputs(str(path))
+    assert listing.files == [str(tree.resolve() / "b.mp4"), absolute, str(tree.resolve() / "a.MKV")]
+    assert listing.passed_over == 0
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_a_manifest_without_the_column_says_what_it_has(tmp_path: Path, name: str) -> None:
+    path = manifest(tmp_path / name, [{"file": "a.mp4", "mos": "3"}])
+    with pytest.raises(UserError, match="no column uri; found file, mos"):
+        list_inputs(str(path))
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_an_empty_manifest_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    path = manifest(tmp_path / name, [{"uri": ""}])
+    with pytest.raises(UserError, match="no video there"):
+        list_inputs(str(path))
+
+
+def test_an_empty_csv_file_has_no_column(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").touch()
+    with pytest.raises(UserError, match="no column uri; found nothing"):
+        list_inputs(str(tmp_path / "list.csv"))
+
+
+def test_object_stores_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="copy or mount the bucket"):
+        list_inputs("s3://bucket/videos")
+    path = manifest(tmp_path / "list.csv", [{"uri": "a.mp4"}, {"uri": "gs://bucket/b.mp4"}])
+    with pytest.raises(UserError, match=r"gs://bucket/b\.mp4 is not a local file"):
+        list_inputs(str(path))
+
+
+@pytest.mark.parametrize("duration", [0.0, 0.5, 2.0])
+def test_a_file_of_no_more_than_a_window_is_taken_whole(duration: float) -> None:
+    assert list(windows(duration, sampling(2.0, 3))) == [(0.0, 0.0)]
+
+
+def test_window_zero_is_the_whole_file() -> None:
+    assert list(windows(100.0, sampling(0.0, 3))) == [(0.0, 0.0)]
+
+
+def test_windows_stand_evenly_with_equal_gaps() -> None:
+    assert list(windows(10.0, sampling(2.0, 2))) == [(2.0, 2.0), (6.0, 2.0)]
+    assert list(windows(5.0, sampling(2.0, 9))) == [(0.333, 2.0), (2.667, 2.0)]
+
+
+@given(st.floats(0, 1e5), st.floats(0.1, 60), st.integers(1, 12))
+@example(6.0, 2.0, 3)
+@example(2.0000001, 2.0, 3)
+def test_windows_lie_inside_the_file_and_do_not_overlap(duration: float, length: float, count: int) -> None:
+    found = list(windows(duration, sampling(length, count)))
+    if duration <= length:
+        assert found == [(0.0, 0.0)]
+        return
+    assert 1 <= len(found) <= count
+    assert len(found) == count or len(found) == int(duration // length), "no more than fit, and no fewer"
+    assert {size for _, size in found} == {length}
+    starts = [start for start, _ in found]
+    assert starts[0] >= 0
+    assert starts[-1] + length <= duration + MILLISECOND
+    assert all(b - a >= length - MILLISECOND for a, b in pairwise(starts))
+
+
+@given(NAMES.filter(lambda names: len(names) >= 3), st.floats(0.01, 0.99), st.integers(0, 99), st.randoms())
+def test_some_contents_are_held_out_and_some_are_left(names: list[str], share: float, seed: int, random) -> None:
+    chosen = heldout_contents(names, share, seed)
+    assert chosen < set(names)
+    assert 1 <= len(chosen) <= len(names) - 2, "training needs two contents to make a pair"
+    mixed = [*names, *names[:2]]
+    random.shuffle(mixed)
+    assert heldout_contents(mixed, share, seed) == chosen, "neither the order nor repetition changes the choice"
+
+
+def test_too_few_contents_are_never_held_out() -> None:
+    assert [heldout_contents(names, 0.9, 0) for names in ([], ["a"], ["a", "b"])] == [set(), set(), set()]
+
+
+def test_the_seed_chooses_the_contents_that_are_held_out() -> None:
+    names = [f"v{k}" for k in range(40)]
+    assert len({frozenset(heldout_contents(names, 0.25, seed)) for seed in range(8)}) == 8
+    assert len(heldout_contents(names, 0.25, 0)) == 10
+
+
+@given(NAMES, st.integers(0, 99), st.randoms())
+def test_rounds_take_the_published_shares(names: list[str], seed: int, random) -> None:
+    rounds = pool_rounds(names, seed)
+    counts = Counter(rounds.values())
+    assert set(rounds) == set(names)
+    assert set(counts) <= {1, 2, 3}
+    for number, share in ((1, 4 / 7), (2, 2 / 7), (3, 1 / 7)):
+        assert abs(counts[number] - share * len(names)) <= 1
+    random.shuffle(names)
+    assert pool_rounds(names, seed) == rounds
+
+
+def test_seven_windows_enter_as_four_two_and_one() -> None:
+    assert Counter(pool_rounds([f"v{k}" for k in range(7)], 3).values()) == {1: 4, 2: 2, 3: 1}
+
+
+@settings(max_examples=60)
+@given(st.text("abc", min_size=1, max_size=4), st.integers(1, 4), st.integers(0, 999))
+def test_degradations_are_valid_chains_of_training_simulators(video: str, copy: int, seed: int) -> None:
+    recipe = degradation(video, copy, seed)
+    training = {row.name for row in suite("train")}
+    names = [name for name, _, _ in recipe]
+    assert len(names) == len(set(names)) in (1, 2)
+    assert set(names) <= training
+    assert all(1 <= level <= len(DISTORTIONS[name].levels) and 0 <= own < 2**31 for name, level, own in recipe)
+    coded = [DISTORTIONS[name].family == "streaming" for name in names]
+    assert coded == sorted(coded), "a codec comes after what happened to the frames"
+    assert degradation(video, copy, seed) == recipe
+    assert parse_recipe(pool_recipe(video, copy, seed)) == recipe
+
+
+def test_degradations_differ_by_video_copy_and_seed_and_use_every_simulator() -> None:
+    recipes = [degradation(f"v{k}", copy, seed) for k in range(40) for copy in (1, 2) for seed in (0, 1)]
+    assert len({str(recipe) for recipe in recipes}) == len(recipes)
+    assert {name for recipe in recipes for name, _, _ in recipe} == {row.name for row in suite("train")}
+    assert Counter(map(len, recipes))[2] in range(50, 111)
+
+
+def test_the_window_itself_is_only_brought_into_the_common_form() -> None:
+    assert parse_recipe(pool_recipe("v", 0, 5)) == [PRISTINE]
+
+
+def test_ids_depend_on_every_part_and_on_their_borders() -> None:
+    parts = [("a", 1), ("a", 2), ("a1",), ("b", 1), ("a", "1", ""), ("a", 1.0)]
+    assert len({short_id(*part) for part in parts}) == len(parts)
+    assert short_id("a", 1) == short_id("a", "1")
+    assert len(short_id("\udcff.mp4")) == 16, "a name that is no UTF-8 still has an id"
+
+
+@given(NAMES, st.integers(0, 9))
+def test_shuffling_is_a_permutation_that_forgets_the_order_it_was_given(names: list[str], seed: int) -> None:
+    order = shuffled(names, seed, "purpose")
+    assert sorted(order) == sorted(names)
+    assert shuffled(names[::-1], seed, "purpose") == order
+    kept = [name for name in order if name != order[0]] if order else []
+    assert shuffled(kept, seed, "purpose") == kept, "a video that leaves does not move the others"
