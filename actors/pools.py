@@ -41,10 +41,9 @@ def cluster_cpus() -> int:
 
 
 def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
-    """Most actors of each pool: at least one, and about two per CPU over all pools, shared by weight."""
+    """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool."""
     total = sum(pool.weight for pool in pools)
-    spare = max(0, 2 * cpus - len(pools))
-    return [1 + int(spare * pool.weight / total) for pool in pools]
+    return [1 + int(2 * cpus * pool.weight / total) for pool in pools]
 
 
 def cpu_share(counts: list[int], cpus: int) -> float:

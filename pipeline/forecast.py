@@ -203,7 +203,8 @@ def _mined(config: Config, members: Sequence[Row], number: int) -> int:
     games = 2 * len(config.teachers.names)
     missed = config.mining.missed
     each = min(config.mining.pairs, new * config.mining.max_uses // 2)
-    return games * each + missed.spatial + missed.temporal + missed.streaming
+    total: int = games * each + missed.spatial + missed.temporal + missed.streaming
+    return total
 
 
 def forecast(config: Config, layout: RunLayout, files: int | None = None) -> list[StepPlan]:

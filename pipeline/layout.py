@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pipeline.console import UserError
 from pipeline.store import is_remote
@@ -31,7 +32,7 @@ class RunLayout:
     root: Path
 
     @classmethod
-    def at(cls, folder: str | Path) -> RunLayout:
+    def at(cls, folder: str | Path) -> Self:
         """Make the layout of a folder that the user named.
 
         Raises:

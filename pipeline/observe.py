@@ -86,7 +86,7 @@ def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
     decoding = {"spec": sample_spec(config), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
-    chain = [Pool(Synthesise, making, weight=2.0), Pool(Decode, decoding)]
+    chain = [Pool(Synthesise, making, weight=5.0), Pool(Decode, decoding)]
     chain += [Pool(TeacherScorer, {"name": name}) for name in look.scores]
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}

@@ -22,16 +22,17 @@ DEMO: dict[str, Any] = {
     "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 8, "temporal": 6, "streaming": 10},
-            {"spatial": 4, "temporal": 3, "streaming": 5},
-            {"spatial": 4, "temporal": 3, "streaming": 5},
+            {"spatial": 6, "temporal": 6, "streaming": 8},
+            {"spatial": 3, "temporal": 2, "streaming": 3},
+            {"spatial": 3, "temporal": 2, "streaming": 3},
         ],
+        "include_pristine": True,
         "x265_preset": "medium",
     },
     "pairs": {
         "homogeneous": [100],
         "student_variance": 0.1,
-        "synthetic": [{"spatial": 240, "temporal": 36, "streaming": 110}],
+        "synthetic": [{"spatial": 200, "temporal": 72, "streaming": 160}],
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
     "training": {
@@ -46,16 +47,17 @@ LOCAL: dict[str, Any] = {
     "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 24, "temporal": 16, "streaming": 24},
-            {"spatial": 10, "temporal": 6, "streaming": 10},
-            {"spatial": 10, "temporal": 6, "streaming": 10},
+            {"spatial": 14, "temporal": 12, "streaming": 14},
+            {"spatial": 6, "temporal": 4, "streaming": 6},
+            {"spatial": 6, "temporal": 4, "streaming": 6},
         ],
+        "include_pristine": True,
         "x265_preset": "veryfast",
     },
     "pairs": {
         "homogeneous": [300],
         "student_variance": 0.1,
-        "synthetic": [{"spatial": 800, "temporal": 96, "streaming": 288}],
+        "synthetic": [{"spatial": 500, "temporal": 144, "streaming": 280}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
     "training": {

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from safetensors import SafetensorError
 
 from actors.distortions import EncodeOptions
 from actors.rows import Row, format_recipe
 from actors.views import SampleSpec
-from pipeline.config import CorpusConfig
 from pipeline.console import Console, UserError
 from pipeline.corpus import PRISTINE, list_inputs, windows
 from pipeline.layout import RunLayout
+from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 
@@ -71,7 +72,7 @@ def open_model(name: str) -> Model:
         spec = SampleSpec(*(int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side")))
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}: this student is damaged ({detail}); train it again or copy it again") from error
     return Model(folder, anchors, spec, options, window_s)
@@ -215,8 +216,6 @@ def _encoder(model: Model) -> Any:
     Raises:
         UserError: Its files are damaged or of another version; without this look, every worker would die of it.
     """
-    from safetensors import SafetensorError
-
     from actors.folder import FolderEncoder
 
     try:

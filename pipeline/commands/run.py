@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.commands import configuration_arguments
 from pipeline.config import Config, load
 from pipeline.console import SOME_FAILED, Console
+from pipeline.corpus import list_inputs
 from pipeline.layout import RunLayout, default_root
 from pipeline.records import QUARANTINE
 from pipeline.store import exists, read_bytes, read_json, read_table, sweep_temporary, write_bytes
@@ -38,6 +39,8 @@ def main(options: argparse.Namespace) -> int:
     config = configuration(options)
     console = Console()
     layout = layout_of(options, config)
+    if config.corpus.videos is not None:
+        list_inputs(config.corpus.videos, config.corpus.limit)  # a wrong path is told before anything is started
     # Heavy imports and Ray come after the configuration is known to be good.
     from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect

@@ -1,6 +1,7 @@
 import pickletools
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -50,18 +51,34 @@ def test_encode_survives_flat_and_frozen_pictures(lite, value):
 def test_a_still_image_has_zero_motion_features(lite):
     key, _ = _views(np.random.default_rng(2), keys=1)
     features = lite.encode(key[:, [0, 0]], key[0, :1, ..., 1], 0.0)
-    sizes = {block.name: block.size for block in lite.blocks}
-    assert (features[-(sizes["motion"] + sizes["native_motion"]) :] == 0).all()
+    assert lite.blocks[-1].name == "freeze"
+    assert (features[-lite.blocks[-1].size :] == 0).all()
 
 
-def test_held_frames_raise_the_share_of_repeats():
-    student = build_student("lite", {"blocks": ["motion"]})
+def test_held_frames_raise_the_share_of_repeats_and_the_staleness():
+    student = build_student("lite", {"blocks": ["freeze"]})
     key, luma = _views(np.random.default_rng(3), frames=12)
     moving = student.encode(key, luma, 30.0)
     held = student.encode(key, np.repeat(luma[::3], 3, axis=0), 30.0)
-    share = 30
-    assert moving[share] == 0
-    assert held[share] == pytest.approx(8 / 11)
+    assert moving[0] == pytest.approx(0, abs=1e-3)
+    assert held[0] == pytest.approx(8 / 11, abs=1e-3)
+    assert (held[1:] > moving[1:] + 0.5).all()
+
+
+def test_a_still_scene_is_not_taken_for_a_frozen_one():
+    student = build_student("lite", {"blocks": ["freeze"]})
+    key, luma = _views(np.random.default_rng(3), frames=1)
+    assert (student.encode(key, np.repeat(luma, 12, axis=0), 30.0) == 0).all()
+
+
+def test_blur_lowers_the_deviations_of_fine_layers_at_native_size():
+    rng = np.random.default_rng(8)
+    student = build_student("lite", {"blocks": ["native"]})
+    frame = cv2.GaussianBlur(rng.integers(0, 256, (96, 128, 3), np.uint8), (0, 0), 1)
+    sharp, soft = (np.stack([[f, f]]) for f in (frame, cv2.GaussianBlur(frame, (0, 0), 3)))
+    luma = np.zeros((1, 96, 128), np.uint8)
+    change = student.encode(soft, luma, 0.0) - student.encode(sharp, luma, 0.0)
+    assert change[:32].mean() < -0.3  # the stem, which sees edges
 
 
 def test_encode_refuses_other_shapes(lite):
@@ -81,9 +98,12 @@ def test_unknown_students_and_blocks_are_refused(tmp_path):
 @pytest.mark.parametrize("hidden", [0, 16])
 def test_exchanging_the_videos_mirrors_the_logits_exactly(hidden):
     torch.manual_seed(4)
-    head = ComparisonHead(40, hidden).eval()
+    head = ComparisonHead([(30, 1.0), (10, 2.0)], hidden).eval()
+    for weights in head.regressor.parameters():
+        torch.nn.init.normal_(weights)  # a fresh head calls all videos equal
     first, second = 3 * torch.randn(200, 40), 3 * torch.randn(200, 40)
     there, back = head(first, second), head(second, first)
+    assert there.argmax(-1).unique().numel() > 2
     assert torch.equal(there, back.flip(-1))
 
 
@@ -99,24 +119,37 @@ def test_logits_are_log_probabilities_and_better_means_higher():
     assert LEVELS[int(probabilities[-1].argmax())] == "superior"
 
 
-def test_standardisation_ignores_constant_features_and_clips_outliers():
+def test_normalisation_ignores_constant_features_and_clips_outliers():
     rng = np.random.default_rng(5)
     features = rng.normal(3, 2, (100, 4)).astype(np.float32)
     features[:, 2] = 1234.5
-    head = ComparisonHead(4)
-    head.fit_standardisation(features)
+    head = ComparisonHead([(4, 1.0)])
+    head.fit_normalisation(features, np.zeros((0, 4), np.float32))
     outlier = torch.tensor([[1e9, 3.0, 9e9, 3.0]])
-    assert head.standardise(outlier)[0, 0] == 5
-    assert head.standardise(outlier)[0, 2] == 0
-    assert head.standardise(torch.from_numpy(features)).mean(0)[0].item() == pytest.approx(0, abs=0.05)
+    assert head.normalise(outlier)[0, 0] == 8 / 2  # the clip, over the root of the group's length
+    assert head.normalise(outlier)[0, 2] == 0
+    assert head.normalise(torch.from_numpy(features)).mean(0)[0].item() == pytest.approx(0, abs=0.05)
 
 
-@pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["signal", "motion"]}])
+def test_a_feature_counts_in_units_of_its_difference_between_copies_of_one_content():
+    rng = np.random.default_rng(9)
+    features = rng.normal(0, 10, (200, 2)).astype(np.float32)
+    differences = rng.normal(0, [1, 4], (500, 2)).astype(np.float32)
+    head = ComparisonHead([(1, 1.0), (1, 2.0)])
+    head.fit_normalisation(features, differences)
+    gain = (head.normalise(torch.tensor([[1.0, 1.0]])) - head.normalise(torch.tensor([[0.0, 0.0]])))[0]
+    assert gain[0] / gain[1] == pytest.approx(4 / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}])
 def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, options):
     torch.manual_seed(6)
     student = build_student("lite", options)
     rng = np.random.default_rng(6)
-    student.prepare(rng.normal(size=(30, student.feature_size)).astype(np.float32))
+    features = rng.normal(size=(30, student.feature_size)).astype(np.float32)
+    student.prepare(features, features[1:] - features[:-1])
+    for weights in student.trained_module().parameters():
+        torch.nn.init.normal_(weights)
     student.save(tmp_path)
     loaded = load_student(tmp_path)
     views = _views(rng)
@@ -138,7 +171,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path, lite):
 
 
 def test_other_blocks_have_another_encoder_digest(lite):
-    assert build_student("lite", {"blocks": ["signal"]}).encoder_digest() != lite.encoder_digest()
+    assert build_student("lite", {"blocks": ["half"]}).encoder_digest() != lite.encoder_digest()
 
 
 def test_the_feature_pyramid_has_the_published_shapes():

@@ -10,7 +10,7 @@ import pytest
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
 from trainers.student import load_student
 
-OPTIONS = {"blocks": ["signal", "motion"]}
+OPTIONS = {"blocks": ["quarter", "freeze"]}
 
 
 @pytest.fixture(scope="module")

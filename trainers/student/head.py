@@ -57,20 +57,21 @@ class ComparisonHead(nn.Module):
     """Normalise -> dropout -> linear (or one hidden layer) -> scalar quality; logits of a pair by `OrdinalLink`.
 
     A feature counts in units of its typical difference between two copies of one content, so that what tells contents
-    apart does not drown what tells qualities apart, and every group of features has the same total weight.
+    apart does not drown what tells qualities apart, and every group of features has the total weight that it is given.
+    `groups`: length and weight of each, in order.
     """
 
     mean: Tensor
     scale: Tensor
     balance: Tensor
 
-    def __init__(self, groups: Sequence[int], hidden: int = 0, dropout: float = 0.1) -> None:
+    def __init__(self, groups: Sequence[tuple[int, float]], hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
-        features = sum(groups)
+        features = sum(size for size, _ in groups)
         self.dropout = dropout
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
-        self.register_buffer("balance", torch.cat([torch.full((size,), size**-0.5) for size in groups]))
+        self.register_buffer("balance", torch.cat([torch.full((size,), weight * size**-0.5) for size, weight in groups]))
         layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]

@@ -48,7 +48,7 @@ class LiteStudent(Student):
         self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
         self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names}
         self.backbone = backbone if backbone is not None else pretrained()
-        self.head = ComparisonHead([size for block in self.blocks for size in block.groups], hidden, dropout)
+        self.head = ComparisonHead([(size, b.weight) for b in self.blocks for size in b.groups], hidden, dropout)
 
     @property
     def feature_size(self) -> int:

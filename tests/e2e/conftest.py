@@ -1,0 +1,70 @@
+"""Whole commands in processes of their own, on a configuration so small that a run takes a minute or two."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+TEACHERS = ("artefact", "sharpness", "brisque", "temporal")
+TINY = {
+    "preset": "demo",
+    "seed": 5,
+    "stages": 2,
+    "corpus": {
+        "made_clips": 6,
+        "made_width": 160,
+        "made_height": 120,
+        "made_seconds": 1.0,
+        "made_fps": 12.0,
+        "window_s": 1.0,
+        "degraded_copies": 3,
+    },
+    "teachers": {"names": list(TEACHERS), "key_frames": 1, "motion_frames": 12},
+    "distort": {
+        "types": dict.fromkeys(("resize", "gaussian_noise", "darken", "brighten", "stutter", "h265"), False),
+        "sources": [{"spatial": 1, "temporal": 1, "streaming": 1}],
+    },
+    "pairs": {"homogeneous": [12], "synthetic": [{"spatial": 8, "temporal": 3, "streaming": 5}]},
+    "mining": {"levels": 2, "pairs": 2, "missed": {"spatial": 3, "temporal": 2, "streaming": 2}},
+    "training": {"workers": 1, "epochs": 4, "batch_size": 8, "checkpoint_every": 2},
+    "benchmark": {"levels": 2, "seen": ["gaussian_blur", "h264"], "unseen": ["mpeg2", "frame_drop"]},
+}
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[..., dict[str, str]]:
+    """``environment(*folders)``: the tests' own, with folders that Python and Ray's workers import from."""
+
+    def build(*folders: Path) -> dict[str, str]:
+        paths = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """``command(*arguments)`` runs ``python run.py ARGUMENTS`` to its end."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=1200)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny configuration, a YAML file."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+    return path

@@ -1,0 +1,255 @@
+"""The whole method on a tiny corpus: its files, resuming, a kill in the middle of it, and the use of its student."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from actors.scenes import make_clip
+from pipeline.layout import RunLayout
+from pipeline.manifest import digest, read_manifests
+from pipeline.records import (
+    DISTORTED,
+    ENSEMBLE,
+    MINED,
+    OK,
+    PAIRS,
+    PREFERENCES,
+    QUARANTINE,
+    SCORES,
+    STUDENT_SCORES,
+    VIDEOS,
+    Table,
+)
+from pipeline.store import read_json, read_shards, read_table
+from pipeline.student_folder import read_anchors
+from trainers.student import load_student
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+PROJECT = Path(__file__).resolve().parents[2]
+TEACHERS = ("artefact", "sharpness", "brisque", "temporal")
+ROUNDS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def finished(command, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A run of two stages on clips that it made itself: its layout, and how its command ended."""
+    root = tmp_path_factory.mktemp("runs") / "first"
+    ended = command("--config", tiny, "--out", root)
+    assert ended.returncode == 0, ended.stderr
+    return SimpleNamespace(layout=RunLayout(root), ended=ended)
+
+
+@pytest.fixture(scope="module")
+def layout(finished: SimpleNamespace) -> RunLayout:
+    return finished.layout
+
+
+def tables_of(layout: RunLayout) -> list[tuple[Path, Table]]:
+    found = [(layout.videos, VIDEOS), (layout.ensemble, ENSEMBLE), (layout.quarantine, QUARANTINE)]
+    for number in ROUNDS:
+        found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
+        found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
+    return [*found, (layout.mined(1), MINED)]
+
+
+def digests_of(layout: RunLayout) -> dict[str, str]:
+    """Digest of every table and of every network of a run, by its place; not of what tells how long it took."""
+    kinds = (".parquet", ".safetensors")
+    kept = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
+    kept += [layout.student(number) / name for number in ROUNDS for name in ("config.json", "anchors.json")]
+    return {path.relative_to(layout.root).as_posix(): digest(path) for path in kept}
+
+
+def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(finished: SimpleNamespace) -> None:
+    said = finished.ended.stderr
+    assert "no --videos given: 6 clips rendered by this program" in said
+    for model in (*TEACHERS, "ensemble", "student, stage 1", "student, stage 2"):
+        rows = re.findall(rf"^  {model} +(.*)$", said, re.MULTILINE)
+        assert len(rows) == 2, f"{model} stands in the tables of the seen and of the unseen distortions"
+        assert all(re.fullmatch(r"(-?\d\.\d{3}|-)( +(-?\d\.\d{3}|-)){2}", row) for row in rows)
+    assert f"student: {finished.layout.student(2)}" in said
+    assert f"report:  {finished.layout.report_html}" in said
+    assert "Traceback" not in said
+    assert finished.ended.stdout == "", "standard output stays free for data"
+
+
+def test_every_table_is_there_with_its_columns(layout: RunLayout) -> None:
+    for path, kind in tables_of(layout):
+        assert pq.read_schema(path).names == kind.schema.names, path
+        assert read_table(path, kind).num_rows > 0 or path == layout.quarantine, path
+    for teacher in TEACHERS:
+        scores = read_shards(layout.scores(teacher), SCORES)
+        assert scores.num_rows == 4 * 4, "four training windows, each with three degraded copies"
+        assert set(scores["status"].to_pylist()) == {OK}
+
+
+def test_the_other_files_are_there_too(layout: RunLayout) -> None:
+    for number in ROUNDS:
+        metrics = read_json(layout.metrics(number))
+        assert metrics["round"] == number
+        assert set(metrics["benchmarks"]) == {"seen", "unseen"}
+        assert {suite["count"] for suite in metrics["benchmarks"].values()} == {2 * 2 * 2}
+    assert yaml.safe_load(layout.config.read_text())["seed"] == 5
+    steps = {manifest.step for manifest in read_manifests(layout)}
+    assert steps >= {"ingest", "score", "ensemble", "benchmark", "mine-1", "train-1", "train-2", "report"}
+    assert not list(layout.manifests.glob(".*.started")), "no step is left half done"
+    assert not list(layout.root.rglob(".*.tmp"))
+
+
+def test_the_report_shows_every_teacher_and_needs_no_network(layout: RunLayout) -> None:
+    page = layout.report_html.read_text(encoding="utf-8")
+    for teacher in TEACHERS:
+        assert teacher in page
+    assert not re.search(r"(src|href)=.https?://", page)
+    assert len(read_json(layout.report_json)["rounds"]) == 2
+
+
+def test_a_later_round_trains_on_the_union_with_mined_pairs(layout: RunLayout) -> None:
+    first, second = (read_table(layout.pairs(number), PAIRS).to_pylist() for number in ROUNDS)
+    assert {row["origin"] for row in first} == {"ensemble", "synthetic"}
+    assert {row["pair_id"] for row in first} <= {row["pair_id"] for row in second}
+    assert {row["origin"] for row in second} >= {"ensemble", "synthetic", "gmad"}
+    assert all(row["teacher"] in TEACHERS for row in second if row["origin"] == "gmad")
+    heldout = {row["video_id"] for row in read_table(layout.videos, VIDEOS).to_pylist() if row["split"] == "heldout"}
+    assert not heldout & {name for row in second for name in (row["first"], row["second"])}
+
+
+@pytest.mark.parametrize("number", ROUNDS)
+def test_a_student_folder_holds_no_pickle_and_loads(layout: RunLayout, number: int) -> None:
+    folder = layout.student(number)
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json", ".md"}
+    student = load_student(folder)
+    anchors = read_anchors(folder)
+    assert anchors.features.shape == (5, student.feature_size)
+    assert list(anchors.scores) == sorted(anchors.scores)
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert f"round {number}" in card
+    assert all(teacher in card for teacher in TEACHERS)
+
+
+def test_distorted_files_do_not_outlive_the_look_at_them(layout: RunLayout) -> None:
+    left = {
+        path.relative_to(layout.root).parts[0] for path in layout.root.rglob("*") if path.suffix in (".mkv", ".png")
+    }
+    assert left == set()
+
+
+def test_the_same_command_again_does_nothing_and_says_so(command, tiny: Path, layout: RunLayout) -> None:
+    before = {place: value for one in read_manifests(layout) for place, value in one.outputs.items()}
+    times = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
+    ended = command("--config", tiny, "--out", layout.root)
+    assert ended.returncode == 0, ended.stderr
+    assert f"everything is done already: {len(times)} steps verified" in ended.stderr
+    assert "done  " not in ended.stderr
+    assert {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")} == times
+    assert {place: digest(layout.root / place) for place in before} == before
+
+
+def kill_in_training(arguments: list[object], layout: RunLayout) -> None:
+    """Start a run, and kill its whole process group as soon as the first round's training has begun."""
+    # Ray's own folder outlives a killed process; a short temporary folder of its own can be removed afterwards.
+    scratch = tempfile.mkdtemp(prefix="e2e-")
+    line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    process = subprocess.Popen(line, env={**os.environ, "TMPDIR": scratch}, **quiet)
+    try:
+        while not layout.started("train-1").is_file():
+            assert process.poll() is None, "the run ended before its training began"
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
+    command, tiny: Path, layout: RunLayout, tmp_path: Path
+) -> None:
+    again = RunLayout(tmp_path / "again")
+    # The clips of the first run, so that both name the same files.
+    arguments = ["--config", tiny, "--videos", layout.corpus, "--out", again.root]
+    kill_in_training(arguments, again)
+    kept = {manifest.step for manifest in read_manifests(again)}
+    assert kept >= {"ingest", "score", "ensemble", "benchmark", "distort-1", "pair-1"}
+    assert "train-1" not in kept
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"^kept  ingest, score, ensemble, .*pair-1$", ended.stderr, re.MULTILINE)
+    assert "done  train-1" in ended.stderr
+    assert "done  ingest" not in ended.stderr
+    first, second = digests_of(layout), digests_of(again)
+    assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A good clip, and a file with the name of one."""
+    folder = tmp_path_factory.mktemp("scored")
+    good, bad = folder / "good.mp4", folder / "garbage.mp4"
+    make_clip(9, 1, good, 160, 120, 1.5, 12.0)
+    bad.write_bytes(os.urandom(5000))
+    return good, bad
+
+
+def test_scores_come_in_the_order_given_and_one_bad_file_stops_nothing(
+    command, layout: RunLayout, clips: tuple[Path, Path], tmp_path: Path
+) -> None:
+    good, bad = clips
+    table = tmp_path / "scores.csv"
+    ended = command("score", layout.root, bad, good, tmp_path / "none.mp4", good, "--json", "--csv", table)
+    assert ended.returncode == 1, ended.stderr
+    rows = json.loads(ended.stdout)
+    assert [row["video"] for row in rows] == [str(bad), str(good), str(tmp_path / "none.mp4"), str(good)]
+    assert [row["status"] for row in rows] == ["failed", "ok", "failed", "ok"]
+    assert rows[1] == rows[3]
+    for name in ("score", "raw", "std"):
+        assert math.isfinite(rows[1][name])
+        assert rows[0][name] is None
+    assert rows[1]["std"] > 0
+    assert rows[1]["error"] is None
+    assert re.match(r"(format|decode|no_video): ", rows[0]["error"])
+    assert rows[2]["error"].startswith("missing: ")
+    assert len(table.read_text().splitlines()) == 1 + 4
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_student_folder_scores_as_its_run_does(command, layout: RunLayout, clips: tuple[Path, Path]) -> None:
+    results = [command("score", model, clips[0], "--json") for model in (layout.root, layout.student(2))]
+    assert [ended.returncode for ended in results] == [0, 0]
+    assert results[0].stdout == results[1].stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--preset", "no-such"), r"no preset is named 'no-such'; presets of this version: .*demo"),
+        (("--set", "training.epoch=3"), r"unknown key 'training\.epoch' .* nearest: .*training\.epochs"),
+        (("--set", "training.epochs=0"), r"training\.epochs: .*greater than or equal to 1"),
+        (("--set", "epochs"), r"not of the form a\.b=c"),
+        (("--config", "no-such.yaml"), r"--config no-such\.yaml: .*name a readable"),
+        (("--videos", "no-such-folder"), r"--videos no-such-folder: no video there"),
+        (("score", "no-such-run", "a.mp4"), r"no-such-run: there is no such folder"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_how_to_mend_it(command, tmp_path: Path, arguments: tuple, said: str) -> None:
+    others = () if arguments[0] == "score" else ("--out", tmp_path / "run")
+    ended = command(*arguments, *others)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert re.search(said, line)

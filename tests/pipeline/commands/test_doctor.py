@@ -1,0 +1,56 @@
+import pytest
+
+from cluster import ClusterError
+from cluster.preflight import Check
+from pipeline.commands import doctor
+
+FINE = Check("Python", ok=True, detail="3.12")
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    def use(*found: Check) -> None:
+        monkeypatch.setattr(doctor, "doctor", lambda: list(found))
+
+    return use
+
+
+def test_a_ready_machine(call, checks) -> None:
+    checks(FINE)
+    said = call("doctor")
+    assert said.code == 0
+    assert said.out.endswith("ready\n")
+
+
+def test_a_needed_fault_ends_with_3_and_its_remedy(call, checks) -> None:
+    checks(FINE, Check("FFmpeg", ok=False, detail="lacks libvmaf", mend="install imageio-ffmpeg again"))
+    said = call("doctor")
+    assert said.code == 3
+    assert "FAILED" in said.out
+    assert "FFmpeg: install imageio-ffmpeg again" in said.out
+    assert "1 needed check(s) failed" in said.out
+
+
+def test_a_fault_that_is_not_needed_is_a_note(call, checks) -> None:
+    checks(FINE, Check("GPUs", ok=False, detail="no answer", mend="install the driver", needed=False))
+    said = call("doctor")
+    assert said.code == 0
+    assert "note" in said.out
+    assert "install the driver" in said.out
+
+
+def test_a_cluster_that_cannot_be_joined_is_a_fault(call, checks, monkeypatch) -> None:
+    def refused(address: str, settings: object) -> None:
+        raise ClusterError(f"--address {address}: no Ray cluster can be joined there")
+
+    monkeypatch.setattr("cluster.session.connect", refused)
+    checks(FINE)
+    said = call("doctor", "--address", "198.51.100.7:6379")
+    assert said.code == 3
+    assert "no Ray cluster can be joined" in said.out
+
+
+def test_this_machine_is_looked_at(call) -> None:
+    said = call("doctor")
+    assert "PyTorch" in said.out
+    assert "FFmpeg" in said.out

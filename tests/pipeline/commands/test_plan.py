@@ -1,0 +1,156 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.distortions import DISTORTIONS
+from pipeline.config import load
+from pipeline.console import Console
+from pipeline.forecast import DONE, LATER, PENDING, expected_videos, forecast, states
+from pipeline.layout import RunLayout
+from pipeline.loop import run_rounds
+from pipeline.manifest import Steps
+from pipeline.records import VIDEOS
+from pipeline.settings import SEEN
+from pipeline.store import write_table
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[artefact, sharpness]"]
+
+
+def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch) -> None:
+    config = load("demo", overrides=SMALL, stages=3)
+    seen: list[str] = []
+
+    def noted(self: Steps, name: str, inputs: object, outputs: object, work: object, *, keep: object = ()) -> bool:
+        seen.append(name)
+        self._kept.append(name)
+        return False
+
+    planned = list(states(config, RunLayout.at(tmp_path)))
+    monkeypatch.setattr(Steps, "run_step", noted)
+    run_rounds(config, RunLayout.at(tmp_path), Console())
+    assert planned == seen
+
+
+def test_rows_follow_from_the_configuration(tmp_path) -> None:
+    distort = ["distort.sources=[{spatial: 2, temporal: 1, streaming: 1}]", "distort.include_pristine=false"]
+    benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
+    config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
+    rows = {one.name: one.rows for one in forecast(config, RunLayout.at(tmp_path))}
+    levels = {family: 0 for family in ("spatial", "temporal", "streaming")}
+    for name in SEEN:
+        levels[DISTORTIONS[name].family] += len(DISTORTIONS[name].levels)
+    assert rows["ingest"] == 8
+    assert rows["score"] == 6, "two of eight contents are held out"
+    assert rows["benchmark"] == 2 * 2 * 3, "two windows, two levels, three types"
+    assert rows["distort-1"] == 2 * levels["spatial"] + levels["temporal"] + levels["streaming"]
+    assert rows["pair-2"] >= rows["pair-1"] > 0
+    assert rows["report"] is None
+
+
+def test_a_plan_starts_and_writes_nothing_and_loads_no_torch(tmp_path) -> None:
+    code = (
+        "import sys, run; code = run.main(['plan', '--preset', 'demo', '--out', sys.argv[1]]); "
+        "import ray; print('loaded', 'torch' in sys.modules, ray.is_initialized(), code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "loaded False False 0" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_money_hours_and_every_distortion_are_shown(call, tmp_path) -> None:
+    said = call("plan", "--preset", "demo", "--out", tmp_path / "run", "--price-per-hour", "1000", *options(SMALL))
+    assert said.code == 0, said.err
+    hours = float(re.search(r"about ([\d.]+) hours", said.out)[1])
+    money = float(re.search(r"money: about ([\d.]+) at 1000", said.out)[1])
+    assert money == pytest.approx(1000 * hours, abs=6), "hours are printed with two places"
+    for name in DISTORTIONS:
+        assert re.search(rf"^  {name} ", said.out, re.MULTILINE), name
+    assert "money: about" not in call("plan", "--preset", "demo", "--out", tmp_path / "run", *options(SMALL)).out
+
+
+def options(overrides: list[str]) -> list[str]:
+    return [word for entry in overrides for word in ("--set", entry)]
+
+
+def test_a_number_of_videos_is_assumed(call, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call("plan", "--videos", "100", "--limit", "40", "--set", "corpus.windows_per_clip=1", "--stages", "1")
+    assert said.code == 0, said.err
+    assert "preset local" in said.out
+    assert "videos: 40, assumed" in said.out
+    assert re.search(r"^  ingest +40 ", said.out, re.MULTILINE)
+
+
+def test_files_are_counted_and_not_opened(call, tmp_path) -> None:
+    for number in range(7):
+        (tmp_path / f"{number}.mp4").write_bytes(b"no video at all")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    said = call("plan", "--videos", tmp_path, "--stages", "1")
+    assert said.code == 0, said.err
+    assert "videos: 7 files of" in said.out
+
+
+def test_too_few_videos_are_said(call, tmp_path) -> None:
+    (tmp_path / "one.mp4").write_bytes(b"x")
+    assert "give at least 4" in call("plan", "--videos", tmp_path, "--stages", "1").out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--videos", "3"], "at least 4"),
+        (["--videos", "/no/such/folder"], "no video there"),
+        (["--price-per-hour", "-1"], "not negative"),
+        (["--price-per-hour", "nan"], "not negative"),
+        (["--price-per-hour", "cheap"], "invalid float"),
+        (["--set", "training.epoch=2"], "training.epochs"),
+        (["--preset", "none"], "none"),
+    ],
+)
+def test_wrong_usage_is_told(call, words: list[str], message: str) -> None:
+    said = call("plan", *words)
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err
+
+
+def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
+    config = load("demo", overrides=SMALL, stages=1)
+    layout = RunLayout.at(tmp_path)
+    inputs = {"corpus": config.corpus, "seed": config.seed, "files": []}
+
+    def work() -> dict[str, object]:
+        write_table(layout.videos, VIDEOS.table(expected_videos(config, 8)), VIDEOS)
+        return {"rows": 8}
+
+    Steps(layout, Console()).run_step("ingest", inputs, [layout.videos], work)
+    found = states(config, layout)
+    assert (found["ingest"], found["score"], found["report"]) == (DONE, PENDING, PENDING)
+    plan = {one.name: one for one in forecast(config, layout)}
+    assert (plan["ingest"].rows, plan["ingest"].left) == (8, 0.0)
+    assert plan["score"].left > 0
+    other = load("demo", overrides=[*SMALL, "corpus.made_width=160"], stages=1)
+    assert states(other, layout)["ingest"] == "again: changed since it was done: corpus"
+    layout.videos.unlink()
+    assert states(config, layout)["ingest"] == "again: videos.parquet is gone"
+
+
+def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
+    config = load("demo", overrides=SMALL, stages=1)
+    layout = RunLayout.at(tmp_path)
+    layout.benchmark("seen").parent.mkdir(parents=True)
+    for path in (layout.benchmark("seen"), layout.benchmark("unseen"), layout.calibration):
+        path.write_bytes(b"x")
+    inputs = {suite: layout.benchmark(suite) for suite in ("seen", "unseen")} | {"calibration": layout.calibration}
+
+    def work() -> dict[str, object]:
+        layout.benchmark_teachers.write_text("{}")
+        return {}
+
+    Steps(layout, Console()).run_step("benchmark-teachers", inputs, [layout.benchmark_teachers], work)
+    assert states(config, layout)["benchmark-teachers"] == LATER

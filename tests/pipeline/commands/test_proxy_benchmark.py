@@ -1,0 +1,114 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from actors.teachers import load_teacher
+from pipeline.benchmark_file import read_benchmark
+from pipeline.commands import proxy_benchmark
+from pipeline.commands.proxy_benchmark import COLUMNS, ProxyLayout, _close, _forget_lost
+from pipeline.config import load
+from pipeline.console import Console
+from pipeline.records import BENCHMARK, OBSERVED, SCORES, VIDEOS
+from pipeline.store import append_shard, read_shards, write_table
+
+NAMES = ("artefact", "sharpness")
+CONFIG = load("local", overrides=[f"teachers.names=[{', '.join(NAMES)}]"], videos="x")
+
+
+@pytest.fixture
+def made(tmp_path) -> ProxyLayout:
+    """A finished benchmark: two sources, four copies each, one of which failed; the first teacher agrees with VMAF."""
+    layout = ProxyLayout.at(tmp_path / "out")
+    layout.benchmark_clips.mkdir(parents=True)
+    write_table(layout.videos, VIDEOS.schema.empty_table(), VIDEOS)
+    for suite in ("seen", "unseen"):
+        rows = []
+        for source in "ab":
+            for level in range(1, 5):
+                name = f"{suite}{source}{level}"
+                failed = suite == "unseen" and source == "b" and level == 4
+                path = layout.benchmark_clips / f"{name}.mkv"
+                path.write_bytes(b"x")
+                rows.append(
+                    {"video_id": name, "source_id": source, "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "recipe": "",
+                     "distortion": "h264", "level": level, "mos": None if failed else 100.0 - 20 * level - (source == "b"),
+                     "status": "failed" if failed else "ok", "error_kind": "encode" if failed else None,
+                     "error": f"{path}: x264 failed" if failed else None}
+                )  # fmt: skip
+        write_table(layout.benchmark(suite), BENCHMARK.table(rows), BENCHMARK)
+        for teacher in NAMES:
+            digest = load_teacher(teacher).digest()
+            sign = 1 if teacher == NAMES[0] else -1
+            scores = [
+                {"video_id": row["video_id"], "teacher": teacher, "digest": digest, "score": sign * (row["mos"] or 0.0),
+                 "status": "ok", "error_kind": None, "error": None}
+                for row in rows
+            ]  # fmt: skip
+            append_shard(layout.benchmark_scores(teacher), SCORES.table(scores), SCORES)
+    return layout
+
+
+def test_the_csv_is_a_benchmark_that_evaluate_reads(made, capsys) -> None:
+    stream = io.StringIO()
+    assert _close(CONFIG, made, Console(stream)) == 1, "one copy failed"
+    rows = list(csv.DictReader(io.StringIO(made.table.read_text())))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 15
+    assert all(row["video"].startswith("clips/") and row["score"] == row["mos"] for row in rows)
+    found = read_benchmark(str(made.table), str(made.root))
+    assert all(Path(name).is_file() for name in found.videos)
+    assert "x264 failed" in stream.getvalue()
+    out = capsys.readouterr().out
+    assert "seen distortions: 8 copies" in out
+    assert "unseen distortions: 7 copies" in out
+    figures = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.split()[0] in NAMES}
+    assert figures == {"artefact": 1.0, "sharpness": -1.0}
+
+
+def test_a_copy_that_was_removed_is_made_again(made) -> None:
+    folder = made.observed("benchmark")
+    rows = [
+        {"video_id": name, "width": 2, "height": 2, "vmaf": 50.0, "status": status, "error_kind": None, "error": None}
+        for name, status in (("seena1", "ok"), ("seena2", "ok"), ("gone", "failed"))
+    ]
+    append_shard(folder, OBSERVED.table(rows[:2]), OBSERVED)
+    append_shard(folder, OBSERVED.table(rows[2:]), OBSERVED)
+    _forget_lost(made)
+    assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1", "seena2"]
+    (made.benchmark_clips / "seena2.mkv").unlink()
+    _forget_lost(made)
+    assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1"]
+
+
+def test_copies_are_kept_and_nothing_is_degraded_whatever_the_options_say() -> None:
+    class Options:
+        preset, config, seed, limit, videos = None, None, 3, 5, "folder"
+        overrides = ("benchmark.keep=false", "corpus.degraded_copies=4", "benchmark.levels=1")
+
+    config = proxy_benchmark.configuration(Options)
+    assert (config.preset, config.seed, config.corpus.limit) == ("local", 3, 5)
+    assert config.benchmark.keep
+    assert config.corpus.degraded_copies == 0
+    assert config.benchmark.levels == 1
+
+
+def test_wrong_usage_is_told_before_anything_is_made(call, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert call("proxy-benchmark", "--out", out).code == 2
+    assert call("proxy-benchmark", "--videos", tmp_path).code == 2
+    said = call("proxy-benchmark", "--videos", tmp_path / "gone", "--out", out)
+    assert said.code == 2
+    assert "no video there" in said.err
+    assert not out.exists()
+
+
+def test_the_folder_of_a_run_is_refused(call, tmp_path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "config.yaml").write_text("preset: demo\n")
+    said = call("proxy-benchmark", "--videos", tmp_path, "--out", run_folder)
+    assert said.code == 2
+    assert "folder of a run" in said.err

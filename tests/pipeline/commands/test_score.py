@@ -1,0 +1,177 @@
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster import ClusterError
+from pipeline import scoring
+from pipeline.layout import RunLayout
+from pipeline.scoring import FileScore, expand, open_model
+
+
+def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path) -> None:
+    empty = broken_files["empty.mp4"]
+    said = call("score", trained, clip, tmp_path / "gone.mp4", empty, clip, "--json")
+    assert said.code == 1
+    rows = said.json()
+    assert [row["video"] for row in rows] == [str(clip), str(tmp_path / "gone.mp4"), str(empty), str(clip)]
+    assert [row["status"] for row in rows] == ["ok", "failed", "failed", "ok"]
+    assert rows[0] == rows[3]
+    assert list(rows[0]) == ["video", "status", "score", "raw", "std", "error"]
+    assert np.isfinite([rows[0]["score"], rows[0]["raw"], rows[0]["std"]]).all()
+    assert rows[0]["std"] > 0
+    assert rows[1]["score"] is None
+    assert rows[1]["error"].startswith("missing: ")
+    assert rows[2]["error"].startswith("empty: ")
+
+
+def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path) -> None:
+    still = make("still.png", "-i", str(clip), "-frames:v", "1")
+    file = tmp_path / "new" / "scores.csv"
+    said = call("score", trained, clip, still, "--csv", file)
+    assert said.code == 0, said.err
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["video"] for row in rows] == [str(clip), str(still)]
+    assert f"{float(rows[0]['score']):.3f}" in said.out
+    assert rows[0]["score"] != rows[1]["score"]
+
+
+def test_the_score_of_a_file_is_the_mean_over_its_windows(trained) -> None:
+    model = open_model(str(trained))
+    logits = np.random.default_rng(3).normal(size=(3, 5, 5)).astype(np.float32)
+    headers = [{"video_id": "00000000", "status": "ok"}]
+    rows = [{"video_id": f"00000000-{k}", "status": "ok", "logits": logits[k].tobytes()} for k in (2, 0, 1)]
+    (found,) = scoring._collected(["a.mp4"], headers, rows, model)
+    raw, score, deviation = model.anchors.score(logits)
+    assert found.raw == pytest.approx(raw.mean())
+    assert found.score == pytest.approx(score.mean())
+    assert found.std == pytest.approx(np.sqrt(np.mean(deviation**2)))
+
+
+def test_a_file_with_a_damaged_window_has_failed(trained) -> None:
+    model = open_model(str(trained))
+    fine = {"video_id": "00000000-0", "status": "ok", "logits": np.zeros((5, 5), np.float32).tobytes()}
+    bad = {"video_id": "00000000-1", "status": "failed", "error_kind": "decode", "error": "a.mp4: no frame"}
+    (found,) = scoring._collected(["a.mp4"], [{"video_id": "00000000", "status": "ok"}], [fine, bad], model)
+    assert found == FileScore("a.mp4", "failed", error="decode: a.mp4: no frame")
+
+
+def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained) -> None:
+    model = open_model(str(trained))
+    headers = [{"video_id": str(k), "uri": "a", "length_s": length, "status": "ok"} for k, length in enumerate((9.0, 0.3, 0.0))]
+    cut = scoring._windows_of([*headers, {"video_id": "3", "uri": "b", "status": "failed"}], model)
+    assert [row["video_id"] for row in cut] == ["0-0", "0-1", "0-2", "1-0", "2-0"]
+    assert [row["duration_s"] for row in cut] == [0.4, 0.4, 0.4, 0.0, 0.0]
+
+
+def test_folders_globs_and_odd_names(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["b.mp4", "a.mp4", "with space.mkv", "br[1].mp4", "-dash.mp4", "line\nbreak.mp4", "notes.txt"]
+    Path("in").mkdir()
+    for name in names:
+        Path("in", name).write_bytes(b"x")
+    Path("none").mkdir()
+    in_folder = expand(["in"])
+    assert in_folder == sorted(str(Path("in", name)) for name in names if name != "notes.txt")
+    assert expand(["in/*.mkv", "in/b.mp4"]) == ["in/with space.mkv", "in/b.mp4"]
+    assert expand(["in/br[1].mp4"]) == ["in/br[1].mp4"], "a file is itself before it is a pattern"
+    assert expand(["gone/*.mp4", "none", "in/notes.txt"]) == ["gone/*.mp4", "none", "in/notes.txt"]
+    assert expand([f"file://{tmp_path}/in/a.mp4"]) == [f"{tmp_path}/in/a.mp4"]
+
+
+def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out.mp4").write_bytes(b"x")
+    (tmp_path / "in" / "link.mp4").symlink_to(tmp_path / "out.mp4")
+    (tmp_path / "in" / "own.mp4").write_bytes(b"x")
+    assert expand([str(tmp_path / "in")]) == [str(tmp_path / "in" / "own.mp4")]
+
+
+def test_a_name_that_is_no_text_fails_alone(call, trained, clip, tmp_path) -> None:
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff.mp4")
+    shutil.copy(clip, odd)
+    said = call("score", trained, odd, clip, "--json", "--csv", tmp_path / "o.csv")
+    assert said.code == 1
+    assert [row["status"] for row in said.json()] == ["failed", "ok"]
+    assert "not valid UTF-8" in said.json()[0]["error"]
+    assert b"odd-\xff.mp4" in (tmp_path / "o.csv").read_bytes()
+
+
+def test_what_is_no_model_gives_one_line(call, clip, tmp_path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"architectures": ["Qwen2"]}')
+    (tmp_path / "plain").mkdir()
+    RunLayout.at(tmp_path / "unfinished").manifests.mkdir(parents=True)
+    expected = {
+        "gone": "there is no such folder",
+        "other": "no student of this program",
+        "plain": "neither a student",
+        "unfinished": "no round of this run has trained a student yet",
+    }
+    for name, words in expected.items():
+        said = call("score", tmp_path / name, clip)
+        assert (said.code, said.out) == (2, "")
+        assert words in said.err
+        assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "{"),
+        ("config.json", "[]"),
+        ("anchors.json", "{}"),
+        ("anchors.json", '{"ids": 1, "matrix": "x", "scores": [], "temperature": 1}'),
+        ("anchors.safetensors", "no tensors"),
+        ("processor.json", '{"key_frames": 0}'),
+        ("processor.json", "[1]"),
+        ("model.safetensors", "no tensors"),
+    ],
+)
+def test_a_damaged_student_gives_one_line(call, copied, clip, file: str, content: str) -> None:
+    (copied / file).write_text(content)
+    said = call("score", copied, clip)
+    assert said.code == 2, said.err
+    assert said.out == ""
+    assert str(copied) in said.err
+    assert said.err.count("\n") == 1
+    assert "Traceback" not in said.err
+
+
+def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip) -> None:
+    layout = begun([])
+    for number in (1, 2):
+        shutil.copytree(trained, layout.student(number))
+    layout.manifest("train-1").write_text("{}")
+    said = call("score", layout.root, clip)
+    assert said.code == 0
+    assert str(layout.student(1)) in said.out, "round 2 has not finished its training"
+
+
+def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch) -> None:
+    def refused(address: object, settings: object) -> None:
+        raise ClusterError(f"asked for {address}")
+
+    monkeypatch.setattr("cluster.session.connect", refused)
+    many = [clip] * (scoring.WITHOUT_RAY + 1)
+    assert call("score", trained, *many).code == 3
+    said = call("score", trained, clip, "--address", "auto")
+    assert said.code == 3
+    assert "asked for auto" in said.err
+
+
+def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path) -> None:
+    said = call("score", trained, clip, "--csv", tmp_path)
+    assert said.code == 2
+    assert "--csv" in said.err
+
+
+def test_json_is_ascii_and_names_survive_it(call, trained, tmp_path) -> None:
+    said = call("score", trained, tmp_path / "Füße\x1b[2J.mp4", "--json")
+    assert said.out.isascii()
+    assert json.loads(said.out)[0]["video"] == str(tmp_path / "Füße\x1b[2J.mp4")

@@ -1,0 +1,121 @@
+import json
+import os
+
+import pytest
+
+from pipeline.layout import RunLayout
+from pipeline.lock import RunLock
+from pipeline.manifest import Manifest
+from pipeline.records import OBSERVED
+from pipeline.store import append_shard
+
+FIGURES = {"srcc": 0.75, "plcc": 0.5, "within": None, "pair_accuracy": 0.625}
+
+
+def done(step: str, rows: int | None = 3, what: str = "") -> Manifest:
+    return Manifest(step, "0" * 16, {}, {}, 1.25, rows, {"what": what})
+
+
+def observed(layout: RunLayout, look: str, count: int) -> None:
+    rows = [
+        {"video_id": str(k), "width": 1, "height": 1, "vmaf": None, "status": "ok", "error_kind": None, "error": None}
+        for k in range(count)
+    ]
+    append_shard(layout.observed(look), OBSERVED.table(rows), OBSERVED)
+
+
+def test_finished_steps_are_listed_with_rows_and_time(call, begun) -> None:
+    layout = begun([done("ingest", 1234, "8 files"), done("ensemble", None)])
+    said = call("status", layout.root)
+    assert said.code == 0
+    assert "2 steps done" in said.out
+    assert "1234" in said.out
+    assert "1.2" in said.out
+    assert "8 files" in said.out
+    assert "nothing is running here" in said.out
+
+
+def test_the_step_in_progress_tells_its_rows(call, begun) -> None:
+    layout = begun([done("ingest")])
+    for step, look in (("score", "pool"), ("distort-2", "distorted-2")):
+        layout.started(step).write_text("x")
+        observed(layout, look, 5)
+    layout.started("ingest").write_text("x")
+    out = call("status", layout.root).out
+    assert "begun, not finished: score, 5 rows so far" in out
+    assert "begun, not finished: distort-2, 5 rows so far" in out
+    assert "finished: ingest" not in out
+
+
+def test_a_training_in_progress_tells_its_step(call, begun) -> None:
+    layout = begun([])
+    layout.started("train-1").write_text("x")
+    folder = layout.train_storage / "round-1-abc"
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text(json.dumps({"step": 40, "steps": 84, "metrics": {}}))
+    assert "train-1, step 40 of 84" in call("status", layout.root).out
+    (folder / "progress.json").write_text("{")
+    assert "begun, not finished: train-1\n" in call("status", layout.root).out
+
+
+def test_who_holds_the_folder_is_named_and_undisturbed(call, begun) -> None:
+    layout = begun([])
+    with RunLock(layout):
+        before = layout.lock.read_bytes()
+        assert f"running: process {os.getpid()}" in call("status", layout.root).out
+        assert layout.lock.read_bytes() == before
+
+
+def test_the_latest_figures_are_shown(call, begun) -> None:
+    layout = begun([done("evaluate-1")])
+    suite = {"count": 7, "teachers": {"niqe": FIGURES}, "student": {**FIGURES, "srcc": 0.875}}
+    for number, value in ((1, 0.125), (2, 0.875)):
+        layout.round(number).mkdir()
+        metrics = {"benchmarks": {name: {**suite, "student": {**FIGURES, "srcc": value}} for name in ("seen", "unseen")}}
+        layout.metrics(number).write_text(json.dumps(metrics))
+    out = call("status", layout.root).out
+    assert "unseen distortions: 7 copies" in out
+    assert "student, stage 2" in out
+    assert "0.875" in out
+    assert "0.125" not in out
+
+
+def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun) -> None:
+    layout = begun([done("ingest", what="\x1b[2Jgone\nnew line")])
+    out = call("status", layout.root).out
+    assert "\x1b" not in out
+    assert "gone new line" in out
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_what_is_no_run_gives_one_line(call, tmp_path, command: str) -> None:
+    (tmp_path / "file").write_text("x")
+    for name in ("gone", "file", "."):
+        said = call(command, tmp_path / name)
+        assert (said.code, said.out) == (2, "")
+        assert said.err.count("\n") == 1
+    assert call(command, "s3://bucket/run").code == 2
+
+
+def test_a_damaged_manifest_is_named(call, begun) -> None:
+    layout = begun([])
+    layout.manifest("ingest").write_text("{")
+    said = call("status", layout.root)
+    assert said.code == 2
+    assert "ingest.json" in said.err
+
+
+def test_status_leaves_no_trace(call, begun) -> None:
+    layout = begun([done("ingest")])
+    before = sorted(layout.root.rglob("*"))
+    assert call("status", layout.root).code == 0
+    assert sorted(layout.root.rglob("*")) == before
+
+
+def test_a_report_is_written_again(call, begun) -> None:
+    layout = begun([done("ingest", 5, "five files")])
+    said = call("report", layout.root)
+    assert said.code == 0, said.err
+    assert str(layout.report_html) in said.err
+    assert "five files" in layout.report_html.read_text(encoding="utf-8")
+    assert json.loads(layout.report_json.read_text(encoding="utf-8"))

@@ -1,0 +1,86 @@
+import csv
+import io
+import json
+from collections import Counter
+
+import pytest
+
+from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _judged, as_csv, split_pairs, values_of
+from pipeline.config import load
+from pipeline.console import Console, UserError
+from pipeline.layout import RunLayout
+from pipeline.records import PAIRS
+from pipeline.store import read_table, write_table
+
+
+def pairs(layout: RunLayout, counts: dict[str, int]) -> None:
+    plain = dict.fromkeys(PAIRS.schema.names)
+    rows = [
+        {**plain, "pair_id": f"{origin}{k}", "first": f"a{k}", "second": f"b{k}", "origin": origin, "label": "better", "round": 1}
+        for origin, count in counts.items()
+        for k in range(count)
+    ]
+    write_table(layout.pairs(1), PAIRS.table(rows), PAIRS)
+
+
+def test_values_are_numbers_and_adaptive_each_once() -> None:
+    assert values_of("0, 0.25,0.25,adaptive,1") == [0.0, 0.25, "adaptive", 1.0]
+
+
+@pytest.mark.parametrize("text", ["2", "-0.1", "nan", "half", "", "0,,1", "adaptive;0"])
+def test_other_values_are_one_line_before_any_work(call, tmp_path, text: str) -> None:
+    said = call("sweep", f"--lambda={text}", "--out", tmp_path / "run")
+    assert (said.code, said.out) == (2, "")
+    assert "from 0 to 1" in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_fifth_pair_of_each_origin_is_held_out(tmp_path) -> None:
+    layout = RunLayout.at(tmp_path)
+    pairs(layout, {"ensemble": 20, "synthetic": 11})
+    training, validation = (read_table(path, PAIRS) for path in split_pairs(load("demo"), layout))
+    assert Counter(validation["origin"].to_pylist()) == {"ensemble": 20 // HELD_OUT, "synthetic": 11 // HELD_OUT}
+    both = [*training["pair_id"].to_pylist(), *validation["pair_id"].to_pylist()]
+    assert sorted(both) == sorted(read_table(layout.pairs(1), PAIRS)["pair_id"].to_pylist())
+    again = [path.read_bytes() for path in split_pairs(load("demo"), layout)]
+    assert again == [path.read_bytes() for path in split_pairs(load("demo"), layout)]
+    other = read_table(split_pairs(load("demo", seed=1), layout)[1], PAIRS)
+    assert other["pair_id"].to_pylist() != validation["pair_id"].to_pylist()
+
+
+def test_too_few_pairs_are_told(tmp_path) -> None:
+    layout = RunLayout.at(tmp_path)
+    pairs(layout, {"ensemble": 3})
+    with pytest.raises(UserError, match="too few"):
+        split_pairs(load("demo"), layout)
+
+
+def trial(**changes: object) -> dict[str, object]:
+    base = {"confidence": 0.25, "output": "/none", "stopped_at": 5, "steps": 9, "validation_order_accuracy": 0.75,
+            "validation_accuracy": 0.5, "cross_entropy": 1.5, "entropy": 1.0, "error": ""}  # fmt: skip
+    return {**base, **changes}
+
+
+def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_path) -> None:
+    layout = RunLayout.at(tmp_path)
+    row = _judged(load("demo"), layout, trial())
+    assert tuple(row) == COLUMNS
+    assert (row["lambda"], row["loss"], row["order_accuracy"], row["step"], row["steps"]) == (0.25, 1.5, 0.75, 5, 9)
+    assert row["srcc_unseen"] is None
+    assert row["student"] is None
+    failed = _judged(load("demo"), layout, trial(stopped_at=9, cross_entropy=float("nan"), error="out of memory"))
+    assert failed["loss"] is None
+    assert failed["error"] == "out of memory"
+
+
+def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
+    layout = RunLayout.at(tmp_path)
+    rows = [_judged(load("demo"), layout, trial(confidence=value)) for value in (0.0, "adaptive")]
+    layout.sweep_json.write_text(json.dumps({"trials": rows}))
+    assert _close(layout, Console(io.StringIO())) == 0
+    assert "adaptive" in capsys.readouterr().out
+    layout.sweep_json.write_text(json.dumps({"trials": [{**rows[0], "error": "died"}]}))
+    assert _close(layout, Console(io.StringIO())) == 1
+    found = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
+    assert [row["lambda"] for row in found] == ["0.0", "adaptive"]

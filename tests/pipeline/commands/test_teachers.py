@@ -1,0 +1,111 @@
+import math
+
+import pytest
+
+from actors.teachers import TEACHERS
+from actors.teachers.base import Teacher
+
+
+class Weighted(Teacher):
+    """A user's own teacher that takes released weights; its score is their number of bytes."""
+
+    name = "weighted"
+    title = "A teacher with weights"
+    description = "For this test."
+    range = (-math.inf, math.inf)
+    higher_is_better = False
+    licence = "CC0"
+    parameters = 7
+    weights = "a file of the user's"
+
+    def __init__(self, weights: str = "") -> None:
+        self.size = len(open(weights, "rb").read()) if weights else 0  # noqa: PTH123, SIM115
+
+    def score(self, sample) -> float:  # noqa: ANN001
+        return float(self.size + sample.luma.shape[0] * 1000)
+
+
+OWN = "own_teachers:Weighted"
+
+
+@pytest.fixture(autouse=True)
+def own_package(monkeypatch) -> None:
+    import sys
+    import types
+
+    module = types.ModuleType("own_teachers")
+    module.Weighted = Weighted
+    monkeypatch.setitem(sys.modules, "own_teachers", module)
+
+
+def test_the_list_names_every_teacher_with_its_facts(call) -> None:
+    said = call("teachers", "--json")
+    assert said.code == 0
+    rows = {row["name"]: row for row in said.json()}
+    assert set(rows) == set(TEACHERS)
+    assert rows["niqe"]["higher_is_better"] is False
+    assert all(len(row["digest"]) == 16 for row in rows.values())
+    shown = call("teachers")
+    assert shown.code == 0
+    for name, row in rows.items():
+        assert name in shown.out
+        assert row["licence"] in shown.out
+        assert row["digest"] in shown.out
+
+
+def test_one_teacher_without_videos_is_described(call) -> None:
+    said = call("teachers", OWN, "--json")
+    assert said.code == 0
+    (row,) = said.json()
+    assert (row["title"], row["range"], row["parameters"]) == ("A teacher with weights", [None, None], 7)
+
+
+def test_videos_are_scored_in_the_teachers_own_scale(call, clip, tmp_path) -> None:
+    said = call("teachers", "sharpness", clip, tmp_path / "gone.mp4", "--json")
+    assert said.code == 1
+    good, gone = said.json()
+    assert (good["status"], gone["status"]) == ("ok", "failed")
+    assert 0 <= good["score"] <= 40
+    assert gone["error"].startswith("missing: ")
+    shown = call("teachers", "sharpness", clip)
+    assert shown.code == 0
+    assert f"{good['score']:.3f}" in shown.out
+    assert "higher is better" in shown.out
+
+
+def test_two_seconds_from_the_middle_are_looked_at(call, numbered) -> None:
+    said = call("teachers", OWN, numbered, "--json")
+    assert said.json()[0]["score"] == 20_000, "20 of 30 frames at 10 frames per second"
+
+
+def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"12345")
+    said = call("teachers", OWN, clip, "--weights", tmp_path / "weights.bin", "--json")
+    assert said.code == 0, said.err
+    assert said.json()[0]["score"] % 1000 == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["niqe", "--weights", "x.pth"], "niqe takes none"),
+        (["--weights", "x.pth"], "name the teacher"),
+        ([OWN, "--weights", "/gone/x.pth"], "no such file"),
+        (["nique"], "unknown teacher 'nique'; use one of"),
+        (["os:path", "a.mp4"], "no subclass"),
+        (["nosuchmodule:Teacher", "a.mp4"], "cannot be imported"),
+    ],
+)
+def test_wrong_usage_is_one_line(call, words: list[str], message: str) -> None:
+    said = call("teachers", *words)
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_teacher_that_cannot_be_loaded_does_not_hide_the_others(call, monkeypatch) -> None:
+    monkeypatch.setitem(TEACHERS, "absent", "no_such_module:Absent")
+    said = call("teachers")
+    assert said.code == 1
+    assert "absent cannot be loaded" in said.err
+    assert "niqe" in said.out
