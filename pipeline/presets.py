@@ -36,8 +36,10 @@ DEMO: dict[str, Any] = {
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
     "training": {
-        "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3}, "checkpoint_every": 200,
+        "workers": 2, "epochs": 30, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3},
+        # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
+        "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 200,
     },
     "benchmark": {"levels": 2},
 }  # fmt: skip
@@ -47,22 +49,24 @@ LOCAL: dict[str, Any] = {
     "teachers": {"key_frames": 2, "motion_frames": 48},
     "distort": {
         "sources": [
-            {"spatial": 14, "temporal": 12, "streaming": 14},
-            {"spatial": 6, "temporal": 4, "streaming": 6},
-            {"spatial": 6, "temporal": 4, "streaming": 6},
+            {"spatial": 10, "temporal": 10, "streaming": 10},
+            {"spatial": 4, "temporal": 4, "streaming": 4},
+            {"spatial": 4, "temporal": 4, "streaming": 4},
         ],
         "include_pristine": True,
         "x265_preset": "veryfast",
     },
     "pairs": {
-        "homogeneous": [300],
+        "homogeneous": [250],
         "student_variance": 0.1,
-        "synthetic": [{"spatial": 500, "temporal": 144, "streaming": 280}],
+        "synthetic": [{"spatial": 400, "temporal": 120, "streaming": 200}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
     "training": {
-        "workers": 2, "epochs": 12, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3}, "checkpoint_every": 400,
+        "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3},
+        # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
+        "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 400,
     },
     "benchmark": {"levels": 3},
 }  # fmt: skip

@@ -175,6 +175,13 @@ class TrainingConfig(Part):
     temperature_end: PositiveReal = 0.1
     checkpoint_every: Positive = 100  # steps
     origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
+    type_weights: Mapping[str, NonNegativeReal] = {}  # of the pairs of a distortion type; 1 where it is not named
+
+    @field_validator("type_weights")
+    @classmethod
+    def _known_types(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
+        all_known(tuple(weights), SEEN)
+        return weights
 
     @field_validator("origin_weights")
     @classmethod

@@ -49,8 +49,8 @@ def stream(
     context = ray.data.DataContext.get_current()
     context.max_errored_blocks = MAX_LOST_BLOCKS
     size = block_rows(table.num_rows, cpus, most_rows)
-    # One block per slice: splitting by a Ray Data operator would need a CPU of its own, which the pools may have taken.
-    source = ray.data.from_arrow([table.slice(start, size) for start in range(0, table.num_rows, size)])
+    # Blocks are cut here: a Ray Data operator that splits would need a CPU of its own, which the pools may have taken.
+    source = ray.data.from_items(table.to_pylist(), override_num_blocks=-(-table.num_rows // size))
     missing = dict.fromkeys(table[key].to_pylist())
     with console.track(table.num_rows, title) as progress:
         for batch in chain(source, pools, cpus).iter_batches(

@@ -73,7 +73,12 @@ def read_features(folder: str | Path) -> Features:
     return Features({video: row for row, video in enumerate(ids)}, matrix)
 
 
-def read_pairs(path: str | Path, features: Features, origin_weights: Mapping[str, float] | None = None) -> Pairs:
+def read_pairs(
+    path: str | Path,
+    features: Features,
+    origin_weights: Mapping[str, float] | None = None,
+    type_weights: Mapping[str, float] | None = None,
+) -> Pairs:
     """Read a table of pairs (columns first, second, label, and origin where there is one).
 
     Raises ValueError for an unknown label, a video without features, or a table whose weights are all zero.
@@ -93,8 +98,9 @@ def read_pairs(path: str | Path, features: Features, origin_weights: Mapping[str
         raise ValueError(f"{path}: unknown label '{unknown[0]}'; the labels are {', '.join(LEVEL_INDEX)}")
     label = np.array([LEVEL_INDEX[name] for name in names], np.int64)
     weight = np.ones(len(label), np.float64)
-    if origin_weights and "origin" in table.column_names:
-        weight = np.array([origin_weights.get(origin, 1.0) for origin in table["origin"].to_pylist()], np.float64)
+    for column, weights in (("origin", origin_weights), ("distortion", type_weights)):
+        if weights and column in table.column_names:
+            weight *= np.array([weights.get(value, 1.0) for value in table[column].to_pylist()], np.float64)
     origins = table["origin"].to_pylist() if "origin" in table.column_names else [""] * len(label)
     synthetic = np.array([origin in SEVERITY_ORIGINS for origin in origins], bool)
     used = weight > 0

@@ -35,7 +35,8 @@ class TrainJob:
         so a name must never be used for two different jobs.
     confidence: weight lambda of the confidence loss: "adaptive" (CVPR 2026, section 4.2), a fixed number in 0..1,
         or "auxiliary" (the auxiliary confidence loss of Burns et al. 2023).
-    batch_size: pairs per step over all workers. origin_weights: loss weight of the pairs of each origin (default 1).
+    batch_size: pairs per step over all workers. origin_weights, type_weights: loss weights of the pairs of
+        an origin, and of a distortion type (default 1; a pair has the product).
     severity: how severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
         which reads "better" as "at least better" (and "worse" as "at least worse"): one step of CRF may be a large step.
     initial: folder of a student whose weights are the start, or None. validation: a table like `pairs`, or None.
@@ -59,6 +60,7 @@ class TrainJob:
     warmup: float = 0.03
     clip_norm: float = 1.0
     origin_weights: Mapping[str, float] = field(default_factory=dict)
+    type_weights: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     workers: int = 2
     gpu: bool = False
@@ -83,6 +85,7 @@ class TrainJob:
             "precision must be fp32 or bf16": self.precision in ("fp32", "bf16"),
             "confidence must be 'adaptive', 'auxiliary' or a number in 0..1": self._confidence_is_valid(),
             "origin_weights must not be negative": all(w >= 0 for w in self.origin_weights.values()),
+            "type_weights must not be negative": all(w >= 0 for w in self.type_weights.values()),
             "name must be a plain file name": bool(self.name) and not set(self.name) & set("/\\\0"),
         }
         for rule, holds in checks.items():

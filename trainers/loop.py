@@ -98,7 +98,7 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
     rank, workers = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
     features = read_features(job.features)
-    pairs = read_pairs(job.pairs, features, job.origin_weights)
+    pairs = read_pairs(job.pairs, features, job.origin_weights, job.type_weights)
     validation = read_pairs(job.validation, features) if job.validation else None
     student = _prepare_student(job, features, pairs)
     engine = start_engine(student.trained_module(), job)

@@ -74,6 +74,7 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
         warmup=training.lr_warmup,
         severity=training.severity,
         origin_weights=dict(training.origin_weights),
+        type_weights=dict(training.type_weights),
         seed=config.seed,
         workers=training.workers,
         zero_stage=training.zero_stage,

@@ -71,7 +71,9 @@ class ComparisonHead(nn.Module):
         self.dropout = dropout
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
-        self.register_buffer("balance", torch.cat([torch.full((size,), weight * size**-0.5) for size, weight in groups]))
+        self.register_buffer(
+            "balance", torch.cat([torch.full((size,), weight * size**-0.5) for size, weight in groups])
+        )
         layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]

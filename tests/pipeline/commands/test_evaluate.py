@@ -93,7 +93,7 @@ def scored(monkeypatch):
     """``scored(function)`` replaces the student: the function gives the score of a name, or None for a failure."""
 
     def use(function) -> None:
-        def answer(model, files, console, address, verbose):  # noqa: ANN001, ANN202
+        def answer(model, files, console, address, verbose):
             return [
                 FileScore(name, "failed", error="decode: broken")
                 if function(name) is None

@@ -40,7 +40,7 @@ def test_rows_follow_from_the_configuration(tmp_path) -> None:
     benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
     config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
     rows = {one.name: one.rows for one in forecast(config, RunLayout.at(tmp_path))}
-    levels = {family: 0 for family in ("spatial", "temporal", "streaming")}
+    levels = dict.fromkeys(("spatial", "temporal", "streaming"), 0)
     for name in SEEN:
         levels[DISTORTIONS[name].family] += len(DISTORTIONS[name].levels)
     assert rows["ingest"] == 8

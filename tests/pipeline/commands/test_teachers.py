@@ -21,7 +21,7 @@ class Weighted(Teacher):
     def __init__(self, weights: str = "") -> None:
         self.size = len(open(weights, "rb").read()) if weights else 0  # noqa: PTH123, SIM115
 
-    def score(self, sample) -> float:  # noqa: ANN001
+    def score(self, sample) -> float:
         return float(self.size + sample.luma.shape[0] * 1000)
 
 
