@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from actors.outcome import Failure
 from cluster import ClusterError
 
 DONE = 0
@@ -249,6 +250,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     for cause in _causes(error):
         if isinstance(cause, UserError):
             return cause.exit_code, f"error: {cause}"
+        if isinstance(cause, Failure) and cause.kind == "usage":
+            return USAGE, f"error: {cause.message}"
         if isinstance(cause, ClusterError):
             return MACHINE, f"error: {cause}"
         if isinstance(cause, KeyboardInterrupt):

@@ -71,13 +71,18 @@ def _walk(root: Path) -> tuple[list[str], int]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES:
+            if name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or not _is_text(name):
                 passed_over += not name.startswith(".")
             elif resolved in path.resolve().parents:  # a link that leads out of the folder is not part of it
                 found.append(str(path))
             else:
                 passed_over += 1
     return found, passed_over
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8: no table can hold another name."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _manifest(path: Path) -> list[str]:

@@ -80,10 +80,12 @@ def main(options: argparse.Namespace) -> int:
         raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
     console = Console()
     # Heavy imports and Ray come after the options are known to be good.
+    from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
     from pipeline.lock import RunLock
     from pipeline.steps.benchmark import SUITES, build
 
+    require(doctor(layout.root, thorough=False))
     layout.root.mkdir(parents=True, exist_ok=True)
     with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
         sweep_temporary(layout.root)

@@ -79,10 +79,12 @@ def main(options: argparse.Namespace) -> int:
     layout = layout_of(options, config)
     console = Console()
     # Heavy imports and Ray come after the options are known to be good.
+    from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
     from pipeline.lock import RunLock
     from pipeline.loop import paired, prepare
 
+    require(doctor(layout.root, thorough=False))
     layout.root.mkdir(parents=True, exist_ok=True)
     with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
         sweep_temporary(layout.root)

@@ -20,11 +20,13 @@ STUDENTS: dict[str, str] = {
 
 
 def student_class(name: str) -> type[Student]:
-    """The class of a student: a name of the table `STUDENTS` or `module:Class`. Raises ValueError for another name."""
-    target = STUDENTS.get(name, name)
-    module, separator, attribute = target.partition(":")
-    if not separator:
-        raise ValueError(f"unknown student '{name}': choose one of {', '.join(sorted(STUDENTS))} or give module:Class")
+    """The class of a student in the table `STUDENTS`. Raises ValueError for another name.
+
+    Only the table: a student folder names its class, and a folder from a stranger must not choose what is imported.
+    """
+    if name not in STUDENTS:
+        raise ValueError(f"unknown student {name!r}: choose one of {', '.join(sorted(STUDENTS))}")
+    module, _, attribute = STUDENTS[name].partition(":")
     loaded: type[Student] = getattr(importlib.import_module(module), attribute)
     return loaded
 

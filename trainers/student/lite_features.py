@@ -4,7 +4,7 @@
 
 The spatial blocks are *log deviations*: how strongly each channel of a frozen ImageNet network varies over the picture.
 Distortions scale these deviations, so in the logarithm a distortion is a shift that is nearly the same for all
-contents; channel means follow the content instead and generalise worse (measured in `docs/results.md`).
+contents; channel means follow the content instead.
 """
 
 from __future__ import annotations
