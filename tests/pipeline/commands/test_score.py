@@ -13,7 +13,9 @@ from pipeline.layout import RunLayout
 from pipeline.scoring import FileScore, expand, open_model
 
 
-def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path) -> None:
+def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(
+    call, trained, clip, broken_files, tmp_path
+) -> None:
     empty = broken_files["empty.mp4"]
     said = call("score", trained, clip, tmp_path / "gone.mp4", empty, clip, "--json")
     assert said.code == 1
@@ -63,7 +65,9 @@ def test_a_file_with_a_damaged_window_has_failed(trained) -> None:
 
 def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained) -> None:
     model = open_model(str(trained))
-    headers = [{"video_id": str(k), "uri": "a", "length_s": length, "status": "ok"} for k, length in enumerate((9.0, 0.3, 0.0))]
+    headers = [
+        {"video_id": str(k), "uri": "a", "length_s": length, "status": "ok"} for k, length in enumerate((9.0, 0.3, 0.0))
+    ]
     cut = scoring._windows_of([*headers, {"video_id": "3", "uri": "b", "status": "failed"}], model)
     assert [row["video_id"] for row in cut] == ["0-0", "0-1", "0-2", "1-0", "2-0"]
     assert [row["duration_s"] for row in cut] == [0.4, 0.4, 0.4, 0.0, 0.0]

@@ -71,7 +71,9 @@ def test_the_latest_figures_are_shown(call, begun) -> None:
     suite = {"count": 7, "teachers": {"niqe": FIGURES}, "student": {**FIGURES, "srcc": 0.875}}
     for number, value in ((1, 0.125), (2, 0.875)):
         layout.round(number).mkdir()
-        metrics = {"benchmarks": {name: {**suite, "student": {**FIGURES, "srcc": value}} for name in ("seen", "unseen")}}
+        metrics = {
+            "benchmarks": {name: {**suite, "student": {**FIGURES, "srcc": value}} for name in ("seen", "unseen")}
+        }
         layout.metrics(number).write_text(json.dumps(metrics))
     out = call("status", layout.root).out
     assert "unseen distortions: 7 copies" in out

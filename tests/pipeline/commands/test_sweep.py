@@ -16,7 +16,15 @@ from pipeline.store import read_table, write_table
 def pairs(layout: RunLayout, counts: dict[str, int]) -> None:
     plain = dict.fromkeys(PAIRS.schema.names)
     rows = [
-        {**plain, "pair_id": f"{origin}{k}", "first": f"a{k}", "second": f"b{k}", "origin": origin, "label": "better", "round": 1}
+        {
+            **plain,
+            "pair_id": f"{origin}{k}",
+            "first": f"a{k}",
+            "second": f"b{k}",
+            "origin": origin,
+            "label": "better",
+            "round": 1,
+        }
         for origin, count in counts.items()
         for k in range(count)
     ]
