@@ -40,6 +40,12 @@ def cluster_cpus() -> int:
     return max(1, int(resources.get("CPU", 1)))
 
 
+def cluster_gpus() -> float:
+    """GPUs of the cluster that this process is connected to."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources.get("GPU", 0.0)
+
+
 def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
     """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool."""
     total = sum(pool.weight for pool in pools)
@@ -63,13 +69,16 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
         pools: The operators in order.
         cpus: Logical CPUs of the cluster.
     """
-    counts = actor_counts(pools, cpus)
+    counts = [
+        min(count, max(1, int(cluster_gpus() / pool.gpus))) if pool.gpus else count
+        for pool, count in zip(pools, actor_counts(pools, cpus), strict=True)
+    ]
     share = cpu_share(counts, cpus)
     for pool, count in zip(pools, counts, strict=True):
         dataset = dataset.map(
             pool.work,
             fn_constructor_kwargs=dict(pool.options),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=count),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count),
             num_cpus=share,
             num_gpus=pool.gpus or None,
             max_restarts=MAX_RESTARTS,

@@ -262,7 +262,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         if isinstance(cause, PermissionError):
             return MACHINE, f"error: not allowed to use {cause.filename}; change its permissions or name another --out"
         if isinstance(cause, MemoryError):
-            return MACHINE, "error: out of memory; lower pools.score.actors or corpus.max_short_side with --set"
+            return MACHINE, "error: out of memory; lower corpus.max_short_side or teachers.key_frames with --set"
     kind = type(error).__name__
     return INTERNAL, f"internal error: {kind}: {error} (run again with --debug for the traceback)"
 

@@ -87,7 +87,7 @@ def pools(config: Config, look: Look) -> list[Pool]:
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
     decoding = {"spec": sample_spec(config), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
     chain = [Pool(Synthesise, making, weight=5.0), Pool(Decode, decoding)]
-    chain += [Pool(TeacherScorer, {"name": name}) for name in look.scores]
+    chain += [Pool(TeacherScorer, {"name": name}, gpus=config.pools.score.gpus) for name in look.scores]
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
@@ -113,6 +113,8 @@ def observe(videos: Sequence[Row], look: Look, config: Config, console: Console,
     ):
         sink.add(rows)
     sink.flush()
+    if not look.keep:
+        shutil.rmtree(look.clips, ignore_errors=True)
     for folder, kind in _folders(look):
         compact(folder, kind)
     wanted = {str(row["video_id"]) for row in videos}

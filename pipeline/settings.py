@@ -219,10 +219,8 @@ class BenchmarkConfig(Part):
 
 
 class PoolConfig(Part):
-    """Actors of one stage. `actors` is the largest pool; None takes what the cluster has."""
+    """What one actor of a stage may use; how many there are follows from the cluster (`actors.pools`)."""
 
-    actors: Positive | None = None
-    cpus: PositiveReal = 1.0  # of each actor
     gpus: Annotated[float, Field(ge=0, le=1)] = 0.0  # of each actor
     timeout_s: PositiveReal = 120.0  # for one row
 
@@ -235,14 +233,11 @@ class PoolConfig(Part):
 
 
 class PoolsConfig(Part):
-    """Actor pools, and what a fault may cost: a row that kills its process must not be tried again for ever."""
+    """The actor pools: teachers (and the decoding before them), distortion, the student's encoder."""
 
     score: PoolConfig = PoolConfig()
     distort: PoolConfig = PoolConfig(timeout_s=600.0)
     encode: PoolConfig = PoolConfig()
-    compare: PoolConfig = PoolConfig()
-    max_restarts: Count = 4
-    max_task_retries: Count = 2
 
 
 class ErrorsConfig(Part):

@@ -46,24 +46,28 @@ def stream(
     if table.num_rows == 0:
         return
     cpus = cluster_cpus()
-    context = ray.data.DataContext.get_current()
-    context.max_errored_blocks = MAX_LOST_BLOCKS
-    size = block_rows(table.num_rows, cpus, most_rows)
-    # Blocks are cut here: a Ray Data operator that splits would need a CPU of its own, which the pools may have taken.
-    source = ray.data.from_items(table.to_pylist(), override_num_blocks=-(-table.num_rows // size))
-    missing = dict.fromkeys(table[key].to_pylist())
+    ray.data.DataContext.get_current().max_errored_blocks = MAX_LOST_BLOCKS
+    missing = {row[key]: row for row in table.to_pylist()}
     with console.track(table.num_rows, title) as progress:
-        for batch in chain(source, pools, cpus).iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        ):
-            rows: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
-            for row in rows:
-                missing.pop(row[key], None)
-            progress.advance(len(rows))
-            yield rows
+        # A block that was lost with one poisoned row is tried once more row by row, so that its other rows are not lost.
+        for size in (block_rows(table.num_rows, cpus, most_rows), 1):
+            if not missing:
+                return
+            # Blocks are cut here: a Ray Data operator that splits needs a CPU of its own, which the pools may have taken.
+            source = ray.data.from_items(list(missing.values()), override_num_blocks=-(-len(missing) // size))
+            batches = chain(source, pools, cpus).iter_batches(
+                batch_size=None, batch_format="pyarrow", prefetch_batches=0
+            )
+            for batch in batches:
+                rows: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
+                for row in rows:
+                    missing.pop(row[key], None)
+                progress.advance(len(rows))
+                yield rows
+            if size == 1:
+                break
     if missing:
-        lost = {row[key]: row for row in table.to_pylist() if row[key] in missing}
-        yield [_crashed(row, key) for row in lost.values()]
+        yield [_crashed(row, key) for row in missing.values()]
 
 
 def _crashed(row: Row, key: str) -> Row:

@@ -14,7 +14,7 @@ import numpy as np
 from actors.distortions import DISTORTIONS
 from actors.rows import format_recipe
 from pipeline.config import Config
-from pipeline.console import Console
+from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.corpus import short_id, shuffled
 from pipeline.layout import RunLayout
 from pipeline.method.metrics import MetricError, agreement, pairwise_accuracy, within_source_srcc
@@ -98,7 +98,14 @@ def build(config: Config, layout: RunLayout, console: Console, *, encode: bool =
     for suite, rows in plans.items():
         items = [_item(row, seen[row["video_id"]], config, layout) for row in rows]
         write_table(layout.benchmark(suite), BENCHMARK.table(items), BENCHMARK)
-    failed = sum(seen[row["video_id"]]["status"] != OK for row in everything)
+    broken = [row for row in seen.values() if row["status"] != OK]
+    if len(broken) > config.errors.budget * len(everything):
+        raise UserError(
+            f"{len(broken)} of {len(everything)} benchmark copies failed, more than errors.budget={config.errors.budget:g} "
+            f"allows; for example {broken[0]['error']}",
+            TOO_MANY_BAD,
+        )
+    failed = len(broken)
     suites = ", ".join(f"{len(rows)} {suite}" for suite, rows in plans.items())
     return {
         "rows": len(everything),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, per_round
-from pipeline.console import Console
+from pipeline.console import Console, UserError
 from pipeline.layout import RunLayout
-from pipeline.method.calibration import fit_logistic
+from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import ensemble_labels, label_names, severity_labels
 from pipeline.method.pairs import Copy, pair_id, sample_pairs, synthetic_pairs
 from pipeline.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
@@ -63,7 +63,10 @@ def student_quality(
     ids = sorted(set(scores) & set(teachers))
     raw = np.array([scores[name] for name in ids])
     mean = np.array([teachers[name][0] for name in ids])
-    mapped = fit_logistic(np.sort(raw), np.sort(mean), increasing=True)(raw)
+    try:
+        mapped = fit_logistic(np.sort(raw), np.sort(mean), increasing=True)(raw)
+    except CalibrationError as error:
+        raise UserError(f"the student of round {number} cannot label the next pairs: {error}") from error
     return {name: (float(value), variance_share * teachers[name][1]) for name, value in zip(ids, mapped, strict=True)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
     anchors = finish(config, layout, folder)
     # How long it took, and whether it was interrupted, stands in the manifest: this file is the same for the same seed.
     write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})
+    # The checkpoints have done their work: the student is complete, and the manifest that follows makes it final.
+    shutil.rmtree(Path(job.storage) / job.name, ignore_errors=True)
     write_card(folder, config, number, result, read_table(layout.pairs(number), PAIRS), anchors)
     return {
         "rows": read_table(layout.pairs(number), PAIRS).num_rows,

@@ -62,7 +62,7 @@ def test_one_distortion_can_be_switched_off() -> None:
         ({"overrides": ["teachers.names=[niqe]"]}, ["at least 2"]),
         ({"overrides": ["benchmark.unseen=[h264]"]}, ["'h264'"]),
         ({"overrides": ["distort.types.resiz=off"]}, ["'resiz'", "resize"]),
-        ({"overrides": ["pools.score.gpus=0.3"]}, ["pools.score.gpus", "0.25"]),
+        ({"overrides": ["pools.encode.gpus=0.3"]}, ["pools.encode.gpus", "0.25"]),
         ({"overrides": ["training.lr=.nan"]}, ["training.lr"]),
         ({"stages": 0}, ["stages"]),
         ({"file": "missing.yaml"}, ["missing.yaml", "No such file"]),
