@@ -1,6 +1,7 @@
 """A row that kills its worker, and teachers that fail: one process with a Ray of its own meets them all."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,9 +93,14 @@ def met(environment, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespac
     (folder / "faulty.py").write_text(FAULTY, encoding="utf-8")
     line = [sys.executable, "-c", SCRIPT, str(folder)]
     project = Path(__file__).resolve().parents[2]
-    ended = subprocess.run(
-        line, capture_output=True, text=True, check=False, env=environment(folder, project), timeout=1200
-    )
+    for _ in range(3):
+        ended = subprocess.run(
+            line, capture_output=True, text=True, check=False, env=environment(folder, project), timeout=600
+        )
+        # Ray's own C++ driver code aborts now and then when an actor dies under it; whoever meets that resumes by running
+        # the same command again, and so does this test.
+        if ended.returncode != -signal.SIGABRT:
+            break
     assert ended.returncode == 0, ended.stderr
     return SimpleNamespace(**json.loads(ended.stdout.splitlines()[-1]))
 

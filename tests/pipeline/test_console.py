@@ -137,7 +137,9 @@ def test_only_documented_codes_can_be_asked_for() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_a_command_with_130(number: signal.Signals) -> None:
-    code = "import sys, time; from pipeline.console import guarded; "
+    # A shell that starts a job in the background has it ignore SIGINT; the child takes it back, as a terminal's would.
+    code = "import signal, sys, time; from pipeline.console import guarded; "
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "sys.exit(guarded(lambda: print('ready', flush=True) or time.sleep(600)))"
     child = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
