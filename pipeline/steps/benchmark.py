@@ -187,7 +187,7 @@ def teachers(config: Config, layout: RunLayout, console: Console) -> dict[str, A
         signed["ensemble"] = np.nanmean(mapped, axis=1)
         result[suite] = {name: figures(values, rows) for name, values in signed.items()}
     write_json(layout.benchmark_teachers, result)
-    best = max(digests, key=lambda name: result["unseen"][name]["within"] or -1.0)
+    best = max(config.teachers.names, key=lambda name: result["unseen"][name]["within"] or -1.0)
     return {
         "what": f"best teacher on unseen distortions: {best}, within-source SRCC {result['unseen'][best]['within'] or 0.0:.3f}"
     }
