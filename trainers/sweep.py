@@ -14,6 +14,8 @@ from trainers.job import TrainJob
 from trainers.launch import train
 
 METRIC = "validation_order_accuracy"
+TRIAL_CPUS = 0.5  # a trial waits for the training that it started
+LEAST_SHARE = 0.5  # of a CPU for a worker: with less, two workers would only wait for each other
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,21 @@ def trial_job(job: TrainJob, confidence: float | str) -> TrainJob:
     )
 
 
+def fitted(job: TrainJob, cluster: dict[str, float]) -> TrainJob:
+    """The job with workers that ask for less than a CPU each where a small machine could not start one trial otherwise.
+
+    What a worker asks for decides where it runs, not what it computes.
+    """
+    share = (cluster.get("CPU", 0.0) - TRIAL_CPUS) / job.workers
+    return replace(job, cpus_per_worker=min(job.cpus_per_worker, share)) if share >= LEAST_SHARE else job
+
+
 def concurrent_trials(job: TrainJob, cluster: dict[str, float]) -> int:
     """How many trials fit the cluster at once; Ray Tune does not count the resources of the trainings it starts.
 
     Raises ValueError if not even one fits.
     """
-    needs = {"CPU": job.workers * job.cpus_per_worker + 1, "GPU": float(job.workers if job.gpu else 0)}
+    needs = {"CPU": job.workers * job.cpus_per_worker + TRIAL_CPUS, "GPU": float(job.workers if job.gpu else 0)}
     fits = min(math.floor(cluster.get(kind, 0) / need) for kind, need in needs.items() if need)
     if fits < 1:
         has = ", ".join(f"{cluster.get(kind, 0):g} {kind}" for kind, need in needs.items() if need)
@@ -95,11 +106,12 @@ def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | 
     job = _absolute(job)
     values = list(dict.fromkeys(confidences))
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    job = fitted(job, cluster)
     scheduler = ASHAScheduler(
         time_attr="step", metric=METRIC, mode="max", max_t=1 << 40, grace_period=grace_steps or 2 * job.checkpoint_every
     )
     tuner = tune.Tuner(
-        tune.with_resources(_trial, {"CPU": 1}),
+        tune.with_resources(_trial, {"CPU": TRIAL_CPUS}),
         param_space={"job": job, "confidence": tune.grid_search(values)},
         tune_config=tune.TuneConfig(scheduler=scheduler, max_concurrent_trials=concurrent_trials(job, cluster)),
         run_config=tune.RunConfig(name=f"{job.name}-trials", storage_path=job.storage, verbose=0),

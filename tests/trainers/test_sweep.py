@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from trainers.job import TrainJob
-from trainers.sweep import concurrent_trials, sweep, trial_job
+from trainers.sweep import concurrent_trials, fitted, sweep, trial_job
 
 
 @pytest.fixture
@@ -25,9 +27,19 @@ def job(tmp_path, write_ordering):
 
 def test_trials_are_limited_by_what_the_cluster_has(job):
     assert concurrent_trials(job, {"CPU": 4}) == 2
-    assert concurrent_trials(job, {"CPU": 7.5}) == 3
-    with pytest.raises(ValueError, match="needs 2 CPU, the cluster has 1 CPU"):
+    assert concurrent_trials(job, {"CPU": 7.5}) == 5
+    with pytest.raises(ValueError, match=r"needs 1\.5 CPU, the cluster has 1 CPU"):
         concurrent_trials(job, {"CPU": 1})
+
+
+def test_two_workers_and_their_trial_fit_two_cores(job):
+    two = replace(job, workers=2)
+    with pytest.raises(ValueError, match=r"needs 2\.5 CPU"):
+        concurrent_trials(two, {"CPU": 2})
+    assert concurrent_trials(fitted(two, {"CPU": 2}), {"CPU": 2}) == 1
+    assert fitted(two, {"CPU": 2}).fingerprint() == two.fingerprint()
+    assert fitted(two, {"CPU": 8}) == two
+    assert fitted(two, {"CPU": 1}) == two, "too small: the refusal says what is needed"
 
 
 def test_every_trial_has_its_own_name_and_folder(job):
