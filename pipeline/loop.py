@@ -6,6 +6,7 @@ The inputs that are named beside a step are all that decides its outputs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ from pipeline.observe import look_settings
 from pipeline.steps import benchmark, evaluate, ingest, judge, mine, pair, report, score, synthesise, train
 
 
-def run_rounds(config: Config, layout: RunLayout, console: Console) -> Steps:
-    """Run everything that is missing for ``config.stages`` rounds; return what was done and what was kept."""
-    steps = Steps(layout, console)
+def run_rounds(
+    config: Config, layout: RunLayout, console: Console, before_work: Callable[[], object] | None = None
+) -> Steps:
+    """Run everything that is missing for ``config.stages`` rounds; return what was done and what was kept.
+
+    ``before_work`` is called once before the first step that has to run; it connects to Ray.
+    """
+    steps = Steps(layout, console, before_work)
     prepare(config, layout, console, steps)
     for number in range(1, config.stages + 1):
         round_of(config, layout, console, steps, number)

@@ -99,11 +99,13 @@ class Steps:
     Args:
         layout: The run folder; the caller holds its lock.
         console: Where each step prints its line.
+        before_work: Called once, before the first step that has to run: a finished run needs no cluster.
     """
 
-    def __init__(self, layout: RunLayout, console: Console) -> None:
+    def __init__(self, layout: RunLayout, console: Console, before_work: Callable[[], object] | None = None) -> None:
         self._layout = layout
         self._console = console
+        self._before_work = before_work
         self._kept: list[str] = []
         self._worked: list[str] = []
 
@@ -150,6 +152,9 @@ class Steps:
             return False
         self._announce(name, reason)
         self._prepare(name, whole, [path for path in outputs if path not in keep])
+        if self._before_work is not None:
+            ready, self._before_work = self._before_work, None
+            ready()
         start = self._console.clock()
         summary = dict(work())
         seconds = round(self._console.clock() - start, 3)

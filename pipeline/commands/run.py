@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from typing import Any
 
 from pipeline.commands import configuration_arguments
@@ -50,11 +51,11 @@ def main(options: argparse.Namespace) -> int:
     require(doctor(layout.root, thorough=False))
     _announce(config, layout, console)
     layout.root.mkdir(parents=True, exist_ok=True)
-    with RunLock(layout):
+    with RunLock(layout), ExitStack() as stack:
         sweep_temporary(layout.root)
         _write_config(config, layout)
-        with connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
-            steps = run_rounds(config, layout, console)
+        session = connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug))
+        steps = run_rounds(config, layout, console, lambda: stack.enter_context(session))
     steps.close()
     return _close(config, layout, console)
 
