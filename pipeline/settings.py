@@ -170,9 +170,6 @@ class TrainingConfig(Part):
     weight_decay: NonNegativeReal = 0.05
     lambda_: Share | Literal["adaptive"] = Field(default="adaptive", alias="lambda")
     lr_warmup: Share = 0.03  # share of all steps
-    lambda_warmup: Share = 0.10  # share of all steps
-    temperature_start: PositiveReal = 0.5
-    temperature_end: PositiveReal = 0.1
     checkpoint_every: Positive = 100  # steps
     origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
     type_weights: Mapping[str, NonNegativeReal] = {}  # of the pairs of a distortion type; 1 where it is not named

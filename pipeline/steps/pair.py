@@ -17,7 +17,7 @@ from pipeline.console import Console, UserError
 from pipeline.layout import RunLayout
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import ensemble_labels, label_names, severity_labels
-from pipeline.method.pairs import Copy, pair_id, sample_pairs, synthetic_pairs
+from pipeline.method.pairs import Copy, deduplicate, pair_id, sample_pairs, synthetic_pairs
 from pipeline.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
 from pipeline.steps.score import pool
 from pipeline.store import read_table, write_table
@@ -143,13 +143,8 @@ def _mined(layout: RunLayout, number: int) -> list[Row]:
 
 def _union(earlier: list[Row], new: list[Row]) -> list[Row]:
     """All pairs, each unordered pair once; what was there first stays."""
-    rows, known = [], set()
-    for row in [*earlier, *new]:
-        key = frozenset((row["first"], row["second"]))
-        if key not in known:
-            known.add(key)
-            rows.append(row)
-    return rows
+    rows = [*earlier, *new]
+    return [rows[index] for index in deduplicate([(row["first"], row["second"]) for row in rows])]
 
 
 __all__ = ["copies", "pair", "severity_row", "student_quality"]
