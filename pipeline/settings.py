@@ -138,6 +138,7 @@ class PairsConfig(Part):
         FamilyCounts(spatial=60, temporal=18, streaming=24),
     )
     max_uses: Positive = 5
+    decisive: bool = False  # only homogeneous pairs whose teachers' means differ by more than two of their deviations
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
@@ -148,6 +149,7 @@ class MiningConfig(Part):
     levels: Positive = 10  # the levels of equal quality, xi in CVPR 2026, equation 1
     pairs: Count = 40  # for each teacher and each direction
     max_uses: Positive = 5
+    decisive: bool = False  # only homogeneous pairs whose teachers' means differ by more than two of their deviations
     missed: FamilyCounts = FamilyCounts(spatial=10, temporal=5, streaming=5)
 
 
