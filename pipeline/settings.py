@@ -149,7 +149,6 @@ class MiningConfig(Part):
     levels: Positive = 10  # the levels of equal quality, xi in CVPR 2026, equation 1
     pairs: Count = 40  # for each teacher and each direction
     max_uses: Positive = 5
-    decisive: bool = False  # only homogeneous pairs whose teachers' means differ by more than two of their deviations
     missed: FamilyCounts = FamilyCounts(spatial=10, temporal=5, streaming=5)
 
 
