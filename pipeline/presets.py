@@ -31,6 +31,7 @@ DEMO: dict[str, Any] = {
     },
     "pairs": {
         "homogeneous": [100],
+        "decisive": True,
         "student_variance": 0.1,
         "synthetic": [{"spatial": 200, "temporal": 72, "streaming": 160}],
     },
@@ -58,6 +59,7 @@ LOCAL: dict[str, Any] = {
     },
     "pairs": {
         "homogeneous": [250],
+        "decisive": True,
         "student_variance": 0.1,
         "synthetic": [{"spatial": 400, "temporal": 120, "streaming": 200}],
     },

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -64,18 +64,26 @@ def deduplicate(pairs: Sequence[Pair], seen: Iterable[Pair] = ()) -> list[int]:
 
 
 def sample_pairs(
-    video_ids: Iterable[str], count: int, seed: int, max_uses: int = MAX_USES, exclude: Iterable[Pair] = ()
+    video_ids: Iterable[str],
+    count: int,
+    seed: int,
+    max_uses: int = MAX_USES,
+    exclude: Iterable[Pair] = (),
+    accept: Callable[[str, str], bool] | None = None,
 ) -> list[Pair]:
     """Up to `count` random distinct unordered pairs in random order, each video in at most `max_uses` of them.
 
-    Fewer pairs come back only when the random choice made so far, `max_uses` and `exclude` (pairs that exist already)
-    leave no other pair.
+    `accept` says whether two videos, in sorted order, may be a pair (default: any two).
+    Fewer pairs come back only when the random choice made so far, `max_uses`, `accept` and `exclude` (pairs that exist
+    already) leave no other pair.
     """
     if count < 0 or max_uses < 1:
         raise ValueError(f"count {count} must not be negative and max_uses {max_uses} must be at least 1")
     ids = sorted(set(video_ids))
     position = {video: k for k, video in enumerate(ids)}
-    sampler = _Sampler(len(ids), max_uses)
+    sampler = _Sampler(
+        len(ids), max_uses, (lambda a, b: accept(ids[min(a, b)], ids[max(a, b)])) if accept else lambda _a, _b: True
+    )
     for a, b in exclude:
         if a in position and b in position:
             sampler.block(position[a], position[b])
@@ -130,10 +138,10 @@ def _unrank(rank: int) -> tuple[int, int]:
 
 
 class _Sampler:
-    """Draws distinct unordered pairs of 0..n-1 under a limit of uses per element."""
+    """Draws distinct unordered pairs of 0..n-1 that are accepted, under a limit of uses per element."""
 
-    def __init__(self, n: int, max_uses: int) -> None:
-        self.n, self.max_uses = n, max_uses
+    def __init__(self, n: int, max_uses: int, accept: Callable[[int, int], bool]) -> None:
+        self.n, self.max_uses, self.accept = n, max_uses, accept
         self.uses = [0] * n
         self.taken: set[int] = set()
 
@@ -142,9 +150,9 @@ class _Sampler:
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
         chosen: list[tuple[int, int]] = []
-        # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs can be taken.
-        listable = max(4 * (count + len(self.taken)), _ENUMERABLE)
         while len(chosen) < count:
+            # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs is taken.
+            listable = max(4 * (count + len(self.taken)), _ENUMERABLE)
             available = np.flatnonzero(np.array(self.uses, dtype=np.int64) < self.max_uses)
             if available.size * (available.size - 1) // 2 <= listable:
                 first, second = np.triu_indices(available.size, k=1)
@@ -163,6 +171,8 @@ class _Sampler:
             if a == b or key in self.taken or max(self.uses[a], self.uses[b]) >= self.max_uses:
                 continue
             self.taken.add(key)
+            if not self.accept(a, b):
+                continue
             self.uses[a] += 1
             self.uses[b] += 1
             chosen.append((a, b))

@@ -16,7 +16,7 @@ from pipeline.config import Config, per_round
 from pipeline.console import Console, UserError
 from pipeline.layout import RunLayout
 from pipeline.method.calibration import CalibrationError, fit_logistic
-from pipeline.method.labels import ensemble_labels, label_names, severity_labels
+from pipeline.method.labels import LEVELS, ensemble_labels, label_names, severity_labels
 from pipeline.method.pairs import Copy, deduplicate, pair_id, sample_pairs, synthetic_pairs
 from pipeline.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
 from pipeline.steps.score import pool
@@ -72,7 +72,18 @@ def student_quality(
 
 def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]]) -> list[Row]:
     ids = [row["video_id"] for row in pool(layout) if row["round"] == 1 and row["video_id"] in teachers]
-    chosen = sample_pairs(ids, per_round(config.pairs.homogeneous, 1), config.seed, config.pairs.max_uses)
+
+    def decisive(first: str, second: str) -> bool:
+        label = ensemble_labels(*teachers[first], *teachers[second], config.pairs.sigma_floor)[0]
+        return abs(int(label) - LEVELS.index("similar")) == 2
+
+    chosen = sample_pairs(
+        ids,
+        per_round(config.pairs.homogeneous, 1),
+        config.seed,
+        config.pairs.max_uses,
+        accept=decisive if config.pairs.decisive else None,
+    )
     rows = [_row(first, second, "ensemble", 1) for first, second in chosen]
     return [_relabelled(row, teachers, config) for row in rows]
 

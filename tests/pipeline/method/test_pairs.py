@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -44,6 +44,19 @@ def test_large_pools_are_drawn_not_listed(monkeypatch):
 
 def test_all_pairs_of_a_small_pool_can_be_taken():
     assert {frozenset(p) for p in sample_pairs(_ids(5), 99, seed=1)} == {frozenset(p) for p in combinations(_ids(5), 2)}
+
+
+@pytest.mark.parametrize("enumerable", [10, 200_000])
+def test_only_accepted_pairs_are_taken_and_all_of_them_if_need_be(monkeypatch, enumerable):
+    monkeypatch.setattr(module, "_ENUMERABLE", enumerable)
+
+    def near(first, second):
+        assert first < second
+        return int(second.removeprefix("video-")) - int(first.removeprefix("video-")) == 1
+
+    pairs = sample_pairs(_ids(60), 1000, seed=2, accept=near)
+    assert {frozenset(pair) for pair in pairs} == {frozenset(pair) for pair in pairwise(_ids(60))}
+    assert len(pairs) == 59
 
 
 def test_the_order_of_the_input_does_not_matter_and_the_seed_does():

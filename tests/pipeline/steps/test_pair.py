@@ -73,6 +73,21 @@ def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, con
     }
 
 
+def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviations(run, configured) -> None:
+    run.ensemble({f"v{k}": (10.0 * k, 200.0) for k in range(5)})  # sigma 20 for every pair
+    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.max_uses=5"), run.layout, run.console, 1)
+    assert "similar" in {row["label"] for row in pairs_of(run) if row["origin"] == "ensemble"}
+    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true"), run.layout, run.console, 1)
+    assert not [row for row in pairs_of(run) if row["origin"] == "ensemble"], "four steps of ten are not more than 40"
+    run.ensemble({f"v{k}": (10.0 * k, 100.0) for k in range(5)})  # sigma 14.1
+    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true"), run.layout, run.console, 1)
+    decisive = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
+    assert {frozenset((row["first"], row["second"])) for row in decisive} == {
+        frozenset(pair) for pair in (("v0", "v3"), ("v0", "v4"), ("v1", "v4"))
+    }
+    assert {row["label"] for row in decisive} <= {"superior", "inferior"}
+
+
 def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
     made = copies("v0", "resize", "spatial", (1, 2, 3))
     made[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
