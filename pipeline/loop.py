@@ -87,6 +87,7 @@ def round_of(config: Config, layout: RunLayout, console: Console, steps: Steps, 
     """One round: its pairs, its student, what the student says, how good it is, and what it leaves to learn."""
     paired(config, layout, console, steps, number)
     training: dict[str, Any] = {
+        "videos": layout.videos,
         "pairs": layout.pairs(number),
         "ensemble": layout.ensemble,
         "student": config.student,
@@ -119,7 +120,8 @@ def round_of(config: Config, layout: RunLayout, console: Console, steps: Steps, 
         steps.run_step(
             f"mine-{number}",
             {"scores": layout.student_scores(number), "student": layout.student(number), "ensemble": layout.ensemble}
-            | {"distorted": layout.distorted(number + 1), "mining": config.mining, "seed": config.seed},
+            | {"distorted": layout.distorted(number + 1), "mining": config.mining, "seed": config.seed}
+            | {"severity": config.training.severity},
             [layout.mined(number)],
             lambda: mine.mine(config, layout, console, number),
         )

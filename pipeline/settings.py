@@ -138,7 +138,9 @@ class PairsConfig(Part):
         FamilyCounts(spatial=60, temporal=18, streaming=24),
     )
     max_uses: Positive = 5
-    decisive: bool = False  # only homogeneous pairs whose teachers' means differ by more than two of their deviations
+    decisive: bool = (
+        False  # only homogeneous pairs that are labelled superior or inferior: more than two deviations apart
+    )
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 

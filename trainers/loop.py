@@ -17,7 +17,7 @@ import ray.train
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import Features, Pairs, PairSampler, read_features, read_pairs
+from trainers.batches import Features, Pairs, PairSampler, read_contents, read_features, read_pairs
 from trainers.checkpoint import (
     Position,
     checkpoint_name,
@@ -28,6 +28,7 @@ from trainers.checkpoint import (
 )
 from trainers.deepspeed import gather_weights, start_engine
 from trainers.job import TrainingError, TrainJob
+from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms, weak_to_strong_loss
 from trainers.student import build_student, load_student
 from trainers.student.base import Student
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 PROGRESS_FILE = "progress.json"
 PROGRESS_EVERY_S = 0.5
 RECORDS_KEPT = 200
-SIMILAR = 2
 
 
 @dataclass
@@ -89,7 +89,8 @@ def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student
         )
     used = np.unique(np.concatenate([pairs.first, pairs.second]))
     copies = features.matrix[pairs.second[pairs.synthetic]] - features.matrix[pairs.first[pairs.synthetic]]
-    student.prepare(features.matrix[used], copies)
+    contents = read_contents(job.contents, features) if job.contents else features.matrix[:0]
+    student.prepare(features.matrix[used], copies, contents)
     return student
 
 
@@ -140,11 +141,8 @@ def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
     if worker.job.severity == "level":
         return None
     label = worker.pairs.label[index]
-    levels = np.arange(2 * SIMILAR + 1)
-    distance, side = (levels - SIMILAR)[None, :], np.sign(label - SIMILAR)[:, None]
-    at_least = distance * side >= np.abs(label - SIMILAR)[:, None]
-    only_label = levels[None, :] == label[:, None]
-    accepted = np.where(worker.pairs.synthetic[index][:, None], at_least, only_label)
+    only_label = np.arange(len(LEVELS))[None, :] == label[:, None]
+    accepted = np.where(worker.pairs.synthetic[index][:, None], at_least(label), only_label)
     return torch.from_numpy(accepted).to(worker.engine.device)
 
 

@@ -25,6 +25,7 @@ from pipeline.steps.score import calibrated, pool
 from pipeline.store import read_table, write_table
 from pipeline.stream import Row
 from pipeline.student_folder import read_anchors
+from trainers.levels import at_least
 
 STUDENT = "student"
 _CHUNK = 8192  # pairs per call
@@ -80,7 +81,10 @@ def _gmad_row(ids: list[str], game: Game, pair: Found, seed: int) -> Row:
 
 
 def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
-    """Severity pairs of the next round's copies whose five-way label the student gets wrong, the surest mistakes first."""
+    """Severity pairs of the next round's copies whose label the student gets wrong, the surest mistakes first.
+
+    Wrong as the training means it: five-way, or, where labels are read as bounds, on the wrong side of the bound.
+    """
     made = copies(layout, number + 1)
     rows: list[Row] = []
     for family in ("spatial", "temporal", "streaming"):
@@ -92,7 +96,11 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         logits = _judged(layout, number, pairs)
         labels = severity_labels([p.first.level for p in pairs], [p.second.level for p in pairs])
-        wrong = np.flatnonzero(logits.argmax(axis=1) != labels)
+        said = logits.argmax(axis=1)
+        right = (
+            at_least(labels)[np.arange(len(pairs)), said] if config.training.severity == "censored" else said == labels
+        )
+        wrong = np.flatnonzero(~right)
         loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
         hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], pairs[k].first.video_id, pairs[k].second.video_id))
         rows += [_missed_row(pairs[k]) for k in hardest[: getattr(config.mining.missed, family)]]

@@ -43,6 +43,8 @@ def pair(config: Config, layout: RunLayout, console: Console, number: int) -> di
         rows = _union(earlier, _mined(layout, number))
         quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
         rows = [_relabelled(row, quality, config) if row["origin"] in HOMOGENEOUS else row for row in rows]
+        if config.pairs.decisive:
+            rows = [row for row in rows if row["origin"] not in HOMOGENEOUS or _decisive(row)]
     write_table(layout.pairs(number), PAIRS.table(rows), PAIRS)
     origins = Counter(row["origin"] for row in rows)
     return {"rows": len(rows), "what": ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))}
@@ -73,16 +75,15 @@ def student_quality(
 def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]]) -> list[Row]:
     ids = [row["video_id"] for row in pool(layout) if row["round"] == 1 and row["video_id"] in teachers]
 
-    def decisive(first: str, second: str) -> bool:
-        label = ensemble_labels(*teachers[first], *teachers[second], config.pairs.sigma_floor)[0]
-        return abs(int(label) - LEVELS.index("similar")) == 2
+    def agreed(first: str, second: str) -> bool:
+        return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, config))
 
     chosen = sample_pairs(
         ids,
         per_round(config.pairs.homogeneous, 1),
         config.seed,
         config.pairs.max_uses,
-        accept=decisive if config.pairs.decisive else None,
+        accept=agreed if config.pairs.decisive else None,
     )
     rows = [_row(first, second, "ensemble", 1) for first, second in chosen]
     return [_relabelled(row, teachers, config) for row in rows]
@@ -133,6 +134,10 @@ def _relabelled(row: Row, quality: dict[str, tuple[float, float]], config: Confi
         [mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor
     )
     return row | {"label": label_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
+
+
+def _decisive(row: Row) -> bool:
+    return row["label"] in (LEVELS[0], LEVELS[-1])
 
 
 def _mined(layout: RunLayout, number: int) -> list[Row]:

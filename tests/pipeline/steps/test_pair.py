@@ -10,7 +10,12 @@ from pipeline.steps.pair import copies as usable_copies
 from pipeline.steps.pair import pair, severity_row, student_quality
 from pipeline.store import read_table
 
-SETTINGS = ("pairs.homogeneous=[6]", "pairs.synthetic=[{spatial: 4, temporal: 2, streaming: 3}]", "pairs.max_uses=3")
+SETTINGS = (
+    "pairs.homogeneous=[6]",
+    "pairs.synthetic=[{spatial: 4, temporal: 2, streaming: 3}]",
+    "pairs.max_uses=3",
+    "pairs.decisive=false",
+)
 MINED_ROW = {"defender": "niqe", "attacker": "student", "level": 0, "attacker_gap": 5.0, "defender_gap": 0.1}
 
 
@@ -160,6 +165,18 @@ def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(s
     random = [row for row in rows if row["origin"] == "ensemble"]
     assert all((row["delta"] > 0) == (row["second"] > row["first"]) for row in random)
     assert any(row["delta"] != before[row["pair_id"]]["delta"] for row in random)
+
+
+def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured) -> None:
+    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    all_of_them = {row["pair_id"]: row for row in pairs_of(second, 2)}
+    pair(configured(*SETTINGS, "pairs.decisive=true"), second.layout, second.console, 2)
+    kept = {row["pair_id"]: row for row in pairs_of(second, 2)}
+    assert kept.items() <= all_of_them.items()
+    left_out = [row for name, row in all_of_them.items() if name not in kept]
+    assert left_out
+    assert all(row["origin"] in ("ensemble", "gmad") for row in left_out)
+    assert not {row["label"] for row in left_out} & {"superior", "inferior"}
 
 
 def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(second) -> None:
