@@ -87,7 +87,6 @@ def round_of(config: Config, layout: RunLayout, console: Console, steps: Steps, 
     """One round: its pairs, its student, what the student says, how good it is, and what it leaves to learn."""
     paired(config, layout, console, steps, number)
     training: dict[str, Any] = {
-        "videos": layout.videos,
         "pairs": layout.pairs(number),
         "ensemble": layout.ensemble,
         "student": config.student,

@@ -73,17 +73,6 @@ def read_features(folder: str | Path) -> Features:
     return Features({video: row for row, video in enumerate(ids)}, matrix)
 
 
-def read_contents(path: str | Path, features: Features) -> np.ndarray:
-    """Mean features float32 [K, D] of each content: `path` is a table with the columns video_id and content_id."""
-    table = pq.read_table(path, columns=["video_id", "content_id"])
-    rows: dict[str, list[int]] = {}
-    for video, content in zip(table["video_id"].to_pylist(), table["content_id"].to_pylist(), strict=True):
-        if video in features.row_of and content is not None:
-            rows.setdefault(content, []).append(features.row_of[video])
-    means = [features.matrix[sorted(members)].mean(axis=0) for _, members in sorted(rows.items())]
-    return np.array(means, np.float32).reshape(-1, features.matrix.shape[1])
-
-
 def read_pairs(
     path: str | Path,
     features: Features,

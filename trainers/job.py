@@ -40,7 +40,6 @@ class TrainJob:
     severity: how severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
         which reads "better" as "at least better" (and "worse" as "at least worse"): one step of CRF may be a large step.
     initial: folder of a student whose weights are the start, or None. validation: a table like `pairs`, or None.
-    contents: Parquet file with the columns video_id and content_id, which says what videos show the same, or None.
     """
 
     pairs: str
@@ -52,7 +51,6 @@ class TrainJob:
     student_options: Mapping[str, Any] = field(default_factory=dict)
     initial: str | None = None
     validation: str | None = None
-    contents: str | None = None
     confidence: float | str = "adaptive"
     epochs: int = 20
     batch_size: int = 64
@@ -105,7 +103,6 @@ class TrainJob:
             "pairs",
             "features",
             "validation",
-            "contents",
             "initial",
             "output",
             "name",

@@ -17,7 +17,7 @@ import ray.train
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import Features, Pairs, PairSampler, read_contents, read_features, read_pairs
+from trainers.batches import Features, Pairs, PairSampler, read_features, read_pairs
 from trainers.checkpoint import (
     Position,
     checkpoint_name,
@@ -89,8 +89,7 @@ def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student
         )
     used = np.unique(np.concatenate([pairs.first, pairs.second]))
     copies = features.matrix[pairs.second[pairs.synthetic]] - features.matrix[pairs.first[pairs.synthetic]]
-    contents = read_contents(job.contents, features) if job.contents else features.matrix[:0]
-    student.prepare(features.matrix[used], copies, contents)
+    student.prepare(features.matrix[used], copies)
     return student
 
 

@@ -64,7 +64,6 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
     return TrainJob(
         pairs=str(layout.pairs(number)),
         features=str(layout.features),
-        contents=str(layout.videos),
         output=str(layout.student(number)),
         name=f"round-{number}-{identity[:8]}",
         storage=str(layout.train_storage),

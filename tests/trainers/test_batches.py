@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.batches import PairSampler, read_contents, read_features, read_pairs
+from trainers.batches import PairSampler, read_features, read_pairs
 from trainers.levels import LEVEL_INDEX, at_least
 
 
@@ -34,15 +34,6 @@ def test_features_do_not_depend_on_the_order_of_the_shards(tmp_path, write_order
     assert list(features.row_of) == sorted(features.row_of)
     assert features.matrix.dtype == np.float32
     assert features.matrix.shape[0] == 160
-
-
-def test_contents_are_the_means_of_their_videos_and_strangers_are_left_out(tmp_path, write_ordering):
-    features = read_features(write_ordering(tmp_path)["features"])
-    names = list(features.row_of)[:5]
-    table = {"video_id": ["stranger", *names], "content_id": ["x", "b", "a", "b", None, "a"]}
-    pq.write_table(pa.table(table), tmp_path / "videos.parquet")
-    contents = read_contents(tmp_path / "videos.parquet", features)
-    assert contents == pytest.approx(np.stack([features.matrix[[1, 4]].mean(0), features.matrix[[0, 2]].mean(0)]))
 
 
 def test_a_label_read_as_a_bound_accepts_what_lies_beyond_it():

@@ -46,10 +46,9 @@ class Student(nn.Module, ABC):
         """Logits [B, 5] in the order of `LEVELS`: quality of `second` [B, D] compared with `first` [B, D]."""
 
     @abstractmethod
-    def prepare(self, features: np.ndarray, differences: np.ndarray, contents: np.ndarray) -> None:
-        """Learn what is fixed before the first step (such as a normalisation) from the training features [V, D], from
-        differences [P, D] between copies of one content, and from the mean features [K, D] of each content (P, K = 0
-        where there are none)."""
+    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
+        """Learn what is fixed before the first step (such as a normalisation) from the training features [V, D] and
+        from differences [P, D] between copies of one content (P = 0 where there are none)."""
 
     @abstractmethod
     def trained_module(self) -> nn.Module:

@@ -58,30 +58,22 @@ class ComparisonHead(nn.Module):
 
     A feature counts in units of its typical difference between two copies of one content, so that what tells contents
     apart does not drown what tells qualities apart, and every group of features has the total weight that it is given.
-    Directions in which contents differ are damped on top of that (`damping`): a direction in which the contents have the
-    variance v is divided by sqrt(1 + damping v).
-    `groups`: of each, in order, its length, its weight, and whether it follows the content, so that damping applies.
+    `groups`: length and weight of each, in order.
     """
 
     mean: Tensor
     scale: Tensor
     balance: Tensor
-    follows: Tensor
-    damper: Tensor
 
-    def __init__(
-        self, groups: Sequence[tuple[int, float, bool]], hidden: int = 0, dropout: float = 0.1, damping: float = 0.0
-    ) -> None:
+    def __init__(self, groups: Sequence[tuple[int, float]], hidden: int = 0, dropout: float = 0.1) -> None:
         super().__init__()
-        features = sum(size for size, _, _ in groups)
-        self.dropout, self.damping = dropout, damping
+        features = sum(size for size, _ in groups)
+        self.dropout = dropout
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer(
-            "balance", torch.cat([torch.full((size,), weight * size**-0.5) for size, weight, _ in groups])
+            "balance", torch.cat([torch.full((size,), weight * size**-0.5) for size, weight in groups])
         )
-        self.register_buffer("follows", torch.cat([torch.full((size,), float(damped)) for size, _, damped in groups]))
-        self.register_buffer("damper", torch.eye(features))
         layers: list[nn.Module] = [nn.Linear(features, 1, bias=False)]
         if hidden:
             layers = [nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, 1, bias=False)]
@@ -91,9 +83,8 @@ class ComparisonHead(nn.Module):
         self.regressor = nn.Sequential(*layers)
         self.link = OrdinalLink()
 
-    def fit_normalisation(self, features: np.ndarray, differences: np.ndarray, contents: np.ndarray) -> None:
-        """Set centre, unit and damper from training features [V, D], differences of copies of one content [P, D] and the
-        mean features of each content [K, D].
+    def fit_normalisation(self, features: np.ndarray, differences: np.ndarray) -> None:
+        """Set centre and unit from the training features [V, D] and from differences of copies of one content [P, D].
 
         Features that never vary are ignored: dividing by their rounding noise would blow it up.
         """
@@ -104,24 +95,11 @@ class ComparisonHead(nn.Module):
         scale = np.where(varies, 1.0 / (unit + UNIT_FLOOR), 0.0)
         self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))
         self.scale.copy_(torch.from_numpy(scale.astype(np.float32)))
-        self._fit_damper(contents)
-
-    def _fit_damper(self, contents: np.ndarray) -> None:
-        if self.damping == 0 or len(contents) < 2:
-            return
-        centres = self._balanced(torch.from_numpy(contents.astype(np.float32))).double() * self.follows
-        spread = centres - centres.mean(dim=0)
-        variances, directions = torch.linalg.eigh(spread.T @ spread / len(spread))
-        gain = (1 + self.damping * variances.clamp(min=0)).rsqrt()
-        self.damper.copy_((directions * gain) @ directions.T)
 
     def normalise(self, features: Tensor) -> Tensor:
-        """Features in their units, clipped at +-8 so that one odd number cannot dominate, balanced and damped."""
-        damped: Tensor = self._balanced(features) @ self.damper
-        return damped
-
-    def _balanced(self, features: Tensor) -> Tensor:
-        return ((features - self.mean) * self.scale).clamp(-CLIP, CLIP) * self.balance
+        """Features in their units, clipped at +-8 so that one odd number cannot dominate, balanced over the groups."""
+        clipped: Tensor = ((features - self.mean) * self.scale).clamp(-CLIP, CLIP) * self.balance
+        return clipped
 
     def quality(self, features: Tensor) -> Tensor:
         """Scalar quality [B] of features [B, D]; higher is better, the unit is that of the link's thresholds."""

@@ -28,8 +28,7 @@ FEATURES_VERSION = ENCODER_VERSIONS["lite"]
 
 
 class LiteStudent(Student):
-    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `damping` of the differences between
-    contents (0 = none), `blocks` of features to use."""
+    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `blocks` of features to use."""
 
     name: ClassVar[str] = "lite"
 
@@ -37,7 +36,6 @@ class LiteStudent(Student):
         self,
         hidden: int = 0,
         dropout: float = 0.1,
-        damping: float = 3.0,
         blocks: Sequence[str] | None = None,
         backbone: EfficientNetLite0 | None = None,
     ) -> None:
@@ -48,10 +46,9 @@ class LiteStudent(Student):
         if unknown or not names:
             raise ValueError(f"student option 'blocks': unknown {unknown}; choose from {', '.join(known)}")
         self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
-        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "damping": damping, "blocks": names}
+        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names}
         self.backbone = backbone if backbone is not None else pretrained()
-        groups = [(size, block.weight, block.follows_content) for block in self.blocks for size in block.groups]
-        self.head = ComparisonHead(groups, hidden, dropout, damping)
+        self.head = ComparisonHead([(size, b.weight) for b in self.blocks for size in b.groups], hidden, dropout)
 
     @property
     def feature_size(self) -> int:
@@ -81,9 +78,9 @@ class LiteStudent(Student):
         """Digest over the blocks, the version of the features and the encoder's weights."""
         return self._encoder_digest
 
-    def prepare(self, features: np.ndarray, differences: np.ndarray, contents: np.ndarray) -> None:
+    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
         """Fit the normalisation of the features."""
-        self.head.fit_normalisation(features, differences, contents)
+        self.head.fit_normalisation(features, differences)
 
     def trained_module(self) -> nn.Module:
         """The comparison head alone: features are cached, so the encoder need not be there."""

@@ -43,15 +43,13 @@ class Views:
 class FeatureBlock:
     """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
 
-    The head gives every group the same weight, whatever its length, times `weight`. `follows_content`: the features differ
-    between contents of equal quality, so the head damps them there.
+    The head gives every group the same weight, whatever its length, times `weight`.
     """
 
     name: str
     groups: tuple[int, ...]
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0
-    follows_content: bool = True
 
     @property
     def size(self) -> int:
@@ -155,5 +153,5 @@ BLOCKS: tuple[FeatureBlock, ...] = (
     FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
     FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True)),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
-    FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0, follows_content=False),
+    FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0),
 )
