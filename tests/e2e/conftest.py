@@ -32,7 +32,7 @@ TINY = {
         "types": dict.fromkeys(("resize", "gaussian_noise", "darken", "brighten", "stutter", "h265"), False),
         "sources": [{"spatial": 1, "temporal": 1, "streaming": 1}],
     },
-    "pairs": {"homogeneous": [12], "synthetic": [{"spatial": 8, "temporal": 3, "streaming": 5}]},
+    "pairs": {"homogeneous": [12], "decisive": False, "synthetic": [{"spatial": 8, "temporal": 3, "streaming": 5}]},
     "mining": {"levels": 2, "pairs": 2, "missed": {"spatial": 3, "temporal": 2, "streaming": 2}},
     "training": {"workers": 1, "epochs": 4, "batch_size": 8, "checkpoint_every": 2},
     "benchmark": {"levels": 2, "seen": ["gaussian_blur", "h264"], "unseen": ["mpeg2", "frame_drop"]},
