@@ -36,7 +36,7 @@ def write_ordering():
     from trainers.levels import LEVELS
     from trainers.student import build_student
 
-    size = build_student("lite", {"blocks": ["quarter", "freeze"]}).feature_size
+    size = build_student("lite").feature_size
 
     def write(folder: Path, videos: int = 160, pairs: int = 600, seed: int = 0) -> dict[str, str]:
         rng = np.random.default_rng(seed)

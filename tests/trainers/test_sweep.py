@@ -16,7 +16,6 @@ def job(tmp_path, write_ordering):
         output=str(tmp_path / "students"),
         name="sweep",
         storage=str(tmp_path / "trainings"),
-        student_options={"blocks": ["quarter", "freeze"]},
         epochs=3,
         batch_size=32,
         learning_rate=0.02,
