@@ -32,6 +32,7 @@ from pipeline.settings import (
     Positive,
     RunConfig,
     ScoringConfig,
+    ShapingConfig,
     StudentConfig,
     TeachersConfig,
     TrainingConfig,
@@ -52,6 +53,7 @@ class Config(Part):
     seed: Count = 0
     stages: Positive = 3
     corpus: CorpusConfig = CorpusConfig()
+    shaping: ShapingConfig = ShapingConfig()
     teachers: TeachersConfig = TeachersConfig()
     distort: DistortConfig = DistortConfig()
     pairs: PairsConfig = PairsConfig()

@@ -82,6 +82,17 @@ class CorpusConfig(Part):
     made_fps: PositiveReal = 24.0
 
 
+class ShapingConfig(Part):
+    """Balance: keep windows whose indicators have the histograms of a target (CVPR 2026, section 3.2). Off without `keep`."""
+
+    measure: bool = True  # the nine indicators of every pool video, in the decode that the teachers share
+    keep: Positive | None = None  # training windows to keep of all that ingest cuts
+    # uniform, a JSON file of histograms, or the indicators.parquet of a run on the reference corpus
+    target: Annotated[str, Field(min_length=1)] = "uniform"
+    bins: Annotated[int, Field(ge=2, le=50)] = 10  # of each histogram; a JSON file has its own
+    exact_up_to: Count = 300  # videos; larger pools are chosen from by the relaxation
+
+
 class TeachersConfig(Part):
     """The weak teachers and what they are shown of a window."""
 
