@@ -72,6 +72,15 @@ class Config(Part):
             raise ValueError("no distortion is switched on and pairs.homogeneous is 0: there is no pair to train on")
         return self
 
+    @model_validator(mode="after")
+    def _unseen_is_unseen(self) -> Self:
+        trained = [name for name in self.benchmark.unseen if name in self.distort.enabled]
+        if trained:
+            raise ValueError(
+                f"{trained[0]} is trained on (distort.types) and cannot be in benchmark.unseen; take it out of one of them"
+            )
+        return self
+
     def name(self) -> str:
         """Return the name of the default run folder.
 

@@ -332,7 +332,7 @@ def _built_in(kind: str, number: int, config: Config, work: Work, cpus: int) -> 
 
 
 def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
-    """(name, use, levels, unit) of every distortion that the run would make."""
+    """(name, use, levels, unit) of every distortion: those that the run would make first, then those that are off."""
     uses: dict[str, list[str]] = {}
     for use, names in (
         ("training", config.distort.enabled),
@@ -341,6 +341,8 @@ def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
     ):
         for name in names:
             uses.setdefault(name, []).append(use)
+    for name in DISTORTIONS:
+        uses.setdefault(name, ["off"])
     return [
         (name, ", ".join(use), " ".join(f"{level:g}" for level in DISTORTIONS[name].levels), DISTORTIONS[name].unit)
         for name, use in uses.items()

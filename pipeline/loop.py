@@ -91,6 +91,7 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
 
 def balanced(config: Config, layout: RunLayout, console: Console, steps: Steps) -> None:
     """The indicators of all candidates, and the corpus that is chosen from them."""
+    target = shape.target_state(config)  # a wrong name is told before hours of measuring
     look = shape.look(layout)
     kept = [layout.observed("candidates"), layout.indicator_shards("candidates")]
     steps.run_step(
@@ -103,7 +104,7 @@ def balanced(config: Config, layout: RunLayout, console: Console, steps: Steps) 
     steps.run_step(
         "shape",
         {"candidates": layout.candidates, "indicators": layout.indicators, "seen": layout.observed("candidates")}
-        | {"config": config.shaping, "seed": config.seed, "target": shape.target_state(config)},
+        | {"config": config.shaping, "seed": config.seed, "target": target},
         [layout.videos, layout.shaping],
         lambda: shape.shape(config, layout, console),
     )

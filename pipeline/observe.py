@@ -85,6 +85,7 @@ def encode_options(config: Config) -> EncodeOptions:
         threads=config.run.threads,
         max_short_side=config.corpus.max_short_side,
         max_fps=config.corpus.max_fps,
+        hold_output=config.distort.hold_output,
         timeout_s=config.pools.distort.timeout_s,
     )
 

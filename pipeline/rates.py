@@ -39,7 +39,8 @@ class Rates:
         default_factory=lambda: {
             "resize": 0.60, "gaussian_blur": 0.52, "gaussian_noise": 1.0, "darken": 0.90, "brighten": 0.82, "jitter": 0.50,
             "stutter": 0.44, "h264": 0.48, "h265": 0.82, "vp9": 0.35, "av1": 0.43, "mpeg2": 0.19, "mjpeg": 0.18,
-            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42,
+            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42, "banding": 0.5, "oversharpen": 0.5, "colour_shift": 0.9,
+            "frame_rate": 0.42, "rebuffer": 0.42, "packet_loss": 0.7,
         }
     )  # fmt: skip
     x265: Mapping[str, float] = field(

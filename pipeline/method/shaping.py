@@ -29,8 +29,10 @@ Bins = NDArray[np.uint8]
 
 CHUNK = 50_000  # videos of one linear programme: seconds of work, and rare bins still have members in every chunk
 EXACT = 300  # videos of an integer programme
-_NODES = 500  # of the branch and bound: a count, not a time, so that the same pool gives the same choice
-_REFINEMENTS = 2  # of the relaxed choice at most
+_NODES_WHOLE = 5_000  # of the branch and bound: a count, not a time, so that the same pool gives the same choice
+_NODES = 200  # the same, for the few videos that a relaxed choice is repaired with
+_REFINEMENTS = 2  # linear programmes over close calls at most
+_REPAIRS = 6  # integer programmes over a few of them at most
 _EQUAL = 1e-9  # difference of worth that is none
 _CLOSE = 0.005  # share above the bound at which a relaxed choice is good enough
 _TAILS = (0.005, 0.995)  # quantiles that equal bins span: one odd video must not empty all the bins but one
@@ -74,7 +76,7 @@ class Choice:
         chosen: Ascending indices of the kept videos.
         distance: Sum over all bins of |videos - wanted videos|.
         bound: No choice of as many videos of this pool has a smaller distance.
-        exact: Solved as one integer programme.
+        exact: Proven: the bound leaves no room for a smaller distance, which is a whole number.
     """
 
     chosen: NDArray[np.intp]
@@ -141,12 +143,12 @@ def choose(
         raise ShapingError(f"{keep} videos cannot be chosen from {len(numbers)}")
     order = np.random.default_rng(seed).permutation(len(numbers))
     if len(numbers) <= exact_up_to:
-        picked, bound, _ = _solve(numbers[order], goal.astype(np.float64), keep, integer=True)
+        picked, bound, _ = _solve(numbers[order], goal.astype(np.float64), keep, nodes=_NODES_WHOLE)
         chosen = order[picked]
     else:
         chosen, bound = _relaxed(numbers, order, goal.astype(np.float64), keep, exact_up_to, chunk)
     reached = distance(histogram(numbers[chosen], goal.shape[1]), goal)
-    return Choice(np.sort(chosen), reached, max(bound, 0.0), len(numbers) <= exact_up_to)
+    return Choice(np.sort(chosen), reached, max(bound, 0.0), reached - bound < 1 - 1e-6)
 
 
 def _relaxed(
@@ -154,19 +156,36 @@ def _relaxed(
 ) -> tuple[NDArray[np.intp], float]:
     """Chosen videos and a lower bound: chunk by chunk, then again among close calls, and the closest as whole numbers."""
     chosen, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
-    bound = 0.0
-    for attempt in range(_REFINEMENTS + 1):
-        worth = _worth(numbers, multipliers)
-        margin = worth - np.partition(worth, len(worth) - keep)[len(worth) - keep]
-        bound = max(bound, _bound(worth, multipliers, goal, keep))
-        reached = distance(histogram(numbers[chosen], goal.shape[1]), goal)
-        if attempt == _REFINEMENTS or reached <= bound * (1 + _CLOSE):
+    reached, bound = distance(histogram(numbers[chosen], goal.shape[1]), goal), 0.0
+    for attempt in range(_REFINEMENTS + _REPAIRS):
+        if attempt <= _REFINEMENTS:  # the last programme was a relaxation, so that its multipliers are new
+            worth = _worth(numbers, multipliers)
+            margin = worth - np.partition(worth, len(worth) - keep)[len(worth) - keep]
+            bound = max(bound, _bound(worth, multipliers, goal, keep))
+        if reached <= bound * (1 + _CLOSE):
             break
-        # Multipliers decide the clear cases; what is at the threshold stays as it was, or enters the next programme.
-        inside = np.where(np.abs(margin) < _EQUAL, _mask(chosen, len(numbers)), margin > 0)
-        again, multipliers = _again(numbers, order, goal, keep, inside, margin, chunk, integer=False)
-        chosen = again if distance(histogram(numbers[again], goal.shape[1]), goal) < reached else chosen
-    return _again(numbers, order, goal, keep, _mask(chosen, len(numbers)), margin, last, integer=True)[0], bound
+        inside = np.zeros(len(numbers), bool)
+        inside[chosen] = True
+        if attempt < _REFINEMENTS:
+            inside = _decided(order, keep, inside, margin)
+            again, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
+        else:
+            start = (attempt - _REFINEMENTS) * (last // 2)
+            part = slice(start, start + last // 2)
+            again, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
+        now = distance(histogram(numbers[again], goal.shape[1]), goal)
+        if now < reached:
+            chosen, reached = again, now
+    return chosen, bound
+
+
+def _decided(order: NDArray[np.intp], keep: int, inside: NDArray[np.bool_], margin: Floats) -> NDArray[np.bool_]:
+    """The ``keep`` videos of the largest margin; of those at the threshold the ones that were chosen before come first."""
+    equal = order[np.abs(margin[order]) < _EQUAL]
+    equal = equal[np.argsort(~inside[equal], kind="stable")]
+    decided = margin >= _EQUAL
+    decided[equal[: keep - int(decided.sum())]] = True
+    return np.asarray(decided)
 
 
 def _again(
@@ -176,24 +195,21 @@ def _again(
     keep: int,
     inside: NDArray[np.bool_],
     margin: Floats,
-    size: int,
-    *,
-    integer: bool,
+    part: slice,
+    nodes: int | None = None,
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Decide again about the ``size`` videos of the smallest margin, all others as ``inside`` says."""
-    free = order[np.argsort(np.abs(margin[order]), kind="stable")[:size]]
+    """Decide again about the closest calls, all other videos as ``inside`` says.
+
+    ``part`` says which of the chosen and which of the others, each in the order of their margins.
+    """
+    sides = [order[side] for side in (inside[order], ~inside[order])]
+    free = np.concatenate([side[np.argsort(np.abs(margin[side]), kind="stable")[part]] for side in sides])
     fixed = inside.copy()
     fixed[free] = False
     clear = np.flatnonzero(fixed)
     missing = goal - histogram(numbers[clear], goal.shape[1])
-    picked, _, multipliers = _solve(numbers[free], missing, keep - len(clear), integer=integer)
+    picked, _, multipliers = _solve(numbers[free], missing, keep - len(clear), nodes)
     return np.concatenate([clear, free[picked]]), multipliers
-
-
-def _mask(chosen: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
-    inside = np.zeros(count, bool)
-    inside[chosen] = True
-    return inside
 
 
 def _by_chunks(
@@ -211,7 +227,7 @@ def _by_chunks(
         members = order[start:end]
         quota = round((keep - done) * (end - start) / (len(numbers) - start))
         part = (goal - counts) * (quota / max(keep - done, 1))
-        picked, _, slopes = _solve(numbers[members], part, quota, integer=False)
+        picked, _, slopes = _solve(numbers[members], part, quota)
         chosen.append(members[picked])
         counts += histogram(numbers[members[picked]], goal.shape[1])
         multipliers += slopes * ((end - start) / len(numbers))
@@ -233,8 +249,11 @@ def _bound(worth: Floats, multipliers: Floats, goal: Floats, keep: int) -> float
     return float((multipliers * goal).sum() - best.sum())
 
 
-def _solve(numbers: Bins, goal: Floats, keep: int, *, integer: bool) -> tuple[NDArray[np.intp], float, Floats]:
-    """Chosen positions, a lower bound and the multipliers ``[M, H]`` (zeros for the integer programme) of one programme."""
+def _solve(numbers: Bins, goal: Floats, keep: int, nodes: int | None = None) -> tuple[NDArray[np.intp], float, Floats]:
+    """Chosen positions, a lower bound and the multipliers ``[M, H]`` of one programme.
+
+    With ``nodes`` it is the integer programme, whose multipliers are zeros; without, its relaxation, rounded.
+    """
     cells, members, sizes = _cells(numbers)
     metrics, bins = goal.shape
     count, slack = len(cells), metrics * bins
@@ -252,10 +271,10 @@ def _solve(numbers: Bins, goal: Floats, keep: int, *, integer: bool) -> tuple[ND
     right = np.append(goal.ravel(), keep)
     cost = np.concatenate([np.zeros(count), np.ones(2 * slack)])
     upper = np.concatenate([sizes, np.full(2 * slack, np.inf)])
-    if integer:
+    if nodes is not None:
         found = milp(
             cost, integrality=np.arange(cost.size) < count, bounds=Bounds(0, upper),
-            constraints=LinearConstraint(matrix, right, right), options={"node_limit": _NODES},
+            constraints=LinearConstraint(matrix, right, right), options={"node_limit": nodes},
         )  # fmt: skip
         if found.x is None:
             raise ShapingError(f"HiGHS found no choice: {found.message}")

@@ -1,0 +1,153 @@
+"""Shaping as steps of a run: from candidates and indicators to the corpus, without a decode."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.indicators import INDICATORS as ROWS
+from pipeline.config import load
+from pipeline.console import Console, UserError
+from pipeline.corpus import short_id
+from pipeline.forecast import forecast, states
+from pipeline.layout import RunLayout
+from pipeline.observe import look_settings, pools
+from pipeline.records import INDICATORS, OBSERVED, VIDEOS
+from pipeline.report import gather, render
+from pipeline.steps import score, shape
+from pipeline.steps.ingest import HELDOUT, TRAIN, destination, windows_of
+from pipeline.store import append_shard, read_json, read_table, write_bytes, write_table
+
+COUNT = 60
+
+
+def shaped(*overrides: str):
+    return load("demo", overrides=["shaping.keep=20", "corpus.degraded_copies=1", *overrides])
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    """Candidates of 60 files with random indicators; the first training window could not be decoded."""
+    run = RunLayout(tmp_path / "run")
+    facts = {"width": 64, "height": 64, "fps": 10.0, "codec": "h264", "bytes": 1, "duration_s": 2.0}
+    fine = {"status": "ok", "error_kind": "", "error": ""}
+    probed = [
+        {"video_id": short_id(k), "uri": f"f{k}", "content_id": short_id("c", k), **facts, **fine} for k in range(COUNT)
+    ]
+    write_table(run.candidates, VIDEOS.table(windows_of(probed, shaped())), VIDEOS)
+    ids = [row["video_id"] for row in shape.candidates(run).to_pylist()]
+    values = np.random.default_rng(0).normal(size=(len(ids), len(ROWS)))
+    rows = [
+        {"video_id": video, **dict(zip(ROWS, line, strict=True))}
+        for video, line in zip(ids[1:], values[1:].tolist(), strict=True)
+    ]
+    write_table(run.indicators, INDICATORS.table(rows), INDICATORS)
+    seen = {"width": 64, "height": 64, "vmaf": None}
+    broken = {"video_id": ids[0], **seen, "status": "failed", "error_kind": "decode", "error": "f0: no frame"}
+    append_shard(run.observed("candidates"), OBSERVED.table([broken]), OBSERVED)
+    return run
+
+
+def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_ones(layout: RunLayout) -> None:
+    before = read_table(layout.candidates, VIDEOS).to_pylist()
+    summary = shape.shape(shaped(), layout, Console())
+    after = read_table(layout.videos, VIDEOS).to_pylist()
+    assert summary["rows"] == len(after)
+    windows = {
+        row["video_id"]: row for row in after if row["split"] == TRAIN and row["copy"] == 0 and row["status"] == "ok"
+    }
+    copies = [row for row in after if row["copy"] == 1]
+    assert len(windows) == len(copies) == 20
+    assert {(row["content_id"], row["round"]) for row in copies} == {
+        (row["content_id"], row["round"]) for row in windows.values()
+    }, "a copy follows its window, into the same round"
+    assert {row["round"] for row in windows.values()} == {1, 2, 3}
+    assert [row for row in after if row["split"] == HELDOUT] == [row for row in before if row["split"] == HELDOUT]
+    failed = [row for row in after if row["status"] == "failed"]
+    assert [row["error"] for row in failed] == ["f0: no frame"], "what could not be measured goes to quarantine"
+
+
+def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunLayout, tmp_path: Path) -> None:
+    shape.shape(shaped(), layout, Console())
+    told = read_json(layout.shaping)
+    assert told["keep"] == 20
+    assert told["misplaced_after"] < told["misplaced_before"]
+    assert list(told["indicators"]) == list(ROWS)
+    for one in told["indicators"].values():
+        assert len(one["edges"]) == len(one["shares"]) + 1 == 11
+        for part in ("shares", "before", "after"):
+            assert sum(one[part]) == pytest.approx(1)
+    first = read_table(layout.videos, VIDEOS)
+    shape.shape(shaped(f"shaping.target={layout.shaping}"), layout, Console())
+    assert read_table(layout.videos, VIDEOS).equals(first)
+
+
+def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> None:
+    rows = read_table(layout.indicators, INDICATORS).to_pylist()
+    bright = [{**row, "luminance": abs(row["luminance"])} for row in rows]
+    write_table(tmp_path / "reference.parquet", INDICATORS.table(bright), INDICATORS)
+    shape.shape(shaped(f"shaping.target={tmp_path / 'reference.parquet'}", "shaping.bins=4"), layout, Console())
+    one = read_json(layout.shaping)["indicators"]["luminance"]
+    wrong = [np.abs(np.subtract(one[part], one["shares"])).sum() for part in ("before", "after")]
+    assert wrong[1] < 0.5 * wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "indicators"),
+        ('{"indicators": {"sharpness": {}}}', "'sharpness' is no indicator"),
+        ('{"indicators": {"si": {"edges": [0, 1]}}}', "list of edges and a list of shares"),
+        ('{"indicators": {"si": {"edges": [0, 1, 2], "shares": [0.5, 0.6]}}}', "add up to 1.1"),
+        ("nonsense", "no JSON"),
+    ],
+)
+def test_a_wrong_target_is_told_in_one_line(text: str, message: str, layout: RunLayout, tmp_path: Path) -> None:
+    path = tmp_path / "target.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        shape.shape(shaped(f"shaping.target={path}"), layout, Console())
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_target_that_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.json: no such file; name .* or use uniform"):
+        states(shaped("shaping.target=none.json"), RunLayout.at(tmp_path))
+
+
+def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path: Path) -> None:
+    layout = RunLayout.at(tmp_path)
+    plain, off = load("demo"), load("demo", overrides=["shaping.measure=false"])
+    assert plain.shaping.keep is None
+    assert destination(plain, layout) == layout.videos
+    assert "measure" not in states(plain, layout)
+    decoding = [
+        [pool.options["measure"] for pool in pools(config, score.look(config, layout)) if "measure" in pool.options]
+        for config in (plain, off)
+    ]
+    assert decoding == [[True], [False]]
+    assert "indicators" not in look_settings(score.look(off, layout), off)
+
+
+def test_the_plan_counts_candidates_and_what_is_kept(tmp_path: Path) -> None:
+    config = load("demo", overrides=["corpus.made_clips=40", "corpus.degraded_copies=0", "shaping.keep=12"], stages=1)
+    plans = {one.name: one for one in forecast(config, RunLayout.at(tmp_path))}
+    assert list(plans)[:4] == ["ingest", "measure", "shape", "score"]
+    assert (plans["measure"].rows, plans["score"].rows) == (30, 12)
+    assert plans["measure"].seconds > 0
+
+
+def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
+    config = shaped()
+    write_bytes(layout.config, config.to_yaml().encode())
+    shape.shape(config, layout, Console())
+    page = render(gather(layout), {})
+    assert page.count("<svg") == len(ROWS)
+    assert "20 of 44 windows" in page
+    assert json.dumps(gather(layout).shaping)
+    write_bytes(layout.config, load("demo").to_yaml().encode())
+    assert "<h2>Corpus</h2>" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
