@@ -148,6 +148,11 @@ _STREAMING: dict[str, tuple[Chain, Codec]] = {
 }
 
 
+def streaming(name: str) -> tuple[Chain, Codec]:
+    """Filter chain and encoder options of a simulator that is one FFmpeg process."""
+    return _STREAMING[name]
+
+
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: Path, container: str) -> None:
     """One FFmpeg process from the source window to the file."""
     node = ffmpeg.target(stream, partial, codec, container)

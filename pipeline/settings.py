@@ -92,7 +92,7 @@ class ShapingConfig(Part):
     # uniform, a JSON file of histograms, or the indicators.parquet of a run on the reference corpus
     target: Annotated[str, Field(min_length=1)] = "uniform"
     bins: Annotated[int, Field(ge=2, le=50)] = 10  # of each histogram; a JSON file has its own
-    exact_up_to: Count = 300  # videos; larger pools are chosen from by the relaxation
+    exact_up_to: Count = 100  # videos; larger pools are chosen from by the relaxation
 
 
 class TeachersConfig(Part):

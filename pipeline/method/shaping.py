@@ -8,8 +8,9 @@ Multimedia 2017: every indicator is quantised into bins, x_i says whether video 
 with target shares p and N videos to keep. (The published code adds a decorrelation term; its weight is 0 here, since
 the paper speaks of matching alone.) Videos of equal bins are interchangeable, so that the integer programme counts how
 many of each cell are kept. It is solved as it stands for small pools. For large ones a sequence of linear relaxations,
-one for each seeded random chunk of the pool, matches in each chunk what is still missing of the target; the last chunk is
-an integer programme again, and the multipliers give a bound that no choice of videos can pass. HiGHS solves both.
+one for each seeded random chunk of the pool, matches in each chunk what is still missing of the target; its multipliers
+say which videos are close calls, and these are decided again, a few of them as integers. The multipliers also give a
+bound that no choice of videos can pass. HiGHS solves both kinds of programme.
 """
 
 from __future__ import annotations
@@ -28,11 +29,15 @@ Counts = NDArray[np.int64]
 Bins = NDArray[np.uint8]
 
 CHUNK = 50_000  # videos of one linear programme: seconds of work, and rare bins still have members in every chunk
-EXACT = 300  # videos of an integer programme
-_NODES_WHOLE = 5_000  # of the branch and bound: a count, not a time, so that the same pool gives the same choice
+EXACT = 100  # videos of an integer programme that is solved as a whole; the time grows fast from here
+_NODES_WHOLE = 2_000  # of the branch and bound: a count, not a time, so that the same pool gives the same choice
 _NODES = 200  # the same, for the few videos that a relaxed choice is repaired with
 _REFINEMENTS = 2  # linear programmes over close calls at most
-_REPAIRS = 6  # integer programmes over a few of them at most
+_REPAIRS, _REPAIRED = (
+    12,
+    60,
+)  # integer programmes at most, over so many close calls each: more take minutes and gain little
+_PATIENCE_S = 300.0  # of an integer programme; none of the sizes above comes near it
 _EQUAL = 1e-9  # difference of worth that is none
 _CLOSE = 0.005  # share above the bound at which a relaxed choice is good enough
 _TAILS = (0.005, 0.995)  # quantiles that equal bins span: one odd video must not empty all the bins but one
@@ -146,13 +151,13 @@ def choose(
         picked, bound, _ = _solve(numbers[order], goal.astype(np.float64), keep, nodes=_NODES_WHOLE)
         chosen = order[picked]
     else:
-        chosen, bound = _relaxed(numbers, order, goal.astype(np.float64), keep, exact_up_to, chunk)
+        chosen, bound = _relaxed(numbers, order, goal.astype(np.float64), keep, chunk)
     reached = distance(histogram(numbers[chosen], goal.shape[1]), goal)
     return Choice(np.sort(chosen), reached, max(bound, 0.0), reached - bound < 1 - 1e-6)
 
 
 def _relaxed(
-    numbers: Bins, order: NDArray[np.intp], goal: Floats, keep: int, last: int, chunk: int
+    numbers: Bins, order: NDArray[np.intp], goal: Floats, keep: int, chunk: int
 ) -> tuple[NDArray[np.intp], float]:
     """Chosen videos and a lower bound: chunk by chunk, then again among close calls, and the closest as whole numbers."""
     chosen, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
@@ -170,8 +175,8 @@ def _relaxed(
             inside = _decided(order, keep, inside, margin)
             again, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
         else:
-            start = (attempt - _REFINEMENTS) * (last // 2)
-            part = slice(start, start + last // 2)
+            start = (attempt - _REFINEMENTS) * (_REPAIRED // 2)
+            part = slice(start, start + _REPAIRED // 2)
             again, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
         now = distance(histogram(numbers[again], goal.shape[1]), goal)
         if now < reached:
@@ -274,7 +279,7 @@ def _solve(numbers: Bins, goal: Floats, keep: int, nodes: int | None = None) -> 
     if nodes is not None:
         found = milp(
             cost, integrality=np.arange(cost.size) < count, bounds=Bounds(0, upper),
-            constraints=LinearConstraint(matrix, right, right), options={"node_limit": nodes},
+            constraints=LinearConstraint(matrix, right, right), options={"node_limit": nodes, "time_limit": _PATIENCE_S},
         )  # fmt: skip
         if found.x is None:
             raise ShapingError(f"HiGHS found no choice: {found.message}")
