@@ -176,13 +176,13 @@ def test_severity_is_monotone_on_every_clip(scenes: list[list[NDArray[np.uint8]]
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[list[NDArray[np.uint8]]]:
-    """Frames of three rendered clips that move, 128x96, 15 frames a second."""
+    """Frames of three rendered clips that move, 256x192, 15 frames a second."""
     clips = []
     for index in range(3):
         path = tmp_path_factory.mktemp("scenes") / "clip.mp4"
-        make_clip(index, 7, path, 128, 96, 2.0, 15.0)
+        make_clip(index, 7, path, 256, 192, 1.2, 15.0)
         node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
-        clips.append(list(ffmpeg.read_frames(node, 128, 96, timeout_s=60)))
+        clips.append(list(ffmpeg.read_frames(node, 256, 192, timeout_s=60)))
     return clips
 
 
