@@ -55,25 +55,16 @@ def apply(window: Window, share: float, seed: int, destination: Path, container:
 def lose(stream: bytes, share: float, seed: int) -> bytes:
     """An Annex B stream without ``share`` of its slices: never a header, a slice of the first picture, or a whole picture.
 
-    One number is drawn for each slice, so that what is lost at a small share is lost at every larger one too.
+    One number is drawn for each slice, and the slice with the largest number of its picture always arrives, so that what
+    is lost at a small share is lost at every larger one too.
     """
-    generator = np.random.default_rng(seed)
     starts = [match.start() for match in _NAL.finditer(stream)]
-    kept: list[bytes] = [stream[: starts[0]]] if starts else []
-    pictures = arrived = 0
-    for start, end in zip(starts, [*starts[1:], len(stream)], strict=True):
-        unit = stream[start:end]
-        if unit[3] & 0x1F in _SLICES:
-            opens = bool(unit[4] & 0x80)  # first_mb_in_slice, an Exp-Golomb code: a leading 1 is the number 0
-            pictures, arrived = (pictures + 1, 0) if opens else (pictures, arrived)
-            last = end == len(stream) or _opens_picture(stream, end)
-            if generator.random() < share and pictures > 1 and (arrived or not last):
-                continue
-            arrived += 1
-        kept.append(unit)
-    return b"".join(kept)
-
-
-def _opens_picture(stream: bytes, start: int) -> bool:
-    """Whether the unit at ``start`` belongs to the next picture: a header, or a slice that begins with macroblock 0."""
-    return stream[start + 3] & 0x1F not in _SLICES or bool(stream[start + 4] & 0x80)
+    units = [stream[start:end] for start, end in zip(starts, [*starts[1:], len(stream)], strict=True)]
+    slices = np.array([unit[3] & 0x1F in _SLICES for unit in units], bool)
+    # first_mb_in_slice is an Exp-Golomb code: a leading 1 is the number 0, the first slice of a picture
+    picture = np.cumsum([is_slice and unit[4] & 0x80 > 0 for is_slice, unit in zip(slices, units, strict=True)])
+    drawn = np.where(slices, np.random.default_rng(seed).random(len(units)), 1.0)
+    largest = np.zeros(len(units) + 1)
+    np.maximum.at(largest, picture[slices], drawn[slices])
+    lost = slices & (drawn < share) & (drawn < largest[picture]) & (picture > 1)
+    return stream[: starts[0] if starts else None] + b"".join(units[at] for at in np.flatnonzero(~lost))
