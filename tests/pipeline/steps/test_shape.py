@@ -6,22 +6,26 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from actors.decode import Decoder
 from actors.indicators import INDICATORS as ROWS
+from actors.pools import Pool
 from pipeline.config import load
 from pipeline.console import Console, UserError
 from pipeline.corpus import short_id
 from pipeline.forecast import forecast, states
 from pipeline.layout import RunLayout
 from pipeline.observe import look_settings, pools
-from pipeline.records import INDICATORS, OBSERVED, VIDEOS
+from pipeline.records import INDICATORS, OBSERVED, SCORES, VIDEOS
 from pipeline.report import gather, render
 from pipeline.steps import score, shape
 from pipeline.steps.ingest import HELDOUT, TRAIN, destination, windows_of
-from pipeline.store import append_shard, read_json, read_table, write_bytes, write_table
+from pipeline.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
 
 COUNT = 60
+FINE = {"status": "ok", "error_kind": "", "error": ""}
 
 
 def shaped(*overrides: str):
@@ -33,9 +37,8 @@ def layout(tmp_path: Path) -> RunLayout:
     """Candidates of 60 files with random indicators; the first training window could not be decoded."""
     run = RunLayout(tmp_path / "run")
     facts = {"width": 64, "height": 64, "fps": 10.0, "codec": "h264", "bytes": 1, "duration_s": 2.0}
-    fine = {"status": "ok", "error_kind": "", "error": ""}
     probed = [
-        {"video_id": short_id(k), "uri": f"f{k}", "content_id": short_id("c", k), **facts, **fine} for k in range(COUNT)
+        {"video_id": short_id(k), "uri": f"f{k}", "content_id": short_id("c", k), **facts, **FINE} for k in range(COUNT)
     ]
     write_table(run.candidates, VIDEOS.table(windows_of(probed, shaped())), VIDEOS)
     ids = [row["video_id"] for row in shape.candidates(run).to_pylist()]
@@ -151,3 +154,59 @@ def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
     assert json.dumps(gather(layout).shaping)
     write_bytes(layout.config, load("demo").to_yaml().encode())
     assert "<h2>Corpus</h2>" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams run their actors one after the other in this process, without Ray."""
+
+    def stream(table: pa.Table, chain: list[Pool], console: Console, title: str, most_rows: int = 1):
+        rows = table.to_pylist()
+        for actor in [pool.work(**pool.options) for pool in chain]:
+            rows = [actor(row) for row in rows]
+        yield rows
+
+    monkeypatch.setattr("pipeline.observe.stream", stream)
+
+
+def candidates_of(layout: RunLayout, *uris: Path) -> None:
+    """`candidates.parquet` and `videos.parquet` with one training window of every file."""
+    facts = {"width": 176, "height": 144, "fps": 15.0, "codec": "h264", "bytes": 1, "duration_s": 1.0}
+    probed = [
+        {"video_id": short_id(uri), "uri": str(uri), "content_id": short_id("c", uri), **facts, **FINE} for uri in uris
+    ]
+    rows = [
+        {**row, "split": TRAIN, "round": 1, "copy": 0} for row in windows_of(probed, shaped("corpus.degraded_copies=0"))
+    ]
+    for path in (layout.candidates, layout.videos):
+        write_table(path, VIDEOS.table(rows), VIDEOS)
+
+
+def test_candidates_are_measured_once_and_what_fails_is_counted(
+    layout: RunLayout, in_process: None, clip: Path, numbered: Path, tmp_path: Path
+) -> None:
+    run = RunLayout(tmp_path / "measured")
+    candidates_of(run, clip, numbered, tmp_path / "none.mp4")
+    summary = shape.measure(shaped("errors.budget=0.5"), run, Console())
+    assert (summary["rows"], summary["failed"]) == (3, 1)
+    found = read_table(run.indicators, INDICATORS)
+    assert found.num_rows == 2
+    assert all(np.isfinite(found[name].to_numpy()).all() for name in ROWS)
+    with pytest.raises(UserError, match="1 of 3 windows could not be measured"):
+        shape.measure(shaped("errors.budget=0.2"), run, Console())
+
+
+def test_indicators_come_with_the_scores_from_one_decode(
+    in_process: None, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decodes = []
+    real = Decoder.decode
+    monkeypatch.setattr(Decoder, "decode", lambda self, *given: decodes.append(given[0]) or real(self, *given))
+    run = RunLayout(tmp_path / "scored")
+    candidates_of(run, clip)
+    config = load("demo", overrides=["teachers.names=[artefact, sharpness]"])
+    score.score(config, run, Console())
+    assert len(decodes) == 1
+    (row,) = read_table(run.indicators, INDICATORS).to_pylist()
+    assert row["si"] > 5
+    assert read_shards(run.scores("artefact"), SCORES)["video_id"].to_pylist() == [row["video_id"]]
