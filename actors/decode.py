@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -26,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import ffmpeg, ffmpeg_log
-from actors.decode_child import key_positions, luma_strip
+from actors.decode_child import key_positions, luma_strip, second_positions
+from actors.indicators import Meter
 from actors.outcome import Failure
 from actors.views import Sample, SampleSpec
 
@@ -68,10 +70,25 @@ class _Child:
                 pipe.close()
         self.process.wait()
 
-    def ask(self, request: dict[str, Any], deadline: float) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
-        """Send a request, receive its header and arrays; TimeoutError or ConnectionError if that fails."""
-        body = json.dumps(request).encode()
+    def ask(
+        self,
+        request: dict[str, Any],
+        deadline: float,
+        second: Callable[[NDArray[np.uint8], NDArray[np.uint8]], None] | None,
+    ) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+        """Send a request, receive its header and arrays; TimeoutError or ConnectionError if that fails.
+
+        ``second`` is called with the two frames of every second of the window as they come.
+        """
+        body = json.dumps({**request, "seconds": second is not None}).encode()
         self._requests.write(struct.pack(">I", len(body)) + body)
+        while True:
+            header, arrays = self._message(deadline)
+            if second is None or "second" not in header:
+                return header, arrays
+            second(arrays[0], arrays[1])
+
+    def _message(self, deadline: float) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
         size = struct.unpack(">I", self._receive(4, deadline))[0]
         if size > _HEADER_BYTES:
             raise ConnectionError
@@ -134,7 +151,12 @@ class Decoder:
             child.kill()
 
     def decode(
-        self, uri: str | os.PathLike[str], start_s: float = 0.0, duration_s: float = 0.0, spec: SampleSpec | None = None
+        self,
+        uri: str | os.PathLike[str],
+        start_s: float = 0.0,
+        duration_s: float = 0.0,
+        spec: SampleSpec | None = None,
+        meter: Meter | None = None,
     ) -> Sample:
         """Decode a window.
 
@@ -143,6 +165,7 @@ class Decoder:
             start_s: Start of the window, seconds from the first frame.
             duration_s: Length of the window, seconds; 0 means to the end.
             spec: How much to keep.
+            meter: Is given the frames of every second in passing; what it held before is forgotten.
 
         Raises:
             Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
@@ -155,7 +178,7 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = (name, start_s, duration_s, spec, deadline)
+        window = (name, start_s, duration_s, spec, deadline, meter)
         if header.is_still:
             return self._by_ffmpeg(header, *window)
         try:
@@ -178,17 +201,20 @@ class Decoder:
         duration_s: float,
         spec: SampleSpec,
         deadline: float,
+        meter: Meter | None,
     ) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
-            return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline)
+            return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline, meter)
         except Failure as second:
             message = second.message if name in second.message else f"{name}: {second.message}"
             if first.kind == "crash" and second.kind == "decode":
                 raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
             raise Failure(second.kind, message) from second
 
-    def _by_child(self, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float) -> Sample:
+    def _by_child(
+        self, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float, meter: Meter | None
+    ) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
             self._child = _Child(self._program, self._threads, self._memory)
@@ -201,8 +227,10 @@ class Decoder:
             "motion_frames": spec.motion_frames,
             "motion_short_side": spec.motion_short_side,
         }
+        if meter is not None:
+            meter.clear()
         try:
-            header, arrays = self._child.ask(request, deadline)
+            header, arrays = self._child.ask(request, deadline, meter.add if meter is not None else None)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
@@ -218,7 +246,14 @@ class Decoder:
         return Sample(arrays[0], arrays[1], float(header["fps"]))
 
     def _by_ffmpeg(
-        self, header: ffmpeg.Probe, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float
+        self,
+        header: ffmpeg.Probe,
+        name: str,
+        start_s: float,
+        duration_s: float,
+        spec: SampleSpec,
+        deadline: float,
+        meter: Meter | None,
     ) -> Sample:
         """Count the frames of the window, then read them once and keep what the sample needs."""
 
@@ -236,14 +271,18 @@ class Decoder:
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
-            return _gather(name, frames, count, header.fps, spec)
+            return _gather(name, frames, count, header.fps, spec, meter)
 
 
-def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) -> Sample:
+def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec, meter: Meter | None) -> Sample:
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     keys = key_positions(count, spec.key_frames)
     needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
-    last = max(*needed, min(spec.motion_frames, count) - 1)
+    seconds = second_positions(count, fps) if meter is not None else []
+    last = max(*needed, min(spec.motion_frames, count) - 1, *(min(at + 1, count - 1) for at in seconds))
+    if meter is not None:
+        meter.clear()
+    held: NDArray[np.uint8] | None = None  # the first frame of a second, until its successor comes
     kept: dict[int, NDArray[np.uint8]] = {}
     luma: list[NDArray[np.uint8]] = []
     for number, frame in enumerate(frames):
@@ -251,8 +290,13 @@ def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) ->
             luma.append(luma_strip(frame, spec.motion_short_side))
         if number in needed:
             kept[number] = frame
+        if meter is not None and held is not None:
+            meter.add(held, frame)
+        held = frame if number in seconds else None
         if number == last:
             break
+    if meter is not None and held is not None:  # a window of one frame
+        meter.add(held, held)
     if len(kept) < len(needed):
         raise Failure("decode", f"{name}: frames went missing between two reads; copy the file again")
     key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])

@@ -1,8 +1,10 @@
 """The program inside a decoder's child process: reads windows with decord, because native decoders crash and hang.
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
-big-endian length, that many bytes of JSON, then (answers only) the raw bytes of two uint8 arrays whose shapes the
-JSON gives. Nothing is pickled. It ends when its standard input closes, so it never outlives its parent for long.
+big-endian length, that many bytes of JSON, then (answers only) the raw bytes of the uint8 arrays whose shapes the
+JSON gives. Where the request asks for ``seconds``, a message with the mark ``second`` comes for every second of the
+window before the answer itself, so that neither side ever holds more than one. Nothing is pickled. It ends when its
+standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +27,14 @@ def key_positions(count: int, key_frames: int) -> list[int]:
     """Positions of key frames in a window of ``count`` frames: centres of equal parts, each with a successor if any."""
     last = max(count - 2, 0)
     return [min(int((part + 0.5) * count / key_frames), last) for part in range(key_frames)]
+
+
+def second_positions(count: int, fps: float) -> list[int]:
+    """Positions, in a window of ``count`` frames, of the first frame of every second; each has a successor if any has."""
+    last = max(count - 2, 0)
+    rate = max(fps, 1.0)
+    seconds = max(1, int(np.ceil(count / rate - 1e-6)))
+    return sorted({min(round(second * rate), last) for second in range(seconds)})
 
 
 def luma_strip(frame: Frame, short_side: int) -> Frame:
@@ -49,8 +60,13 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
     return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
 
 
-def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
-    """Decode one window; raises when decord cannot."""
+def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple[dict[str, Any], Frame, Frame]:
+    """Decode one window; raises when decord cannot.
+
+    Args:
+        request: The parent's request.
+        emit: Called with the first frame of every second and the frame after it, in order, if the request asks so.
+    """
     import cv2
     import decord
 
@@ -63,10 +79,13 @@ def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
         raise ValueError("no frame in the window")
     keys = [first + position for position in key_positions(end - first, request["key_frames"])]
     strip = list(range(first, min(first + request["motion_frames"], end)))
-    wanted = sorted({*strip, *keys, *(min(key + 1, end - 1) for key in keys)})
+    fps = float(reader.get_avg_fps())
+    seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
+    wanted = sorted({*strip, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
     pairs: dict[int, Frame] = {}
     luma: list[Frame] = []
     needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
+    held: Frame | None = None  # the first frame of a second, until its successor comes
     step = 1
     while wanted:
         batch, wanted = wanted[:step], wanted[step:]
@@ -75,9 +94,14 @@ def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
                 luma.append(luma_strip(frame, request["motion_short_side"]))
             if number in needed:
                 pairs[number] = frame.copy()
+            if held is not None:
+                emit(held, frame)
+            held = frame.copy() if number in seconds else None
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
+    if held is not None:  # a window of one frame
+        emit(held, held)
     key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    return {"fps": float(reader.get_avg_fps()), "frames": end - first}, key, np.stack(luma)
+    return {"fps": fps, "frames": end - first}, key, np.stack(luma)
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
@@ -89,23 +113,25 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the parent closes the pipe."""
+
+    def send(header: dict[str, Any], *arrays: Frame) -> None:
+        body = json.dumps({**header, "shapes": [array.shape for array in arrays]}).encode()
+        answers.write(struct.pack(">I", len(body)) + body)
+        answers.writelines(np.ascontiguousarray(array).data for array in arrays)
+        answers.flush()
+
     while True:
         try:
             request = json.loads(_exactly(requests, struct.unpack(">I", _exactly(requests, 4))[0]))
         except EOFError:
             return
-        arrays: tuple[Frame, ...] = ()
         try:
-            header, key, luma = read(request)
-            arrays = (np.ascontiguousarray(key), np.ascontiguousarray(luma))
-            header["shapes"] = [array.shape for array in arrays]
+            send(*read(request, lambda frame, following: send({"second": True}, frame, following)))
+        except BrokenPipeError:
+            return
         except Exception as error:  # noqa: BLE001 - any decoder error becomes an answer; the parent then tries FFmpeg
             text = str(error).splitlines() or [type(error).__name__]
-            header = {"error": text[0][:300]}
-        body = json.dumps(header).encode()
-        answers.write(struct.pack(">I", len(body)) + body)
-        answers.writelines(array.data for array in arrays)
-        answers.flush()
+            send({"error": text[0][:300]})
 
 
 def main() -> None:

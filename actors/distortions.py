@@ -1,7 +1,9 @@
 """The distortion simulators: a table of what they are, and `apply`, which makes one distorted copy of a window.
 
 Suite ``train`` is CVPR 2026, section 4.1.3 and appendix A.3 (three families: spatial, temporal, streaming).
-Suite ``unseen`` holds artefacts that are never trained on: it tests whether a student generalises beyond the first.
+Suite ``unseen`` holds artefacts that the presets never train on: it tests whether a student generalises beyond the first.
+Suite ``extra`` is beyond the paper and off unless `distort.types` switches it on; VP9 and AV1 of suite ``unseen`` can be
+switched on with it, and are then left out of the benchmark that they would no longer be unseen in.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Literal
 
 import ffmpeg as graph
 
-from actors import ffmpeg, ffmpeg_log
+from actors import ffmpeg, ffmpeg_log, packet_loss
 from actors.files import atomic
 from actors.outcome import Failure
 from actors.window import EncodeOptions, Window
@@ -22,7 +24,7 @@ from actors.window import EncodeOptions, Window
 __all__ = ["DISTORTIONS", "PRISTINE", "Distortion", "EncodeOptions", "Family", "Suite", "apply", "suite"]
 
 Family = Literal["spatial", "temporal", "streaming"]
-Suite = Literal["train", "unseen"]
+Suite = Literal["train", "unseen", "extra"]
 
 PRISTINE = "pristine"  # the name that goes with level 0
 
@@ -38,7 +40,7 @@ class Distortion:
     Attributes:
         name: Key in `DISTORTIONS`.
         family: ``spatial`` (also for stills), ``temporal`` or ``streaming`` (a codec or an FFmpeg filter chain).
-        suite: ``train`` or ``unseen``.
+        suite: ``train``, ``unseen`` or ``extra``.
         levels: Parameter of level 1, 2, ...; a higher level is a worse picture.
         unit: What the parameter is.
         source: Where the numbers come from.
@@ -74,6 +76,12 @@ _ROWS = (
     Distortion("denoise", "streaming", "unseen", (8, 14, 24, 40), "hqdn3d strength", _HERE),
     Distortion("noise_h264", "streaming", "unseen", (4, 8, 16, 24), "noise strength before x264", _HERE),
     Distortion("frame_drop", "temporal", "unseen", (2, 4, 6), "frames lost of every 8", _HERE),
+    Distortion("banding", "spatial", "extra", (12, 24, 40, 64), "grey levels per step", _HERE),
+    Distortion("oversharpen", "spatial", "extra", (1, 2, 4, 8), "unsharp amount, sigma 1", _HERE),
+    Distortion("colour_shift", "spatial", "extra", (6, 12, 24, 40), "CIELAB units of (a, b)", _HERE),
+    Distortion("frame_rate", "temporal", "extra", (2, 4, 8), "one frame kept of so many", _HERE),
+    Distortion("rebuffer", "temporal", "extra", (0.1, 0.25, 0.5), "stalled share of 2 s", _HERE),
+    Distortion("packet_loss", "streaming", "extra", (0.02, 0.06, 0.2), "share of lost H.264 slices", _HERE),
 )
 DISTORTIONS: dict[str, Distortion] = {row.name: row for row in _ROWS}
 
@@ -140,6 +148,11 @@ _STREAMING: dict[str, tuple[Chain, Codec]] = {
 }
 
 
+def streaming(name: str) -> tuple[Chain, Codec]:
+    """Filter chain and encoder options of a simulator that is one FFmpeg process."""
+    return _STREAMING[name]
+
+
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: Path, container: str) -> None:
     """One FFmpeg process from the source window to the file."""
     node = ffmpeg.target(stream, partial, codec, container)
@@ -155,7 +168,7 @@ def _transform(window: Window, name: str, value: float, seed: int, partial: Path
     from actors import frame_effects
 
     cv2.setNumThreads(window.options.threads)
-    effect = frame_effects.build(name, value, seed, window.options.hold_output)
+    effect = frame_effects.build(name, value, seed, window.options.hold_output, float(window.rate))
     still, timeout_s = container == "image2pipe", window.options.timeout_s
     read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
     write = ffmpeg.target(window.raw_input(still), partial, ffmpeg.lossless(window.options.threads), container)
@@ -219,5 +232,7 @@ def apply(
         elif name in _STREAMING:
             chain, codec = _STREAMING[name]
             _encode(window, chain(window.stream(still), value, seed), codec(value, options), partial, container)
+        elif name == "packet_loss":
+            packet_loss.apply(window, value, seed, partial, container)
         else:
             _transform(window, name, value, seed, partial, container)

@@ -19,6 +19,7 @@ Frame = NDArray[np.uint8]
 Effect = Callable[[Frame], Frame]
 
 DROP_GROUP = 8  # frame_drop loses k of every 8 frames
+STALL_PERIOD_S = 2.0  # rebuffer stalls once in every so many seconds
 
 
 def resize(factor: float) -> Effect:
@@ -131,7 +132,82 @@ def frame_drop(dropped: float, seed: int) -> Effect:
     return effect
 
 
-def build(name: str, value: float, seed: int, hold_output: bool) -> Effect:
+def banding(step: float) -> Effect:
+    """Posterise: every channel keeps the middle of its interval of ``step`` grey levels, without dither."""
+    values = np.arange(256)
+    table = np.clip((values // step + 0.5) * step, 0, 255).astype(np.uint8)
+
+    def effect(frame: Frame) -> Frame:
+        return cast("Frame", table[frame])
+
+    return effect
+
+
+def oversharpen(amount: float) -> Effect:
+    """Unsharp masking, frame + amount * (frame - blurred) with a Gaussian of one pixel: halos and lifted noise."""
+
+    def effect(frame: Frame) -> Frame:
+        blurred = cv2.GaussianBlur(frame, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+        return cast("Frame", cv2.addWeighted(frame, 1 + amount, blurred, -amount, 0))
+
+    return effect
+
+
+def colour_shift(shift: float, seed: int) -> Effect:
+    """Move every colour by ``shift`` in the (a, b) plane of CIELAB, in one seeded direction: a wrong white balance."""
+    angle = np.random.default_rng(seed).uniform(0, 2 * math.pi)
+    move = np.array([0, shift * math.cos(angle), shift * math.sin(angle)], np.float32)
+
+    def effect(frame: Frame) -> Frame:
+        lab = cv2.cvtColor(frame.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB) + move
+        moved: NDArray[np.float32] = np.rint(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * np.float32(255))
+        return np.clip(moved, 0, 255).astype(np.uint8)
+
+    return effect
+
+
+def frame_rate(kept_of: float) -> Effect:
+    """Show the first of every ``kept_of`` frames in the place of all of them: a lower frame rate in the same container."""
+    count = 0
+    shown: list[Frame] = []
+
+    def effect(frame: Frame) -> Frame:
+        nonlocal count
+        if count % int(kept_of) == 0:
+            shown[:] = [frame]
+        count += 1
+        return shown[0]
+
+    return effect
+
+
+def rebuffer(share: float, seed: int, fps: float) -> Effect:
+    """Stall once in every `STALL_PERIOD_S` seconds for that share of them, then go on at the live edge; no spinner.
+
+    A stall begins at a seeded place that is the same at all levels, in the first quarter of its period. What was missed is
+    skipped, as in a live stream, so that the copy stays aligned with its source.
+    """
+    generator = np.random.default_rng(seed)
+    period = max(2, round(STALL_PERIOD_S * max(fps, 1.0)))
+    length = max(1, round(share * period))
+    number = start = 0
+    shown: list[Frame] = []
+
+    def effect(frame: Frame) -> Frame:
+        nonlocal number, start
+        place = number % period
+        if place == 0:
+            start = 1 + int(generator.integers(max(1, period // 4)))
+        number += 1
+        # the frame before the stall stays on the screen
+        if not (shown and start <= place < start + length):
+            shown[:] = [frame]
+        return shown[0]
+
+    return effect
+
+
+def build(name: str, value: float, seed: int, hold_output: bool, fps: float = 25.0) -> Effect:
     """The effect called ``name`` at the parameter ``value`` (see `actors.distortions.DISTORTIONS`)."""
     table: dict[str, Callable[[], Effect]] = {
         "resize": lambda: resize(value),
@@ -142,5 +218,10 @@ def build(name: str, value: float, seed: int, hold_output: bool) -> Effect:
         "jitter": lambda: jitter(value, seed),
         "stutter": lambda: stutter(value, seed, hold_output),
         "frame_drop": lambda: frame_drop(value, seed),
+        "banding": lambda: banding(value),
+        "oversharpen": lambda: oversharpen(value),
+        "colour_shift": lambda: colour_shift(value, seed),
+        "frame_rate": lambda: frame_rate(value),
+        "rebuffer": lambda: rebuffer(value, seed, fps),
     }
     return table[name]()

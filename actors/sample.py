@@ -10,6 +10,7 @@ from pathlib import Path
 
 from actors.decode import Decoder
 from actors.distortions import PRISTINE, apply
+from actors.indicators import INDICATORS, Meter
 from actors.outcome import Failure
 from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.views import SampleSpec
@@ -83,19 +84,22 @@ class Synthesise:
 class Decode:
     """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.views.Sample`.
 
-    Gives the columns of `actors.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels). The distorted file is deleted
-    afterwards unless ``keep`` is set: a recipe is enough to make it again.
+    Gives the columns of `actors.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels), and with ``measure`` the columns
+    of `actors.indicators.INDICATORS`, measured in the same pass. The distorted file is deleted afterwards unless ``keep``
+    is set: a recipe is enough to make it again.
     """
 
-    def __init__(self, spec: SampleSpec, keep: bool = False, timeout_s: float = 120.0) -> None:
+    def __init__(self, spec: SampleSpec, keep: bool = False, measure: bool = False, timeout_s: float = 120.0) -> None:
         self.spec = spec
         self.keep = keep
         self.decoder = Decoder(timeout_s=timeout_s)
+        self.meter = Meter() if measure else None
+        self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        done = attempt(row, lambda: self._decode(row), {**empty_sample(), "width": 0, "height": 0})
+        done = attempt(row, lambda: self._decode(row), self.failed)
         if row.get("path") and not self.keep:
             with contextlib.suppress(OSError):
                 Path(row["path"]).unlink(missing_ok=True)
@@ -104,7 +108,11 @@ class Decode:
     def _decode(self, row: Row) -> Row:
         made = str(row.get("path") or "")
         uri, start, duration = (made, 0.0, 0.0) if made else (row["uri"], row["start_s"], row["duration_s"])
-        sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec)
+        sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
-        return {**pack(sample), "width": sample.width, "height": sample.height}
+        return {**pack(sample), "width": sample.width, "height": sample.height, **self._measured()}
+
+    def _measured(self) -> Row:
+        """One column for each indicator; NaN before anything was decoded."""
+        return dict(zip(INDICATORS, self.meter.result().tolist(), strict=True)) if self.meter is not None else {}

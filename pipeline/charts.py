@@ -85,6 +85,44 @@ def bar_chart(bars: Sequence[Bar], title: str, *, width: int = 560) -> Markup:
     return _svg(width, height, parts, title)
 
 
+def histogram_chart(
+    edges: Sequence[float],
+    filled: Mapping[str, Sequence[float]],
+    outlined: Mapping[str, Sequence[float]],
+    title: str,
+    *,
+    width: int = 360,
+) -> Markup:
+    """Draw shares over the bins of one axis: ``filled`` histograms as bars side by side, ``outlined`` ones as steps.
+
+    Args:
+        edges: Ascending edges of the bins, one more than there are bins.
+        filled: Colour -> share of each bin.
+        outlined: Colour -> share of each bin.
+        title: What the axis measures.
+    """
+    height, left, right, top, bottom = 170, 40.0, width - 8.0, 8.0, 126.0
+    marks = ticks([0.0, *(share for shares in (*filled.values(), *outlined.values()) for share in shares)], 4)
+    x_scale, y_scale = _scale(edges[0], edges[-1], left, right), _scale(0.0, marks[-1], bottom, top)
+    parts = [_y_axis(marks, y_scale, left, right)]
+    parts += [_text(x_scale(edge), bottom + 15, f"{edge:,.3g}", "middle") for edge in (edges[0], edges[-1])]
+    parts.append(_text((left + right) / 2, height - 8.0, title, "middle"))
+    for index, (colour, shares) in enumerate(filled.items()):
+        for start, end, share in zip(edges, edges[1:], shares, strict=False):
+            step = (x_scale(end) - x_scale(start)) * 0.9 / len(filled)
+            box = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>')
+            parts.append(
+                box.format(x_scale(start) + index * step, y_scale(share), step, bottom - y_scale(share), colour)
+            )
+    for colour, shares in outlined.items():
+        corners = [
+            (edge, share) for start, end, share in zip(edges, edges[1:], shares, strict=False) for edge in (start, end)
+        ]
+        path = " ".join(f"{x_scale(x):.1f},{y_scale(y):.1f}" for x, y in corners)
+        parts.append(Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="1.8"/>').format(path, colour))
+    return _svg(width, height, parts, title)
+
+
 def stacked_chart(
     rows: Mapping[str, Mapping[str, int]], colours: Mapping[str, str], title: str, *, width: int = 560
 ) -> Markup:

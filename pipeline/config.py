@@ -32,6 +32,7 @@ from pipeline.settings import (
     Positive,
     RunConfig,
     ScoringConfig,
+    ShapingConfig,
     StudentConfig,
     TeachersConfig,
     TrainingConfig,
@@ -52,6 +53,7 @@ class Config(Part):
     seed: Count = 0
     stages: Positive = 3
     corpus: CorpusConfig = CorpusConfig()
+    shaping: ShapingConfig = ShapingConfig()
     teachers: TeachersConfig = TeachersConfig()
     distort: DistortConfig = DistortConfig()
     pairs: PairsConfig = PairsConfig()
@@ -68,6 +70,15 @@ class Config(Part):
     def _something_to_train_on(self) -> Self:
         if not self.distort.enabled and not any(self.pairs.homogeneous):
             raise ValueError("no distortion is switched on and pairs.homogeneous is 0: there is no pair to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _unseen_is_unseen(self) -> Self:
+        trained = [name for name in self.benchmark.unseen if name in self.distort.enabled]
+        if trained:
+            raise ValueError(
+                f"{trained[0]} is trained on (distort.types) and cannot be in benchmark.unseen; take it out of one of them"
+            )
         return self
 
     def name(self) -> str:

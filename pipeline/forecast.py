@@ -27,7 +27,8 @@ from pipeline.method.pairs import Copy, sample_pairs, synthetic_pairs
 from pipeline.observe import Look, pools
 from pipeline.rates import MEMORY_GIB, OTHER_GIB, RATES, TRAINING_GIB, look_seconds
 from pipeline.records import OK, VIDEOS
-from pipeline.steps import benchmark, ingest, score, synthesise
+from pipeline.steps import benchmark, ingest, score, shape, synthesise
+from pipeline.steps.ingest import TRAIN
 from pipeline.store import write_table
 
 Row = dict[str, Any]
@@ -147,6 +148,7 @@ class Work:
 
     files: int
     rendered: bool  # the run makes its own clips
+    candidates: list[Row]  # windows that shaping chooses from; none where it is off
     pool: list[Row]
     benchmark: list[Row]
     distorted: dict[int, list[Row]]
@@ -162,15 +164,20 @@ def workload(config: Config, layout: RunLayout, files: int, *, rendered: bool, i
         rendered: The run makes its own clips.
         ingested: The run folder's own table of videos is there and valid.
     """
+    expected = expected_videos(config, files)
+    windows = [row for row in expected if row["split"] == TRAIN and row["copy"] == 0]
+    candidates = [] if config.shaping.keep is None else [{**row, "recipe": "", "still": False} for row in windows]
     if ingested:
-        return _workload(config, layout, files, rendered=rendered)
+        return _workload(config, layout, files, candidates, rendered=rendered)
+    left_out = {(row["content_id"], row["start_s"]) for row in windows[config.shaping.keep :]} if candidates else set()
+    kept = [row for row in expected if row["split"] != TRAIN or (row["content_id"], row["start_s"]) not in left_out]
     with tempfile.TemporaryDirectory(prefix="w2s-plan-") as folder:
         planned = RunLayout.at(folder)
-        write_table(planned.videos, VIDEOS.table(expected_videos(config, files)), VIDEOS)
-        return _workload(config, planned, files, rendered=rendered)
+        write_table(planned.videos, VIDEOS.table(kept), VIDEOS)
+        return _workload(config, planned, files, candidates, rendered=rendered)
 
 
-def _workload(config: Config, layout: RunLayout, files: int, *, rendered: bool) -> Work:
+def _workload(config: Config, layout: RunLayout, files: int, candidates: list[Row], *, rendered: bool) -> Work:
     members = score.pool(layout)
     windows = benchmark.sources(config, layout)
     copies = [row for suite in benchmark.SUITES for row in benchmark.plan(config, windows, suite)]
@@ -180,7 +187,7 @@ def _workload(config: Config, layout: RunLayout, files: int, *, rendered: bool) 
     pairs = {1: _first_pairs(config, members, made[1])}
     for number in range(2, config.stages + 1):
         pairs[number] = pairs[number - 1] + mined[number - 1]
-    return Work(files, rendered, members, copies, made, pairs, mined)
+    return Work(files, rendered, candidates, members, copies, made, pairs, mined)
 
 
 def _first_pairs(config: Config, members: Sequence[Row], made: Sequence[Row]) -> int:
@@ -219,7 +226,10 @@ def forecast(config: Config, layout: RunLayout, files: int | None = None) -> lis
     known = states(config, layout)
     count = corpus_size(config) if files is None else files
     rendered = files is None and config.corpus.videos is None
-    work = workload(config, layout, count, rendered=rendered, ingested=known["ingest"] == DONE)
+    made = (
+        known["ingest" if config.shaping.keep is None else "shape"] == DONE
+    )  # the step that writes the table of videos
+    work = workload(config, layout, count, rendered=rendered, ingested=made)
     manifests = {one.step: one for one in read_manifests(layout)} if layout.manifests.is_dir() else {}
     cpus = max(2, len(os.sched_getaffinity(0)))
     return [_step(name, state, config, layout, work, manifests, cpus) for name, state in known.items()]
@@ -253,6 +263,8 @@ def _rows(kind: str, number: int, work: Work) -> tuple[int | None, bool]:
     pool, copies = len(work.pool), len(work.benchmark)
     fixed = {
         "ingest": work.files,
+        "measure": len(work.candidates),
+        "shape": len(work.candidates),
         "score": pool,
         "ensemble": pool,
         "benchmark": copies,
@@ -290,6 +302,8 @@ def _resources(kind: str, config: Config, layout: RunLayout, cpus: int) -> tuple
 def _look(kind: str, config: Config, layout: RunLayout) -> Look | None:
     if kind == "score":
         return score.look(config, layout)
+    if kind == "measure":
+        return shape.look(layout)
     if kind == "distort":
         return synthesise.look(config, layout, 1)
     return replace(score.look(config, layout), vmaf=True) if kind == "benchmark" else None
@@ -298,12 +312,15 @@ def _look(kind: str, config: Config, layout: RunLayout) -> Look | None:
 def _built_in(kind: str, number: int, config: Config, work: Work, cpus: int) -> float:
     """Wall-clock seconds by the built-in rates, all CPUs busy."""
     shown = {"score": work.pool, "benchmark": work.benchmark, "distort": work.distorted.get(number, [])}
+    shown["measure"] = work.candidates
     if kind in shown:
-        judged = kind != "distort"
-        cpu = sum(
-            look_seconds(row, config, rendered=work.rendered, teachers=judged, vmaf=kind == "benchmark")
-            for row in shown[kind]
-        )
+        taken = {
+            "teachers": kind in ("score", "benchmark"),
+            "encode": kind != "measure",
+            "vmaf": kind == "benchmark",
+            "indicators": kind == "measure" or (kind == "score" and score.measures(config)),
+        }
+        cpu = sum(look_seconds(row, config, rendered=work.rendered, **taken) for row in shown[kind])
         return RATES.pools + cpu / cpus
     if kind == "ingest":
         made = work.files * RATES.render * config.corpus.made_seconds if work.rendered else 0.0
@@ -315,7 +332,7 @@ def _built_in(kind: str, number: int, config: Config, work: Work, cpus: int) -> 
 
 
 def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
-    """(name, use, levels, unit) of every distortion that the run would make."""
+    """(name, use, levels, unit) of every distortion: those that the run would make first, then those that are off."""
     uses: dict[str, list[str]] = {}
     for use, names in (
         ("training", config.distort.enabled),
@@ -324,6 +341,8 @@ def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
     ):
         for name in names:
             uses.setdefault(name, []).append(use)
+    for name in DISTORTIONS:
+        uses.setdefault(name, ["off"])
     return [
         (name, ", ".join(use), " ".join(f"{level:g}" for level in DISTORTIONS[name].levels), DISTORTIONS[name].unit)
         for name, use in uses.items()

@@ -90,6 +90,25 @@ class RunLayout:
         """Table `Video`."""
         return self.root / "videos.parquet"
 
+    @property
+    def candidates(self) -> Path:
+        """Table `Video` of all windows that shaping chooses from; only where it is switched on."""
+        return self.root / "candidates.parquet"
+
+    @property
+    def indicators(self) -> Path:
+        """Table `Indicators` of the pool, or of the candidates where shaping is switched on."""
+        return self.root / "indicators.parquet"
+
+    @property
+    def shaping(self) -> Path:
+        """JSON: histograms of every indicator before and after the choice, and the target."""
+        return self.root / "shaping.json"
+
+    def indicator_shards(self, look: str) -> Path:
+        """Folder of shards of table `Indicators` from one look at many videos."""
+        return self.root / "observed" / f"{_part(look)}-indicators"
+
     def scores(self, teacher: str) -> Path:
         """Folder of shards of table `TeacherScore`."""
         return self.root / "scores" / _part(teacher.replace(":", "-"))  # `module:Class` names a user's own

@@ -7,6 +7,7 @@ The inputs that are named beside a step are all that decides its outputs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pipeline.corpus import list_inputs
 from pipeline.layout import RunLayout
 from pipeline.manifest import Steps, input_fingerprint
 from pipeline.observe import look_settings
-from pipeline.steps import benchmark, evaluate, ingest, judge, mine, pair, report, score, synthesise, train
+from pipeline.steps import benchmark, evaluate, ingest, judge, mine, pair, report, score, shape, synthesise, train
 
 
 def run_rounds(
@@ -44,20 +45,24 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
     steps.run_step(
         "ingest",
         {"corpus": config.corpus, "seed": config.seed, "files": _corpus_state(config)},
-        [layout.videos],
+        [ingest.destination(config, layout)],
         lambda: ingest.ingest(config, layout, console),
     )
-    look = look_settings(score.look(config, layout), config)
+    if config.shaping.keep is not None:
+        balanced(config, layout, console, steps)
+    look = score.look(config, layout)
+    kept = [
+        layout.observed("pool"),
+        layout.features_of("pool"),
+        *(layout.scores(name) for name in config.teachers.names),
+    ]
+    kept += [look.indicators] if look.indicators is not None else []
     steps.run_step(
         "score",
-        {"videos": layout.videos, "look": look},
-        [layout.observed("pool"), layout.features_of("pool"), *(layout.scores(name) for name in config.teachers.names)],
+        {"videos": layout.videos, "look": look_settings(look, config)},
+        [*kept, layout.indicators] if look.indicators is not None else kept,
         lambda: score.score(config, layout, console),
-        keep=[
-            layout.observed("pool"),
-            layout.features_of("pool"),
-            *(layout.scores(name) for name in config.teachers.names),
-        ],
+        keep=kept,
     )
     steps.run_step(
         "ensemble",
@@ -70,7 +75,8 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
     )
     steps.run_step(
         "benchmark",
-        {"videos": layout.videos, "benchmark": config.benchmark, "seed": config.seed, "look": look},
+        {"videos": layout.videos, "benchmark": config.benchmark, "seed": config.seed}
+        | {"look": look_settings(replace(look, indicators=None), config)},
         [layout.benchmark(suite) for suite in benchmark.SUITES] + [layout.benchmark_features],
         lambda: benchmark.build(config, layout, console),
         keep=[layout.benchmark_features],
@@ -80,6 +86,27 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
         {suite: layout.benchmark(suite) for suite in benchmark.SUITES} | {"calibration": layout.calibration},
         [layout.benchmark_teachers],
         lambda: benchmark.teachers(config, layout, console),
+    )
+
+
+def balanced(config: Config, layout: RunLayout, console: Console, steps: Steps) -> None:
+    """The indicators of all candidates, and the corpus that is chosen from them."""
+    target = shape.target_state(config)  # a wrong name is told before hours of measuring
+    look = shape.look(layout)
+    kept = [layout.observed("candidates"), layout.indicator_shards("candidates")]
+    steps.run_step(
+        "measure",
+        {"candidates": layout.candidates, "look": look_settings(look, config)},
+        [*kept, layout.indicators],
+        lambda: shape.measure(config, layout, console),
+        keep=kept,
+    )
+    steps.run_step(
+        "shape",
+        {"candidates": layout.candidates, "indicators": layout.indicators, "seen": layout.observed("candidates")}
+        | {"config": config.shaping, "seed": config.seed, "target": target},
+        [layout.videos, layout.shaping],
+        lambda: shape.shape(config, layout, console),
     )
 
 

@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from actors.distortions import EncodeOptions
+from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
 from actors.score import DropSample, StudentEncoder, TeacherScorer
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
 from pipeline.console import Console
-from pipeline.records import FEATURES, OBSERVED, SCORES, Table
+from pipeline.records import FEATURES, INDICATORS, OBSERVED, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import PIXEL_ROWS, Row, stream
 from trainers.student import ENCODER_VERSIONS
@@ -55,6 +56,8 @@ class Look:
         clips: Run-owned folder for distorted copies.
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
         keep: Keep the distorted copies in `clips`.
+        indicators: Folder of shards of table `Indicators`, or None to measure none.
+        bare: The videos are taken as they are and only measured: no copy is made, and no frame is kept for a model.
     """
 
     observed: Path
@@ -64,10 +67,14 @@ class Look:
     clips: Path
     vmaf: bool = False
     keep: bool = False
+    indicators: Path | None = None
+    bare: bool = False
 
 
-def sample_spec(config: Config) -> SampleSpec:
+def sample_spec(config: Config, bare: bool = False) -> SampleSpec:
     """What one decode keeps of a window, by configuration."""
+    if bare:
+        return SampleSpec(key_frames=1, motion_frames=1)
     return SampleSpec(key_frames=config.teachers.key_frames, motion_frames=config.teachers.motion_frames)
 
 
@@ -78,6 +85,7 @@ def encode_options(config: Config) -> EncodeOptions:
         threads=config.run.threads,
         max_short_side=config.corpus.max_short_side,
         max_fps=config.corpus.max_fps,
+        hold_output=config.distort.hold_output,
         timeout_s=config.pools.distort.timeout_s,
     )
 
@@ -85,8 +93,9 @@ def encode_options(config: Config) -> EncodeOptions:
 def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
-    decoding = {"spec": sample_spec(config), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
-    chain = [Pool(Synthesise, making, weight=5.0), Pool(Decode, decoding)]
+    decoding = {"spec": sample_spec(config, look.bare), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
+    chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
+    chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
     chain += [Pool(TeacherScorer, {"name": name}, gpus=config.pools.score.gpus) for name in look.scores]
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
@@ -127,6 +136,7 @@ def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
         (look.observed, OBSERVED),
         *((folder, SCORES) for folder in look.scores.values()),
     ]
+    tables += [(look.indicators, INDICATORS)] if look.indicators is not None else []
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
 
 
@@ -154,13 +164,14 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         if look.features is not None
         else None
     )
-    return {
-        "sample": asdict(sample_spec(config)),
+    settings = {
+        "sample": asdict(sample_spec(config, look.bare)),
         "copies": making,
         "student": student,
         "teachers": dict(look.digests),
         "vmaf": look.vmaf,
     }
+    return settings if look.indicators is None else {**settings, "indicators": list(INDICATOR_ROWS)}
 
 
 class _Sink:
@@ -185,6 +196,9 @@ class _Sink:
         if self.look.features is not None and new:
             append_shard(self.look.features, feature_table(new), FEATURES)
             self.known.update(row["video_id"] for row in new)
+        if self.look.indicators is not None:
+            shard = INDICATORS.table([{name: row[name] for name in INDICATORS.schema.names} for row in ok])
+            append_shard(self.look.indicators, shard, INDICATORS)
         for teacher, folder in self.look.scores.items():
             shard = SCORES.table([_score_row(row, teacher, self.look.digests[teacher]) for row in self.rows])
             append_shard(folder, shard, SCORES)

@@ -23,6 +23,7 @@ class Rates:
         still: Per distorted still.
         teachers: Per window, 3 key frames and 48 frames of luma; a teacher that is not named counts as `other`.
         encode: Per window: the frozen part of the student.
+        indicators: Per second of window.
         probe: Per file.
         render: Per second of a demo clip of 320x240.
         pools: Wall-clock seconds until the actors of a stream stand.
@@ -38,7 +39,8 @@ class Rates:
         default_factory=lambda: {
             "resize": 0.60, "gaussian_blur": 0.52, "gaussian_noise": 1.0, "darken": 0.90, "brighten": 0.82, "jitter": 0.50,
             "stutter": 0.44, "h264": 0.48, "h265": 0.82, "vp9": 0.35, "av1": 0.43, "mpeg2": 0.19, "mjpeg": 0.18,
-            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42,
+            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42, "banding": 0.5, "oversharpen": 0.5, "colour_shift": 0.9,
+            "frame_rate": 0.42, "rebuffer": 0.42, "packet_loss": 0.7,
         }
     )  # fmt: skip
     x265: Mapping[str, float] = field(
@@ -56,6 +58,7 @@ class Rates:
     )  # fmt: skip
     other: float = 1.0
     encode: float = 0.40
+    indicators: float = 0.03
     probe: float = 0.15
     render: float = 2.0
     pools: float = 10.0
@@ -71,7 +74,16 @@ OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 
 
-def look_seconds(row: Mapping[str, Any], config: Config, *, rendered: bool, teachers: bool, vmaf: bool) -> float:
+def look_seconds(
+    row: Mapping[str, Any],
+    config: Config,
+    *,
+    rendered: bool,
+    teachers: bool,
+    vmaf: bool,
+    encode: bool,
+    indicators: bool,
+) -> float:
     """CPU seconds of one row of a look: make the copy, decode it, measure it, score it, encode it.
 
     Args:
@@ -79,6 +91,8 @@ def look_seconds(row: Mapping[str, Any], config: Config, *, rendered: bool, teac
         rendered: The run makes its own clips.
         teachers: All teachers score it.
         vmaf: It is measured against its source.
+        encode: The student encodes it.
+        indicators: The nine indicators are measured.
     """
     corpus = config.corpus
     seconds = float(row["duration_s"]) or (corpus.made_seconds if rendered else corpus.window_s or _WHOLE_FILE_S)
@@ -93,7 +107,8 @@ def look_seconds(row: Mapping[str, Any], config: Config, *, rendered: bool, teac
         else:
             slower = RATES.x265[config.distort.x265_preset] if name == "h265" else 1.0
             making += RATES.distort.get(name, 1.0) * slower * clip
-    looking = RATES.decode * (0.5 if row["still"] else clip) + RATES.encode
+    looking = RATES.decode * (0.5 if row["still"] else clip) + (RATES.encode if encode else 0.0)
+    looking += RATES.indicators * clip if indicators else 0.0
     if teachers:
         looking += pixels * sum(RATES.teachers.get(name, RATES.other) for name in config.teachers.names)
     return making + looking + (RATES.vmaf * clip if vmaf else 0.0)

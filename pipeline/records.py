@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
+from actors.indicators import INDICATORS as _INDICATORS
+
 _ARROW: dict[object, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
@@ -246,6 +248,16 @@ class Observed(Row):
     error: str | None = None
 
 
+# One column for each row of the table of indicators, so that a new indicator has its column at once.
+Indicators = dataclasses.make_dataclass(
+    "Indicators",
+    [("video_id", str), *((name, float) for name in _INDICATORS)],
+    bases=(Row,),
+    namespace={"KEY": ("video_id",), "__doc__": "The indicators of one video (`actors.indicators`)."},
+    frozen=True,
+)
+
+
 @dataclass(frozen=True)
 class BenchmarkItem(Row):
     """A video of a benchmark with its subjective score, or VMAF where the benchmark is a proxy."""
@@ -287,5 +299,6 @@ STUDENT_SCORES = table_of(StudentScore)
 MINED = table_of(Mined)
 FEATURES = table_of(Feature)
 OBSERVED = table_of(Observed)
+INDICATORS: Table[Row] = table_of(Indicators)
 BENCHMARK = table_of(BenchmarkItem)
 QUARANTINE = table_of(Quarantine)

@@ -7,6 +7,7 @@
 | loss, labels, SRCC of student and teachers, one set a round | `round-<k>/metrics.json` |
 | calibration curves, agreement of each teacher | `calibration.json` |
 | agreement of the teachers with each other | `scores/<teacher>/*.parquet` |
+| histograms of the indicators before and after shaping, and their target | `shaping.json` |
 | hard pairs | `round-<k>/mined.parquet`, and `round-<k>/thumbnails.json` where there is one |
 | quarantine by cause | `quarantine.parquet` |
 
@@ -26,7 +27,17 @@ from typing import Any
 import jinja2
 import yaml
 
-from pipeline.charts import SERIES_COLOURS, Bar, Series, bar_chart, line_chart, matrix_chart, stacked_chart
+from actors.indicators import INDICATORS
+from pipeline.charts import (
+    SERIES_COLOURS,
+    Bar,
+    Series,
+    bar_chart,
+    histogram_chart,
+    line_chart,
+    matrix_chart,
+    stacked_chart,
+)
 from pipeline.layout import RunLayout
 from pipeline.manifest import read_manifests
 from pipeline.method.metrics import MetricError, srcc
@@ -42,6 +53,7 @@ LABEL_COLOURS = {
 }
 SUITE_TITLES = {"seen": "Seen distortions", "unseen": "Unseen distortions"}
 FIGURES = {"srcc": "SRCC", "plcc": "PLCC", "within": "SRCC within source", "pair_accuracy": "pair accuracy"}
+SHAPING_COLOURS = {"before": "#cbd5e1", "after": SERIES_COLOURS[0], "target": "#1f2937"}
 _TEACHER, _ENSEMBLE, _STUDENT = "#a8b3c2", "#64748b", SERIES_COLOURS[0]
 _CURVE_POINTS = 200  # of a loss curve; more cannot be seen
 _HARD_PAIRS = 8  # of each round
@@ -79,6 +91,7 @@ class ReportData:
         rounds: The rounds that have metrics.
         calibration: The contents of `calibration.json`; empty while there is none.
         agreement: `names`, and `srcc` as a square list of lists with None where it is not defined.
+        shaping: The contents of `shaping.json`; empty where the corpus was not shaped.
         quarantine: `step`, `kind`, `count` and one `example` for each cause, the most frequent first.
     """
 
@@ -88,6 +101,7 @@ class ReportData:
     rounds: list[RoundData] = field(default_factory=list)
     calibration: dict[str, Any] = field(default_factory=dict)
     agreement: dict[str, Any] = field(default_factory=lambda: {"names": [], "srcc": []})
+    shaping: dict[str, Any] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -116,6 +130,7 @@ def gather(layout: RunLayout) -> ReportData:
         rounds=rounds,
         calibration=calibration,
         agreement=_agreement(layout, calibration),
+        shaping=_shaping(layout, config),
         quarantine=_quarantine(layout),
     )
 
@@ -125,6 +140,12 @@ def _round(layout: RunLayout, number: int) -> RoundData:
     mined = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
     mined.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
     return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], mined[:_HARD_PAIRS])
+
+
+def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of this run, not of an earlier one in the same folder that was shaped."""
+    wanted = config.get("shaping", {}).get("keep") is not None
+    return read_json(layout.shaping) if wanted and exists(layout.shaping) else {}
 
 
 def _agreement(layout: RunLayout, calibration: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +218,7 @@ def render(data: ReportData, pictures: Mapping[int, Mapping[str, str]]) -> str:
         figures=FIGURES,
         results=results(data),
         label_colours=LABEL_COLOURS,
+        shaping_colours=SHAPING_COLOURS,
         charts=_charts(data),
         config_text=yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True) if data.config else "",
     )
@@ -268,12 +290,19 @@ def _charts(data: ReportData) -> dict[str, Any]:
     ]
     losses = [Series(f"round {one.number}", _thin(one.train.get("loss", []))) for one in data.rounds]
     return {
+        "shaping": [_histogram(name, one) for name, one in data.shaping.get("indicators", {}).items()],
         "bars": bars,
         "loss": line_chart(losses, "step", "loss"),
         "labels": {one.number: stacked_chart(one.labels, LABEL_COLOURS, "labels") for one in data.rounds},
         "agreement": matrix_chart(data.agreement["names"], data.agreement["srcc"], "SRCC between teachers"),
         "calibration": line_chart(curves, "raw score, from its lowest to its highest", "common scale"),
     }
+
+
+def _histogram(name: str, one: Mapping[str, Sequence[float]]) -> Any:
+    filled = {SHAPING_COLOURS[part]: one[part] for part in ("before", "after")}
+    unit = INDICATORS[name].unit.partition(",")[0] if name in INDICATORS else ""
+    return histogram_chart(one["edges"], filled, {SHAPING_COLOURS["target"]: one["shares"]}, f"{name}, {unit}")
 
 
 def _unit(curve: Sequence[Sequence[float]]) -> list[tuple[float, float]]:

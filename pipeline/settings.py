@@ -18,6 +18,8 @@ TEMPORAL = ("jitter", "stutter")
 STREAMING = ("h264", "h265")
 SEEN = SPATIAL + TEMPORAL + STREAMING
 UNSEEN = ("vp9", "av1", "mpeg2", "mjpeg", "denoise", "noise_h264", "frame_drop")
+# Beyond the paper: off unless `distort.types` switches it on (VP9 and AV1 are then no longer unseen).
+SECOND = ("banding", "oversharpen", "colour_shift", "frame_rate", "rebuffer", "vp9", "av1", "packet_loss")
 ORIGINS = ("ensemble", "synthetic", "gmad", "missed")
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
@@ -82,6 +84,17 @@ class CorpusConfig(Part):
     made_fps: PositiveReal = 24.0
 
 
+class ShapingConfig(Part):
+    """Balance: keep windows whose indicators have the histograms of a target (CVPR 2026, section 3.2). Off without `keep`."""
+
+    measure: bool = True  # the nine indicators of every pool video, in the decode that the teachers share
+    keep: Positive | None = None  # training windows to keep of all that ingest cuts
+    # uniform, a JSON file of histograms, or the indicators.parquet of a run on the reference corpus
+    target: Annotated[str, Field(min_length=1)] = "uniform"
+    bins: Annotated[int, Field(ge=2, le=50)] = 10  # of each histogram; a JSON file has its own
+    exact_up_to: Count = 100  # videos; larger pools are chosen from by the relaxation
+
+
 class TeachersConfig(Part):
     """The weak teachers and what they are shown of a window."""
 
@@ -113,6 +126,9 @@ class DistortConfig(Part):
         FamilyCounts(spatial=6, temporal=3, streaming=4),
     )
     x265_preset: X265Preset = "veryslow"
+    hold_output: bool = (
+        True  # stutter repeats the frame that was shown, a freeze; false: the original frame before, as printed
+    )
     still_spatial: bool = True  # spatial types on one key frame, not the whole clip (arXiv v3, appendix C.2.1)
     keep: bool = False  # the distorted files; their recipes make them again
     include_pristine: bool = False  # the undistorted source as level 0 in synthetic pairs
@@ -120,14 +136,13 @@ class DistortConfig(Part):
     @field_validator("types")
     @classmethod
     def _known(cls, types: Mapping[str, bool]) -> Mapping[str, bool]:
-        merged = {**dict.fromkeys(SEEN, True), **types}
-        all_known(tuple(merged), SEEN)
-        return merged
+        all_known(tuple(types), SEEN + SECOND)
+        return {**dict.fromkeys(SEEN, True), **types}
 
     @property
     def enabled(self) -> tuple[str, ...]:
         """The types that are switched on, in the order of the table."""
-        return tuple(name for name in SEEN if self.types[name])
+        return tuple(name for name in SEEN + SECOND if self.types.get(name))
 
 
 class PairsConfig(Part):
@@ -180,7 +195,7 @@ class TrainingConfig(Part):
     @field_validator("type_weights")
     @classmethod
     def _known_types(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
-        all_known(tuple(weights), SEEN)
+        all_known(tuple(weights), SEEN + SECOND)
         return weights
 
     @field_validator("origin_weights")
@@ -210,12 +225,12 @@ class BenchmarkConfig(Part):
     @field_validator("seen")
     @classmethod
     def _known_seen(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return all_known(names, SEEN)
+        return all_known(names, SEEN + SECOND)
 
     @field_validator("unseen")
     @classmethod
     def _known_unseen(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return all_known(names, UNSEEN)
+        return all_known(names, tuple(dict.fromkeys(UNSEEN + SECOND)))
 
 
 class PoolConfig(Part):

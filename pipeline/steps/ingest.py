@@ -51,7 +51,7 @@ def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any
     """Probe every file, keep one of each content, cut windows, hold out contents for the benchmarks, and add degraded copies."""
     probed = probe_files(config, layout, console)
     rows = windows_of(probed, config)
-    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
+    write_table(destination(config, layout), VIDEOS.table(rows), VIDEOS)
     status = Counter(row["status"] for row in rows)
     check_budget(probed, config)
     parts = Counter(
@@ -70,6 +70,11 @@ def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any
         "what": f"{len(probed)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
         f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
     }
+
+
+def destination(config: Config, layout: RunLayout) -> Path:
+    """Where ingest writes: the corpus itself, or the candidates that shaping chooses it from."""
+    return layout.videos if config.shaping.keep is None else layout.candidates
 
 
 def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row]:
@@ -153,4 +158,4 @@ def _video(row: Row, start: float, length: float, split: str, recipe: str, copy:
     }
 
 
-__all__ = ["HELDOUT", "TRAIN", "check_budget", "corpus_files", "ingest", "probe_files", "windows_of"]
+__all__ = ["HELDOUT", "TRAIN", "check_budget", "corpus_files", "destination", "ingest", "probe_files", "windows_of"]

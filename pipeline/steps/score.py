@@ -12,7 +12,7 @@ from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.layout import RunLayout
 from pipeline.method.calibration import Calibrated, CalibrationError, calibrate
 from pipeline.observe import Look, observe
-from pipeline.records import ENSEMBLE, OK, SCORES, VIDEOS
+from pipeline.records import ENSEMBLE, INDICATORS, OK, SCORES, VIDEOS
 from pipeline.steps.ingest import TRAIN
 from pipeline.store import read_shards, read_table, write_json, write_table
 from pipeline.stream import Row
@@ -43,11 +43,18 @@ def look(config: Config, layout: RunLayout) -> Look:
         scores={name: layout.scores(name) for name in digests},
         digests=digests,
         clips=layout.scratch / "clips",
+        # With shaping the candidates were measured before, and the table is about them.
+        indicators=layout.indicator_shards("pool") if measures(config) else None,
     )
 
 
+def measures(config: Config) -> bool:
+    """Whether the indicators are measured along with the teachers' scores."""
+    return config.shaping.measure and config.shaping.keep is None
+
+
 def score(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
-    """Decode the pool once; write `scores/`, `features/` and `observed/`."""
+    """Decode the pool once; write `scores/`, `features/`, `observed/` and `indicators.parquet`."""
     videos = pool(layout)
     seen = observe(videos, look(config, layout), config, console, "teachers and encoder")
     failed = [row for row in seen.to_pylist() if row["status"] != OK]
@@ -57,6 +64,8 @@ def score(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]
             f"for example {failed[0]['error']}",
             TOO_MANY_BAD,
         )
+    if measures(config):
+        write_table(layout.indicators, read_shards(layout.indicator_shards("pool"), INDICATORS), INDICATORS)
     return {
         "rows": len(videos),
         "failed": len(failed),

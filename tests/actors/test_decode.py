@@ -147,10 +147,10 @@ def test_a_child_that_dies_on_one_file_is_replaced(clip: Path, numbered: Path, t
         import os, runpy
         program = runpy.run_path({str(CHILD)!r})
         read = program["read"]
-        def fragile(request):
+        def fragile(request, *others):
             if "numbered" in request["path"]:
                 os.kill(os.getpid(), 11)
-            return read(request)
+            return read(request, *others)
         program["serve"].__globals__["read"] = fragile
         program["main"]()
         """)

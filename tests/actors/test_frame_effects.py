@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 
 import cv2
+import ffmpeg as graph
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from actors import ffmpeg
 from actors import frame_effects as effects
 from actors.distortions import DISTORTIONS
+from actors.scenes import make_clip
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,87 @@ def test_frame_drop_loses_k_of_every_eight() -> None:
         assert len({at % 8 for at in lost}) > dropped  # irregular: not the same places in every group
 
 
-@pytest.mark.parametrize("name", ["gaussian_noise", "jitter", "stutter", "frame_drop"])
+def test_frame_rate_keeps_every_k_th_frame() -> None:
+    for kept_of in DISTORTIONS["frame_rate"].levels:
+        assert _run(effects.frame_rate(kept_of), 40) == [number - number % kept_of for number in range(40)]
+
+
+def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> None:
+    for share in DISTORTIONS["rebuffer"].levels:
+        shown = _run(effects.rebuffer(share, 3, 20.0), 200)
+        stalled = [number for number in range(200) if shown[number] != number]
+        for period in range(5):
+            inside = [number for number in stalled if number // 40 == period]
+            assert len(inside) == round(share * 40)
+            assert inside == list(range(inside[0], inside[0] + len(inside))), "one stall, not many"
+            assert inside[0] - 40 * period <= 10
+            assert {shown[number] for number in inside} == {inside[0] - 1}, "the last frame before it stays"
+    lower, higher = (_run(effects.rebuffer(share, 3, 20.0), 200) for share in (0.1, 0.5))
+    assert {n for n in range(200) if lower[n] != n} < {n for n in range(200) if higher[n] != n}
+
+
+def test_banding_leaves_few_levels_and_moves_none_by_more_than_half_a_step(picture: NDArray[np.uint8]) -> None:
+    for step in DISTORTIONS["banding"].levels:
+        frame = effects.banding(step)(picture)
+        assert len(np.unique(frame)) <= 256 // step + 1
+        assert np.abs(frame.astype(int) - picture).max() <= step / 2
+
+
+def test_oversharpening_leaves_flats_and_overshoots_at_edges() -> None:
+    edge = np.full((16, 32, 3), 100, np.uint8)
+    edge[:, 16:] = 140
+    frame = effects.oversharpen(4)(edge)
+    assert frame[:, :8].ravel().tolist() == [100] * frame[:, :8].size
+    assert frame[8, 15, 0] < 100 - 20
+    assert frame[8, 16, 0] > 140 + 20
+
+
+def test_colour_shift_moves_colour_and_keeps_lightness() -> None:
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    directions = set()
+    for seed in range(5):
+        lab = cv2.cvtColor(effects.colour_shift(12, seed)(grey).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0, 0]
+        assert lab[0] == pytest.approx(53.6, abs=0.7)
+        assert np.hypot(lab[1], lab[2]) == pytest.approx(12, abs=0.8)
+        directions.add(round(float(np.arctan2(lab[2], lab[1])), 1))
+    assert len(directions) == 5
+
+
+def test_severity_is_monotone_on_every_clip(scenes: list[list[NDArray[np.uint8]]]) -> None:
+    """PSNR falls from level to level for every type that works on frames.
+
+    Exceptions: `gaussian_blur` level 1 is the identity (its kernel weighs e^-50 outside the centre), jitter and frame_drop
+    draw other places at every level, so that their mean over seeds is looked at.
+    """
+    for name, row in DISTORTIONS.items():
+        if row.family == "streaming":
+            continue
+        for frames in scenes:
+            seeds = range(8) if name in ("jitter", "frame_drop") else (3,)
+            errors = [np.mean([_error(name, level, seed, frames) for seed in seeds]) for level in row.levels]
+            assert all(np.diff(errors) > 0), (name, errors)
+            assert errors[0] > 0 or name == "gaussian_blur", name
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[list[NDArray[np.uint8]]]:
+    """Frames of three rendered clips that move, 256x192, 15 frames a second."""
+    clips = []
+    for index in range(3):
+        path = tmp_path_factory.mktemp("scenes") / "clip.mp4"
+        make_clip(index, 7, path, 256, 192, 1.2, 15.0)
+        node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
+        clips.append(list(ffmpeg.read_frames(node, 256, 192, timeout_s=60)))
+    return clips
+
+
+def _error(name: str, level: float, seed: int, frames: list[NDArray[np.uint8]]) -> float:
+    """Mean squared error of a clip's copy: PSNR is 10 log10(255^2 / it)."""
+    effect = effects.build(name, level, seed, True, 15.0)
+    return float(np.mean([(effect(frame).astype(np.float64) - frame) ** 2 for frame in frames]))
+
+
+@pytest.mark.parametrize("name", ["gaussian_noise", "jitter", "stutter", "frame_drop", "rebuffer", "colour_shift"])
 def test_randomness_comes_from_the_seed_alone(name: str, picture: NDArray[np.uint8]) -> None:
     frames = [np.roll(picture, shift, axis=1) for shift in range(16)]
     runs = []

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.config import Config, ConfigError, fingerprint, load, per_round
 from pipeline.presets import PRESETS
+from pipeline.settings import SEEN
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -152,3 +153,18 @@ def test_every_key_of_the_dump_can_be_set() -> None:
         for key, value in values.items() if isinstance(values, dict) else ():
             assert load(overrides=[f"{section}.{key}={json.dumps(value)}"]) == config
     assert Config.model_validate(tree) == config
+
+
+def test_the_second_suite_is_off_until_a_type_is_switched_on() -> None:
+    plain = load()
+    assert plain.distort.enabled == SEEN
+    config = load(overrides=["distort.types.banding=true", "distort.types.packet_loss=true"])
+    assert config.distort.enabled == (*SEEN, "banding", "packet_loss")
+    assert config.benchmark == plain.benchmark
+
+
+def test_what_is_trained_on_is_not_called_unseen() -> None:
+    with pytest.raises(ConfigError, match=r"vp9 is trained on .* benchmark\.unseen; take it out of one of them"):
+        load(overrides=["distort.types.vp9=true"])
+    config = load(overrides=["distort.types.vp9=true", "benchmark.unseen=[av1, mpeg2]", "benchmark.seen=[vp9]"])
+    assert config.distort.enabled[-1] == "vp9"

@@ -1,0 +1,202 @@
+"""What the CPU pool costs over a plain shell loop, and what one decode for several levels of a type would gain.
+
+    python benchmarks/distortions.py VIDEO... [--parallel 2] [--seconds 2] [--types h264,h265,vp9] [--repeat 3]
+
+The pool is the one of a run (`actors.sample.Synthesise` in Ray Data actors), the loop is `xargs -P` over the very same
+FFmpeg command lines, taken down while the pool's own code makes the copies once. Both are measured in turn; the medians
+are compared. Ray is started before, and the pool's start is part of its time unless it says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import shlex
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg as graph
+
+from actors import distortions, ffmpeg
+from actors.distortions import DISTORTIONS, EncodeOptions, apply
+from actors.pools import Pool, chain
+from actors.rows import Row, format_recipe
+from actors.sample import Synthesise
+from actors.window import Window
+
+
+class Forget:
+    """Ray actor: drop the file that a row names, as the decode after it does."""
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        Path(row["path"]).unlink()
+        return {"status": row["status"]}
+
+
+def commands(rows: list[Row], folder: Path, options: EncodeOptions) -> list[str]:
+    """The shell lines of the FFmpeg processes that make the copies, probes left out: the loop knows its windows."""
+    lines: list[str] = []
+    real = ffmpeg.run
+
+    def noted(args: list[str], **others: Any) -> str:
+        lines.append(shlex.join([ffmpeg.binary(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *args]))
+        return real(args, **others)
+
+    ffmpeg.run = noted  # type: ignore[assignment]
+    try:
+        for row in rows:
+            name, level, seed = row["step"]
+            apply(
+                name,
+                level,
+                row["uri"],
+                0.0,
+                row["duration_s"],
+                folder / f"{row['video_id']}.mkv",
+                seed,
+                options=options,
+            )
+    finally:
+        ffmpeg.run = real
+    # The pool writes under a temporary name and renames; the loop writes each to a name of its own and removes it.
+    return [f"{line} && rm -f {shlex.quote(shlex.split(line)[-1].removeprefix('file:'))}" for line in lines]
+
+
+def loop_seconds(lines: list[str], parallel: int) -> float:
+    """Wall-clock seconds of a plain shell loop."""
+    start = time.perf_counter()
+    text = "".join(f"{line}\0" for line in lines)
+    # A session of its own for each, as the pool gives its processes: Linux shares the CPU out by sessions.
+    command = ["xargs", "-0", "-P", str(parallel), "-I{}", "setsid", "-w", "sh", "-c", "{}"]
+    subprocess.run(command, input=text, text=True, check=True)
+    return time.perf_counter() - start
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU time of this process and its children while ``work`` runs: unlike the clock, the same on a busy machine."""
+
+    def used() -> float:
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    start = used()
+    work()
+    return used() - start
+
+
+def actor_work(rows: list[Row], folder: Path, options: EncodeOptions) -> None:
+    """What one actor of the pool does, without Ray: the probe, the command, the rename."""
+    actor = Synthesise(options, str(folder))
+    for row in rows:
+        Path(actor(row)["path"]).unlink()
+
+
+def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOptions) -> tuple[float, float]:
+    """Wall-clock seconds of the pool in all, and from its first finished row's start on: actors as many as the loop's."""
+    import ray.data
+
+    shown = [
+        {name: row[name] for name in ("video_id", "uri", "start_s", "duration_s", "recipe", "still")} for row in rows
+    ]
+    start = time.perf_counter()
+    dataset = ray.data.from_items(shown, override_num_blocks=len(shown))
+    making = Pool(Synthesise, {"options": options, "folder": str(folder)}, weight=float(parallel))
+    dataset = chain(dataset, [making, Pool(Forget, weight=0.1)], max(1, parallel // 2))
+    first = None
+    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        first = first or time.perf_counter()
+        if set(batch["status"].to_pylist()) != {"ok"}:
+            raise SystemExit("a copy failed; try the videos with `python run.py doctor` first")
+    end = time.perf_counter()
+    assert first is not None
+    return end - start, (end - first) * len(rows) / max(1, len(rows) - 1)
+
+
+def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: EncodeOptions) -> tuple[float, float]:
+    """Wall-clock seconds of all levels of one type: a process for each, and one process with the split filter."""
+    window = Window.open(str(path), 0.0, seconds, False, options)
+    make, codec = distortions.streaming(name)
+    levels = DISTORTIONS[name].levels
+    start = time.perf_counter()
+    for level in range(1, len(levels) + 1):
+        apply(name, level, path, 0.0, seconds, folder / f"{level}.mkv", 3, options=options)
+    single = time.perf_counter() - start
+    start = time.perf_counter()
+    streams = window.stream(still=False).filter_multi_output("split", len(levels))
+    nodes = [
+        ffmpeg.target(make(streams[at], value, 3), folder / f"split-{at}.mkv", codec(value, options), "matroska")
+        for at, value in enumerate(levels)
+    ]
+    ffmpeg.run(ffmpeg.arguments(graph.merge_outputs(*nodes)), timeout_s=900, kind="encode")
+    return single, time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="+", type=Path)
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--types", default="h264,h265,vp9")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--preset", default="medium", help="of x265")
+    options = parser.parse_args()
+    encoding = EncodeOptions(x265_preset=options.preset, max_short_side=540)
+    rows = [
+        {
+            "video_id": f"{number}-{name}-{level}", "uri": str(path), "start_s": 0.0, "duration_s": options.seconds,
+            "recipe": format_recipe([(name, level, 3)]), "still": False, "step": (name, level, 3),
+        }
+        for number, path in enumerate(options.videos)
+        for name in options.types.split(",")
+        for level in range(1, len(DISTORTIONS[name].levels) + 1)
+    ]  # fmt: skip
+    import ray
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        lines = commands(rows, folder, encoding)
+        made = [path.stat().st_size for path in folder.glob("*.mkv")]
+        print(
+            f"{len(rows)} copies of {len(options.videos)} windows of {options.seconds:g} s, {options.parallel} at a time"
+        )
+        print(f"copies: {sum(made) / len(made) / 1e6:.2f} MB on average, {max(made) / 1e6:.2f} MB the largest")
+        plain = cpu_seconds(lambda: loop_seconds(lines, options.parallel))
+        ours = cpu_seconds(lambda: actor_work(rows, folder, encoding))
+        print(
+            f"CPU time: an actor's own code {ours:.1f} s, the loop {plain:.1f} s, overhead {ours / plain - 1:+.1%}",
+            flush=True,
+        )
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        ray.init(num_cpus=options.parallel, include_dashboard=False, log_to_driver=False, logging_level="error")
+        loops, pools, steady = [], [], []
+        for _ in range(options.repeat):
+            loops.append(loop_seconds(lines, options.parallel))
+            whole, running = pool_seconds(rows, folder, options.parallel, encoding)
+            pools.append(whole)
+            steady.append(running)
+            print(f"  loop {loops[-1]:.1f} s, pool {whole:.1f} s, without its start {running:.1f} s", flush=True)
+        ray.shutdown()
+        base = statistics.median(loops)
+        for name, values in (("pool with its start", pools), ("pool once it runs", steady)):
+            print(
+                f"{name}: {statistics.median(values):.1f} s over {base:.1f} s, overhead {statistics.median(values) / base - 1:+.1%}"
+            )
+        for name in options.types.split(","):
+            pairs = [
+                split_seconds(name, options.videos[0], options.seconds, folder, encoding) for _ in range(options.repeat)
+            ]
+            apart, split = (statistics.median(values) for values in zip(*pairs, strict=True))
+            print(
+                f"{name}: {apart:.2f} s as a process a level, {split:.2f} s as one decode and split: gain {1 - split / apart:.1%}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Measure and shape: the nine indicators of every candidate window, and the corpus that is chosen by them (CVPR 2026, 3.2).
+
+Switched on by `shaping.keep`. Candidates are measured as they were uploaded, before anything is made of them, and only
+the chosen windows (with their degraded copies) are ever scored. Held-out windows are not chosen among.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from actors.indicators import INDICATORS as INDICATOR_ROWS
+from pipeline.config import Config
+from pipeline.console import TOO_MANY_BAD, Console, UserError
+from pipeline.corpus import pool_rounds
+from pipeline.layout import RunLayout
+from pipeline.method import shaping
+from pipeline.observe import Look, observe
+from pipeline.records import INDICATORS, OBSERVED, OK, VIDEOS
+from pipeline.steps.ingest import TRAIN
+from pipeline.store import read_json, read_shards, read_table, write_json, write_table
+
+UNIFORM = "uniform"
+
+
+def look(layout: RunLayout) -> Look:
+    """What is taken from each candidate: its indicators."""
+    return Look(
+        observed=layout.observed("candidates"),
+        features=None,
+        scores={},
+        digests={},
+        clips=layout.scratch / "clips",
+        indicators=layout.indicator_shards("candidates"),
+        bare=True,
+    )
+
+
+def candidates(layout: RunLayout) -> pa.Table:
+    """The usable training windows of `candidates.parquet`, without their degraded copies."""
+    table = read_table(layout.candidates, VIDEOS)
+    usable = pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], TRAIN))
+    return table.filter(pc.and_(usable, pc.equal(table["copy"], 0)))
+
+
+def measure(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+    """Decode every candidate once; write `indicators.parquet`."""
+    rows = candidates(layout).select(["video_id", "uri", "start_s", "duration_s"]).to_pylist()
+    shown = [{**row, "recipe": "", "still": False} for row in rows]
+    seen = observe(shown, look(layout), config, console, "indicators")
+    failed = seen.filter(pc.not_equal(seen["status"], OK))
+    if failed.num_rows > config.errors.budget * len(rows):
+        raise UserError(
+            f"{failed.num_rows} of {len(rows)} windows could not be measured, more than errors.budget="
+            f"{config.errors.budget:g} allows; for example {failed['error'][0].as_py()}",
+            TOO_MANY_BAD,
+        )
+    write_table(layout.indicators, read_shards(layout.indicator_shards("candidates"), INDICATORS), INDICATORS)
+    what = f"{len(INDICATOR_ROWS)} indicators, one decode per window, {failed.num_rows} failed"
+    return {"rows": len(rows), "failed": failed.num_rows, "what": what}
+
+
+def shape(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+    """Choose; write `videos.parquet` and `shaping.json`."""
+    measured = read_table(layout.indicators, INDICATORS)
+    ids = candidates(layout)["video_id"]
+    measured = measured.filter(pc.is_in(measured["video_id"], value_set=ids.combine_chunks()))
+    keep = min(config.shaping.keep or measured.num_rows, measured.num_rows)
+    if keep == 0:
+        raise UserError("no training window could be measured, so that none can be chosen; look at quarantine.parquet")
+    target = load_target(config, measured)
+    numbers = shaping.bin_numbers(matrix(measured, target.names), target.edges)
+    goal = shaping.wanted(target.shares, keep)
+    choice = shaping.choose(numbers, goal, keep, config.seed, config.shaping.exact_up_to)
+    chosen = measured["video_id"].combine_chunks().take(pa.array(choice.chosen))
+    rows = _corpus(layout, chosen, config.seed)
+    write_table(layout.videos, rows, VIDEOS)
+    bins = target.shares.shape[1]
+    before, after = (shaping.histogram(part, bins) for part in (numbers, numbers[choice.chosen]))
+    # Half the distance over the videos: the share of each histogram that is in the wrong bin, on average.
+    misplaced = [
+        shaping.distance(counts, keep * target.shares) / (2 * keep * len(goal))
+        for counts in (before * (keep / len(numbers)), after)
+    ]
+    write_json(
+        layout.shaping,
+        {
+            "target": config.shaping.target, "pool": len(numbers), "keep": keep, "exact": choice.exact,
+            "distance": choice.distance, "bound": choice.bound,
+            "misplaced_before": misplaced[0], "misplaced_after": misplaced[1],
+            "indicators": {
+                name: {
+                    "edges": target.edges[k].tolist(),
+                    "shares": target.shares[k].tolist(),
+                    "before": (before[k] / len(numbers)).tolist(),
+                    "after": (after[k] / keep).tolist(),
+                }
+                for k, name in enumerate(target.names)
+            },
+        },
+    )  # fmt: skip
+    if keep == len(numbers):
+        console.warn(f"shaping.keep={config.shaping.keep} leaves no choice among {len(numbers)} windows: all are kept")
+    return {
+        "rows": rows.num_rows,
+        "what": f"{keep} of {len(numbers)} windows, out of place {misplaced[0]:.1%} before and {misplaced[1]:.1%} after",
+    }
+
+
+def matrix(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
+    """Columns of a table of indicators, float64 ``[rows, len(names)]``."""
+    return np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
+
+
+def target_state(config: Config) -> str | Path:
+    """What the target depends on: its name, or the file whose contents count.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if config.shaping.target == UNIFORM:
+        return UNIFORM
+    path = Path(config.shaping.target).expanduser()
+    if not path.is_file():
+        raise UserError(f"shaping.target {path}: no such file; name a JSON or Parquet file, or use {UNIFORM}")
+    return path
+
+
+def load_target(config: Config, measured: pa.Table) -> shaping.Target:
+    """The target of the configuration.
+
+    A JSON file holds ``{"indicators": {NAME: {"edges": [...], "shares": [...]}}}`` for any of the nine, all with equally
+    many bins; the `shaping.json` of another run is one. A Parquet file is an `indicators.parquet`, of which the
+    histograms are taken.
+
+    Raises:
+        UserError: The file cannot be read as either.
+    """
+    bins, names = config.shaping.bins, tuple(INDICATOR_ROWS)
+    source = target_state(config)
+    try:
+        if not isinstance(source, Path):
+            return shaping.uniform(names, matrix(measured, names), bins)
+        if source.suffix == ".parquet":
+            return shaping.reference(names, matrix(read_table(source, INDICATORS), names), bins)
+        return _histograms(read_json(source), source)
+    except shaping.ShapingError as error:
+        raise UserError(f"shaping.target {source}: {error}") from error
+
+
+def _histograms(tree: Any, path: Path) -> shaping.Target:
+    found = tree.get("indicators") if isinstance(tree, Mapping) else None
+    if not isinstance(found, Mapping) or not found:
+        raise UserError(f'shaping.target {path}: no object "indicators" with edges and shares of each indicator')
+    unknown = sorted(set(found) - set(INDICATOR_ROWS))
+    if unknown:
+        raise UserError(f"shaping.target {path}: {unknown[0]!r} is no indicator; known are {', '.join(INDICATOR_ROWS)}")
+    try:
+        edges, shares = (np.array([one[key] for one in found.values()], np.float64) for key in ("edges", "shares"))
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"shaping.target {path}: every indicator needs a list of edges and a list of shares, of the same length for all"
+        ) from None
+    return shaping.Target(tuple(found), edges, shares)
+
+
+def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
+    """Table `Video` without the training windows (and their copies) that were not chosen; the rounds are dealt anew.
+
+    A window that could not be measured stays in it as failed, so that quarantine names it.
+    """
+    table = read_table(layout.candidates, VIDEOS)
+    seen = read_shards(layout.observed("candidates"), OBSERVED)
+    broken = {row["video_id"]: row for row in seen.filter(pc.not_equal(seen["status"], OK)).to_pylist()}
+    window = pc.binary_join_element_wise(
+        table["content_id"], pc.cast(table["start_s"], pa.string()), pc.cast(table["duration_s"], pa.string()), "@"
+    )
+    kept = window.filter(pc.is_in(table["video_id"], value_set=chosen))
+    training = pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], TRAIN))
+    failed = pc.is_in(table["video_id"], value_set=pa.array(list(broken), pa.string()))
+    mask = pc.or_(pc.or_(pc.invert(training), pc.is_in(window, value_set=kept.combine_chunks())), failed)
+    rounds = pool_rounds(chosen.to_pylist(), seed)
+    rows, windows = table.filter(mask).to_pylist(), window.filter(mask).to_pylist()
+    of_window = {
+        name: rounds[row["video_id"]] for row, name in zip(rows, windows, strict=True) if row["video_id"] in rounds
+    }
+    for row, name in zip(rows, windows, strict=True):
+        if row["video_id"] in broken:
+            row |= {key: broken[row["video_id"]][key] for key in ("status", "error_kind", "error")}
+        elif row["split"] == TRAIN and row["status"] == OK:
+            row["round"] = of_window[name]
+    return VIDEOS.table(rows)
