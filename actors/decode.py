@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from actors import ffmpeg, ffmpeg_log
 from actors.decode_child import key_positions, luma_strip
+from actors.network_views import Clip, Gatherer, plan
 from actors.outcome import Failure
 from actors.views import Sample, SampleSpec
 
@@ -134,7 +135,12 @@ class Decoder:
             child.kill()
 
     def decode(
-        self, uri: str | os.PathLike[str], start_s: float = 0.0, duration_s: float = 0.0, spec: SampleSpec | None = None
+        self,
+        uri: str | os.PathLike[str],
+        start_s: float = 0.0,
+        duration_s: float = 0.0,
+        spec: SampleSpec | None = None,
+        seed: str = "",
     ) -> Sample:
         """Decode a window.
 
@@ -143,6 +149,7 @@ class Decoder:
             start_s: Start of the window, seconds from the first frame.
             duration_s: Length of the window, seconds; 0 means to the end.
             spec: How much to keep.
+            seed: The video's id: random offsets of views depend on it alone.
 
         Raises:
             Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
@@ -155,7 +162,7 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = (name, start_s, duration_s, spec, deadline)
+        window = (name, start_s, duration_s, spec, seed, deadline)
         if header.is_still:
             return self._by_ffmpeg(header, *window)
         try:
@@ -177,18 +184,21 @@ class Decoder:
         start_s: float,
         duration_s: float,
         spec: SampleSpec,
+        seed: str,
         deadline: float,
     ) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
-            return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline)
+            return self._by_ffmpeg(header, name, start_s, duration_s, spec, seed, deadline)
         except Failure as second:
             message = second.message if name in second.message else f"{name}: {second.message}"
             if first.kind == "crash" and second.kind == "decode":
                 raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
             raise Failure(second.kind, message) from second
 
-    def _by_child(self, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float) -> Sample:
+    def _by_child(
+        self, name: str, start_s: float, duration_s: float, spec: SampleSpec, seed: str, deadline: float
+    ) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
             self._child = _Child(self._program, self._threads, self._memory)
@@ -200,6 +210,8 @@ class Decoder:
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
             "motion_short_side": spec.motion_short_side,
+            "views": spec.views,
+            "seed": seed,
         }
         try:
             header, arrays = self._child.ask(request, deadline)
@@ -215,10 +227,18 @@ class Decoder:
             raise
         if "error" in header:
             raise Failure("decode", f"{name}: {header['error']}")
-        return Sample(arrays[0], arrays[1], float(header["fps"]))
+        views = dict(zip(spec.views, arrays[2:], strict=True))
+        return Sample(arrays[0], arrays[1], float(header["fps"]), views)
 
     def _by_ffmpeg(
-        self, header: ffmpeg.Probe, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float
+        self,
+        header: ffmpeg.Probe,
+        name: str,
+        start_s: float,
+        duration_s: float,
+        spec: SampleSpec,
+        seed: str,
+        deadline: float,
     ) -> Sample:
         """Count the frames of the window, then read them once and keep what the sample needs."""
 
@@ -236,14 +256,16 @@ class Decoder:
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
-            return _gather(name, frames, count, header.fps, spec)
+            size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
+            gatherer = Gatherer(plan(spec.views, size, seed))
+            return _gather(name, frames, count, header.fps, spec, gatherer)
 
 
-def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) -> Sample:
+def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec, gatherer: Gatherer) -> Sample:
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     keys = key_positions(count, spec.key_frames)
     needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
-    last = max(*needed, min(spec.motion_frames, count) - 1)
+    last = max(*needed, *gatherer.needed, min(spec.motion_frames, count) - 1)
     kept: dict[int, NDArray[np.uint8]] = {}
     luma: list[NDArray[np.uint8]] = []
     for number, frame in enumerate(frames):
@@ -251,9 +273,10 @@ def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec) ->
             luma.append(luma_strip(frame, spec.motion_short_side))
         if number in needed:
             kept[number] = frame
+        gatherer.add(number, frame)
         if number == last:
             break
     if len(kept) < len(needed):
         raise Failure("decode", f"{name}: frames went missing between two reads; copy the file again")
     key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])
-    return Sample(key, np.stack(luma), fps)
+    return Sample(key, np.stack(luma), fps, gatherer.pictures)

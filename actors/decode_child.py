@@ -1,16 +1,19 @@
 """The program inside a decoder's child process: reads windows with decord, because native decoders crash and hang.
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
-big-endian length, that many bytes of JSON, then (answers only) the raw bytes of two uint8 arrays whose shapes the
-JSON gives. Nothing is pickled. It ends when its standard input closes, so it never outlives its parent for long.
+big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
+gives: key frames, luma strip, and the views asked for, which the module ``network_views`` beside this file makes.
+Nothing is pickled. It ends when its standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import struct
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -49,7 +52,18 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
     return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
 
 
-def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
+def _gatherer(request: dict[str, Any], count: int, height: int, width: int, fps: float) -> Any:
+    """The views that the request names, ready to be filled."""
+    spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module.Gatherer(module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"]))
+
+
+def read(request: dict[str, Any]) -> tuple[dict[str, Any], list[Frame]]:
     """Decode one window; raises when decord cannot."""
     import cv2
     import decord
@@ -63,7 +77,11 @@ def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
         raise ValueError("no frame in the window")
     keys = [first + position for position in key_positions(end - first, request["key_frames"])]
     strip = list(range(first, min(first + request["motion_frames"], end)))
-    wanted = sorted({*strip, *keys, *(min(key + 1, end - 1) for key in keys)})
+    fps = float(reader.get_avg_fps())
+    height, width = reader[first].shape[:2] if request["views"] else (0, 0)
+    gatherer = _gatherer(request, end - first, height, width, fps) if request["views"] else None
+    seen = [first + number for number in gatherer.needed] if gatherer else []
+    wanted = sorted({*strip, *keys, *(min(key + 1, end - 1) for key in keys), *seen})
     pairs: dict[int, Frame] = {}
     luma: list[Frame] = []
     needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
@@ -75,9 +93,12 @@ def read(request: dict[str, Any]) -> tuple[dict[str, Any], Frame, Frame]:
                 luma.append(luma_strip(frame, request["motion_short_side"]))
             if number in needed:
                 pairs[number] = frame.copy()
+            if gatherer:
+                gatherer.add(number - first, frame)
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
     key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    return {"fps": float(reader.get_avg_fps()), "frames": end - first}, key, np.stack(luma)
+    pictures = list(gatherer.pictures.values()) if gatherer else []
+    return {"fps": fps, "frames": end - first}, [key, np.stack(luma), *pictures]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
@@ -94,10 +115,10 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             request = json.loads(_exactly(requests, struct.unpack(">I", _exactly(requests, 4))[0]))
         except EOFError:
             return
-        arrays: tuple[Frame, ...] = ()
+        arrays: list[Frame] = []
         try:
-            header, key, luma = read(request)
-            arrays = (np.ascontiguousarray(key), np.ascontiguousarray(luma))
+            header, arrays = read(request)
+            arrays = [np.ascontiguousarray(array) for array in arrays]
             header["shapes"] = [array.shape for array in arrays]
         except Exception as error:  # noqa: BLE001 - any decoder error becomes an answer; the parent then tries FFmpeg
             text = str(error).splitlines() or [type(error).__name__]

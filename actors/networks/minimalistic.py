@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from actors.networks import slowfast, swin2d
+from actors.outcome import Failure
 
 HIDDEN = 128
 
@@ -44,6 +47,25 @@ class MinimalisticVQA(nn.Module):
         if motion is not None:
             features = torch.cat([features, motion], dim=1)
         return torch.as_tensor(self.quality(features)[:, 0])
+
+
+def read_scaling(path: Path) -> tuple[float, ...]:
+    """The four numbers b1..b4 of a released scaling file (NumPy).
+
+    Raises:
+        Failure: ``usage``: it holds something else.
+    """
+    try:
+        numbers = np.load(path, allow_pickle=False).astype(float).ravel()
+    except (ValueError, OSError) as error:
+        raise Failure(
+            "usage", f"{path} is no scaling file of MinimalisticVQA: {error}; use the released one"
+        ) from error
+    if numbers.shape != (4,) or not np.isfinite(numbers).all() or numbers[3] == 0:
+        raise Failure(
+            "usage", f"{path} is no scaling file of MinimalisticVQA: it must hold four numbers, the last not 0"
+        )
+    return tuple(numbers.tolist())
 
 
 def published(raw: float, scaling: Sequence[float]) -> float:

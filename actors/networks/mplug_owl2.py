@@ -340,7 +340,7 @@ class Body(nn.Module):
     def rotary(self, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the rotary positions 0..length-1, each ``[1, length, channels of a head]``."""
         dim = self.config.hidden_size // self.config.num_attention_heads
-        base = float((self.config.rope_parameters or {}).get("rope_theta") or 10000.0)  # type: ignore[arg-type]
+        base = float((self.config.rope_parameters or {}).get("rope_theta") or 10000.0)
         frequencies = base ** -(torch.arange(0, dim, 2, dtype=torch.float64, device=like.device) / dim)
         angles = torch.arange(length, dtype=torch.float64, device=like.device)[:, None] * frequencies
         angles = torch.cat([angles, angles], dim=1)[None]

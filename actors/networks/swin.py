@@ -46,11 +46,13 @@ def relative_index(window: Sequence[int]) -> Tensor:
     return index
 
 
-def shift_mask(axes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> Tensor:
+def shift_mask(
+    axes: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device | None = None
+) -> Tensor:
     """0 between tokens that are neighbours in the unshifted map, `MASKED` elsewhere: ``[windows, N, N]``."""
-    region = torch.zeros(*axes, dtype=torch.int64)
+    region = torch.zeros(*axes, dtype=torch.int64, device=device)
     for axis, (size, side, by) in enumerate(zip(axes, window, shift, strict=True)):
-        place = torch.arange(size)
+        place = torch.arange(size, device=device)
         label = (place >= size - side).long() + (place >= size - by).long() if by else torch.zeros_like(place)
         shape = [-1 if other == axis else 1 for other in range(len(axes))]
         region = region * 3 + label.view(shape)
@@ -58,14 +60,17 @@ def shift_mask(axes: Sequence[int], window: Sequence[int], shift: Sequence[int])
     return torch.where(labels[:, :, None] == labels[:, None, :], 0.0, MASKED)
 
 
-def cell_distance(axes: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> Tensor:
+def cell_distance(
+    axes: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device | None = None
+) -> Tensor:
     """City-block distance of two tokens' fragment cells, for the windows of one time slice: ``[windows, N, N]``.
 
     Cells do not depend on time, so all time slices share the result. It is not limited to 1: in shifted windows, where
     opposite borders meet, it reaches 12.
     """
     _, *space = axes
-    cells = [(torch.arange(size) * GRID // size).roll(-by) for size, by in zip(space, shift[1:], strict=True)]
+    counts = [torch.arange(size, device=device) for size in space]
+    cells = [(count * GRID // len(count)).roll(-by) for count, by in zip(counts, shift[1:], strict=True)]
     grid = torch.stack(torch.meshgrid(*cells, indexing="ij"), dim=-1)
     places = partition(grid.expand(1, window[0], *grid.shape), window)[0]
     return (places[:, :, None] - places[:, None, :]).abs().sum(dim=-1)
@@ -98,11 +103,11 @@ class WindowAttention(nn.Module):
         table = self.relative_position_bias_table
         bias = self._looked_up(table)[None]
         if self.gated:
-            distance = cell_distance(axes, self.window, shift).to(table)[:, None]
+            distance = cell_distance(axes, self.window, shift, table.device).to(table)[:, None]
             fragment = self._looked_up(self.fragment_position_bias_table)[None]
             bias = distance * bias + (1 - distance) * fragment
         if any(shift):
-            mask = shift_mask(axes, self.window, shift).to(table)[:, None]
+            mask = shift_mask(axes, self.window, shift, table.device).to(table)[:, None]
             repeats = len(mask) // len(bias)
             bias = bias.repeat(repeats, 1, 1, 1) + mask if repeats < len(mask) else bias + mask
         return bias
