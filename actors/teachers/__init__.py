@@ -7,7 +7,6 @@ Importing this package loads no teacher: each module is imported when its teache
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -72,12 +71,13 @@ def load_teacher(name: str, weights: str = "") -> Teacher:
 
     Args:
         name: As of `teacher_class`.
-        weights: File or folder of released weights, for a teacher whose constructor takes ``weights``.
+        weights: File or folder of released weights, for a published network (`actors.teachers.network`).
 
     Raises:
         Failure: ``usage``, in one line, as `teacher_class` does, or when the teacher finds its weights missing or
             altered.
     """
+    from actors.teachers.network import NetworkTeacher
+
     kind = teacher_class(name)
-    takes_weights = weights and "weights" in inspect.signature(kind).parameters
-    return kind(weights=weights) if takes_weights else kind()  # type: ignore[call-arg]
+    return kind(weights=weights) if issubclass(kind, NetworkTeacher) else kind()

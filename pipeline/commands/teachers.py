@@ -18,7 +18,7 @@ from typing import Any
 
 from actors.outcome import Failure
 from actors.teachers import TEACHERS, load_teacher, teacher_class
-from actors.teachers.network import DEFAULT_FOLDER, NetworkTeacher
+from actors.teachers.network import NetworkTeacher
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.scoring import FAILED, OK, expand
 
@@ -68,7 +68,7 @@ def build(name: str, weights: str | None) -> Any:
     """
     try:
         if weights is None:
-            return load_teacher(name, DEFAULT_FOLDER)
+            return load_teacher(name)
         kind = teacher_class(name)
         if "weights" not in inspect.signature(kind).parameters:
             raise UserError(

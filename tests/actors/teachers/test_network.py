@@ -165,7 +165,7 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
     }
     expected = {
         "dover.pth": "it looks like DOVER; 4 of 4 entries are missing, the first is fc_hid.weight; 1 entries are unknown",
-        "vii.pth": "it looks like MinimalisticVQA (Model VII); ",
+        "vii.pth": "it looks like MinimalisticVQA Model VII; ",
         "less.pth": "1 of 4 entries are missing, the first is fc_last.bias",
         "shape.pth": "1 have another shape, the first is fc_last.bias: [7] instead of [1]",
         "none.pth": "it looks like no weights at all; ",
@@ -191,7 +191,7 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
 
 
 def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "old.pth").write_bytes(pickle.dumps({"state_dict": Bomb(tmp_path / "ran")}))
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"state_dict": Bomb(tmp_path / "ran")}, protocol=2))
     with pytest.raises(Failure):
         read_state(tmp_path / "old.pth")
     assert not (tmp_path / "ran").exists()
