@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from actors import ffmpeg, ffmpeg_log
 from actors.decode_child import key_positions, luma_strip, second_positions
 from actors.indicators import Meter
+from actors.network_views import Clip, Gatherer, plan
 from actors.outcome import Failure
 from actors.views import Sample, SampleSpec
 
@@ -156,6 +157,7 @@ class Decoder:
         start_s: float = 0.0,
         duration_s: float = 0.0,
         spec: SampleSpec | None = None,
+        seed: str = "",
         meter: Meter | None = None,
     ) -> Sample:
         """Decode a window.
@@ -165,6 +167,7 @@ class Decoder:
             start_s: Start of the window, seconds from the first frame.
             duration_s: Length of the window, seconds; 0 means to the end.
             spec: How much to keep.
+            seed: The video's id: random offsets of views depend on it alone.
             meter: Is given the frames of every second in passing; what it held before is forgotten.
 
         Raises:
@@ -178,7 +181,7 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = (name, start_s, duration_s, spec, deadline, meter)
+        window = (name, start_s, duration_s, spec, seed, deadline, meter)
         if header.is_still:
             return self._by_ffmpeg(header, *window)
         try:
@@ -200,12 +203,13 @@ class Decoder:
         start_s: float,
         duration_s: float,
         spec: SampleSpec,
+        seed: str,
         deadline: float,
         meter: Meter | None,
     ) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
-            return self._by_ffmpeg(header, name, start_s, duration_s, spec, deadline, meter)
+            return self._by_ffmpeg(header, name, start_s, duration_s, spec, seed, deadline, meter)
         except Failure as second:
             message = second.message if name in second.message else f"{name}: {second.message}"
             if first.kind == "crash" and second.kind == "decode":
@@ -213,7 +217,14 @@ class Decoder:
             raise Failure(second.kind, message) from second
 
     def _by_child(
-        self, name: str, start_s: float, duration_s: float, spec: SampleSpec, deadline: float, meter: Meter | None
+        self,
+        name: str,
+        start_s: float,
+        duration_s: float,
+        spec: SampleSpec,
+        seed: str,
+        deadline: float,
+        meter: Meter | None,
     ) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
@@ -226,6 +237,8 @@ class Decoder:
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
             "motion_short_side": spec.motion_short_side,
+            "views": spec.views,
+            "seed": seed,
         }
         if meter is not None:
             meter.clear()
@@ -243,7 +256,8 @@ class Decoder:
             raise
         if "error" in header:
             raise Failure("decode", f"{name}: {header['error']}")
-        return Sample(arrays[0], arrays[1], float(header["fps"]))
+        views = dict(zip(spec.views, arrays[2:], strict=True))
+        return Sample(arrays[0], arrays[1], float(header["fps"]), views)
 
     def _by_ffmpeg(
         self,
@@ -252,6 +266,7 @@ class Decoder:
         start_s: float,
         duration_s: float,
         spec: SampleSpec,
+        seed: str,
         deadline: float,
         meter: Meter | None,
     ) -> Sample:
@@ -271,15 +286,20 @@ class Decoder:
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
-            return _gather(name, frames, count, header.fps, spec, meter)
+            size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
+            gatherer = Gatherer(plan(spec.views, size, seed))
+            return _gather(name, frames, count, header.fps, spec, gatherer, meter)
 
 
-def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec, meter: Meter | None) -> Sample:
+def _gather(
+    name: str, frames: Any, count: int, fps: float, spec: SampleSpec, gatherer: Gatherer, meter: Meter | None
+) -> Sample:
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     keys = key_positions(count, spec.key_frames)
     needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
     seconds = second_positions(count, fps) if meter is not None else []
-    last = max(*needed, min(spec.motion_frames, count) - 1, *(min(at + 1, count - 1) for at in seconds))
+    measured = (min(at + 1, count - 1) for at in seconds)
+    last = max(*needed, *gatherer.needed, *measured, min(spec.motion_frames, count) - 1)
     if meter is not None:
         meter.clear()
     held: NDArray[np.uint8] | None = None  # the first frame of a second, until its successor comes
@@ -290,6 +310,7 @@ def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec, me
             luma.append(luma_strip(frame, spec.motion_short_side))
         if number in needed:
             kept[number] = frame
+        gatherer.add(number, frame)
         if meter is not None and held is not None:
             meter.add(held, frame)
         held = frame if number in seconds else None
@@ -300,4 +321,4 @@ def _gather(name: str, frames: Any, count: int, fps: float, spec: SampleSpec, me
     if len(kept) < len(needed):
         raise Failure("decode", f"{name}: frames went missing between two reads; copy the file again")
     key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])
-    return Sample(key, np.stack(luma), fps)
+    return Sample(key, np.stack(luma), fps, gatherer.pictures)

@@ -1,19 +1,22 @@
 """The program inside a decoder's child process: reads windows with decord, because native decoders crash and hang.
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
-big-endian length, that many bytes of JSON, then (answers only) the raw bytes of the uint8 arrays whose shapes the
-JSON gives. Where the request asks for ``seconds``, a message with the mark ``second`` comes for every second of the
-window before the answer itself, so that neither side ever holds more than one. Nothing is pickled. It ends when its
-standard input closes, so it never outlives its parent for long.
+big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
+gives: key frames, luma strip, and the views asked for, which the module ``network_views`` beside this file makes. Where
+the request asks for ``seconds``, a message with the mark ``second`` comes for every second of the window before the
+answer itself, so that neither side ever holds more than one. Nothing is pickled. It ends when its standard input
+closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -60,7 +63,18 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
     return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
 
 
-def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple[dict[str, Any], Frame, Frame]:
+def _gatherer(request: dict[str, Any], count: int, height: int, width: int, fps: float) -> Any:
+    """The views that the request names, ready to be filled."""
+    spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module.Gatherer(module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"]))
+
+
+def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple[dict[str, Any], list[Frame]]:
     """Decode one window; raises when decord cannot.
 
     Args:
@@ -81,7 +95,10 @@ def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple
     strip = list(range(first, min(first + request["motion_frames"], end)))
     fps = float(reader.get_avg_fps())
     seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
-    wanted = sorted({*strip, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
+    height, width = reader[first].shape[:2] if request["views"] else (0, 0)
+    gatherer = _gatherer(request, end - first, height, width, fps) if request["views"] else None
+    seen = [first + number for number in gatherer.needed] if gatherer else []
+    wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
     pairs: dict[int, Frame] = {}
     luma: list[Frame] = []
     needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
@@ -97,11 +114,14 @@ def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple
             if held is not None:
                 emit(held, frame)
             held = frame.copy() if number in seconds else None
+            if gatherer:
+                gatherer.add(number - first, frame)
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
     if held is not None:  # a window of one frame
         emit(held, held)
     key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    return {"fps": fps, "frames": end - first}, key, np.stack(luma)
+    pictures = list(gatherer.pictures.values()) if gatherer else []
+    return {"fps": fps, "frames": end - first}, [key, np.stack(luma), *pictures]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
@@ -126,7 +146,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except EOFError:
             return
         try:
-            send(*read(request, lambda frame, following: send({"second": True}, frame, following)))
+            header, arrays = read(request, lambda frame, following: send({"second": True}, frame, following))
+            send(header, *arrays)
         except BrokenPipeError:
             return
         except Exception as error:  # noqa: BLE001 - any decoder error becomes an answer; the parent then tries FFmpeg

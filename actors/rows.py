@@ -13,6 +13,7 @@ Columns given to the first pool:
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from actors.views import Sample
 Row = dict[str, Any]
 Recipe = list[tuple[str, int, int]]
 
-SAMPLE_COLUMNS = ("key", "key_shape", "luma", "luma_shape", "sample_fps")
+SAMPLE_COLUMNS = ("key", "key_shape", "luma", "luma_shape", "sample_fps", "views", "views_shapes")
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -45,19 +46,33 @@ def pack(sample: Sample) -> Row:
         "luma": sample.luma.tobytes(),
         "luma_shape": list(sample.luma.shape),
         "sample_fps": float(sample.fps),
+        "views": b"".join(view.tobytes() for view in sample.views.values()),
+        "views_shapes": json.dumps({name: view.shape for name, view in sample.views.items()}),
     }
 
 
 def empty_sample() -> Row:
     """The same columns for a row that has failed, so that all rows have one schema."""
-    return {"key": b"", "key_shape": [0], "luma": b"", "luma_shape": [0], "sample_fps": 0.0}
+    return {
+        "key": b"",
+        "key_shape": [0],
+        "luma": b"",
+        "luma_shape": [0],
+        "sample_fps": 0.0,
+        "views": b"",
+        "views_shapes": "{}",
+    }
 
 
 def unpack(row: Row) -> Sample:
     """The `Sample` of a row; the arrays are read-only views of the row's bytes."""
     key = np.frombuffer(row["key"], np.uint8).reshape([int(n) for n in row["key_shape"]])
     luma = np.frombuffer(row["luma"], np.uint8).reshape([int(n) for n in row["luma_shape"]])
-    return Sample(key, luma, float(row["sample_fps"]))
+    views, at = {}, 0
+    for name, shape in json.loads(row["views_shapes"]).items():
+        views[name] = np.frombuffer(row["views"], np.uint8, math.prod(shape), at).reshape(shape)
+        at += math.prod(shape)
+    return Sample(key, luma, float(row["sample_fps"]), views)
 
 
 def attempt(row: Row, work: Callable[[], Row], otherwise: Row) -> Row:

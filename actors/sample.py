@@ -108,7 +108,8 @@ class Decode:
     def _decode(self, row: Row) -> Row:
         made = str(row.get("path") or "")
         uri, start, duration = (made, 0.0, 0.0) if made else (row["uri"], row["start_s"], row["duration_s"])
-        sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, self.meter)
+        seed = str(row["video_id"])
+        sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
         return {**pack(sample), "width": sample.width, "height": sample.height, **self._measured()}

@@ -18,9 +18,10 @@ class TeacherScorer:
     Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine).
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, weights: str = "") -> None:
+        """Args: ``name``: of the teacher; ``weights``: folder of released weights."""
         self.name = name
-        self.teacher = load_teacher(name)
+        self.teacher = load_teacher(name, weights)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""

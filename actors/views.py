@@ -6,10 +6,13 @@ all models work from that sample, so they all see the very same pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from actors.network_views import VIEWS
 
 Uint8 = NDArray[np.uint8]
 
@@ -23,14 +26,19 @@ class SampleSpec:
         motion_frames: Most consecutive native frames kept as luma.
         motion_short_side: Short side of the luma strip in pixels (never scaled up).
         max_pixels: Largest accepted frame area in pixels; larger videos are refused before decoding.
+        views: What the published networks in use are shown, by names of `actors.network_views.VIEWS`.
     """
 
     key_frames: int = 3
     motion_frames: int = 48
     motion_short_side: int = 144
     max_pixels: int = 7680 * 4320
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        unknown = sorted(set(self.views) - set(VIEWS))
+        if unknown:
+            raise ValueError(f"SampleSpec.views: {unknown[0]!r} is none of {', '.join(VIEWS)}")
         for name in ("key_frames", "motion_frames", "motion_short_side", "max_pixels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"SampleSpec.{name} must be at least 1, got {getattr(self, name)}")
@@ -46,11 +54,13 @@ class Sample:
         luma: uint8 ``[N, h, w]``: up to ``motion_frames`` consecutive native frames from the window's start,
             scaled down by area. ``N == 1`` for stills.
         fps: Native frames per second (0 for stills).
+        views: Pictures of each view that the `SampleSpec` names, uint8 RGB ``[n, h, w, 3]``.
     """
 
     key: Uint8
     luma: Uint8
     fps: float
+    views: Mapping[str, Uint8] = field(default_factory=dict)
 
     @property
     def height(self) -> int:

@@ -44,7 +44,7 @@ def decoded(paths: list[Path], seconds: float, meter: Meter | None) -> float:
     start = cpu_seconds()
     with Decoder(timeout_s=600) as decoder:
         for path in paths:
-            decoder.decode(path, 0.0, seconds, SPEC, meter)
+            decoder.decode(path, 0.0, seconds, SPEC, meter=meter)
     return cpu_seconds() - start
 
 
@@ -78,7 +78,7 @@ def main() -> None:
         for path in options.videos:
             collector = Collector()
             try:
-                decoder.decode(path, 0.0, options.seconds, SPEC, collector)
+                decoder.decode(path, 0.0, options.seconds, SPEC, meter=collector)
             except Failure as failure:
                 print(f"left out: {failure}")
                 continue

@@ -21,6 +21,7 @@ from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
 from actors.score import DropSample, StudentEncoder, TeacherScorer
+from actors.teachers import views_of
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
 from pipeline.console import Console
@@ -75,7 +76,13 @@ def sample_spec(config: Config, bare: bool = False) -> SampleSpec:
     """What one decode keeps of a window, by configuration."""
     if bare:
         return SampleSpec(key_frames=1, motion_frames=1)
-    return SampleSpec(key_frames=config.teachers.key_frames, motion_frames=config.teachers.motion_frames)
+    teachers = config.teachers
+    return SampleSpec(teachers.key_frames, teachers.motion_frames, views=views_of(teachers.names))
+
+
+def weights_folder(config: Config) -> str:
+    """Where released weights are looked for: an absolute path, because workers run in folders of their own."""
+    return str(Path(config.run.weights).expanduser().absolute())
 
 
 def encode_options(config: Config) -> EncodeOptions:
@@ -96,7 +103,9 @@ def pools(config: Config, look: Look) -> list[Pool]:
     decoding = {"spec": sample_spec(config, look.bare), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
-    chain += [Pool(TeacherScorer, {"name": name}, gpus=config.pools.score.gpus) for name in look.scores]
+    weights = weights_folder(config)
+    scorers = [{"name": name, "weights": weights} for name in look.scores]
+    chain += [Pool(TeacherScorer, scorer, gpus=config.pools.score.gpus) for scorer in scorers]
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))

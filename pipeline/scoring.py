@@ -69,7 +69,8 @@ def open_model(name: str) -> Model:
         anchors = read_anchors(folder)
         facts = read_processor(folder)
         anchors.scale()
-        spec = SampleSpec(*(int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side")))
+        kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
+        spec = SampleSpec(kept, strip, side)
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:

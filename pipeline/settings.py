@@ -265,3 +265,4 @@ class RunConfig(Part):
     """How this machine is used; nothing here changes a result."""
 
     threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
+    weights: str = "weights"  # folder of the released weights of the published teachers (docs/teachers.md)

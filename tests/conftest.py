@@ -15,6 +15,17 @@ from actors.scenes import make_clip
 Make = Callable[..., Path]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--heavy", action="store_true", help="also run the tests marked heavy")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--heavy"):
+        heavy = [item for item in items if item.get_closest_marker("heavy")]
+        config.hook.pytest_deselected(items=heavy)
+        items[:] = [item for item in items if not item.get_closest_marker("heavy")]
+
+
 def make_media(path: Path, *args: str) -> Path:
     """Run FFmpeg on trusted arguments; the output path goes last."""
     subprocess.run([ffmpeg.binary(), "-y", "-loglevel", "error", "-nostdin", *args, str(path)], check=True)

@@ -7,6 +7,7 @@ Importing this package loads no teacher: each module is imported when its teache
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from actors.outcome import Failure
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 TEACHERS: dict[str, str] = {
     "artefact": "actors.teachers.artefact:Artefact",
     "brisque": "actors.teachers.brisque:Brisque",
+    "dover": "actors.teachers.dover:DoverTeacher",
     "exposure": "actors.teachers.exposure:Exposure",
+    "fastvqa": "actors.teachers.fastvqa:FastVQATeacher",
+    "minimalistic_ix": "actors.teachers.minimalistic:ModelIX",
+    "minimalistic_vii": "actors.teachers.minimalistic:ModelVII",
     "niqe": "actors.teachers.niqe:Niqe",
     "piqe": "actors.teachers.piqe:Piqe",
+    "qalign": "actors.teachers.qalign:QAlignTeacher",
     "sharpness": "actors.teachers.sharpness:Sharpness",
     "temporal": "actors.teachers.temporal:Temporal",
 }
@@ -55,11 +61,23 @@ def teacher_class(name: str) -> type[Teacher]:
     return found
 
 
-def load_teacher(name: str) -> Teacher:
+def views_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The views (`actors.network_views`) that the named teachers look at, each once."""
+    return tuple(dict.fromkeys(view for name in names for view in teacher_class(name).views))
+
+
+def load_teacher(name: str, weights: str = "") -> Teacher:
     """Build a teacher, ready to score, from its name in `TEACHERS` or ``module:Class``.
+
+    Args:
+        name: As of `teacher_class`.
+        weights: File or folder of released weights, for a published network (`actors.teachers.network`).
 
     Raises:
         Failure: ``usage``, in one line, as `teacher_class` does, or when the teacher finds its weights missing or
             altered.
     """
-    return teacher_class(name)()
+    from actors.teachers.network import NetworkTeacher
+
+    kind = teacher_class(name)
+    return kind(weights=weights) if issubclass(kind, NetworkTeacher) else kind()

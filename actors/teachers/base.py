@@ -31,6 +31,9 @@ class Teacher(ABC):
         licence: Licence of the code and weights.
         parameters: Number of learnt parameters (0 for a signal model).
         weights: Where the learnt parameters come from ("none" for a signal model).
+        non_commercial: The licence forbids commercial use; a run that uses the teacher says so.
+        views: What it is shown besides key frames and luma, by names of `actors.network_views.VIEWS`.
+        whole_video: Its published score is that of a whole video, not of a window.
         version: Raised whenever a change of the code changes scores; part of the digest.
     """
 
@@ -42,6 +45,9 @@ class Teacher(ABC):
     licence: ClassVar[str]
     parameters: ClassVar[int]
     weights: ClassVar[str]
+    non_commercial: ClassVar[bool] = False
+    views: ClassVar[tuple[str, ...]] = ()
+    whole_video: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     @abstractmethod

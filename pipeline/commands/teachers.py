@@ -1,7 +1,8 @@
 """List the teachers, or score videos with one.
 
 Scoring takes a window of two seconds from the middle of each video (all of a shorter one), at its native size and rate,
-with 3 key frames and up to 48 frames of luma. Scores are raw: in the teacher's own range and direction.
+with 3 key frames and up to 48 frames of luma. The published networks see the whole video, as their published scores ask
+for. Scores are raw: in the teacher's own range and direction.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from actors.outcome import Failure
 from actors.teachers import TEACHERS, load_teacher, teacher_class
+from actors.teachers.network import NetworkTeacher
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.scoring import FAILED, OK, expand
 
@@ -29,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "name", metavar="NAME", nargs="?", help="a teacher of the table, or module:Class of your own package"
     )
     parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder or glob")
-    parser.add_argument("--weights", metavar="FILE", help="released weights, for a teacher that takes some")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="released weights (file or folder; without it the folder weights)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -44,6 +48,10 @@ def main(options: argparse.Namespace) -> int:
         build(options.name, options.weights)
         return _list([options.name], options.weights, console, as_json=options.json)
     teacher = build(options.name, options.weights)
+    if isinstance(teacher, NetworkTeacher):
+        _require(teacher)
+    if teacher.non_commercial:
+        console.warn(f"teacher {options.name} is for NON-COMMERCIAL use only: {teacher.licence}")
     rows = [_score(teacher, name) for name in expand(options.videos)]
     if options.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
@@ -66,9 +74,21 @@ def build(name: str, weights: str | None) -> Any:
             raise UserError(
                 f"--weights {weights}: teacher {name} takes none (its parameters: {kind.weights}); leave the option out"
             )
-        if not Path(weights).expanduser().is_file():
+        if not Path(weights).expanduser().exists():
             raise UserError(f"--weights {weights}: there is no such file")
         return kind(weights=str(Path(weights).expanduser()))  # type: ignore[call-arg]
+    except Failure as failure:
+        raise UserError(failure.message) from failure
+
+
+def _require(teacher: NetworkTeacher) -> None:
+    """Check that a network's weights are there and fit, before any video is decoded.
+
+    Raises:
+        UserError: In one line.
+    """
+    try:
+        _ = teacher.network
     except Failure as failure:
         raise UserError(failure.message) from failure
 
@@ -77,6 +97,7 @@ def facts(name: str, weights: str | None) -> dict[str, Any]:
     """What the table says about a teacher; `error` when it cannot be loaded."""
     try:
         teacher = build(name, weights)
+        missing = teacher.missing() if isinstance(teacher, NetworkTeacher) else []
         return {
             "name": name,
             "title": teacher.title,
@@ -86,7 +107,8 @@ def facts(name: str, weights: str | None) -> dict[str, Any]:
             "licence": teacher.licence,
             "parameters": teacher.parameters,
             "weights": teacher.weights,
-            "digest": teacher.digest(),
+            "looked_for": str(missing[0].absolute()) if missing else None,
+            "digest": None if missing else teacher.digest(),
             "error": None,
         }
     except (UserError, ImportError, OSError) as error:
@@ -124,9 +146,10 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         low, high = row["range"]
         direction = "higher" if row["higher_is_better"] else "lower"
         short.append(
-            (row["name"], row["title"], f"{low:g}..{high:g}", direction, f"{row['parameters']:,}", row["digest"])
+            (row["name"], row["title"], f"{low:g}..{high:g}", direction, f"{row['parameters']:,}", row["digest"] or "-")
         )
-        long.append((row["name"], row["licence"], row["weights"]))
+        looked_for = f"; not found: {row['looked_for']}" if row["looked_for"] else ""
+        long.append((row["name"], row["licence"], row["weights"] + looked_for))
     shown.table("teachers", ("name", "title", "range", "better", "parameters", "digest"), short)
     shown.table("where they come from", ("name", "licence", "weights"), long)
 
@@ -135,13 +158,15 @@ def _score(teacher: Any, name: str) -> dict[str, Any]:
     """One row: the video, its raw score, or why there is none."""
     from actors import ffmpeg
     from actors.decode import Decoder
+    from actors.views import SampleSpec
 
     row: dict[str, Any] = {"video": name, "status": OK, "score": None, "error": None}
     try:
         length = ffmpeg.probe(name).duration_s
-        start = max(0.0, (length - WINDOW_S) / 2)
+        window = 0.0 if teacher.whole_video or length <= WINDOW_S else WINDOW_S
+        start = max(0.0, (length - window) / 2) if window else 0.0
         with Decoder() as decoder:
-            sample = decoder.decode(name, start, WINDOW_S if length > WINDOW_S else 0.0)
+            sample = decoder.decode(name, start, window, SampleSpec(views=teacher.views), seed=Path(name).name)
         row["score"] = float(teacher.score(sample))
     except Failure as failure:
         row |= {"status": FAILED, "error": str(failure)}

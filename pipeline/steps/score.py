@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from actors.outcome import Failure
 from actors.teachers import load_teacher, teacher_class
 from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.layout import RunLayout
 from pipeline.method.calibration import Calibrated, CalibrationError, calibrate
-from pipeline.observe import Look, observe
+from pipeline.observe import Look, observe, weights_folder
 from pipeline.records import ENSEMBLE, INDICATORS, OK, SCORES, VIDEOS
 from pipeline.steps.ingest import TRAIN
 from pipeline.store import read_shards, read_table, write_json, write_table
@@ -20,7 +21,10 @@ from pipeline.stream import Row
 
 def teacher_digests(config: Config) -> dict[str, str]:
     """Digest of each teacher's weights and settings: scores are keyed by it."""
-    return {name: load_teacher(name).digest() for name in config.teachers.names}
+    try:
+        return {name: load_teacher(name, weights_folder(config)).digest() for name in config.teachers.names}
+    except Failure as failure:
+        raise UserError(failure.message) from failure
 
 
 def directions(config: Config) -> dict[str, bool]:
@@ -56,6 +60,9 @@ def measures(config: Config) -> bool:
 def score(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
     """Decode the pool once; write `scores/`, `features/`, `observed/` and `indicators.parquet`."""
     videos = pool(layout)
+    for name in config.teachers.names:
+        if teacher_class(name).non_commercial:
+            console.warn(f"teacher {name} is for NON-COMMERCIAL use only: {teacher_class(name).licence}")
     seen = observe(videos, look(config, layout), config, console, "teachers and encoder")
     failed = [row for row in seen.to_pylist() if row["status"] != OK]
     if len(failed) > config.errors.budget * len(videos):

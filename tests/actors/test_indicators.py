@@ -207,7 +207,7 @@ def test_the_meter_sees_the_seconds_in_the_one_decode(numbered: Path, tmp_path: 
             np.testing.assert_array_equal(plain.luma, sample.luma)
             assert meter.pairs == [(0, 1), (10, 11), (20, 21)]
             results.append(meter.result())
-            decoder.decode(numbered, 2.9, 0.0, spec, meter)
+            decoder.decode(numbered, 2.9, 0.0, spec, meter=meter)
             assert meter.pairs == [(29, 29)], "a window of one frame; what was there before is forgotten"
     np.testing.assert_allclose(*results)
 

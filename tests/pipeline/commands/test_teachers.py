@@ -44,13 +44,16 @@ def test_the_list_names_every_teacher_with_its_facts(call) -> None:
     rows = {row["name"]: row for row in said.json()}
     assert set(rows) == set(TEACHERS)
     assert rows["niqe"]["higher_is_better"] is False
-    assert all(len(row["digest"]) == 16 for row in rows.values())
+    assert all(len(row["digest"]) == 16 for row in rows.values() if not row["looked_for"])
+    assert rows["dover"]["looked_for"].endswith("weights/DOVER.pth")
+    assert "NON-COMMERCIAL" in rows["dover"]["licence"]
     shown = call("teachers")
     assert shown.code == 0
     for name, row in rows.items():
         assert name in shown.out
         assert row["licence"] in shown.out
-        assert row["digest"] in shown.out
+        assert row["digest"] is None or row["digest"] in shown.out
+        assert row["looked_for"] is None or row["looked_for"] in shown.out
 
 
 def test_one_teacher_without_videos_is_described(call) -> None:
@@ -88,6 +91,7 @@ def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["dover", "a.mp4"], "there is no weights/DOVER.pth; fetch DOVER.pth"),
         (["niqe", "--weights", "x.pth"], "niqe takes none"),
         (["--weights", "x.pth"], "name the teacher"),
         ([OWN, "--weights", "/gone/x.pth"], "no such file"),

@@ -1,0 +1,350 @@
+"""What each published network is shown of a video: which native frames, and how each becomes a small picture.
+
+A `View` is planned from a clip's size alone and filled while the clip is decoded once, frame by frame, so that no more
+than one native frame is held at a time. Pictures stay uint8 RGB until the network normalises them. The rules are those
+of the released single-video scripts of each model, exactly: sampling, offsets, resizing and rounding.
+
+The module is imported as usual and also run by path inside the decoder's child process, so it imports nothing of the
+project; torch is imported only by the two resizes that must round as torch does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]  # RGB [H, W, 3]
+Numbers = NDArray[np.int64]
+Draw = Callable[[int, tuple[int, ...]], Numbers]  # uniform integers 0 <= n < bound of a shape
+
+GRID = 7  # fragment cells along each side
+CELL = 32  # pixels of a cell's side
+FRAGMENTS = GRID * CELL
+CLIP = 32  # frames of a clip
+KEY_SIDE = 384
+MOTION_SIDE = 224
+SQUARE_SIDE = 448
+SQUARE_COLOUR = (122, 116, 104)
+LEAST_SECONDS = 8  # a shorter video's last second is seen again until there are so many
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Size of the decoded window.
+
+    Attributes:
+        frames: Number of native frames, at least 1.
+        height: Pixels.
+        width: Pixels.
+        fps: Native frames per second; 0 for a still.
+    """
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+    @property
+    def rate(self) -> int:
+        """Whole frames per second, at least 1."""
+        return max(1, round(self.fps))
+
+
+@dataclass(frozen=True)
+class View:
+    """A plan of pictures.
+
+    Attributes:
+        frames: Native frame number of each picture ``[n]``, in any order, with repeats.
+        groups: Group of each picture ``[n]``: pictures of one frame and group are equal.
+        size: Height and width of a picture.
+        cut: Makes the picture of a group from a native frame.
+    """
+
+    frames: Numbers
+    groups: Numbers
+    size: tuple[int, int]
+    cut: Callable[[int, Frame], Frame]
+
+
+def zero(_: int, shape: tuple[int, ...]) -> Numbers:
+    """Every offset 0."""
+    return np.zeros(shape, np.int64)
+
+
+def centre(bound: int, shape: tuple[int, ...]) -> Numbers:
+    """Every offset in the middle of its range."""
+    return np.full(shape, bound // 2, np.int64)
+
+
+def seeded(key: str) -> Draw:
+    """Random offsets that depend on ``key``, a video's id, alone: its score is the same in every run."""
+    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little"))
+    return lambda bound, shape: generator.integers(0, bound, shape, dtype=np.int64)
+
+
+# ---- which frames
+
+
+def centred_clips(count: int, clips: int = 4, length: int = CLIP) -> Numbers:
+    """Consecutive frames around the centres of equal parts, ``[clips * length]``; a short video starts again."""
+    part = (count - length + 1) / clips
+    starts = [int(number * part + part / 2) if count >= length else 0 for number in range(clips)]
+    return np.asarray((np.array(starts)[:, None] + np.arange(length)).ravel() % count, np.int64)
+
+
+def segment_clips(count: int, segments: int, length: int, interval: int, draw: Draw) -> Numbers:
+    """Every ``interval``-th frame from a random start in each of equal segments, ``[segments * length]``."""
+    part = count // segments
+    spare = part - length * interval
+    starts = np.arange(segments) * part + (draw(spare, (segments,)) if spare > 0 else 0)
+    return np.asarray((starts[:, None] + np.arange(length) * interval).ravel() % count, np.int64)
+
+
+def second_centres(clip: Clip) -> Numbers:
+    """The middle frame of each second; the last is seen again up to `LEAST_SECONDS`."""
+    found = np.arange(clip.rate // 2, clip.frames, clip.rate)
+    found = found if len(found) else np.array([clip.frames - 1])
+    wanted = max(clip.frames // clip.rate, LEAST_SECONDS)
+    return np.asarray(found[np.minimum(np.arange(wanted), len(found) - 1)], np.int64)
+
+
+def second_clips(clip: Clip) -> Numbers:
+    """32 frames of each whole second, ``[32 * seconds]``: the middle ones, or all with the last repeated.
+
+    A video shorter than a second is taken as one. The last second is seen again up to `LEAST_SECONDS`.
+    """
+    seconds = max(1, clip.frames // clip.rate)
+    length = min(clip.rate, clip.frames)
+    inside = np.arange(CLIP) + length // 2 - CLIP // 2 if length > CLIP else np.minimum(np.arange(CLIP), length - 1)
+    second = np.minimum(np.arange(max(seconds, LEAST_SECONDS)), seconds - 1)
+    return np.asarray((second[:, None] * clip.rate + inside).ravel(), np.int64)
+
+
+def one_per_second(clip: Clip) -> Numbers:
+    """The first frame of each whole second, at the exact frame rate; the first frame of a shorter video."""
+    seconds = max(1, int(clip.frames / clip.fps)) if clip.fps > 0 else 1
+    return np.array([int(clip.fps * number) for number in range(seconds)])
+
+
+# ---- how a frame becomes a picture
+
+
+def _planes(frame: Frame) -> Any:
+    """The frame as float32 torch planes ``[3, 1, H, W]``; torch rounds the last bit by this very layout."""
+    import torch
+
+    return torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
+
+
+def _frame(planes: Any) -> Frame:
+    """Undo `_planes`: levels truncated to uint8 ``[H, W, 3]``."""
+    import torch
+
+    return np.asarray(planes[:, 0].to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def enlargement(height: int, width: int) -> float:
+    """By how much a frame with a short side below 224 pixels is enlarged; 1 for others."""
+    short = min(height, width)
+    return 1 / (short / FRAGMENTS) if short < FRAGMENTS else 1.0
+
+
+def enlarged(frame: Frame, factor: float) -> Frame:
+    """Bilinear with half-pixel centres in units of the factor itself, on levels / 255, truncated to levels."""
+    from torch.nn import functional
+
+    return _frame(functional.interpolate(_planes(frame) / 255.0, scale_factor=factor, mode="bilinear") * 255.0)
+
+
+def fragment_starts(height: int, width: int, clips: int, draw: Draw) -> tuple[Numbers, Numbers]:
+    """First row and first column of each cell, both ``[7, 7, clips]``; all rows are drawn before the columns.
+
+    Videos smaller than the grid are cut by their own size although they are enlarged first, as in the released code:
+    only the upper left part of the enlarged frame is seen.
+    """
+    cell = np.arange(GRID)[:, None, None]
+    starts = []
+    for size, place in ((height, cell), (width, cell.transpose(1, 0, 2))):
+        part = size // GRID
+        drawn = draw(part - CELL, (GRID, GRID, clips)) if part > CELL else np.zeros((GRID, GRID, clips), np.int64)
+        starts.append(np.maximum(np.minimum(part * place, size - CELL), 0) + drawn)
+    return starts[0], starts[1]
+
+
+def fragments(frame: Frame, rows: Numbers, columns: Numbers) -> Frame:
+    """A 7x7 mosaic of 32x32 pixels at native resolution, ``[224, 224, 3]``, from starts ``[7, 7]``."""
+    height, width = frame.shape[:2]
+    factor = enlargement(height, width)
+    if factor > 1:
+        # Cells lie within the first `height` rows and `width` columns of what results: no more is enlarged.
+        seen = [int(max(size, CELL) / factor) + 2 for size in (height, width)]
+        frame = enlarged(frame[: seen[0], : seen[1]], factor)
+    mosaic = np.empty((FRAGMENTS, FRAGMENTS, 3), np.uint8)
+    for i in range(GRID):
+        for j in range(GRID):
+            top, left = rows[i, j], columns[i, j]
+            mosaic[i * CELL : (i + 1) * CELL, j * CELL : (j + 1) * CELL] = frame[top : top + CELL, left : left + CELL]
+    return mosaic
+
+
+def whole(frame: Frame, antialias: bool = False) -> Frame:
+    """The frame at 224x224, each axis by itself, bilinear, rounded.
+
+    Without antialiasing, as in the version of torchvision that DOVER was released for; later versions default to it.
+    """
+    from torch.nn import functional
+
+    size = (FRAGMENTS, FRAGMENTS)
+    small = functional.interpolate(_planes(frame), size, mode="bilinear", antialias=antialias)
+    return _frame(small.round().clamp(0, 255))
+
+
+def key_picture(frame: Frame) -> Frame:
+    """The frame with a short side of 384 (OpenCV, bilinear), its centre of 384x384."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    ratio = KEY_SIDE / min(height, width)
+    size = (KEY_SIDE, int(ratio * height)) if width <= height else (int(ratio * width), KEY_SIDE)
+    # int() may fall one pixel short of a square's own side.
+    size = (max(size[0], KEY_SIDE), max(size[1], KEY_SIDE))
+    scaled = cv2.resize(frame, size)
+    top, left = round((scaled.shape[0] - KEY_SIDE) / 2), round((scaled.shape[1] - KEY_SIDE) / 2)
+    return np.asarray(scaled[top : top + KEY_SIDE, left : left + KEY_SIDE], np.uint8)
+
+
+def motion_picture(frame: Frame) -> Frame:
+    """The frame at 224x224, aspect ratio not kept (Pillow, bilinear with antialiasing)."""
+    from PIL import Image
+
+    small = Image.fromarray(frame).resize((MOTION_SIDE, MOTION_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(small, np.uint8)
+
+
+def square(frame: Frame) -> Frame:
+    """The frame in the middle of a square of its long side, the rest in the mean colour."""
+    height, width = frame.shape[:2]
+    side = max(height, width)
+    canvas = np.empty((side, side, 3), np.uint8)
+    canvas[:] = SQUARE_COLOUR
+    top, left = (side - height) // 2, (side - width) // 2
+    canvas[top : top + height, left : left + width] = frame
+    return canvas
+
+
+def square_picture(frame: Frame) -> Frame:
+    """The frame's `square` at 448x448 (Pillow, bicubic)."""
+    from PIL import Image
+
+    small = Image.fromarray(square(frame)).resize((SQUARE_SIDE, SQUARE_SIDE), Image.Resampling.BICUBIC)
+    return np.asarray(small, np.uint8)
+
+
+# ---- the views
+
+
+def _fragment_view(frames: Numbers, clip: Clip, draw: Draw) -> View:
+    clips = len(frames) // CLIP
+    rows, columns = fragment_starts(clip.height, clip.width, clips, draw)
+
+    def cut(group: int, frame: Frame) -> Frame:
+        return fragments(frame, rows[..., group], columns[..., group])
+
+    return View(frames, np.repeat(np.arange(clips), CLIP), (FRAGMENTS, FRAGMENTS), cut)
+
+
+def _picture_view(frames: Numbers, side: int, cut: Callable[[Frame], Frame]) -> View:
+    return View(frames, np.zeros(len(frames), np.int64), (side, side), lambda _, frame: cut(frame))
+
+
+def fastvqa_fragments(clip: Clip, draw: Draw) -> View:
+    """FAST-VQA: four clips of 32 consecutive frames, in fragments."""
+    return _fragment_view(centred_clips(clip.frames), clip, draw)
+
+
+def dover_fragments(clip: Clip, draw: Draw) -> View:
+    """DOVER's technical view: three clips of 32 frames, every second one, in fragments."""
+    return _fragment_view(segment_clips(clip.frames, 3, CLIP, 2, draw), clip, draw)
+
+
+def dover_whole(clip: Clip, draw: Draw) -> View:
+    """DOVER's aesthetic view: 32 whole frames, one of each part of the video."""
+    return _picture_view(segment_clips(clip.frames, CLIP, 1, 2, draw), FRAGMENTS, whole)
+
+
+def key_frames(clip: Clip, _: Draw) -> View:
+    """MinimalisticVQA: the middle frame of each second."""
+    return _picture_view(second_centres(clip), KEY_SIDE, key_picture)
+
+
+def motion_clips(clip: Clip, _: Draw) -> View:
+    """SlowFast beside MinimalisticVQA: 32 frames of each second."""
+    return _picture_view(second_clips(clip), MOTION_SIDE, motion_picture)
+
+
+def squares(clip: Clip, _: Draw) -> View:
+    """Q-Align: the first frame of each second."""
+    return _picture_view(one_per_second(clip), SQUARE_SIDE, square_picture)
+
+
+VIEWS: dict[str, Callable[[Clip, Draw], View]] = {
+    "fastvqa_fragments": fastvqa_fragments,
+    "dover_fragments": dover_fragments,
+    "dover_whole": dover_whole,
+    "key_frames": key_frames,
+    "motion_clips": motion_clips,
+    "squares": squares,
+}
+
+
+class Gatherer:
+    """Fills views while frames pass by in order.
+
+    Args:
+        views: Plans by name.
+    """
+
+    def __init__(self, views: Mapping[str, View]) -> None:
+        self.views = dict(views)
+        self.pictures = {name: np.empty((len(view.frames), *view.size, 3), np.uint8) for name, view in views.items()}
+        self._places: dict[int, list[tuple[str, int]]] = {}
+        for name, view in views.items():
+            for place, number in enumerate(view.frames.tolist()):
+                self._places.setdefault(number, []).append((name, place))
+
+    @property
+    def needed(self) -> list[int]:
+        """Numbers of the native frames that any view wants, ascending."""
+        return sorted(self._places)
+
+    def add(self, number: int, frame: Frame) -> None:
+        """Make every picture of native frame ``number``; one that no view wants costs nothing."""
+        made: dict[tuple[str, int], Frame] = {}
+        for name, place in self._places.get(number, ()):
+            view = self.views[name]
+            group = int(view.groups[place])
+            if (name, group) not in made:
+                made[name, group] = view.cut(group, frame)
+            self.pictures[name][place] = made[name, group]
+
+
+def plan(names: Iterable[str], clip: Clip, key: str) -> dict[str, View]:
+    """The named views of a clip; offsets are drawn for each view from the video's id ``key``.
+
+    A view's offsets do not depend on which other views are asked for.
+    """
+    return {name: VIEWS[name](clip, seeded(f"{key}:{name}")) for name in names}
+
+
+def gather(frames: Any, views: Mapping[str, View]) -> dict[str, Frame]:
+    """Pictures ``[n, h, w, 3]`` of all views from native frames ``[N, H, W, 3]`` that are in memory already."""
+    gatherer = Gatherer(views)
+    for number in gatherer.needed:
+        gatherer.add(number, frames[number])
+    return gatherer.pictures

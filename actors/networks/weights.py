@@ -1,0 +1,191 @@
+"""Read released weights into a network: strictly, without running anything that a file may contain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from actors.outcome import Failure
+
+State = dict[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
+
+# Training scripts put the weights under one of these keys, beside other things.
+NESTED = ("state_dict", "model_state")
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+SINGLES = ("model.safetensors", "pytorch_model.bin")
+RECOMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")  # in some files, in none of the networks
+
+# How each model's file is told from the others: an entry that only it has.
+SIGNATURES = (
+    ("DOVER", "aesthetic_backbone.downsample_layers.0.0.weight"),
+    ("FAST-VQA", "fragments_backbone.patch_embed.proj.weight"),
+    ("MinimalisticVQA", "feature_extraction.features.0.0.weight"),
+    ("SlowFast R50", "blocks.0.multipathway_blocks.1.conv.weight"),
+    ("SlowFast R50 of MinimalisticVQA", "feature_extraction.0.multipathway_blocks.1.conv.weight"),
+    ("Q-Align", "model.visual_abstractor.query_embeds"),
+    ("a Swin classifier of torchvision", "features.0.0.weight"),
+    ("LLaVA", "model.mm_projector.0.weight"),
+)
+
+
+def looks_like(state: Mapping[str, Tensor]) -> str:
+    """The name of the model that a state dict belongs to, or what its first entry is called."""
+    for model, entry in SIGNATURES:
+        if entry in state:
+            if model == "MinimalisticVQA":
+                inputs = state["quality.0.weight"].shape[-1] if "quality.0.weight" in state else 0
+                return f"{model} { ({1024: 'Model VII', 1280: 'Model IX'}.get(inputs, 'of an unknown kind')) }"
+            return model
+    first = next(iter(state), None)
+    return f"no known model (its first entry is {first!r})" if first else "no weights at all"
+
+
+def read_state(path: Path) -> State:
+    """All tensors of a released file or of a folder of shards, by their bare names.
+
+    Args:
+        path: safetensors or a PyTorch file; or a folder with either, whole or in shards with an index.
+
+    Raises:
+        Failure: ``missing`` or ``usage``, in one line.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise Failure("missing", f"there are no weights at {path}")
+    if path.suffix == ".safetensors":
+        return _bare(_read_safetensors(path))
+    return _bare(_read_pytorch(path))
+
+
+def _read_folder(folder: Path) -> State:
+    for name in INDEXES:
+        if (folder / name).is_file():
+            shards = set(json.loads((folder / name).read_text(encoding="utf-8"))["weight_map"].values())
+            merged: State = {}
+            for shard in sorted(shards):
+                merged |= read_state(folder / shard)
+            return merged
+    for name in SINGLES:
+        if (folder / name).is_file():
+            return read_state(folder / name)
+    raise Failure("missing", f"{folder} holds none of {', '.join((*INDEXES, *SINGLES))}")
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Failure("usage", f"{path} is no intact safetensors file: {error}; fetch it again") from error
+
+
+def _read_pytorch(path: Path) -> Any:
+    # Released files hold validation scores beside the weights: NumPy numbers, pickled under NumPy 1's names.
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]  # noqa: SLF001 - its only home
+    numbers = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *map(type, map(np.dtype, "fdlqi"))]
+    try:
+        with torch.serialization.safe_globals(numbers):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        said = str(error).replace("\n", " ")
+        found = re.search(r"GLOBAL ([\w.]+)", said)
+        what = f"it contains {found[1]}" if found else "it is no PyTorch file"
+        raise Failure("usage", f"{path} is refused, because it may run code: {what}; use the released file") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        said = str(error).split("\n", 1)[0]
+        raise Failure("usage", f"{path} is no intact PyTorch file: {said}; fetch it again") from error
+
+
+def _bare(content: Any) -> State:
+    """The tensors of a file's content without nesting and without the prefix of data-parallel training."""
+    for key in NESTED:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        return {}
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if tensors and all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
+    return {name: value for name, value in tensors.items() if not RECOMPUTED.search(name)}
+
+
+def load(
+    build: Callable[[], Network],
+    path: Path,
+    model: str,
+    dtype: torch.dtype = torch.float32,
+    select: Callable[[State], State] = dict,
+) -> Network:
+    """Build a network in evaluation mode with the weights of a file; nothing is allocated twice.
+
+    Args:
+        build: Makes the network.
+        path: As of `read_state`.
+        model: Its name, for messages.
+        dtype: Of its floating-point parameters.
+        select: Takes the network's part of a larger state dict.
+
+    Raises:
+        Failure: ``missing`` or ``usage``, in one line that says which model the file looks like and what is missing.
+    """
+    given = read_state(path)
+    chosen = select(given)
+    with torch.device("meta"):
+        network = build()
+    fault = _mismatch(network.state_dict(), chosen)
+    if fault:
+        raise Failure(
+            "usage", f"{path} does not hold the weights of {model}: it looks like {looks_like(given)}; {fault}"
+        )
+    network.load_state_dict(chosen, strict=True, assign=True)
+    return network.to(dtype).eval().requires_grad_(False)
+
+
+def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What keeps a state dict from fitting, in a few words; empty when it fits exactly."""
+    missing = [name for name in wanted if name not in given]
+    unknown = [name for name in given if name not in wanted]
+    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} of {len(wanted)} entries are missing, the first is {missing[0]}")
+    if unknown:
+        parts.append(f"{len(unknown)} entries are unknown, the first is {unknown[0]}")
+    if shapes:
+        sides = [list(source[shapes[0]].shape) for source in (given, wanted)]
+        parts.append(f"{len(shapes)} have another shape, the first is {shapes[0]}: {sides[0]} instead of {sides[1]}")
+    return "; ".join(parts)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their names; remembered while nothing changes."""
+    files = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+    try:
+        stats = [part.stat() for part in files]
+    except OSError as error:
+        raise Failure("missing", f"there are no weights at {path}") from error
+    return _digest(tuple((str(part), stat.st_size, stat.st_mtime_ns) for part, stat in zip(files, stats, strict=True)))
+
+
+@lru_cache(maxsize=32)
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
+    total = hashlib.sha256()
+    for name, _, _ in files:
+        with Path(name).open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()

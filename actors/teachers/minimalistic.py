@@ -1,0 +1,103 @@
+"""MinimalisticVQA, Models VII and IX, with their released weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.teachers.network import NetworkTeacher, distinct
+
+
+class _Minimalistic(NetworkTeacher):
+    """What both models share: the mean quality of the middle frames of the seconds.
+
+    With the released scaling file beside the weights the score is on the MOS scale of LSVQ, else as the network gives it.
+    """
+
+    range = (-math.inf, math.inf)
+    higher_is_better = True
+    licence = "Apache-2.0"
+
+    def mean_quality(self, qualities: NDArray[np.float64]) -> float:
+        """Published score from the qualities of all frames ``[n]``."""
+        from actors.networks.minimalistic import published, read_scaling
+
+        raw, scaling = float(qualities.mean()), self.path(self.optional[0])
+        return published(raw, read_scaling(scaling)) if scaling.is_file() else raw
+
+
+class ModelVII(_Minimalistic):
+    """Key frames through Swin-B."""
+
+    name = "minimalistic_vii"
+    title = "MinimalisticVQA VII: a key frame per second"
+    description = "Swin-B on key frames, trained on LSVQ (Sun et al., TPAMI 2024)"
+    parameters = 86_874_553
+    files = ("MinimalisticVQA_Model_VII_LSVQ.pth",)
+    optional = ("LSVQ_Model_VII.npy",)
+    weights = "MinimalisticVQA_Model_VII_LSVQ.pth, linked from sunwei925/MinimalisticVQA on GitHub"
+    views = ("key_frames",)
+
+    def load(self) -> Any:
+        """The network."""
+        from actors.networks.minimalistic import MinimalisticVQA
+        from actors.networks.weights import load
+
+        return load(lambda: MinimalisticVQA(motion=False), self.first, "MinimalisticVQA Model VII").to(self.device)
+
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+        """Published score; a frame that is seen again is computed once."""
+        import torch
+
+        from actors.networks.inputs import IMAGENET_UNIT, pictures_of
+
+        frames, places = distinct(views["key_frames"])
+        parts = self.batches(pictures_of(frames, IMAGENET_UNIT, self.device))
+        qualities = torch.cat([self.network(part) for part in parts]).double().cpu().numpy()
+        return self.mean_quality(qualities[places])
+
+
+class ModelIX(_Minimalistic):
+    """Key frames through Swin-B beside motion features of SlowFast."""
+
+    name = "minimalistic_ix"
+    title = "MinimalisticVQA IX: key frames and motion"
+    description = "Swin-B on key frames and SlowFast R50 on each second, trained on LSVQ (Sun et al., TPAMI 2024)"
+    parameters = 86_907_321 + 514_152
+    files = ("MinimalisticVQA_Model_IX_LSVQ.pth", "SLOWFAST_8x8_R50.pyth")
+    optional = ("LSVQ_Model_IX.npy",)
+    weights = (
+        "MinimalisticVQA_Model_IX_LSVQ.pth, linked from sunwei925/MinimalisticVQA on GitHub, "
+        "and SLOWFAST_8x8_R50.pyth of the PyTorchVideo model zoo"
+    )
+    views = ("key_frames", "motion_clips")
+
+    def load(self) -> Any:
+        """The model and the fast pathway of SlowFast."""
+        from actors.networks.minimalistic import MinimalisticVQA
+        from actors.networks.slowfast import SlowFast, fast_part
+        from actors.networks.weights import load
+
+        model = load(lambda: MinimalisticVQA(motion=True), self.first, "MinimalisticVQA Model IX")
+        motion = load(SlowFast, self.path(self.files[1]), "SlowFast R50", select=fast_part)
+        return model.to(self.device), motion.to(self.device)
+
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+        """Published score; frames and seconds that are seen again are computed once."""
+        import torch
+
+        from actors.network_views import CLIP
+        from actors.networks.inputs import IMAGENET_UNIT, KINETICS, clips_of, pictures_of
+
+        model, motion = self.network
+        seconds, clip_places = distinct(views["motion_clips"], CLIP)
+        features = torch.cat([motion(part) for part in self.batches(clips_of(seconds, KINETICS, self.device))])
+        frames, places = distinct(views["key_frames"])
+        pictures = pictures_of(frames, IMAGENET_UNIT, self.device)
+        look = torch.cat([model.feature_extraction(part) for part in self.batches(pictures)])
+        count = min(len(places), len(clip_places))
+        joined = torch.cat([look[places[:count]], features[clip_places[:count]]], dim=1)
+        return self.mean_quality(model.quality(joined)[:, 0].double().cpu().numpy())

@@ -1,0 +1,217 @@
+"""Teachers that are published networks: how they find, check and use released weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from parity_kit import clip, filled, record
+from safetensors.torch import save_file
+
+from actors import network_views as views
+from actors.networks import qalign
+from actors.networks.head import VQAHead
+from actors.networks.slowfast import SlowFast, fast_part
+from actors.networks.weights import digest, load, read_state
+from actors.outcome import Failure
+from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
+from actors.teachers.network import NetworkTeacher, distinct
+from actors.views import Sample
+
+NETWORKS = sorted(name for name in TEACHERS if issubclass(teacher_class(name), NetworkTeacher))
+SHRUNK = record("teachers", "qalign.json")
+
+
+def sample_with(pictures: dict[str, np.ndarray]) -> Sample:
+    return Sample(np.zeros((1, 2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4), np.uint8), 30.0, pictures)
+
+
+@pytest.fixture(scope="module")
+def one_align(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like the released one of Q-Align, in two shards, with a shrunk network."""
+    folder = tmp_path_factory.mktemp("weights") / "one-align"
+    folder.mkdir()
+    state = filled(qalign.build(SHRUNK["config_shrunk"]), 1).state_dict()
+    state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.zeros(4)
+    names = list(state)
+    shards = {"model-1.safetensors": names[:50], "model-2.safetensors": names[50:]}
+    for shard, part in shards.items():
+        save_file({name: state[name].contiguous() for name in part}, folder / shard)
+    index = {"weight_map": {name: shard for shard, part in shards.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text(json.dumps(SHRUNK["config_shrunk"]))
+    return folder
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_states_what_the_table_shows(name: str, tmp_path: Path) -> None:
+    teacher = load_teacher(name, str(tmp_path))
+    assert TEACHERS[name].endswith(f":{type(teacher).__name__}")
+    assert teacher.name == name
+    assert teacher.range[0] < teacher.range[1]
+    assert teacher.parameters > 1e6
+    assert set(teacher.views) <= set(views.VIEWS)
+    assert teacher.non_commercial == ("NON-COMMERCIAL" in teacher.licence)
+    assert [path.name for path in teacher.missing()] == list(teacher.files)
+    with pytest.raises(Failure) as caught:
+        teacher.digest()
+    assert f"there is no {tmp_path}" in caught.value.message
+    with pytest.raises(Failure, match=r"SampleSpec\.views"):
+        teacher.score(sample_with({}))
+
+
+def test_views_of_several_teachers_are_named_once() -> None:
+    assert views_of(["minimalistic_vii", "niqe", "minimalistic_ix"]) == ("key_frames", "motion_clips")
+
+
+def test_qalign_teacher_gives_the_recorded_score(one_align: Path) -> None:
+    plan = {"squares": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    pictures = views.gather(clip(64, 270, 480, 1), plan)
+    for place in (one_align, one_align.parent):
+        teacher = load_teacher("qalign", str(place))
+        score = teacher.score(sample_with(pictures))
+        assert score == pytest.approx(SHRUNK["end_to_end"]["score_0_1"][0], abs=1e-5)
+    first = teacher.digest()
+    assert load_teacher("qalign", str(one_align)).digest() == first
+    config = json.loads((one_align / "config.json").read_text()) | {"rms_norm_eps": 1e-6}
+    (one_align / "config.json").write_text(json.dumps(config))
+    assert teacher.digest() != first
+
+
+def test_distinct_items_and_their_places() -> None:
+    pictures = np.arange(6, dtype=np.uint8)[[0, 1, 2, 3, 2, 3, 4, 5]].reshape(8, 1, 1, 1)
+    items, places = distinct(pictures, 2)
+    assert items.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+    assert places == [0, 1, 1, 2]
+
+
+# ---- files
+
+
+@pytest.fixture
+def head() -> VQAHead:
+    return filled(VQAHead(), 1)
+
+
+def test_weights_are_read_from_nested_and_prefixed_files(head: VQAHead, tmp_path: Path) -> None:
+    state = head.state_dict()
+    contents = {
+        "flat": state,
+        "nested": {"state_dict": state, "validation_results": {"srcc": np.float64(0.5), "epoch": 3}},
+        "other": {"model_state": state, "cfg": "text"},
+        "parallel": {f"module.{name}": value for name, value in state.items()},
+        "half": {name: value.half() for name, value in state.items()},
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / f"{name}.pth")
+        loaded = load(VQAHead, tmp_path / f"{name}.pth", "a head").state_dict()
+        tolerance = 1e-3 if name == "half" else 0
+        for entry, value in loaded.items():
+            torch.testing.assert_close(value, state[entry], rtol=tolerance, atol=tolerance)
+            assert value.dtype == torch.float32
+    save_file(dict(state), tmp_path / "same.safetensors")
+    assert set(read_state(tmp_path / "same.safetensors")) == set(state)
+
+
+def test_numbers_pickled_under_numpy_1_are_read(head: VQAHead, tmp_path: Path) -> None:
+    torch.save({"state_dict": head.state_dict(), "results": [np.float64(0.9)]}, tmp_path / "new.pth")
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "new.pth") as source, zipfile.ZipFile(tmp_path / "old.pth", "w") as target:
+        for part in source.infolist():
+            content = source.read(part)
+            if part.filename.endswith("data.pkl"):
+                assert b"numpy._core.multiarray" in content
+                content = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+            target.writestr(part, content)
+    assert set(read_state(tmp_path / "old.pth")) == set(head.state_dict())
+
+
+def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
+    state = filled(SlowFast(), 1).state_dict()
+    whole = {
+        **state,
+        "blocks.0.multipathway_blocks.0.conv.weight": torch.zeros(1),
+        "blocks.6.proj.bias": torch.zeros(1),
+    }
+    wrapped = {name.replace("blocks.", "feature_extraction.", 1): value for name, value in state.items()}
+    for name, content in (("hub.pyth", {"model_state": whole}), ("wrapped.pth", wrapped)):
+        torch.save(content, tmp_path / name)
+        loaded = load(SlowFast, tmp_path / name, "SlowFast R50", select=fast_part)
+        assert all(torch.equal(value, state[entry]) for entry, value in loaded.state_dict().items())
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (self.target,))
+
+
+def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path, head: VQAHead) -> None:
+    state = head.state_dict()
+    files = {
+        "dover.pth": {"aesthetic_backbone.downsample_layers.0.0.weight": torch.zeros(1)},
+        "vii.pth": {"feature_extraction.features.0.0.weight": torch.zeros(1), "quality.0.weight": torch.zeros(2, 1024)},
+        "less.pth": {name: value for name, value in state.items() if name != "fc_last.bias"},
+        "shape.pth": state | {"fc_last.bias": torch.zeros(7)},
+        "none.pth": {"epoch": 3},
+    }
+    expected = {
+        "dover.pth": "it looks like DOVER; 4 of 4 entries are missing, the first is fc_hid.weight; 1 entries are unknown",
+        "vii.pth": "it looks like MinimalisticVQA Model VII; ",
+        "less.pth": "1 of 4 entries are missing, the first is fc_last.bias",
+        "shape.pth": "1 have another shape, the first is fc_last.bias: [7] instead of [1]",
+        "none.pth": "it looks like no weights at all; ",
+        "bomb.pth": "is refused, because it may run code",
+        "cut.pth": "is no intact PyTorch file",
+        "cut.safetensors": "is no intact safetensors file",
+        "gone.pth": "there are no weights at",
+        "empty": "holds none of model.safetensors.index.json",
+    }
+    for name, content in files.items():
+        torch.save(content, tmp_path / name)
+    torch.save({"state_dict": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "shape.pth").read_bytes()[:500])
+    (tmp_path / "cut.safetensors").write_bytes(b"\x08\x00\x00")
+    (tmp_path / "empty").mkdir()
+    for name, words in expected.items():
+        with pytest.raises(Failure) as caught:
+            load(VQAHead, tmp_path / name, "a head")
+        assert words in caught.value.message, caught.value.message
+        assert str(tmp_path / name) in caught.value.message
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"state_dict": Bomb(tmp_path / "ran")}, protocol=2))
+    with pytest.raises(Failure):
+        read_state(tmp_path / "old.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_digest_follows_the_content_not_the_name(tmp_path: Path) -> None:
+    for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+    with pytest.raises(Failure, match="no weights"):
+        digest(tmp_path / "gone")
+
+
+def test_the_scaling_file_of_minimalistic_is_checked(tmp_path: Path) -> None:
+    from actors.networks.minimalistic import read_scaling
+
+    np.save(tmp_path / "good.npy", np.array([90.0, 10.0, 0.3, 0.5]))
+    assert read_scaling(tmp_path / "good.npy") == (90.0, 10.0, 0.3, 0.5)
+    bad = {"short": np.zeros(3), "object": np.array([{}], dtype=object), "nan": np.array([1, 2, 3, math.nan])}
+    for name, content in bad.items():
+        np.save(tmp_path / f"{name}.npy", content, allow_pickle=True)
+        with pytest.raises(Failure, match="no scaling file"):
+            read_scaling(tmp_path / f"{name}.npy")

@@ -1,0 +1,91 @@
+"""Views on videos that the recorded numbers do not cover: tiny, short, still, and as a decoder gathers them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from actors import network_views as views
+from actors.decode import Decoder
+from actors.rows import pack, unpack
+from actors.views import SampleSpec
+
+ODD = [
+    (1, 1, 1, 0.0),
+    (1, 40, 30, 0.0),
+    (3, 20, 300, 25.0),
+    (40, 223, 225, 59.94),
+    (7, 33, 2000, 1.0),
+    (500, 240, 320, 23.976),
+]
+
+
+@pytest.mark.parametrize("size", ODD)
+@pytest.mark.parametrize("name", views.VIEWS)
+def test_every_view_of_odd_videos_can_be_planned_and_cut(name: str, size: tuple) -> None:
+    clip = views.Clip(*size)
+    view = views.VIEWS[name](clip, views.seeded("id"))
+    assert len(view.frames) == len(view.groups) > 0
+    assert 0 <= view.frames.min() <= view.frames.max() < clip.frames
+    frame = np.full((clip.height, clip.width, 3), 200, np.uint8)
+    picture = view.cut(int(view.groups[-1]), frame)
+    assert picture.shape == (*view.size, 3)
+    # Enlarging truncates, and the bicubic kernel overshoots at the edge to the padding.
+    assert 199 <= picture[view.size[0] // 2, view.size[1] // 2].min() <= 210
+
+
+def test_offsets_depend_on_the_videos_id_alone() -> None:
+    clip = views.Clip(600, 720, 1280, 30.0)
+    one, again, other = (views.plan(["dover_fragments"], clip, key)["dover_fragments"] for key in ("a", "a", "b"))
+    beside = views.plan(["dover_whole", "fastvqa_fragments", "dover_fragments"], clip, "a")["dover_fragments"]
+    frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+    assert np.array_equal(one.frames, again.frames)
+    assert np.array_equal(one.cut(1, frame), beside.cut(1, frame))
+    assert not np.array_equal(one.frames, other.frames)
+    assert not np.array_equal(one.cut(1, frame), other.cut(1, frame))
+
+
+def test_seeded_draws_stay_below_the_bound_and_reach_it() -> None:
+    drawn = views.seeded("id")(5, (1000,))
+    assert set(drawn.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_one_decode_fills_every_view(numbered, clip) -> None:
+    names = tuple(views.VIEWS)
+    with Decoder() as decoder:
+        sample = decoder.decode(numbered, spec=SampleSpec(views=names), seed="id")
+        part = decoder.decode(numbered, 1.0, 0.8, SampleSpec(views=("key_frames",)), seed="id")
+        textured = decoder.decode(clip, spec=SampleSpec(views=names), seed="id")
+    assert tuple(sample.views) == names
+    # 30 frames at 10 per second, frame n of level 8 n: the views tell which frames they hold.
+    level = {
+        name: pictures[:, pictures.shape[1] // 2, pictures.shape[2] // 2, 0] / 8
+        for name, pictures in sample.views.items()
+    }
+    assert level["key_frames"].tolist() == pytest.approx([5, 15, *[25] * 6], abs=0.4)
+    assert level["squares"].tolist() == pytest.approx([0, 10, 20], abs=0.4)
+    assert level["motion_clips"][:33].tolist() == pytest.approx([*range(10), *[9] * 22, 10], abs=0.4)
+    assert level["fastvqa_fragments"][:32].tolist() == pytest.approx([*range(30), 0, 1], abs=0.4)
+    assert part.views["key_frames"][:, 0, 0, 0].tolist() == pytest.approx([8 * 15] * 8, abs=3)
+    again = unpack(pack(textured))
+    assert {name: array.tobytes() for name, array in again.views.items()} == {
+        name: array.tobytes() for name, array in textured.views.items()
+    }
+
+
+def test_a_still_and_a_file_read_by_ffmpeg_have_the_same_views(make, odd_files) -> None:
+    names = ("fastvqa_fragments", "key_frames", "squares", "motion_clips")
+    still = make("still.png", "-f", "lavfi", "-i", "color=red:s=300x260:d=1", "-frames:v", "1")
+    with Decoder() as decoder:
+        sample = decoder.decode(still, spec=SampleSpec(views=names), seed="id")
+    assert {name: array.shape for name, array in sample.views.items()} == {
+        "fastvqa_fragments": (128, 224, 224, 3),
+        "key_frames": (8, 384, 384, 3),
+        "squares": (1, 448, 448, 3),
+        "motion_clips": (256, 224, 224, 3),
+    }
+
+
+def test_an_unknown_view_is_refused() -> None:
+    with pytest.raises(ValueError, match="'nothing' is none of fastvqa_fragments"):
+        SampleSpec(views=("nothing",))

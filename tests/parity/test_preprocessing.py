@@ -1,0 +1,151 @@
+"""What each network is shown against what the released code makes of three formula-made clips, bit for bit."""
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from parity_kit import assert_close, clip, record
+
+from actors import network_views as views
+from actors.networks.inputs import CLIP_MODEL, IMAGENET, IMAGENET_UNIT, KINETICS, clips_of, pictures_of
+
+RECORD = record("teachers", "preprocessing.json")
+CLIPS = {name: tuple(facts["args"]) for name, facts in RECORD["clips"].items()}
+TOLERANCE = 1e-6
+
+
+def sha256(pictures):
+    """Of the bytes in the order channel, picture, row, column."""
+    return hashlib.sha256(np.ascontiguousarray(pictures.transpose(3, 0, 1, 2)).tobytes()).hexdigest()
+
+
+def sha256_by_picture(pictures):
+    """Of the bytes in the order picture, channel, row, column."""
+    return hashlib.sha256(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).tobytes()).hexdigest()
+
+
+def numpy_draw():
+    random = np.random.RandomState(42)
+    return lambda bound, shape: random.randint(0, bound, shape)
+
+
+def torch_draw():
+    random = torch.Generator().manual_seed(42)
+    return lambda bound, shape: torch.randint(bound, shape, generator=random).numpy()
+
+
+OFFSETS = {"zero": lambda: views.zero, "centre": lambda: views.centre}
+TEMPORAL = OFFSETS | {"seed42": numpy_draw}
+SPATIAL = OFFSETS | {"seed42": torch_draw}
+
+
+def size_of(name, fps=30.0):
+    frames, height, width, _ = CLIPS[name]
+    return views.Clip(frames, height, width, fps)
+
+
+def pictures_of_view(name, view):
+    return views.gather(clip(*CLIPS[name]), {"view": view})["view"]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_formula_clips_are_the_recorded_ones(name):
+    facts = RECORD["clips"][name]
+    assert hashlib.sha256(clip(*CLIPS[name]).tobytes()).hexdigest() == facts["sha256"]
+
+
+@pytest.mark.parametrize("count", RECORD["frame_indices"]["by_total_frames"])
+def test_fastvqa_and_dover_frames(count):
+    expected, total = RECORD["frame_indices"]["by_total_frames"][count], int(count)
+    assert views.centred_clips(total).tolist() == expected["sample_frames_clip32_interval1_clips4"]
+    for mode, make in TEMPORAL.items():
+        segments = views.segment_clips(total, 4, 32, 2, make())
+        assert segments.tolist() == expected[f"fragment_frames_fsize32_frags4_interval2_{mode}"]
+        draw = make()  # the technical view draws first
+        assert views.segment_clips(total, 3, 32, 2, draw).tolist() == expected[f"dover_technical_{mode}"]
+        assert views.segment_clips(total, 32, 1, 2, draw).tolist() == expected[f"dover_aesthetic_{mode}"]
+
+
+@pytest.mark.parametrize("mode", SPATIAL)
+@pytest.mark.parametrize("name", CLIPS)
+def test_fastvqa_fragments(name, mode):
+    expected = RECORD["fastvqa"]["results"][name][mode]
+    pictures = pictures_of_view(name, views.fastvqa_fragments(size_of(name), SPATIAL[mode]()))
+    assert sha256(pictures) == expected["uint8_sha256"]
+    if mode == "zero":
+        assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
+
+
+def test_fastvqa_small_frames_are_enlarged():
+    name = "small_64x180x320"
+    frames = clip(*CLIPS[name])[RECORD["fastvqa"]["frame_indices"][:32]]
+    large = np.stack([views.enlarged(frame, views.enlargement(180, 320)) for frame in frames])
+    assert sha256(large) == RECORD["fastvqa"]["results"][name]["upsampled_first_clip_uint8"]["uint8_sha256"]
+
+
+@pytest.mark.parametrize("mode", SPATIAL)
+@pytest.mark.parametrize("name", CLIPS)
+def test_dover_fragments(name, mode):
+    expected = RECORD["dover"]["results"][name][f"technical_{mode}"]
+    # So few frames leave no temporal offset to draw: the generator serves the fragments alone.
+    pictures = pictures_of_view(name, views.dover_fragments(size_of(name), SPATIAL[mode]()))
+    assert sha256(pictures) == expected["uint8_sha256"]
+    if mode == "zero":
+        assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("name", CLIPS)
+def test_dover_whole_frames(name, antialias):
+    expected = RECORD["dover"]["results"][name][f"aesthetic_antialias_{str(antialias).lower()}"]
+    view = views.dover_whole(size_of(name), views.zero)
+    pictures = np.stack([views.whole(clip(*CLIPS[name])[number], antialias) for number in view.frames])
+    assert sha256(pictures) == expected["uint8_sha256"]
+    assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
+    if not antialias:
+        assert np.array_equal(pictures_of_view(name, view), pictures)
+
+
+MINIMALISTIC = RECORD["minimalisticvqa"]["results"]
+
+
+@pytest.mark.parametrize("key", MINIMALISTIC)
+def test_minimalistic_frames_and_slowfast_clips(key):
+    expected, name = MINIMALISTIC[key], key.rsplit("_", 1)[0]
+    size = size_of(name, float(expected["fps"]))
+    frames = pictures_of_view(name, views.key_frames(size, views.zero))
+    assert sha256_by_picture(frames) == expected["spatial"]["levels_uint8_sha256"]
+    assert_close(expected["spatial"]["normalised"], pictures_of(frames, IMAGENET_UNIT), TOLERANCE)
+    view = views.motion_clips(size, views.zero)
+    assert len(view.frames) == 32 * expected["motion_clips"]
+    motion = pictures_of_view(name, view)
+    for number in (0, 1):
+        one, facts = motion[32 * number : 32 * number + 32], expected[f"motion_clip{number}"]
+        assert sha256_by_picture(one) == facts["levels_uint8_sha256"]
+        assert_close(facts["normalised"], clips_of(one, KINETICS)[0].transpose(0, 1), TOLERANCE)
+
+
+def test_minimalistic_resize_is_that_of_opencv():
+    expected = RECORD["minimalisticvqa"]["opencv_resize_frame15_to_682x384"]
+    scaled = cv2.resize(clip(64, 270, 480, 1)[15], (682, 384))
+    assert list(scaled.shape) == expected["shape"]
+    # Other versions of OpenCV round differently by at most a grey level: then all digests of key frames differ too.
+    assert scaled.ravel()[:16].tolist() == expected["first16"]
+    assert np.array_equal(views.key_picture(clip(64, 270, 480, 1)[15]), scaled[:, 149:533])
+
+
+QALIGN = RECORD["qalign"]["results"]
+
+
+@pytest.mark.parametrize("key", QALIGN)
+def test_qalign_squares(key):
+    expected, (name, fps) = QALIGN[key], key.rsplit("_fps", 1)
+    view = views.squares(size_of(name, float(fps)), views.zero)
+    assert view.frames.tolist() == expected["frame_indices"]
+    first = views.square(clip(*CLIPS[name])[0])
+    assert hashlib.sha256(first.tobytes()).hexdigest() == expected["square0_sha256_rgb"]
+    pictures = pictures_of_view(name, view)
+    assert sha256_by_picture(pictures) == expected["levels_uint8_sha256"]
+    assert_close(expected["normalised"], pictures_of(pictures, CLIP_MODEL), TOLERANCE)

@@ -1,0 +1,116 @@
+"""Q-Align against numbers recorded from the released code, with a shrunk network."""
+
+from functools import lru_cache
+
+import pytest
+import torch
+from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
+
+from actors import network_views as views
+from actors.networks import qalign
+from actors.networks.inputs import CLIP_MODEL, pictures_of
+
+FILE = ("teachers", "qalign.json")
+RECORD = record(*FILE)
+TOLERANCE = RECORD["tolerance"]
+SHAPES = {given["name"]: given["shape"] for given in RECORD["inputs"]}
+
+
+@lru_cache(maxsize=1)
+def network(seed, dtype=torch.float32):
+    return filled(qalign.build(RECORD["config_shrunk"]), seed, dtype)
+
+
+def split(ids):
+    place = ids.index(RECORD["image_token_index"])
+    return torch.tensor(ids[:place]), torch.tensor(ids[place + 1 :])
+
+
+def check(expected, seed, input_seed, tolerance, score, dtype=torch.float32):
+    model = network(seed, dtype)
+    for kind, outputs in expected.items():
+        pictures = net_input(
+            "video" if kind == "video" else "images", SHAPES["video" if kind == "video" else "images"], input_seed
+        )
+        pictures = (pictures[None] if kind == "video" else pictures[:, None]).to(dtype)
+        seen = catch(model, outputs["features"])
+        before, after = split(RECORD["input_ids"][kind])
+        logits = model(before, pictures, after)
+        for name, summary in outputs["features"].items():
+            assert_close(summary, seen[name], tolerance, f"{kind} {name}")
+        assert_close(outputs["logits_last_token"], logits, tolerance, kind)
+        assert seen["model.norm"].shape[1] == outputs["sequence_length"]
+        assert logits.argmax(dim=-1).tolist() == outputs["argmax_token"]
+        levels = logits[:, list(qalign.LEVEL_TOKENS)]
+        rms = (outputs["logits_last_token"]["mean"] ** 2 + outputs["logits_last_token"]["std"] ** 2) ** 0.5
+        torch.testing.assert_close(
+            levels.double(), torch.tensor(outputs["level_logits"], dtype=torch.float64), rtol=0, atol=tolerance * rms
+        )
+        assert qalign.published(levels).tolist() == pytest.approx(outputs["score_0_1"], abs=score)
+        assert (1 + 4 * qalign.published(levels)).tolist() == pytest.approx(outputs["score_1_5"], abs=4 * score)
+
+
+def shapes(built):
+    return {name: list(value.shape) for name, value in built.state_dict().items()}
+
+
+def test_qalign_has_the_released_entries():
+    with torch.device("meta"):
+        small, large = qalign.build(RECORD["config_shrunk"]), qalign.build({})
+    assert list(shapes(small).items()) == [(name, shape) for name, shape, _ in RECORD["state_dict"]]
+    assert sum(parameter.numel() for parameter in small.parameters()) == RECORD["counts"]["parameters"]
+    official = RECORD["counts_official_size"]
+    assert sum(parameter.numel() for parameter in large.parameters()) == official["total"]
+    assert len(shapes(large)) == official["state_dict_entries"]
+    assert (
+        shapes(large).items()
+        >= {name: shape for name, shape, _ in RECORD["state_dict_official_size_last_block"]}.items()
+    )
+
+
+@pytest.mark.parametrize("dim", [128, 1024])
+def test_qalign_position_tables(dim):
+    from actors.networks.mplug_owl2 import AbstractorAttention, AbstractorConfig
+
+    attention = AbstractorAttention(AbstractorConfig(hidden_size=dim, encoder_hidden_size=dim))
+    for name, summary in RECORD["position_tables"][str(dim)].items():
+        assert_close(summary, getattr(attention, name), 1e-9, name)
+
+
+def test_qalign_question_is_the_official_one():
+    expected = RECORD["prompt_token_ids"]["scorer, video"]["ids"]
+    assert [*qalign.BEFORE, RECORD["image_token_index"], *qalign.AFTER] == expected
+    assert dict(zip(qalign.LEVELS, qalign.LEVEL_TOKENS, strict=True)) == RECORD["level_token_ids"]
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=f"{origin}-{number}") for number, (origin, case) in enumerate(cases(*FILE))]
+)
+@torch.inference_mode()
+def test_qalign_case_in_float32(case):
+    expected = case["outputs"]
+    check(expected, case["weight_seed"], case["input_seed"], TOLERANCE["float32_tensor"], TOLERANCE["float32_score"])
+
+
+@torch.inference_mode()
+def test_qalign_in_float64():
+    expected, tolerance = RECORD["float64"], TOLERANCE["float64_tensor"]
+    seeds = expected["weight_seed"], expected["input_seed"]
+    check(expected["outputs"], *seeds, tolerance, TOLERANCE["float64_score"], torch.float64)
+
+
+@torch.inference_mode()
+def test_qalign_from_frames_to_score():
+    plan = {"view": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    pictures = views.gather(clip(64, 270, 480, 1), plan)["view"]
+    levels = qalign.level_logits(network(1), pictures_of(pictures, CLIP_MODEL)[None])
+    expected = RECORD["end_to_end"]
+    assert levels[0].tolist() == pytest.approx(expected["level_logits"][0], abs=2e-5)
+    assert qalign.published(levels).tolist() == pytest.approx(expected["score_0_1"], abs=TOLERANCE["float32_score"])
+
+
+@pytest.mark.parametrize("check", RECORD["postprocessing"]["checks"])
+def test_qalign_published_score(check):
+    logits = torch.tensor([check["level_logits"]], dtype=torch.float64)
+    assert qalign.published(logits).item() == pytest.approx(check["score_0_1"], abs=1e-12)
+    assert 1 + 4 * qalign.published(logits).item() == pytest.approx(check["score_1_5"], abs=1e-12)
