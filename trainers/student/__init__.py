@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from trainers.student.base import Student
 
 # Raised whenever `encode` of a student gives other numbers for the same video: old features must not be mixed with new.
-ENCODER_VERSIONS: dict[str, int] = {"lite": 3}
+ENCODER_VERSIONS: dict[str, int] = {"lite": 3, "llava": 1}
 
 STUDENTS: dict[str, str] = {
     "lite": "trainers.student.lite:LiteStudent",
+    "llava": "trainers.student.llava:LlavaStudent",
 }
 
 
