@@ -8,6 +8,7 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
+from actors import seconds
 from actors.decode import Decoder
 from actors.distortions import PRISTINE, apply
 from actors.outcome import Failure
@@ -87,15 +88,21 @@ class Decode:
     afterwards unless ``keep`` is set: a recipe is enough to make it again.
     """
 
-    def __init__(self, spec: SampleSpec, keep: bool = False, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self, spec: SampleSpec, keep: bool = False, timeout_s: float = 120.0, with_seconds: bool = False
+    ) -> None:
+        """Args: ``with_seconds``: add what a student of whole videos sees (`actors.seconds`)."""
         self.spec = spec
+        self.with_seconds = with_seconds
         self.keep = keep
+        self.timeout_s = timeout_s
         self.decoder = Decoder(timeout_s=timeout_s)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        done = attempt(row, lambda: self._decode(row), {**empty_sample(), "width": 0, "height": 0})
+        otherwise = {**empty_sample(), **(seconds.empty() if self.with_seconds else {}), "width": 0, "height": 0}
+        done = attempt(row, lambda: self._decode(row), otherwise)
         if row.get("path") and not self.keep:
             with contextlib.suppress(OSError):
                 Path(row["path"]).unlink(missing_ok=True)
@@ -107,4 +114,5 @@ class Decode:
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
-        return {**pack(sample), "width": sample.width, "height": sample.height}
+        more = seconds.read(str(uri), float(start), float(duration), self.timeout_s) if self.with_seconds else {}
+        return {**pack(sample), **more, "width": sample.width, "height": sample.height}

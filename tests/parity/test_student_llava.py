@@ -175,22 +175,20 @@ def _losses(it, label, scope):
     index = LEVELS.index(label)
     rows = it.network.sequence(*it.visual(), (*prompt.question, prompt.words[index], *prompt.rest))
     hidden = it.network.decode([rows])[0, :-1]
-    accepted = torch.arange(5) == index
-    return len(rows), [part[None] for part in it.network._losses(hidden, index, accepted)]
+    accepted = torch.arange(5)[None] == index
+    return len(rows), it.network._losses([hidden], torch.tensor([index]), accepted)
 
 
 @pytest.mark.parametrize(("name", "result"), _cases("loss"))
 @torch.no_grad()
 def test_student_losses_of_every_scope(case, name, result):
-    from trainers.losses import SequenceLosses
-
     it = case(name, result["seed"])
     for label, recorded in result["loss"].items():
         length, parts = _losses(it, label, "all")
         assert length - 1 == recorded["positions"]
         for row in recorded["rows"]:
             terms = sequence_loss(
-                SequenceLosses(*parts),
+                parts,
                 torch.tensor([LEVELS.index(label)]),
                 row["step_frac"],
                 weights=torch.ones(1),
@@ -211,23 +209,21 @@ def test_student_losses_of_every_scope(case, name, result):
             _, parts = _losses(it, label, scope)
             # the derived entropies have no 1e-8 in the logarithm: it lowers them by up to classes * 1e-8
             slack = TOLERANCE["loss_abs"] + 1.1e-8 * it.network.llava.config.text_config.vocab_size
-            assert parts[0].item() == pytest.approx(derived[ce], abs=TOLERANCE["loss_abs"])
-            assert parts[1].item() == pytest.approx(derived[entropy], abs=slack)
+            assert parts.cross_entropy.item() == pytest.approx(derived[ce], abs=TOLERANCE["loss_abs"])
+            assert parts.entropy.item() == pytest.approx(derived[entropy], abs=slack)
         it.network.scope = "all"
-        rows, _ = it.network._target_rows(recorded["positions"], LEVELS.index(label))
+        rows, _ = it.network._targets(recorded["positions"], LEVELS.index(label))
         assert rows.tolist() == recorded["supervised_target_index"]
 
 
 @pytest.mark.parametrize(("name", "result"), _cases("gradient"))
 def test_student_gradients_of_the_trained_parts(case, name, result):
-    from trainers.losses import SequenceLosses
-
     it, recorded = case(name, result["seed"]), result["gradient"]
     it.network.zero_grad()
     _, parts = _losses(it, recorded["label"], "all")
     label = torch.tensor([LEVELS.index(recorded["label"])])
     sequence_loss(
-        SequenceLosses(*parts), label, recorded["step_frac"], weights=torch.ones(1), normaliser=1.0
+        parts, label, recorded["step_frac"], weights=torch.ones(1), normaliser=1.0
     ).total.backward()
     gradients = {it.official[key]: p.grad for key, p in it.network.named_parameters()}
     assert [key for key in recorded["trainable_without_gradient"] if gradients[key] is not None] == []

@@ -19,6 +19,10 @@ STUDENTS: dict[str, str] = {
     "llava": "trainers.student.llava:LlavaStudent",
 }
 
+# Students that take whole videos: a frame of every second and the motion in colour (`trainers.student.packing`). Their
+# trained module is called with (videos, pairs, labels, accepted) and gives `trainers.losses.SequenceLosses`.
+SEQUENCE_STUDENTS = frozenset({"llava"})
+
 
 def student_class(name: str) -> type[Student]:
     """The class of a student in the table `STUDENTS`. Raises ValueError for another name.

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
-from trainers.losses import SequenceLosses
 from trainers.student import ENCODER_VERSIONS, formula
 from trainers.student.base import Student
-from trainers.student.llava_checkpoint import Checkpoint, own_name, write_weights, written_name
+from trainers.student.llava_checkpoint import Checkpoint, write_weights, written_name
 from trainers.student.llava_network import SCOPES, LlavaNetwork, Pair, Prefix, llava_config
 from trainers.student.prompt import QWEN2, Prompt, read_prompt
-from trainers.student.seconds import Seconds, key_frames, motion_clips, pack, resize_frame, unpack
-from trainers.student.slowfast import FEATURE, FastPathway, hub_name, load_fast_pathway, normalise_clip
+from trainers.student.packing import FEATURE, pack, packed_length
+from trainers.student.seconds import Seconds, motion_clips, resize_frame, unpack
+from trainers.student.slowfast import FastPathway, hub_name, load_fast_pathway, normalise_clip
 
 TRAINED = ("published", "lora", "full")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
@@ -53,7 +53,7 @@ class LlavaStudent(Student):
     """
 
     name: ClassVar[str] = "llava"
-    sees_seconds: ClassVar[bool] = True
+    pairs_at_once: ClassVar[int] = 4
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class LlavaStudent(Student):
         vision: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self._anchored: tuple[np.ndarray, list[Prefix]] | None = None
         for option, value, known in (("trained", trained, TRAINED), ("scope", scope, SCOPES),
                                      ("dtype", dtype, ("float32", "bfloat16", "float16"))):  # fmt: skip
             if value not in known:
@@ -142,15 +143,15 @@ class LlavaStudent(Student):
         if trained == "lora":
             _add_adapters(model.language_model, self.options["rank"])
         if self.options["checkpointing"]:
-            network.llava.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            network.llava.activation_checkpointing_enable({"use_reentrant": False})
 
     @property
     def feature_size(self) -> int:
         """Length of the vector of a still image; a video's is longer, by its frames and motion vectors."""
-        return len(pack(np.zeros((1, 384, 384, 3), np.uint8), np.zeros((1, FEATURE), np.float32)))
+        return packed_length(1, 1)
 
     def encode(self, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
-        """Frames and motion vectors as one vector (`seconds.pack`), its length given by the video's.
+        """Frames and motion vectors as one vector (`packing.pack`), its length given by the video's.
 
         key: uint8 [T, 1 or 2, H, W, 3], a frame of every second. luma: here in colour, uint8 [N, h, w, 3], the frames
         from the start that the motion clips look at. fps: frames/s, 0 for a still image.
@@ -192,21 +193,22 @@ class LlavaStudent(Student):
         return cast("Tensor", self.network(videos, pairs))
 
     @torch.inference_mode()
-    def against_anchors(self, anchors: Sequence[Tensor], tests: Sequence[Tensor]) -> np.ndarray:
+    def against_anchors(self, anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
         """Logits float32 [N, A, 5] of packed test videos as the second after each packed anchor as the first.
 
-        Every video goes through the tower once, and the keys and values of each anchor's part are computed once.
+        Every video goes through the tower once. The keys and values of each anchor's part are computed once and kept for
+        the next call with the same array.
         """
         self.eval()
-        prefixes = [self.prefix(unpack(anchor)) for anchor in anchors]
-        rows = [self.network.continuations(prefixes, self.network.visual([unpack(test)])[0]) for test in tests]
+        if self._anchored is None or self._anchored[0] is not anchors:
+            videos = [unpack(torch.from_numpy(anchor)) for anchor in anchors]
+            self._anchored = anchors, [self.network.prefix(self.network.visual([video])[0]) for video in videos]
+        rows = [
+            self.network.continuations(self._anchored[1], self.network.visual([unpack(torch.from_numpy(test))])[0])
+            for test in tests
+        ]
         logits: np.ndarray = torch.stack(rows).float().cpu().numpy()
         return logits
-
-    @torch.inference_mode()
-    def prefix(self, video: Seconds) -> Prefix:
-        """What the first video of a pair leaves in the cache."""
-        return self.network.prefix(self.network.visual([video])[0])
 
     def rate_of(self, name: str) -> float:
         """Share of the job's learning rate for a parameter of the trained module."""
@@ -319,5 +321,3 @@ def _merged(network: LlavaNetwork) -> dict[str, Tensor]:
             merged[f"{name}.weight"] = merged[f"{name}.weight"] + module.get_delta_weight("default")
     return merged
 
-
-__all__ = ["LlavaStudent", "SequenceLosses", "own_name", "unpack_pairs"]

@@ -24,7 +24,7 @@ from trainers.student.seconds import Seconds, normalise
 from trainers.student.slowfast import FEATURE
 
 SCOPES = ("label", "answer", "all")
-ENTROPY_ROWS = 256  # rows of vocabulary logits that are alive at once in the scope "all"
+ENTROPY_ROWS = 256  # rows of vocabulary logits that are alive in float32 at once
 Pair = tuple[int, int]
 
 
@@ -167,34 +167,37 @@ class LlavaNetwork(nn.Module):
         hidden = self.decode(rows)
         if accepted is None:
             accepted = functional.one_hot(labels.to(self.device), len(self.prompt.words)).bool()
-        parts = [
-            self._losses(state[: len(row) - 1], int(label), right)
-            for state, row, label, right in zip(hidden, rows, labels, accepted, strict=True)
-        ]
-        return SequenceLosses(*(torch.stack(column) for column in zip(*parts, strict=True)))
+        return self._losses([state[: len(row) - 1] for state, row in zip(hidden, rows, strict=True)], labels, accepted)
 
-    def _losses(self, hidden: Tensor, label: int, accepted: Tensor) -> tuple[Tensor, ...]:
-        """Of one pair, in the order of the fields of `SequenceLosses`.
+    def _losses(self, hidden: Sequence[Tensor], labels: Tensor, accepted: Tensor) -> SequenceLosses:
+        """Losses of pairs from their hidden states [L_i - 1, d]; row k of one says what comes at position k + 1."""
+        targets = [self._targets(len(state), int(label)) for state, label in zip(hidden, labels, strict=True)]
+        every = self.scope == "all"
+        read = [state if every else state[rows] for state, (rows, _) in zip(hidden, targets, strict=True)]
+        # one call of the head for all pairs: under ZeRO-3 every rank must call it equally often
+        logits = self.llava.lm_head(torch.cat(read)).split([len(part) for part in read])
+        parts = []
+        for rows_logits, (rows, wanted), state, right in zip(logits, targets, hidden, accepted, strict=True):
+            learnt = rows_logits[rows] if every else rows_logits
+            word = int((rows == self._word_row(len(state))).nonzero())
+            parts.append((*self._cross_entropy(learnt.float(), wanted, word, right), _mean_entropy(rows_logits)))
+        cross_entropy, word_loss, share, words, entropy = (torch.stack(column) for column in zip(*parts, strict=True))
+        return SequenceLosses(cross_entropy, entropy, word_loss, share, words)
 
-        hidden: [L - 1, d]; row i says what comes at position i + 1.
-        """
-        prompt = self.prompt
-        rows, targets = self._target_rows(len(hidden), label)
-        logits = self.logits(hidden[rows])
+    def _cross_entropy(self, logits: Tensor, targets: Tensor, word: int, right: Tensor) -> tuple[Tensor, ...]:
+        """(mean over the rows, the word's own term, its share in the mean, log-probabilities of the words) of one pair."""
         log_p = functional.log_softmax(logits, dim=-1)
         losses = -log_p.gather(1, targets[:, None])[:, 0]
-        word = int((rows == self._word_row(len(hidden))).nonzero())
-        five = log_p[word, list(prompt.words)]
-        # the word's own term: the levels that count as right add up
-        right = -torch.logsumexp(five.masked_fill(~accepted, -torch.inf), dim=0)
-        losses = torch.cat([losses[:word], right[None], losses[word + 1 :]])
-        entropy = self._entropy(hidden) if self.scope == "all" else entropy_per_row(logits).mean()
-        return losses.mean(), entropy, right, torch.tensor(1.0 / len(rows), device=five.device), five
+        words = log_p[word, list(self.prompt.words)]
+        # the levels that count as right add up
+        own = -torch.logsumexp(words.masked_fill(~right, -torch.inf), dim=0)
+        losses = torch.cat([losses[:word], own[None], losses[word + 1 :]])
+        return losses.mean(), own, torch.tensor(1.0 / len(losses), device=losses.device), words
 
     def _word_row(self, length: int) -> int:
         return length - 1 - len(self.prompt.rest)
 
-    def _target_rows(self, length: int, label: int) -> tuple[Tensor, Tensor]:
+    def _targets(self, length: int, label: int) -> tuple[Tensor, Tensor]:
         """Rows of a sequence of `length` + 1 positions that have a target within the scope, and the targets."""
         prompt = self.prompt
         after = (*prompt.question, prompt.words[label], *prompt.rest)
@@ -216,14 +219,6 @@ class LlavaNetwork(nn.Module):
         start = length + 1 - len(after)
         early = [(k - 1, self.prompt.before[k]) for k in range(1, len(before)) if before[k]]
         return early + [(start + k - 1, after[k]) for k in range(len(after)) if last[k]]
-
-    def _entropy(self, hidden: Tensor) -> Tensor:
-        """Mean entropy over all rows, a few at a time: the logits of a long sequence would not fit."""
-        parts = [
-            checkpoint(lambda rows: entropy_per_row(self.logits(rows)).sum(), part, use_reentrant=False)
-            for part in hidden.split(ENTROPY_ROWS)
-        ]
-        return torch.stack(parts).sum() / len(hidden)
 
     @torch.inference_mode()
     def prefix(self, first: Tensor) -> Prefix:
@@ -265,3 +260,11 @@ class LlavaNetwork(nn.Module):
     def inference_ids(self) -> tuple[int, ...]:
         """What follows the second video in the released inference script: the question and the end of the turn."""
         return (*self.prompt.question, *self.prompt.rest[-TURN_END:])
+
+
+def _mean_entropy(logits: Tensor) -> Tensor:
+    """Mean entropy over rows of logits, some at a time: float32 copies of a whole long sequence would not fit."""
+    parts = [
+        checkpoint(lambda rows: entropy_per_row(rows).sum(), part, use_reentrant=False) for part in logits.split(ENTROPY_ROWS)
+    ]
+    return torch.stack(parts).sum() / len(logits)

@@ -12,12 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainers.student.slowfast import CLIP_FRAMES, FEATURE
+from trainers.student.packing import FEATURE, FRAME_SIDE, HEADER, packed_length
+from trainers.student.slowfast import CLIP_FRAMES
 
-FRAME_SIDE = 384
 LEAST_CLIPS, MOST_CLIPS = 8, 10
-_HEADER = 2
-_PIXELS = FRAME_SIDE * FRAME_SIDE
 
 
 def frames_per_second(fps: float) -> int:
@@ -45,9 +43,10 @@ def motion_clips(count: int, fps: float, readable: int | None = None) -> list[li
     return [[min(start + k, last) for k in range(CLIP_FRAMES)] for start in starts]
 
 
-def strip_frames(count: int, fps: float) -> int:
-    """How many frames from the start the motion clips of `count` frames look at."""
-    return max((clip[-1] + 1 for clip in motion_clips(count, fps)), default=0)
+def strip_limit(fps: float) -> int:
+    """How many frames from the start of any video its motion clips can look at, and as many as make all clips count."""
+    step = frames_per_second(fps)
+    return max(MOST_CLIPS * step, (MOST_CLIPS - 1) * step + CLIP_FRAMES)
 
 
 def resize_frame(frame: np.ndarray) -> np.ndarray:
@@ -69,42 +68,14 @@ class Seconds:
     frames: Tensor
     motion: Tensor
 
-    @property
-    def tokens(self) -> int:
-        """Visual tokens of the video in a sequence."""
-        return visual_tokens(len(self.frames), len(self.motion))
-
-
-def visual_tokens(frames: int, motion: int) -> int:
-    """196 for each frame, the newline, one for each motion vector."""
-    return 196 * frames + 1 + motion
-
-
-def pack(frames: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """Frames [T, 384, 384, 3] and motion [M, 256] as one float32 vector: T, M, the motion, one number for each pixel.
-
-    A pixel is R * 65536 + G * 256 + B, below 2^24 and so exact in float32. Zeros may follow: the header tells the lengths.
-    """
-    rgb = frames.astype(np.int32)
-    pixels = (rgb[..., 0] << 16) + (rgb[..., 1] << 8) + rgb[..., 2]
-    header = np.array([len(frames), len(motion)], np.float32)
-    return np.concatenate([header, motion.astype(np.float32).ravel(), pixels.astype(np.float32).ravel()])
-
-
-def packed_tokens(vector: np.ndarray) -> int:
-    """Visual tokens of a packed video."""
-    return visual_tokens(int(vector[0]), int(vector[1]))
-
 
 def unpack(vector: Tensor) -> Seconds:
-    """Read what `pack` wrote. Raises ValueError for any other vector."""
-    frames, motion = (int(value) for value in vector[:_HEADER])
-    start = _HEADER + motion * FEATURE
-    end = start + frames * _PIXELS
+    """The video of a vector that `packing.pack` made; zeros may follow. Raises ValueError for any other vector."""
+    frames, motion = (int(value) for value in vector[:HEADER])
+    end = packed_length(frames, motion)
     if frames < 1 or motion < 1 or end > len(vector):
-        raise ValueError(
-            f"a vector of {len(vector)} numbers is no video of the LLaVA student: encode the videos again with it"
-        )
+        raise ValueError(f"a vector of {len(vector)} numbers is no video of the LLaVA student: encode the videos again with it")
+    start = HEADER + motion * FEATURE
     pixels = vector[start:end].to(torch.int32).reshape(frames, FRAME_SIDE, FRAME_SIDE)
     rgb = torch.stack([pixels >> 16, (pixels >> 8) & 255, pixels & 255], dim=-1).to(torch.uint8)
-    return Seconds(rgb, vector[_HEADER:start].reshape(motion, FEATURE).float())
+    return Seconds(rgb, vector[HEADER:start].reshape(motion, FEATURE).float())

@@ -102,10 +102,16 @@ class FastPathway(nn.Module):
         return clips.mean(dim=(2, 3, 4))
 
 
+def resize_frame(frame: np.ndarray) -> np.ndarray:
+    """A frame uint8 RGB [H, W, 3] at 224x224 by Pillow's bilinear filter."""
+    if frame.shape[:2] == (SIDE, SIDE):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
 def normalise_clip(frames: np.ndarray) -> Tensor:
-    """Frames uint8 RGB [N, H, W, 3] as float32 [3, N, 224, 224]: Pillow's bilinear resize, /255, mean 0.45, std 0.225."""
-    resized = [np.asarray(Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for f in frames]
-    values = torch.from_numpy(np.stack(resized)).permute(3, 0, 1, 2).float() / 255
+    """Frames uint8 RGB [N, H, W, 3] as float32 [3, N, 224, 224]: resized, /255, mean 0.45, deviation 0.225."""
+    values = torch.from_numpy(np.stack([resize_frame(frame) for frame in frames])).permute(3, 0, 1, 2).float() / 255
     return (values - MEAN) / DEVIATION
 
 
