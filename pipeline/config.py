@@ -149,9 +149,26 @@ def load(
         raise ConfigError("preset local works on your own videos: name them with --videos PATH, or use --preset demo")
     merged = _merge(PRESETS[name], {**tree, "preset": name})
     try:
-        return Config.model_validate(merged)
+        config = Config.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_first_problem(error)) from None
+    _check_weights(config)
+    return config
+
+
+def _check_weights(config: Config) -> None:
+    """Refuse a student without weights before anything is done for it."""
+    options = config.student.options
+    if config.student.name == "llava" and not options.get("shrunk"):
+        if not options.get("checkpoint"):
+            raise ConfigError(
+                f"preset {config.preset}: the student needs the folder of a LLaVA-OneVision checkpoint: "
+                "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
+            )
+        if not (Path(options["checkpoint"]) / "config.json").is_file():
+            raise ConfigError(
+                f"student.options.checkpoint: {options['checkpoint']} holds no config.json; name the folder of a checkpoint"
+            )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

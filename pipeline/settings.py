@@ -247,3 +247,4 @@ class RunConfig(Part):
     """How this machine is used; nothing here changes a result."""
 
     threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
+    train_on_gpus: bool = False  # one GPU for each training worker

@@ -14,6 +14,7 @@ from trainers.levels import LEVELS
 from trainers.student.packing import pack
 
 TINY = {
+    "shrunk": True,
     "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
     "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
 }
@@ -102,6 +103,7 @@ def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_pa
             np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
 
 
+@pytest.mark.e2e
 def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path):
     marker = tmp_path / "killed"
     again = replace(

@@ -41,7 +41,8 @@ SHRUNK_VISION = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers
 class LlavaStudent(Student):
     """Options:
 
-    checkpoint: folder with weights, configuration and tokenizer; None for shrunk networks filled by a formula.
+    checkpoint: folder with weights, configuration and tokenizer.
+    shrunk: instead of a checkpoint, small networks that a formula fills; they learn nothing worth having.
     motion: file (.safetensors, or .pth read as weights only) of SlowFast R50; needed if the checkpoint holds none.
     trained: "published" (vision tower and projectors), "lora" (these, and adapters of `rank` on the language model) or
         "full" (everything but SlowFast).
@@ -58,6 +59,7 @@ class LlavaStudent(Student):
     def __init__(
         self,
         checkpoint: str | None = None,
+        shrunk: bool = False,
         motion: str | None = None,
         trained: str = "published",
         vision_rate: float = 0.2,
@@ -75,6 +77,11 @@ class LlavaStudent(Student):
                                      ("dtype", dtype, ("float32", "bfloat16", "float16"))):  # fmt: skip
             if value not in known:
                 raise ValueError(f"student option '{option}': unknown {value!r}; choose one of {', '.join(known)}")
+        if checkpoint is None and not shrunk:
+            raise ValueError(
+                "the student llava needs the folder of a LLaVA-OneVision checkpoint: "
+                "--set student.options.checkpoint=FOLDER (--preset paper-shrunk needs none)"
+            )
         self.options: dict[str, Any] = {
             "checkpoint": checkpoint, "motion": motion, "trained": trained, "vision_rate": vision_rate, "scope": scope,
             "rank": rank, "attention": attention, "checkpointing": checkpointing, "dtype": dtype,
@@ -225,7 +232,7 @@ class LlavaStudent(Student):
             "architectures": ["LlavaOnevisionForConditionalGeneration"],
             "student": self.name,
             # the folder stands alone: where its weights came from is no option of its student
-            "student_options": {key: v for key, v in self.options.items() if key not in ("checkpoint", "motion")},
+            "student_options": {key: v for key, v in self.options.items() if key not in ("checkpoint", "shrunk", "motion")},
             "prompt": {field: list(getattr(prompt, field)) for field in Prompt.__dataclass_fields__},
             "levels": list(LEVELS),
         }
