@@ -145,8 +145,11 @@ def load(
     name = preset or (str(written) if written is not None else None) or ("local" if has_videos else "demo")
     if name not in PRESETS:
         raise ConfigError(f"no preset is named {name!r}; presets of this version: {', '.join(PRESETS)}")
-    if name == "local" and not has_videos:
-        raise ConfigError("preset local works on your own videos: name them with --videos PATH, or use --preset demo")
+    if name in ("local", "paper", "paper-printed") and not has_videos:
+        instead = "demo" if name == "local" else "paper-shrunk"
+        raise ConfigError(
+            f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
+        )
     merged = _merge(PRESETS[name], {**tree, "preset": name})
     try:
         config = Config.model_validate(merged)

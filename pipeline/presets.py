@@ -120,7 +120,14 @@ PAPER_SHRUNK: dict[str, Any] = {
     "corpus": {"window_s": 1.5, "made_clips": 8, "made_width": 192, "made_height": 144, "made_seconds": 1.5},
     "teachers": {"names": ["exposure", "niqe", "sharpness"], "key_frames": 1, "motion_frames": 12},
     "distort": {
-        "types": {"resize": False, "gaussian_noise": False, "darken": False, "brighten": False, "jitter": False, "h265": False},
+        "types": {
+            "resize": False,
+            "gaussian_noise": False,
+            "darken": False,
+            "brighten": False,
+            "jitter": False,
+            "h265": False,
+        },
         "sources": [{"spatial": 1, "temporal": 1, "streaming": 1}],
     },
     "pairs": {"homogeneous": [8], "synthetic": [{"spatial": 5, "temporal": 2, "streaming": 3}]},

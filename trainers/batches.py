@@ -43,7 +43,9 @@ class VideoStore:
                     sizes = self._sizes(file, group, len(part))
                     for row, (video, size) in enumerate(zip(part, sizes, strict=True)):
                         if video in found:
-                            raise ValueError(f"the feature folder {folder} holds a video twice: remove it and encode again")
+                            raise ValueError(
+                                f"the feature folder {folder} holds a video twice: remove it and encode again"
+                            )
                         found[video] = (size, (path, group, row))
         if not found:
             raise ValueError(f"the feature folder {folder} holds no video")
@@ -56,7 +58,10 @@ class VideoStore:
     def _sizes(file: pq.ParquetFile, group: int, rows: int) -> list[int]:
         if rows == 1:  # the header of the group tells the length of its only vector
             facts = file.metadata.row_group(group)
-            sizes = {facts.column(k).path_in_schema.split(".")[0]: facts.column(k).num_values for k in range(facts.num_columns)}
+            sizes = {
+                facts.column(k).path_in_schema.split(".")[0]: facts.column(k).num_values
+                for k in range(facts.num_columns)
+            }
             return [sizes["features"]]
         lists = file.read_row_group(group, columns=["features"])["features"]
         return list(pc.list_value_length(lists).to_pylist())

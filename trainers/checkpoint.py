@@ -85,9 +85,7 @@ def newest_intact(latest: Path, workers: int) -> Path | None:
 def load_shard(engine: Any, folder: Path, rank: int) -> Position:
     """Restore this worker's part of the engine and return the position of the training."""
     whole = not _has_frozen(engine)
-    loaded, _ = engine.load_checkpoint(
-        str(folder), tag=TAG, load_lr_scheduler_states=False, load_module_strict=whole
-    )
+    loaded, _ = engine.load_checkpoint(str(folder), tag=TAG, load_lr_scheduler_states=False, load_module_strict=whole)
     if loaded is None:
         raise TrainingError(f"DeepSpeed found nothing to load in {folder}")
     shard = json.loads((folder / f"shard-{rank}.json").read_text(encoding="utf-8"))

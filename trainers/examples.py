@@ -11,9 +11,9 @@ from torch import Tensor
 
 from trainers.batches import Features, Pairs, VideoStore
 from trainers.losses import Average, LossTerms, sequence_loss, weak_to_strong_loss
-from trainers.student.base import Student
 from trainers.student.seconds import Seconds, unpack
 
+PAIRS_JUDGED = 512
 VIDEOS_KEPT = 64  # decoded videos that a worker keeps at hand: a video appears in several pairs
 
 
@@ -21,6 +21,9 @@ class Examples(Protocol):
     """The training data of one worker, in the form that its network takes."""
 
     chunk: int  # pairs per forward pass where nothing is learnt
+
+    def judged(self, pairs: int) -> np.ndarray:
+        """Which of so many pairs the accuracies are measured on."""
 
     def logits(self, engine: Any, pairs: Pairs, index: np.ndarray) -> Tensor:
         """Logits [n, 5] of the pairs at `index`."""
@@ -49,6 +52,10 @@ class VectorExamples:
     def __init__(self, features: Features, device: torch.device) -> None:
         self.matrix = torch.from_numpy(features.matrix).to(device)
 
+    def judged(self, pairs: int) -> np.ndarray:
+        """All of them."""
+        return np.arange(pairs)
+
     def logits(self, engine: Any, pairs: Pairs, index: np.ndarray) -> Tensor:
         """Logits [n, 5] of the pairs at `index`."""
         logits: Tensor = engine(self.matrix[pairs.first[index]], self.matrix[pairs.second[index]])
@@ -69,6 +76,10 @@ class SequenceExamples:
         self.store = store
         self.tokens = self.padding = 0
         self._kept: OrderedDict[int, Seconds] = OrderedDict()
+
+    def judged(self, pairs: int) -> np.ndarray:
+        """At most `PAIRS_JUDGED`, evenly spread: judging every pair would cost a third of the training again."""
+        return np.unique(np.linspace(0, pairs - 1, min(pairs, PAIRS_JUDGED)).astype(np.int64))
 
     def logits(self, engine: Any, pairs: Pairs, index: np.ndarray) -> Tensor:
         """Logits [n, 5] of the pairs at `index`."""
@@ -100,6 +111,6 @@ class SequenceExamples:
         return self._kept[row]
 
 
-def examples_of(student: Student, features: Features | VideoStore, device: torch.device) -> Examples:
-    """The examples in the form that a student takes."""
+def examples_of(features: Features | VideoStore, device: torch.device) -> Examples:
+    """The examples in the form that the features have."""
     return SequenceExamples(features) if isinstance(features, VideoStore) else VectorExamples(features, device)

@@ -115,7 +115,7 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
         scratch,
         student,
         engine,
-        examples_of(student, features, engine.device),
+        examples_of(features, engine.device),
         pairs,
         validation,
         sampler,
@@ -184,13 +184,14 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
 def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
     """(share of pairs with the right level, share of unequal pairs put in the right order), over all ranks."""
     worker.engine.eval()
-    rows = np.arange(worker.rank, len(pairs) + -len(pairs) % worker.workers, worker.workers)
+    judged = worker.examples.judged(len(pairs))
+    rows = np.arange(worker.rank, len(judged) + -len(judged) % worker.workers, worker.workers)
     counts = torch.zeros(4, dtype=torch.float64)
     for part in np.array_split(rows, max(1, len(rows) // worker.examples.chunk)):
         # ranks must call the engine equally often (ZeRO-3 gathers in it), so padding repeats the last pair unseen
-        index = np.minimum(part, len(pairs) - 1)
+        index = judged[np.minimum(part, len(judged) - 1)]
         probabilities = worker.forward(pairs, index).float().softmax(dim=-1).cpu().double()
-        real = torch.from_numpy(part < len(pairs))
+        real = torch.from_numpy(part < len(judged))
         label = torch.from_numpy(pairs.label[index])
         direction = torch.sign(probabilities @ torch.arange(-2.0, 3.0, dtype=torch.float64))
         unequal = real & (label != SIMILAR)

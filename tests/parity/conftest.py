@@ -21,7 +21,9 @@ def _clip(frames, height, width, seed):
         board = 96 * (((x + 4 * t) // 24 + y // 18) % 2)
         noise = (formula._words(key, t * height * width * 3, height * width * 3) & np.uint64(31)).astype(np.int64)
         bands = triangle((x * y) // 32 + 7 * t)
-        out[t] = np.minimum(255, (stripes * 3 + bands * 2) // 8 + board * (c + 1) // 3 + noise.reshape(height, width, 3))
+        out[t] = np.minimum(
+            255, (stripes * 3 + bands * 2) // 8 + board * (c + 1) // 3 + noise.reshape(height, width, 3)
+        )
     return out
 
 

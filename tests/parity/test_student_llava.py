@@ -49,7 +49,9 @@ class Case:
         self.network = LlavaNetwork(llava_config(text, vision), QWEN2.folded(text["vocab_size"]))
         self.official = {own_name(key, authors=True): key for key, _ in RECORD["state_dict"][name]}
         state = self.network.state_dict()
-        assert {self.official[key]: list(value.shape) for key, value in state.items()} == dict(RECORD["state_dict"][name])
+        assert {self.official[key]: list(value.shape) for key, value in state.items()} == dict(
+            RECORD["state_dict"][name]
+        )
         formula.fill(self.network, {key: self.official[key] for key in state}, seed)
         self.frames = [
             torch.from_numpy(formula.inputs(f"student.frames.{side}", (count, 3, 384, 384), seed))
@@ -129,7 +131,9 @@ def test_student_pair_of_videos(case, name, result):
         _check(inner[f"after_layer{k}"], layer)
     _check(inner["after_norm"], hidden)
     logits = network.logits(hidden[0])
-    _check(recorded["answer_row_logits"] | {"shape": [logits.shape[1]]}, logits[-3], TOLERANCE["other_logits_abs"], 5e-5)
+    _check(
+        recorded["answer_row_logits"] | {"shape": [logits.shape[1]]}, logits[-3], TOLERANCE["other_logits_abs"], 5e-5
+    )
     _check(recorded["all_logits"], logits[None], TOLERANCE["other_logits_abs"])
 
 
@@ -222,9 +226,7 @@ def test_student_gradients_of_the_trained_parts(case, name, result):
     it.network.zero_grad()
     _, parts = _losses(it, recorded["label"], "all")
     label = torch.tensor([LEVELS.index(recorded["label"])])
-    sequence_loss(
-        parts, label, recorded["step_frac"], weights=torch.ones(1), normaliser=1.0
-    ).total.backward()
+    sequence_loss(parts, label, recorded["step_frac"], weights=torch.ones(1), normaliser=1.0).total.backward()
     gradients = {it.official[key]: p.grad for key, p in it.network.named_parameters()}
     assert [key for key in recorded["trainable_without_gradient"] if gradients[key] is not None] == []
     assert sorted(recorded["l2"]) == sorted(set(recorded["trainable"]) - set(recorded["trainable_without_gradient"]))
@@ -285,8 +287,14 @@ def test_student_prompt_ids_and_targets():
     assert training == PROMPT["training_ids_worse"]
     before, between, after = QWEN2.targets()
     kept = [*before, False, False, *between, False, False, *after]
-    assert [token if keep else -100 for token, keep in zip(training, kept, strict=True)] == PROMPT["training_labels_worse"]
-    assert [run["tokens"] for run in PROMPT["text_runs"]] == [len(QWEN2.before), len(QWEN2.between), len(QWEN2.question) + 2]
+    assert [token if keep else -100 for token, keep in zip(training, kept, strict=True)] == PROMPT[
+        "training_labels_worse"
+    ]
+    assert [run["tokens"] for run in PROMPT["text_runs"]] == [
+        len(QWEN2.before),
+        len(QWEN2.between),
+        len(QWEN2.question) + 2,
+    ]
 
 
 def test_student_full_size_has_the_published_parameters():
@@ -298,8 +306,13 @@ def test_student_full_size_has_the_published_parameters():
     with torch.device("meta"):
         network = LlavaNetwork(llava_config(text, SO400M), QWEN2)
         assert sum(p.numel() for p in FastPathway().parameters()) == 514_152
-    shapes = {own_name(name.replace("{n}", "0"), True): shape for name, shape, _ in RECORD["full_size"]["patterns_name_shape_count"]}
+    shapes = {
+        own_name(name.replace("{n}", "0"), True): shape
+        for name, shape, _ in RECORD["full_size"]["patterns_name_shape_count"]
+    }
     ours = {key: list(value.shape) for key, value in network.state_dict().items()}
-    assert {key: shape for key, shape in shapes.items() if key and not key.startswith("slowfast")}.items() <= ours.items()
+    assert {
+        key: shape for key, shape in shapes.items() if key and not key.startswith("slowfast")
+    }.items() <= ours.items()
     parts = RECORD["full_size"]["parameters_by_part"]
     assert sum(p.numel() for p in network.parameters()) == sum(parts.values()) - parts["slowfast"]

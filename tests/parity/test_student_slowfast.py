@@ -21,7 +21,12 @@ def _cases():
     if folder and (Path(folder) / FILE).is_file():
         sources.append(("given", json.loads((Path(folder) / FILE).read_text())))
     return [
-        pytest.param(name, result, result.get("seed", source["results"].get("seed", source.get("seed", 1))), id=f"{origin}-{name}")
+        pytest.param(
+            name,
+            result,
+            result.get("seed", source["results"].get("seed", source.get("seed", 1))),
+            id=f"{origin}-{name}",
+        )
         for origin, source in sources
         for name, result in source["results"].items()
         if isinstance(result, dict)

@@ -22,8 +22,8 @@ from trainers.student import ENCODER_VERSIONS, formula
 from trainers.student.base import Student
 from trainers.student.llava_checkpoint import Checkpoint, write_weights, written_name
 from trainers.student.llava_network import SCOPES, LlavaNetwork, Pair, Prefix, llava_config
-from trainers.student.prompt import QWEN2, Prompt, read_prompt
 from trainers.student.packing import FEATURE, pack, packed_length
+from trainers.student.prompt import QWEN2, Prompt, read_prompt
 from trainers.student.seconds import Seconds, motion_clips, resize_frame, unpack
 from trainers.student.slowfast import FastPathway, hub_name, load_fast_pathway, normalise_clip
 
@@ -100,7 +100,9 @@ class LlavaStudent(Student):
         config = llava_config(text, vision)
         prompt = prompt or QWEN2.folded(int(config.text_config.vocab_size))
         with no_init_weights():  # every weight is read or filled
-            self.network = LlavaNetwork(config, prompt, self.options["attention"], getattr(torch, self.options["dtype"]))
+            self.network = LlavaNetwork(
+                config, prompt, self.options["attention"], getattr(torch, self.options["dtype"])
+            )
         self.network.scope = self.options["scope"]
         self.slowfast = FastPathway()
 
@@ -119,7 +121,9 @@ class LlavaStudent(Student):
         ours = config.get("student") == self.name
         prompt = _saved_prompt(config) if ours else read_prompt(folder)
         self._build(text, vision, prompt)
-        missing = checkpoint.fill(self.network, lambda key: ".post_layernorm." in key or key.startswith("motion_projector."))
+        missing = checkpoint.fill(
+            self.network, lambda key: ".post_layernorm." in key or key.startswith("motion_projector.")
+        )
         if any(key.startswith("motion_projector.") for key in missing):
             # the base checkpoint has no motion branch: every run begins with the same small random one
             generator = torch.Generator().manual_seed(0)
@@ -131,7 +135,7 @@ class LlavaStudent(Student):
         if self.options["motion"] is not None:
             path = Path(self.options["motion"])
             self.slowfast = load_fast_pathway(_read_state(path), str(path))
-        elif any(key.startswith("slowfast.") for key in checkpoint.keys()):  # noqa: SIM118 - not a mapping
+        elif any(key.startswith("slowfast.") for key in checkpoint.names()):
             checkpoint.fill(self.slowfast, lambda key: False, prefix="slowfast.")  # noqa: ARG005 - the contract of `fill`
         else:
             raise ValueError(
@@ -164,7 +168,9 @@ class LlavaStudent(Student):
         from the start that the motion clips look at. fps: frames/s, 0 for a still image.
         """
         if key.ndim != 5 or luma.ndim != 4 or luma.shape[-1] != 3:
-            raise ValueError(f"key must be [T, 1, H, W, 3] and the strip [N, h, w, 3], not {key.shape} and {luma.shape}")
+            raise ValueError(
+                f"key must be [T, 1, H, W, 3] and the strip [N, h, w, 3], not {key.shape} and {luma.shape}"
+            )
         frames = np.stack([resize_frame(frame) for frame in key[:, 0]])
         # a still image, or less than a second, has no motion: one vector of zeros (supplement C.2.1)
         clips = motion_clips(len(luma), fps) if len(luma) > 1 else []
@@ -232,7 +238,9 @@ class LlavaStudent(Student):
             "architectures": ["LlavaOnevisionForConditionalGeneration"],
             "student": self.name,
             # the folder stands alone: where its weights came from is no option of its student
-            "student_options": {key: v for key, v in self.options.items() if key not in ("checkpoint", "shrunk", "motion")},
+            "student_options": {
+                key: v for key, v in self.options.items() if key not in ("checkpoint", "shrunk", "motion")
+            },
             "prompt": {field: list(getattr(prompt, field)) for field in Prompt.__dataclass_fields__},
             "levels": list(LEVELS),
         }
@@ -271,7 +279,14 @@ def unpack_pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> tuple[lis
 def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sizes of language model and vision tower from a configuration of transformers, of the authors, or of our own."""
     text = dict(config.get("text_config") or config)
-    wanted = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size")
+    wanted = (
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "vocab_size",
+    )
     missing = [name for name in wanted if name not in text]
     if missing:
         raise ValueError(f"{folder / 'config.json'} describes no Qwen2 language model: {missing[0]} is missing")
@@ -301,9 +316,15 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        loaded = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        loaded = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as weights ({str(error).splitlines()[0]}); download it again") from error
+        raise ValueError(
+            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); download it again"
+        ) from error
     state: dict[str, Tensor] = loaded.get("model_state", loaded.get("state_dict", loaded))
     return state
 
@@ -327,4 +348,3 @@ def _merged(network: LlavaNetwork) -> dict[str, Tensor]:
         if hasattr(module, "get_delta_weight"):
             merged[f"{name}.weight"] = merged[f"{name}.weight"] + module.get_delta_weight("default")
     return merged
-

@@ -119,7 +119,7 @@ class Checkpoint:
     def __contains__(self, key: str) -> bool:
         return key in self._files
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """The network's keys that are there, sorted."""
         return sorted(self._files)
 
@@ -176,7 +176,11 @@ def write_weights(state: Mapping[str, Tensor], folder: Path, shard_bytes: int = 
             filled = 0
         shards[-1].append(key)
         filled += size
-    names = [SINGLE] if len(shards) == 1 else [f"model-{k + 1:05d}-of-{len(shards):05d}.safetensors" for k in range(len(shards))]
+    names = (
+        [SINGLE]
+        if len(shards) == 1
+        else [f"model-{k + 1:05d}-of-{len(shards):05d}.safetensors" for k in range(len(shards))]
+    )
     weight_map: dict[str, str] = {}
     for keys, name in zip(shards, names, strict=True):
         part = {written_name(key): state[key].detach().cpu().contiguous() for key in keys}

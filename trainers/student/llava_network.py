@@ -215,7 +215,9 @@ class LlavaNetwork(nn.Module):
         """The released code's targets; `between` has none, and its place need not be known."""
         before, between, last = self.prompt.targets()
         if any(between):
-            raise ValueError("the text between the videos holds a turn marker or a newline token: not the published prompt")
+            raise ValueError(
+                "the text between the videos holds a turn marker or a newline token: not the published prompt"
+            )
         start = length + 1 - len(after)
         early = [(k - 1, self.prompt.before[k]) for k in range(1, len(before)) if before[k]]
         return early + [(start + k - 1, after[k]) for k in range(len(after)) if last[k]]
@@ -265,6 +267,7 @@ class LlavaNetwork(nn.Module):
 def _mean_entropy(logits: Tensor) -> Tensor:
     """Mean entropy over rows of logits, some at a time: float32 copies of a whole long sequence would not fit."""
     parts = [
-        checkpoint(lambda rows: entropy_per_row(rows).sum(), part, use_reentrant=False) for part in logits.split(ENTROPY_ROWS)
+        checkpoint(lambda rows: entropy_per_row(rows).sum(), part, use_reentrant=False)
+        for part in logits.split(ENTROPY_ROWS)
     ]
     return torch.stack(parts).sum() / len(logits)

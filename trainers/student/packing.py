@@ -29,7 +29,9 @@ def tokens_of_length(length: int) -> int:
     """Tokens of a vector, from its length alone (the motion is always shorter than a frame)."""
     frames, rest = divmod(length - HEADER, PIXELS)
     if frames < 1 or rest < FEATURE or rest % FEATURE:
-        raise ValueError(f"a vector of {length} numbers is no video of the LLaVA student: encode the videos again with it")
+        raise ValueError(
+            f"a vector of {length} numbers is no video of the LLaVA student: encode the videos again with it"
+        )
     return visual_tokens(frames, rest // FEATURE)
 
 

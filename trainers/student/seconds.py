@@ -74,7 +74,9 @@ def unpack(vector: Tensor) -> Seconds:
     frames, motion = (int(value) for value in vector[:HEADER])
     end = packed_length(frames, motion)
     if frames < 1 or motion < 1 or end > len(vector):
-        raise ValueError(f"a vector of {len(vector)} numbers is no video of the LLaVA student: encode the videos again with it")
+        raise ValueError(
+            f"a vector of {len(vector)} numbers is no video of the LLaVA student: encode the videos again with it"
+        )
     start = HEADER + motion * FEATURE
     pixels = vector[start:end].to(torch.int32).reshape(frames, FRAME_SIDE, FRAME_SIDE)
     rgb = torch.stack([pixels >> 16, (pixels >> 8) & 255, pixels & 255], dim=-1).to(torch.uint8)
