@@ -98,7 +98,7 @@ class LlavaStudent(Student):
         from transformers.initialization import no_init_weights
 
         config = llava_config(text, vision)
-        prompt = prompt or QWEN2.folded(int(config.text_config.vocab_size))
+        prompt = prompt or QWEN2.folded(int(text["vocab_size"]))
         with no_init_weights():  # every weight is read or filled
             self.network = LlavaNetwork(
                 config, prompt, self.options["attention"], getattr(torch, self.options["dtype"])
@@ -214,10 +214,10 @@ class LlavaStudent(Student):
         """
         self.eval()
         if self._anchored is None or self._anchored[0] is not anchors:
-            videos = [unpack(torch.from_numpy(anchor)) for anchor in anchors]
+            videos = [unpack(torch.tensor(anchor)) for anchor in anchors]
             self._anchored = anchors, [self.network.prefix(self.network.visual([video])[0]) for video in videos]
         rows = [
-            self.network.continuations(self._anchored[1], self.network.visual([unpack(torch.from_numpy(test))])[0])
+            self.network.continuations(self._anchored[1], self.network.visual([unpack(torch.tensor(test))])[0])
             for test in tests
         ]
         logits: np.ndarray = torch.stack(rows).float().cpu().numpy()
@@ -291,7 +291,7 @@ def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dic
     if missing:
         raise ValueError(f"{folder / 'config.json'} describes no Qwen2 language model: {missing[0]} is missing")
     sizes = {name: text[name] for name in wanted}
-    theta = (text.get("rope_parameters") or {}).get("rope_theta", text.get("rope_theta", 1e6))
+    theta: Any = (text.get("rope_parameters") or {}).get("rope_theta", text.get("rope_theta", 1e6))
     sizes["rope_parameters"] = {"rope_type": "default", "rope_theta": float(theta)}
     given = config.get("vision_config") or SO400M
     vision = {name: given[name] for name in SO400M if name in given}
@@ -316,7 +316,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        loaded = (
+        loaded: Any = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,18 +77,24 @@ class LlavaNetwork(nn.Module):
         self, config: LlavaOnevisionConfig, prompt: Prompt, attention: str = "sdpa", dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__()
-        self.llava = LlavaOnevisionForConditionalGeneration._from_config(  # noqa: SLF001 - the one way to give a dtype without weights
-            config, dtype=dtype, attn_implementation=attention
-        )
-        width = config.text_config.hidden_size
+        build: Any = LlavaOnevisionForConditionalGeneration
+        # the one way to give a dtype and an attention without reading weights
+        self.llava: Any = build._from_config(config, dtype=dtype, attn_implementation=attention)  # noqa: SLF001
+        text: Any = config.text_config
+        width = int(text.hidden_size)
         self.motion_projector = nn.Sequential(nn.Linear(FEATURE, width), nn.GELU(), nn.Linear(width, width)).to(dtype)
         self.prompt = prompt
+        self.attention = attention
         self.scope = "answer"
 
     @property
     def device(self) -> torch.device:
         """Where the inputs have to lie."""
-        return self.motion_projector[0].weight.device
+        return self._motion_weight.device
+
+    @property
+    def _motion_weight(self) -> Tensor:
+        return cast("nn.Linear", self.motion_projector[0]).weight
 
     def vision(self, frames: Tensor) -> Tensor:
         """Spatial tokens [T, 196, d] of normalised frames [T, 3, 384, 384]."""
@@ -106,10 +112,10 @@ class LlavaNetwork(nn.Module):
 
     def visual_of(self, frames: Tensor, counts: Sequence[int], motion: Sequence[Tensor]) -> list[Tensor]:
         """The same from normalised frames of all videos [sum T, 3, 384, 384], their numbers, and motion vectors [M, 256]."""
-        pooled = self.vision(frames).split(list(counts))
-        weight = self.motion_projector[0].weight
+        pooled = torch.split(self.vision(frames), list(counts))
+        weight = self._motion_weight
         vectors = torch.cat([rows.to(weight.device, weight.dtype) for rows in motion])
-        moved = self.motion_projector(vectors).split([len(rows) for rows in motion])
+        moved = torch.split(self.motion_projector(vectors), [len(rows) for rows in motion])
         newline = self.llava.model.image_newline[None]
         return [
             torch.cat([spatial.flatten(0, 1), newline.to(spatial.dtype), tokens])
@@ -125,7 +131,10 @@ class LlavaNetwork(nn.Module):
         """Last hidden states [B, L, d] of sequences [L_i, d], padded on the right; rows behind L_i mean nothing."""
         longest = max(len(row) for row in embeddings)
         padded = torch.stack([functional.pad(row, (0, 0, 0, longest - len(row))) for row in embeddings])
-        hidden: Tensor = self.llava.model.language_model(inputs_embeds=padded, use_cache=False).last_hidden_state
+        # plain causal attention needs no mask, but only the fused kernels know that it is meant
+        mask = None if self.attention == "eager" else {"full_attention": None}
+        model = self.llava.model.language_model
+        hidden: Tensor = model(inputs_embeds=padded, attention_mask=mask, use_cache=False).last_hidden_state
         return hidden
 
     def sequence(self, first: Tensor, second: Tensor, after: Sequence[int]) -> Tensor:
@@ -175,7 +184,7 @@ class LlavaNetwork(nn.Module):
         every = self.scope == "all"
         read = [state if every else state[rows] for state, (rows, _) in zip(hidden, targets, strict=True)]
         # one call of the head for all pairs: under ZeRO-3 every rank must call it equally often
-        logits = self.llava.lm_head(torch.cat(read)).split([len(part) for part in read])
+        logits = torch.split(self.llava.lm_head(torch.cat(read)), [len(part) for part in read])
         parts = []
         for rows_logits, (rows, wanted), state, right in zip(logits, targets, hidden, accepted, strict=True):
             learnt = rows_logits[rows] if every else rows_logits
@@ -228,7 +237,8 @@ class LlavaNetwork(nn.Module):
         rows = torch.cat([self.embed(self.prompt.before), first, self.embed(self.prompt.between)])
         cache = DynamicCache(config=self.llava.config.text_config)
         self.llava.model.language_model(inputs_embeds=rows[None], past_key_values=cache, use_cache=True)
-        return Prefix(tuple((layer.keys, layer.values) for layer in cache.layers))
+        layers: Any = cache.layers
+        return Prefix(tuple((layer.keys, layer.values) for layer in layers))
 
     @torch.inference_mode()
     def continuations(self, prefixes: Sequence[Prefix], second: Tensor) -> Tensor:
@@ -268,6 +278,6 @@ def _mean_entropy(logits: Tensor) -> Tensor:
     """Mean entropy over rows of logits, some at a time: float32 copies of a whole long sequence would not fit."""
     parts = [
         checkpoint(lambda rows: entropy_per_row(rows).sum(), part, use_reentrant=False)
-        for part in logits.split(ENTROPY_ROWS)
+        for part in torch.split(logits, ENTROPY_ROWS)
     ]
     return torch.stack(parts).sum() / len(logits)
