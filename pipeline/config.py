@@ -152,15 +152,17 @@ def load(
         )
     merged = _merge(PRESETS[name], {**tree, "preset": name})
     try:
-        config = Config.model_validate(merged)
+        return Config.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_first_problem(error)) from None
-    _check_weights(config)
-    return config
 
 
-def _check_weights(config: Config) -> None:
-    """Refuse a student without weights before anything is done for it."""
+def check_weights(config: Config) -> None:
+    """Refuse a student without weights before anything is done for it (`plan` needs none).
+
+    Raises:
+        ConfigError: No checkpoint is named, or its folder holds none.
+    """
     options = config.student.options
     if config.student.name == "llava" and not options.get("shrunk"):
         if not options.get("checkpoint"):

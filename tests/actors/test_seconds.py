@@ -98,5 +98,6 @@ def test_shorter_videos_are_padded_in_the_matrix_and_scored_as_they_are(rows, tm
     against = comparer.against_anchors(matrix)
     pairs = comparer.pairs(np.repeat(matrix[1:], 3, axis=0), np.tile(matrix, (2, 1)))
     np.testing.assert_allclose(against, pairs.reshape(2, 3, 5).swapaxes(0, 1), rtol=0, atol=2e-5)
+    assert comparer.against_anchors(matrix[:0]).shape == (0, 2, 5)
     short = feature_matrix(table, ["still"])
     np.testing.assert_allclose(comparer.against_anchors(short)[0], against[0], rtol=0, atol=2e-5)

@@ -220,6 +220,8 @@ class LlavaStudent(Student):
             self.network.continuations(self._anchored[1], self.network.visual([unpack(torch.tensor(test))])[0])
             for test in tests
         ]
+        if not rows:
+            return np.zeros((0, len(anchors), len(LEVELS)), np.float32)
         logits: np.ndarray = torch.stack(rows).float().cpu().numpy()
         return logits
 
