@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.levels import LEVELS
 from trainers.student import load_student
-
-_CHUNK = 4096  # pairs per forward pass
 
 
 class Comparer:
@@ -24,14 +21,8 @@ class Comparer:
 
     def against_anchors(self, features: np.ndarray) -> np.ndarray:
         """Logits ``[N, A, 5]`` of each video ``[N, D]`` as the second, each anchor as the first."""
-        count, anchors = len(features), len(self.anchors)
-        first = np.tile(self.anchors, (count, 1))
-        second = np.repeat(features, anchors, axis=0)
-        return self.pairs(first, second).reshape(count, anchors, len(LEVELS))
+        return self.student.against_anchors(self.anchors, features)
 
     def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Logits ``[P, 5]`` of the pairs ``first[i], second[i]``."""
-        parts = [
-            self.student.compare(first[k : k + _CHUNK], second[k : k + _CHUNK]) for k in range(0, len(first), _CHUNK)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, 5), np.float32)
+        return self.student.compare_all(first, second)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from actors import seconds
 from actors.rows import SAMPLE_COLUMNS, Row, unpack
 from actors.teachers import load_teacher
-from trainers.student import build_student
+from trainers.student import SEQUENCE_STUDENTS, build_student
+from trainers.student.base import Student
 
 
 class TeacherScorer:
@@ -36,6 +38,14 @@ class TeacherScorer:
         return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
 
 
+def encode(student: Student, row: Row, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
+    """Features float32 ``[D]`` of a decoded row, from the views that the student takes."""
+    if student.name in SEQUENCE_STUDENTS:
+        frames, strip = seconds.unpack(row)
+        key, luma = frames[:, None], strip
+    return np.asarray(student.encode(key, luma, fps), np.float32)
+
+
 class StudentEncoder:
     """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]``)."""
 
@@ -49,7 +59,7 @@ class StudentEncoder:
         if row["status"] == "ok":
             sample = unpack(row)
             try:
-                features = np.asarray(self.student.encode(sample.key, sample.luma, sample.fps), np.float32)
+                features = encode(self.student, row, sample.key, sample.luma, sample.fps)
             except (ValueError, RuntimeError) as problem:
                 row = {
                     **row,

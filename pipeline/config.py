@@ -156,13 +156,35 @@ def load(
     name = preset or (str(written) if written is not None else None) or ("local" if has_videos else "demo")
     if name not in PRESETS:
         raise ConfigError(f"no preset is named {name!r}; presets of this version: {', '.join(PRESETS)}")
-    if name == "local" and not has_videos:
-        raise ConfigError("preset local works on your own videos: name them with --videos PATH, or use --preset demo")
+    if name in ("local", "paper", "paper-printed") and not has_videos:
+        instead = "demo" if name == "local" else "paper-shrunk"
+        raise ConfigError(
+            f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
+        )
     merged = _merge(PRESETS[name], {**tree, "preset": name})
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_first_problem(error)) from None
+
+
+def check_weights(config: Config) -> None:
+    """Refuse a student without weights before anything is done for it (`plan` needs none).
+
+    Raises:
+        ConfigError: No checkpoint is named, or its folder holds none.
+    """
+    options = config.student.options
+    if config.student.name == "llava" and not options.get("shrunk"):
+        if not options.get("checkpoint"):
+            raise ConfigError(
+                f"preset {config.preset}: the student needs the folder of a LLaVA-OneVision checkpoint: "
+                "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
+            )
+        if not (Path(options["checkpoint"]) / "config.json").is_file():
+            raise ConfigError(
+                f"student.options.checkpoint: {options['checkpoint']} holds no config.json; name the folder of a checkpoint"
+            )
 
 
 def _read_file(path: Path) -> dict[str, Any]:

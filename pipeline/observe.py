@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from actors.distortions import EncodeOptions
 from actors.indicators import INDICATORS as INDICATOR_ROWS
@@ -28,7 +29,7 @@ from pipeline.console import Console
 from pipeline.records import FEATURES, INDICATORS, OBSERVED, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import PIXEL_ROWS, Row, stream
-from trainers.student import ENCODER_VERSIONS
+from trainers.student import ENCODER_VERSIONS, SEQUENCE_STUDENTS
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
@@ -101,6 +102,8 @@ def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
     decoding = {"spec": sample_spec(config, look.bare), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
+    if look.features is not None and config.student.name in SEQUENCE_STUDENTS:
+        decoding["with_seconds"] = True
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
     weights = weights_folder(config)
@@ -233,16 +236,27 @@ def training_features(folder: Path) -> pa.Table:
 
 
 def feature_matrix(table: pa.Table, ids: Sequence[str]) -> np.ndarray:
-    """Features float32 ``[len(ids), D]`` of the named videos, in the order of ``ids``.
+    """Features float32 ``[len(ids), D]`` of the named videos, in the order of ``ids``; shorter vectors end in zeros.
 
     Raises:
         KeyError: A video has no features.
     """
+    if len(pc.unique(pc.list_value_length(table["features"]))) > 1:
+        return _padded(table, ids)
     lists = table["features"].combine_chunks()
     flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     matrix = flat.reshape(table.num_rows, -1)
     place = {name: index for index, name in enumerate(table["video_id"].to_pylist())}
     return np.asarray(matrix[[place[name] for name in ids]])
+
+
+def _padded(table: pa.Table, ids: Sequence[str]) -> np.ndarray:
+    place = {name: index for index, name in enumerate(table["video_id"].to_pylist())}
+    rows = [table["features"][place[name]].values.to_numpy(zero_copy_only=False) for name in ids]
+    matrix = np.zeros((len(rows), max(map(len, rows), default=0)), np.float32)
+    for target, row in zip(matrix, rows, strict=True):
+        target[: len(row)] = row
+    return matrix
 
 
 def _score_row(row: Row, teacher: str, digest: str) -> Row:

@@ -28,6 +28,7 @@ from pipeline.layout import RunLayout
 from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
+from trainers.student import SEQUENCE_STUDENTS
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -43,6 +44,7 @@ class Model:
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
+    with_seconds: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def open_model(name: str) -> Model:
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}: this student is damaged ({detail}); train it again or copy it again") from error
-    return Model(folder, anchors, spec, options, window_s)
+    sequences = read_json(folder / "config.json")["student"] in SEQUENCE_STUDENTS
+    return Model(folder, anchors, spec, options, window_s, sequences)
 
 
 def _student_folder(name: str) -> Path:
@@ -199,7 +202,7 @@ def _score_here(rows: Sequence[Row], model: Model, console: Console) -> list[Row
     from actors.folder import WindowReader
 
     encode = _encoder(model)
-    reader = WindowReader(model.spec, model.options)
+    reader = WindowReader(model.spec, model.options, with_seconds=model.with_seconds)
     try:
         scored = []
         with console.track(len(rows), "scoring windows") as progress:
@@ -248,7 +251,7 @@ def _score_pools(model: Model) -> list[Any]:
     from actors.pools import Pool
 
     return [
-        Pool(WindowReader, {"spec": model.spec, "options": model.options}),
+        Pool(WindowReader, {"spec": model.spec, "options": model.options, "with_seconds": model.with_seconds}),
         Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}),
     ]
 

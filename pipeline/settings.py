@@ -177,7 +177,8 @@ class StudentConfig(Part):
 
 
 class TrainingConfig(Part):
-    """Training of the student; `lambda` is the confidence weight, a number or "adaptive" (arXiv v3, appendix C.2.2)."""
+    """Training of the student; `lambda` is the confidence weight, a number or "adaptive" (arXiv v3, appendix C.2.2),
+    or "auxiliary" for the loss of Burns et al. (2023)."""
 
     workers: Positive = 1
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
@@ -186,7 +187,7 @@ class TrainingConfig(Part):
     severity: Literal["level", "censored"] = "level"  # published, or "at least better"
     lr: PositiveReal = 1e-3
     weight_decay: NonNegativeReal = 0.05
-    lambda_: Share | Literal["adaptive"] = Field(default="adaptive", alias="lambda")
+    lambda_: Share | Literal["adaptive", "auxiliary"] = Field(default="adaptive", alias="lambda")
     lr_warmup: Share = 0.03  # share of all steps
     checkpoint_every: Positive = 100  # steps
     origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
@@ -266,3 +267,4 @@ class RunConfig(Part):
 
     threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
     weights: str = "weights"  # folder of the released weights of the published teachers (docs/teachers.md)
+    train_on_gpus: bool = False  # one GPU for each training worker

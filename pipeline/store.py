@@ -26,6 +26,7 @@ from pipeline.records import R, Table
 
 REMOTE = ("s3://", "gs://")
 TEMPORARY = re.compile(r"^\.[^/]+\.[0-9a-f]{8}\.tmp$")
+_WIDE_ROW = 1 << 18  # bytes
 _SHARD = re.compile(r"^shard-(\d{5})\.parquet$")
 
 
@@ -156,7 +157,9 @@ def write_table(path: str | Path, data: pa.Table, table: Table[R]) -> None:
     """Write `data` atomically as Parquet, checked against the schema and sorted by the key of `table`."""
     rows = normalise(conform(data, table, path), table)
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd")
+    # a row that is a whole packed video is read alone, without its neighbours
+    group = 1 if rows.nbytes > _WIDE_ROW * max(rows.num_rows, 1) else None
+    pq.write_table(rows, sink, compression="zstd", row_group_size=group)
     write_bytes(path, memoryview(sink.getvalue()))
 
 

@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trainers.levels import LEVEL_INDEX
+from trainers.student.packing import tokens_of_length
 
 SEVERITY_ORIGINS = ("synthetic", "missed")
+SORTED_BATCHES = 64
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,54 @@ class Features:
 
     row_of: Mapping[str, int]
     matrix: np.ndarray
+
+
+class VideoStore:
+    """Packed videos (`trainers.student.seconds`) in Parquet shards, read one at a time.
+
+    `row_of` is the place of each video, `tokens` int [V] how many tokens it takes in a sequence. Shards that hold one video
+    in each row group, as the encoder writes them, are read without their neighbours.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._places: list[tuple[Path, int, int]] = []
+        found: dict[str, tuple[int, tuple[Path, int, int]]] = {}
+        for path in parquet_files(folder):
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    part = file.read_row_group(group, columns=["video_id"])["video_id"].to_pylist()
+                    sizes = self._sizes(file, group, len(part))
+                    for row, (video, size) in enumerate(zip(part, sizes, strict=True)):
+                        if video in found:
+                            raise ValueError(
+                                f"the feature folder {folder} holds a video twice: remove it and encode again"
+                            )
+                        found[video] = (size, (path, group, row))
+        if not found:
+            raise ValueError(f"the feature folder {folder} holds no video")
+        ids = sorted(found)
+        self.row_of: Mapping[str, int] = {video: row for row, video in enumerate(ids)}
+        self._places = [found[video][1] for video in ids]
+        self.tokens = np.array([tokens_of_length(found[video][0]) for video in ids], np.int64)
+
+    @staticmethod
+    def _sizes(file: pq.ParquetFile, group: int, rows: int) -> list[int]:
+        if rows == 1:  # the header of the group tells the length of its only vector
+            facts = file.metadata.row_group(group)
+            sizes = {
+                facts.column(k).path_in_schema.split(".")[0]: facts.column(k).num_values
+                for k in range(facts.num_columns)
+            }
+            return [sizes["features"]]
+        lists = file.read_row_group(group, columns=["features"])["features"]
+        return list(pc.list_value_length(lists).to_pylist())
+
+    def vector(self, row: int) -> np.ndarray:
+        """The packed video of a row, float32."""
+        path, group, place = self._places[row]
+        with pq.ParquetFile(path) as file:
+            table = file.read_row_group(group, columns=["features"]).slice(place, 1)
+        return np.array(pc.list_flatten(table["features"]).to_numpy(), np.float32)
 
 
 @dataclass(frozen=True)
@@ -75,7 +125,7 @@ def read_features(folder: str | Path) -> Features:
 
 def read_pairs(
     path: str | Path,
-    features: Features,
+    features: Features | VideoStore,
     origin_weights: Mapping[str, float] | None = None,
     type_weights: Mapping[str, float] | None = None,
 ) -> Pairs:
@@ -125,6 +175,7 @@ class PairSampler:
 
     The batch is a pure function of (seed, step, rank): resuming needs the step number and nothing else. The last batch
     of an epoch is filled up to a multiple of the workers with padding of weight 0.
+    lengths: tokens of each pair, so that pairs of like length share a batch and little of it is padding; or None.
     """
 
     weights: np.ndarray
@@ -132,6 +183,7 @@ class PairSampler:
     workers: int
     rank: int
     seed: int
+    lengths: np.ndarray | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -141,7 +193,7 @@ class PairSampler:
     def batch(self, step: int) -> Batch:
         """The part of this rank in step `step` (counted from 0 over all epochs)."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.weights))
+        order = self._order(epoch)
         chosen = order[position * self.batch_size : (position + 1) * self.batch_size]
         weight = self.weights[chosen].astype(np.float64)
         padding = -len(chosen) % self.workers
@@ -149,3 +201,17 @@ class PairSampler:
         weight = np.concatenate([weight, np.zeros(padding)])
         mine = slice(self.rank, None, self.workers)
         return Batch(chosen[mine], weight[mine].astype(np.float32), float(weight.sum()))
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """All pairs in the order of an epoch."""
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.weights))
+        if self.lengths is None:
+            return order
+        # sorted within a stretch of batches only: which pairs meet in a batch changes from epoch to epoch
+        stretch = SORTED_BATCHES * self.batch_size
+        parts = [order[k : k + stretch] for k in range(0, len(order), stretch)]
+        order = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
+        whole = len(order) // self.batch_size * self.batch_size
+        batches = order[:whole].reshape(-1, self.batch_size)
+        return np.concatenate([batches[random.permutation(len(batches))].ravel(), order[whole:]])

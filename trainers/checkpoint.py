@@ -42,10 +42,15 @@ def _digest(path: Path) -> str:
 def save_shard(engine: Any, folder: Path, rank: int, position: Position) -> None:
     """Write this worker's shard of the engine's state, its position and the digests of its files into `folder`."""
     (folder / TAG).mkdir(parents=True, exist_ok=True)
-    engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
+    # what is frozen comes back with the student's own weights: of 8 billion parameters it is all but 0.4
+    engine.save_checkpoint(str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=_has_frozen(engine))
     files = {str(file.relative_to(folder)): _digest(file) for file in sorted(folder.rglob("*")) if file.is_file()}
     shard = {"position": asdict(position), "files": files}
     (folder / f"shard-{rank}.json").write_text(json.dumps(shard), encoding="utf-8")
+
+
+def _has_frozen(engine: Any) -> bool:
+    return any(not parameter.requires_grad for parameter in engine.module.parameters())
 
 
 def find_fault(folder: Path, workers: int) -> str | None:
@@ -79,7 +84,8 @@ def newest_intact(latest: Path, workers: int) -> Path | None:
 
 def load_shard(engine: Any, folder: Path, rank: int) -> Position:
     """Restore this worker's part of the engine and return the position of the training."""
-    loaded, _ = engine.load_checkpoint(str(folder), tag=TAG, load_lr_scheduler_states=False)
+    whole = not _has_frozen(engine)
+    loaded, _ = engine.load_checkpoint(str(folder), tag=TAG, load_lr_scheduler_states=False, load_module_strict=whole)
     if loaded is None:
         raise TrainingError(f"DeepSpeed found nothing to load in {folder}")
     shard = json.loads((folder / f"shard-{rank}.json").read_text(encoding="utf-8"))

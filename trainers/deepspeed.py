@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from trainers.job import TrainJob
 
 ADAM_BETAS = (0.9, 0.999)
+RATE = "rate"  # key of a parameter group: its share of the learning rate
 
 
 def engine_config(job: TrainJob) -> dict[str, Any]:
@@ -55,20 +57,29 @@ def import_deepspeed(gpu: bool) -> Any:
     return deepspeed
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """AdamW groups: matrices decay, vectors (biases, thresholds, norms) do not."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+def parameter_groups(
+    module: nn.Module, weight_decay: float, rate_of: Callable[[str], float] = lambda _name: 1.0
+) -> list[dict[str, Any]]:
+    """AdamW groups: matrices decay, vectors (biases, thresholds, norms) do not.
+
+    rate_of: share of the learning rate of a parameter, by its name; groups of another share than 1 say so under `RATE`.
+    """
+    groups: dict[tuple[bool, float], dict[str, Any]] = {}
+    for decays in (True, False):
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad and (parameter.ndim >= 2) == decays:
+                share = rate_of(name)
+                fresh = {"params": [], "weight_decay": weight_decay if decays else 0.0}
+                group = groups.setdefault((decays, share), fresh if share == 1.0 else {**fresh, RATE: share})
+                group["params"].append(parameter)
+    return list(groups.values())
 
 
-def start_engine(module: nn.Module, job: TrainJob) -> Any:
+def start_engine(module: nn.Module, job: TrainJob, rate_of: Callable[[str], float] = lambda _name: 1.0) -> Any:
     """Wrap the trained module. torch.distributed must be running already (Ray Train starts it)."""
     deepspeed = import_deepspeed(job.gpu)
-    optimizer = torch.optim.AdamW(parameter_groups(module, job.weight_decay), lr=job.learning_rate, betas=ADAM_BETAS)
+    groups = parameter_groups(module, job.weight_decay, rate_of)
+    optimizer = torch.optim.AdamW(groups, lr=job.learning_rate, betas=ADAM_BETAS)
     engine, *_ = deepspeed.initialize(
         model=module, optimizer=optimizer, config=engine_config(job), dist_init_required=False
     )
@@ -89,5 +100,7 @@ def gather_weights(engine: Any, zero_stage: int, rank: int) -> dict[str, Tensor]
             if rank == 0:
                 state[name] = parameter.detach().cpu().clone()
     if rank == 0:
-        state.update({name: buffer.detach().cpu().clone() for name, buffer in module.named_buffers()})
+        saved = set(module.state_dict())  # buffers that a network computes for itself are not
+        buffers = {name: buffer for name, buffer in module.named_buffers() if name in saved}
+        state.update({name: buffer.detach().cpu().clone() for name, buffer in buffers.items()})
     return state

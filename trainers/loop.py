@@ -17,7 +17,7 @@ import ray.train
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import Features, Pairs, PairSampler, read_features, read_pairs
+from trainers.batches import Features, Pairs, PairSampler, VideoStore, read_features, read_pairs
 from trainers.checkpoint import (
     Position,
     checkpoint_name,
@@ -26,11 +26,12 @@ from trainers.checkpoint import (
     save_shard,
     write_json,
 )
-from trainers.deepspeed import gather_weights, start_engine
+from trainers.deepspeed import RATE, gather_weights, start_engine
+from trainers.examples import Examples, SequenceExamples, examples_of
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
-from trainers.losses import LossTerms, weak_to_strong_loss
-from trainers.student import build_student, load_student
+from trainers.losses import LossTerms
+from trainers.student import SEQUENCE_STUDENTS, build_student, load_student
 from trainers.student.base import Student
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Worker:
     scratch: Path
     student: Student
     engine: Any
-    features: Tensor
+    examples: Examples
     pairs: Pairs
     validation: Pairs | None
     sampler: PairSampler
@@ -65,8 +66,7 @@ class Worker:
 
     def forward(self, pairs: Pairs, index: np.ndarray) -> Tensor:
         """Logits [n, 5] of the pairs at `index`."""
-        logits: Tensor = self.engine(self.features[pairs.first[index]], self.features[pairs.second[index]])
-        return logits
+        return self.examples.logits(self.engine, pairs, index)
 
 
 def learning_rate(job: TrainJob, step: int, steps: int) -> float:
@@ -77,11 +77,13 @@ def learning_rate(job: TrainJob, step: int, steps: int) -> float:
     return job.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _prepare_student(job: TrainJob, features: Features, pairs: Pairs) -> Student:
+def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pairs) -> Student:
     torch.manual_seed(job.seed)
     if job.initial is not None:
         return load_student(job.initial)
     student = build_student(job.student, job.student_options)
+    if isinstance(features, VideoStore):
+        return student
     if features.matrix.shape[1] != student.feature_size:
         raise TrainingError(
             f"the features have {features.matrix.shape[1]} numbers per video, the student "
@@ -97,13 +99,14 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
-    features = read_features(job.features)
+    sequences = job.student in SEQUENCE_STUDENTS
+    features = VideoStore(job.features) if sequences else read_features(job.features)
     pairs = read_pairs(job.pairs, features, job.origin_weights, job.type_weights)
     validation = read_pairs(job.validation, features) if job.validation else None
     student = _prepare_student(job, features, pairs)
-    engine = start_engine(student.trained_module(), job)
-    sampler = PairSampler(pairs.weight, job.batch_size, workers, rank, job.seed)
-    matrix = torch.from_numpy(features.matrix).to(engine.device)
+    engine = start_engine(student.trained_module(), job, student.rate_of)
+    lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
+    sampler = PairSampler(pairs.weight, job.batch_size, workers, rank, job.seed, lengths)
     return Worker(
         job,
         rank,
@@ -112,7 +115,7 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
         scratch,
         student,
         engine,
-        matrix,
+        examples_of(features, engine.device),
         pairs,
         validation,
         sampler,
@@ -150,15 +153,13 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
     # dropout depends on (seed, step, rank) only, so an interrupted run repeats it exactly
     torch.manual_seed((job.seed * 1_000_003 + step) * 1_009 + worker.rank)
     batch = worker.sampler.batch(step)
-    labels = torch.from_numpy(worker.pairs.label[batch.index]).to(engine.device)
-    weights = torch.from_numpy(batch.weight).to(engine.device)
-    logits = worker.forward(worker.pairs, batch.index)
-    terms = weak_to_strong_loss(
-        logits,
-        labels,
+    terms = worker.examples.terms(
+        engine,
+        worker.pairs,
+        batch.index,
         step / worker.steps,
         confidence=job.confidence,
-        weights=weights,
+        weights=torch.from_numpy(batch.weight).to(engine.device),
         normaliser=batch.total_weight / worker.workers,
         average=worker.average,
         accepted=_accepted(worker, batch.index),
@@ -170,7 +171,7 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
             "is kept: lower the learning rate and start under another name"
         )
     for group in engine.optimizer.param_groups:
-        group["lr"] = learning_rate(job, step, worker.steps)
+        group["lr"] = learning_rate(job, step, worker.steps) * group.get(RATE, 1.0)
     engine.backward(terms.total)
     engine.step()
     return terms
@@ -180,13 +181,14 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
 def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
     """(share of pairs with the right level, share of unequal pairs put in the right order), over all ranks."""
     worker.engine.eval()
-    rows = np.arange(worker.rank, len(pairs) + -len(pairs) % worker.workers, worker.workers)
+    judged = worker.examples.judged(len(pairs))
+    rows = np.arange(worker.rank, len(judged) + -len(judged) % worker.workers, worker.workers)
     counts = torch.zeros(4, dtype=torch.float64)
-    for part in np.array_split(rows, max(1, len(rows) // 1024)):
+    for part in np.array_split(rows, max(1, len(rows) // worker.examples.chunk)):
         # ranks must call the engine equally often (ZeRO-3 gathers in it), so padding repeats the last pair unseen
-        index = np.minimum(part, len(pairs) - 1)
+        index = judged[np.minimum(part, len(judged) - 1)]
         probabilities = worker.forward(pairs, index).float().softmax(dim=-1).cpu().double()
-        real = torch.from_numpy(part < len(pairs))
+        real = torch.from_numpy(part < len(judged))
         label = torch.from_numpy(pairs.label[index])
         direction = torch.sign(probabilities @ torch.arange(-2.0, 3.0, dtype=torch.float64))
         unequal = real & (label != SIMILAR)
@@ -311,6 +313,9 @@ def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, An
             "train_accuracy": accuracy,
             "order_accuracy": order,
         }
+        if isinstance(worker.examples, SequenceExamples) and worker.examples.tokens:
+            taken = worker.examples.tokens + worker.examples.padding
+            result["padding_share"] = worker.examples.padding / taken
         if worker.validation is not None:
             validated = _accuracy(worker, worker.validation)
             result["validation_accuracy"], result["validation_order_accuracy"] = validated

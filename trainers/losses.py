@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +27,20 @@ class LossTerms:
     cross_entropy: Tensor
     entropy: Tensor
     confidence_weight: Tensor
+
+
+class SequenceLosses(NamedTuple):
+    """Losses [B] of pairs by a language model, means over the tokens of each pair's scope.
+
+    word_loss: the term of the word that says the level; share: its weight in the mean `cross_entropy`. words:
+    log-probabilities [B, 5] of the five words in its place.
+    """
+
+    cross_entropy: Tensor
+    entropy: Tensor
+    word_loss: Tensor
+    share: Tensor
+    words: Tensor
 
 
 def temperature(progress: float) -> float:
@@ -96,15 +111,54 @@ def weak_to_strong_loss(
         ce_rows = -torch.logsumexp(log_p.masked_fill(~accepted, -torch.inf), dim=-1)
     cross_entropy = _weighted_mean(ce_rows, weights * labelled, normaliser)
     entropy = _weighted_mean(entropy_per_row(logits), weights, normaliser)
+
+    def own() -> Tensor:
+        targets = auxiliary_targets(logits[labelled], labels[labelled])
+        rows = functional.cross_entropy(logits[labelled].float(), targets, reduction="none")
+        return _weighted_mean(rows, weights[labelled], normaliser)
+
+    return _combined(cross_entropy, entropy, own, progress, confidence, average)
+
+
+def sequence_loss(
+    losses: SequenceLosses,
+    labels: Tensor,
+    progress: float,
+    *,
+    weights: Tensor,
+    normaliser: Tensor | float,
+    confidence: float | str = "adaptive",
+    average: Average | None = None,
+) -> LossTerms:
+    """The same loss of a batch of pairs whose losses a language model gives; arguments as in `weak_to_strong_loss`.
+
+    The auxiliary loss puts the student's own level in the place of the label's word and leaves the rest of the answer.
+    """
+
+    def own() -> Tensor:
+        hard = auxiliary_targets(losses.words, labels)
+        instead = -losses.words.gather(1, hard[:, None])[:, 0] - losses.word_loss
+        return _weighted_mean(losses.cross_entropy + losses.share * instead, weights, normaliser)
+
+    cross_entropy = _weighted_mean(losses.cross_entropy, weights, normaliser)
+    entropy = _weighted_mean(losses.entropy, weights, normaliser)
+    return _combined(cross_entropy, entropy, own, progress, confidence, average)
+
+
+def _combined(
+    cross_entropy: Tensor,
+    entropy: Tensor,
+    own: Callable[[], Tensor],
+    progress: float,
+    confidence: float | str,
+    average: Average | None,
+) -> LossTerms:
+    """(1 - lambda) times the cross-entropy plus lambda times the entropy, or `own` for the auxiliary loss."""
     seen = torch.stack([cross_entropy.detach(), entropy.detach()])
     seen = seen if average is None else average(seen)
     if confidence == "auxiliary":
         weight = torch.tensor(AUXILIARY_COEFFICIENT * (1.0 if progress > WARMUP else progress))
-        own_rows = functional.cross_entropy(
-            logits[labelled].float(), auxiliary_targets(logits[labelled], labels[labelled]), reduction="none"
-        )
-        own = _weighted_mean(own_rows, weights[labelled], normaliser)
-        total = (1 - weight) * cross_entropy + weight * own
+        total = (1 - weight) * cross_entropy + weight * own()
     else:
         weight = (
             adaptive_weight(seen[0], seen[1], progress)[1]

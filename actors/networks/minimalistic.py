@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actors.networks import slowfast, swin2d
+from actors.networks import swin2d
 from actors.outcome import Failure
+from trainers.student.slowfast import FEATURE
 
 HIDDEN = 128
 
@@ -30,7 +31,7 @@ class MinimalisticVQA(nn.Module):
     def __init__(self, motion: bool) -> None:
         super().__init__()
         self.feature_extraction = swin2d.Swin2D()
-        inputs = swin2d.FEATURES + (slowfast.FEATURES if motion else 0)
+        inputs = swin2d.FEATURES + (FEATURE if motion else 0)
         self.quality = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, 1))
 
     def forward(self, frames: Tensor, motion: Tensor | None = None) -> Tensor:

@@ -78,11 +78,11 @@ class ModelIX(_Minimalistic):
     def load(self) -> Any:
         """The model and the fast pathway of SlowFast."""
         from actors.networks.minimalistic import MinimalisticVQA
-        from actors.networks.slowfast import SlowFast, fast_part
         from actors.networks.weights import load
+        from trainers.student.slowfast import FastPathway, fast_part
 
         model = load(lambda: MinimalisticVQA(motion=True), self.first, "MinimalisticVQA Model IX")
-        motion = load(SlowFast, self.path(self.files[1]), "SlowFast R50", select=fast_part)
+        motion = load(FastPathway, self.path(self.files[1]), "SlowFast R50", select=fast_part)
         return model.to(self.device), motion.to(self.device)
 
     def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from pipeline.commands import configuration_arguments
-from pipeline.config import Config, load
+from pipeline.config import Config, check_weights, load
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus import list_inputs
 from pipeline.layout import RunLayout, default_root
@@ -38,6 +38,7 @@ def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
 def main(options: argparse.Namespace) -> int:
     """Run what is missing; print the table of figures; return 0, or 1 when some inputs failed."""
     config = configuration(options)
+    check_weights(config)
     console = Console()
     layout = layout_of(options, config)
     if config.corpus.videos is not None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.run import configuration, layout_of
-from pipeline.config import Config, fingerprint
+from pipeline.config import Config, check_weights, fingerprint
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus import shuffled
 from pipeline.layout import RunLayout
@@ -76,6 +76,7 @@ def main(options: argparse.Namespace) -> int:
     """Sweep; return 0, or 1 when a trial failed."""
     values = values_of(options.values)
     config = configuration(options)
+    check_weights(config)
     layout = layout_of(options, config)
     console = Console()
     # Heavy imports and Ray come after the options are known to be good.

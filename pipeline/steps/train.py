@@ -80,6 +80,8 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
         type_weights=dict(training.type_weights),
         seed=config.seed,
         workers=training.workers,
+        gpu=config.run.train_on_gpus,
+        precision="bf16" if config.student.options.get("dtype") == "bfloat16" else "fp32",
         zero_stage=training.zero_stage,
         checkpoint_every=training.checkpoint_every,
     )

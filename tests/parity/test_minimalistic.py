@@ -9,7 +9,7 @@ from parity_kit import assert_close, cases, catch, clip, filled, net_input, reco
 from actors import network_views as views
 from actors.networks.inputs import IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 from actors.networks.minimalistic import MinimalisticVQA, published
-from actors.networks.slowfast import SlowFast
+from trainers.student.slowfast import FastPathway
 
 FILE = ("teachers", "minimalisticvqa.json")
 RECORD = record(*FILE)
@@ -90,7 +90,7 @@ def test_minimalistic_whole_case(case):
         assert scores.mean().item() == pytest.approx(expected["score"], abs=TOLERANCE["float32_score"])
     joint = case["outputs"].get("end_to_end_two_frames")
     if joint:
-        motion = filled(SlowFast(), case["weight_seed"])(net_input("clips", SHAPES["clips"], case["input_seed"])[:2])
+        motion = filled(FastPathway(), case["weight_seed"])(net_input("clips", SHAPES["clips"], case["input_seed"])[:2])
         frames = net_input("frames", SHAPES["frames"], case["input_seed"])[0, :2]
         scores = networks(case["weight_seed"])["Model_IX"](frames, motion)
         assert scores.tolist() == pytest.approx(joint["frame_scores"], abs=TOLERANCE["float32_score"])
@@ -116,7 +116,7 @@ def test_minimalistic_from_frames_to_score():
     pictures = views.gather(frames, plan)
     expected = RECORD["end_to_end"]
     # Items 1 to 7 are one and the same second, seen again.
-    motion = filled(SlowFast(), 1)(clips_of(pictures["motion"][:64], KINETICS))
+    motion = filled(FastPathway(), 1)(clips_of(pictures["motion"][:64], KINETICS))
     for place, which in enumerate(("first", "second")):
         assert_close(expected[f"fast_feature_{which}_clip"], motion[place], TOLERANCE["float32_tensor"])
     keys = pictures_of(pictures["key"][:2], IMAGENET_UNIT)
@@ -142,7 +142,7 @@ def test_minimalistic_published_score_of_extreme_values():
 
 def test_slowfast_has_the_entries_of_the_fast_pathway():
     with torch.device("meta"):
-        built = SlowFast()
+        built = FastPathway()
     entries = [[name, list(value.shape), str(value.dtype)[6:]] for name, value in built.state_dict().items()]
     released = RECORD["state_dict"]["slowfast_r50_hub"]
     assert entries == [entry for entry in released if ".multipathway_blocks.1." in entry[0]]
@@ -168,7 +168,7 @@ def check_slowfast(model, inputs, expected, tolerance, score):
 @torch.inference_mode()
 def test_slowfast_case_in_float32(case):
     inputs = net_input("clips", SHAPES["clips"], case["input_seed"])
-    model = filled(SlowFast(), case["weight_seed"])
+    model = filled(FastPathway(), case["weight_seed"])
     for number, expected in enumerate(case["outputs"]["slowfast"]):
         check_slowfast(model, inputs[number : number + 1], expected, TOLERANCE["float32_tensor"], 2e-5)
 
@@ -177,5 +177,5 @@ def test_slowfast_case_in_float32(case):
 def test_slowfast_first_clip_in_float64():
     expected = RECORD["float64"]["slowfast"]
     inputs = net_input("clips", SHAPES["clips"], RECORD["float64"]["input_seed"])[:1].double()
-    model = widened(SlowFast(), RECORD["float64"]["weight_seed"])
+    model = widened(FastPathway(), RECORD["float64"]["weight_seed"])
     check_slowfast(model, inputs, expected, TOLERANCE["float64_tensor"], TOLERANCE["float64_score"])

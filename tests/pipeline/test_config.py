@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.config import Config, ConfigError, fingerprint, load, per_round
+from pipeline.config import Config, ConfigError, check_weights, fingerprint, load, per_round
 from pipeline.presets import PRESETS
 from pipeline.settings import SEEN
 
@@ -47,9 +47,9 @@ def test_one_distortion_can_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"preset": "paper"}, ["'paper'", "demo, local"]),
-        ({"preset": "paper-shrunk"}, ["'paper-shrunk'", "demo, local"]),
-        ({"preset": "local"}, ["--videos"]),
+        ({"preset": "papers"}, ["'papers'", "demo, local, paper, paper-printed, paper-shrunk"]),
+        ({"preset": "local"}, ["--videos", "--preset demo"]),
+        ({"preset": "paper"}, ["--videos", "--preset paper-shrunk"]),
         ({"overrides": ["training.lamda=1"]}, ["'training.lamda'", "nearest: training.lambda"]),
         ({"overrides": ["epochs=3"]}, ["'epochs'", "training.epochs"]),
         ({"overrides": ["zzz=3"]}, ["'zzz'", "known: benchmark, corpus"]),
@@ -168,3 +168,25 @@ def test_what_is_trained_on_is_not_called_unseen() -> None:
         load(overrides=["distort.types.vp9=true"])
     config = load(overrides=["distort.types.vp9=true", "benchmark.unseen=[av1, mpeg2]", "benchmark.seen=[vp9]"])
     assert config.distort.enabled[-1] == "vp9"
+
+
+def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: Path) -> None:
+    check_weights(load("demo"))
+    check_weights(load("paper-shrunk"))
+    with pytest.raises(ConfigError, match=r"--set student.options.checkpoint=FOLDER"):
+        check_weights(load("paper", videos="clips"))
+    named = load("paper", videos="clips", overrides=[f"student.options.checkpoint={tmp_path}"])
+    with pytest.raises(ConfigError, match=r"holds no config.json; name the folder of a checkpoint"):
+        check_weights(named)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    check_weights(named)
+
+
+def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
+    released, printed = load("paper", videos="clips"), load("paper-printed", videos="clips")
+    assert (released.training.lr, released.training.weight_decay) == (1e-5, 0.0)
+    assert released.student.options["vision_rate"] * released.training.lr == pytest.approx(2e-6)
+    assert (printed.training.lr, printed.training.weight_decay) == (1e-4, 0.05)
+    for config in (released, printed, load("paper-shrunk")):
+        assert (config.student.name, config.training.zero_stage) == ("llava", 3)
+    assert released.training.batch_size == printed.training.batch_size == 8

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from trainers.student.base import Student
 
 # Raised whenever `encode` of a student gives other numbers for the same video: old features must not be mixed with new.
-ENCODER_VERSIONS: dict[str, int] = {"lite": 4}
+ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 1}
 
 STUDENTS: dict[str, str] = {
     "lite": "trainers.student.lite:LiteStudent",
+    "llava": "trainers.student.llava:LlavaStudent",
 }
+
+# Students that take whole videos: a frame of every second and the motion in colour (`trainers.student.packing`). Their
+# trained module is called with (videos, pairs, labels, accepted) and gives `trainers.losses.SequenceLosses`.
+SEQUENCE_STUDENTS = frozenset({"llava"})
 
 
 def student_class(name: str) -> type[Student]:

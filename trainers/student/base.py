@@ -23,6 +23,7 @@ class Student(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    pairs_at_once: ClassVar[int] = 4096  # pairs per forward pass of `compare_all`
 
     @property
     @abstractmethod
@@ -53,6 +54,21 @@ class Student(nn.Module, ABC):
     @abstractmethod
     def trained_module(self) -> nn.Module:
         """The module that is optimised; its forward is `pair_logits`. Frozen encoders may stay outside of it."""
+
+    def rate_of(self, name: str) -> float:  # noqa: ARG002 - one rate for all
+        """Share of the job's learning rate for a parameter of the trained module."""
+        return 1.0
+
+    def against_anchors(self, anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
+        """Logits float32 [N, A, 5] of tests [N, D] as the second videos and each of anchors [A, D] as the first."""
+        first, second = np.tile(anchors, (len(tests), 1)), np.repeat(tests, len(anchors), axis=0)
+        return self.compare_all(first, second).reshape(len(tests), len(anchors), len(LEVELS))
+
+    def compare_all(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """`compare` of any number of pairs [P, D], some at a time: float32 [P, 5]."""
+        size = self.pairs_at_once
+        parts = [self.compare(first[k : k + size], second[k : k + size]) for k in range(0, len(first), size)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(LEVELS)), np.float32)
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:

@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from actors import network_views as views
 from actors.networks import qalign
 from actors.networks.head import VQAHead
-from actors.networks.slowfast import SlowFast, fast_part
 from actors.networks.weights import digest, load, read_state
 from actors.outcome import Failure
 from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
 from actors.teachers.network import NetworkTeacher, distinct
 from actors.views import Sample
+from trainers.student.slowfast import FastPathway, fast_part
 
 NETWORKS = sorted(name for name in TEACHERS if issubclass(teacher_class(name), NetworkTeacher))
 SHRUNK = record("teachers", "qalign.json")
@@ -133,7 +133,7 @@ def test_numbers_pickled_under_numpy_1_are_read(head: VQAHead, tmp_path: Path) -
 
 
 def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
-    state = filled(SlowFast(), 1).state_dict()
+    state = filled(FastPathway(), 1).state_dict()
     whole = {
         **state,
         "blocks.0.multipathway_blocks.0.conv.weight": torch.zeros(1),
@@ -142,7 +142,7 @@ def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
     wrapped = {name.replace("blocks.", "feature_extraction.", 1): value for name, value in state.items()}
     for name, content in (("hub.pyth", {"model_state": whole}), ("wrapped.pth", wrapped)):
         torch.save(content, tmp_path / name)
-        loaded = load(SlowFast, tmp_path / name, "SlowFast R50", select=fast_part)
+        loaded = load(FastPathway, tmp_path / name, "SlowFast R50", select=fast_part)
         assert all(torch.equal(value, state[entry]) for entry, value in loaded.state_dict().items())
 
 

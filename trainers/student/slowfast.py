@@ -1,8 +1,8 @@
-"""The fast pathway of SlowFast R50 (8x8): 256 motion features of a clip.
+"""The fast pathway of SlowFast R50 (Feichtenhofer et al. 2019): 256 numbers of 32 consecutive frames.
 
-Source: Feichtenhofer et al., "SlowFast Networks for Video Recognition", ICCV 2019; weights and names of pytorchvideo's
-``slowfast_r50``. Its lateral connections lead from the fast to the slow pathway only, so the slow pathway, 98.5 % of the
-parameters, has no influence on these features and is left out.
+Lateral connections run from the fast pathway to the slow one only, so the fast pathway is computed alone; the slow one holds
+98.5 % of the parameters. Parameter names are those of the Kinetics-400 checkpoint ``slowfast_r50`` of the PyTorchVideo hub.
+Used by the student's motion branch and by MinimalisticVQA's Model IX.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-FEATURES = 256
-STAGES = ((3, 8, 32), (4, 16, 64), (6, 32, 128), (3, 64, 256))  # blocks, width inside, channels out
+CLIP_FRAMES = 32
+SIDE = 224
 MEAN, DEVIATION = 0.45, 0.225  # of every colour, values 0..1
+FEATURE = 256
+STAGES = ((3, 8, 32), (4, 16, 64), (6, 32, 128), (3, 64, 256))  # blocks, width inside, channels out
 
 
 class Stem(nn.Module):
@@ -91,8 +95,8 @@ class _FastOnly(nn.Module):
         return torch.as_tensor(self.multipathway_blocks["1"](maps))
 
 
-class SlowFast(nn.Module):
-    """The fast pathway up to its pooling."""
+class FastPathway(nn.Module):
+    """Blocks 0-4 of the fast pathway, then the mean over time and space. 514,152 parameters, frozen, in evaluation mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,14 +106,32 @@ class SlowFast(nn.Module):
             parts.append(Stage(given, blocks, inside, out, stride=2 if number else 1))
             given = out
         self.blocks = nn.Sequential(*(_FastOnly(part) for part in parts))
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> FastPathway:  # noqa: ARG002 - frozen: its batch statistics never change
+        """Stay in evaluation mode."""
+        return super().train(False)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Normalised RGB clips ``[B, 3, 32, 224, 224]`` to ``[B, 256]``."""
+        """Features ``[B, 256]`` of normalised clips ``[B, 3, 32, 224, 224]``; not negative, since they come after a ReLU."""
         return torch.as_tensor(self.blocks(clips).mean(dim=(2, 3, 4)))
 
 
+def resize_frame(frame: np.ndarray) -> np.ndarray:
+    """A frame uint8 RGB [H, W, 3] at 224x224 by Pillow's bilinear filter."""
+    if frame.shape[:2] == (SIDE, SIDE):
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def normalise_clip(frames: np.ndarray) -> Tensor:
+    """Frames uint8 RGB [N, H, W, 3] as float32 [3, N, 224, 224]: resized, /255, mean 0.45, deviation 0.225."""
+    values = torch.from_numpy(np.stack([resize_frame(frame) for frame in frames])).permute(3, 0, 1, 2).float() / 255
+    return (values - MEAN) / DEVIATION
+
+
 def fast_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries of the fast pathway, by the names of `SlowFast`.
+    """The entries of the fast pathway, by the names of `FastPathway`.
 
     Args:
         state: The released ``blocks.N...``, or the same within the wrapper of MinimalisticVQA, which calls them
@@ -117,3 +139,23 @@ def fast_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     renamed = {re.sub(r"^feature_extraction\.(?=\d)", "blocks.", name): tensor for name, tensor in state.items()}
     return {name: tensor for name, tensor in renamed.items() if ".multipathway_blocks.1." in name}
+
+
+def load_fast_pathway(state: Mapping[str, Tensor], where: str) -> FastPathway:
+    """The network with the fast-pathway tensors of a released state dict (any other of its tensors is ignored).
+
+    Raises ValueError if one is missing or has another shape.
+    """
+    network = FastPathway()
+    part, wanted = fast_part(state), network.state_dict()
+    missing = [name for name in wanted if name not in part]
+    if missing:
+        raise ValueError(
+            f"{where} holds no SlowFast R50 fast pathway: {len(missing)} of {len(wanted)} tensors are missing, such as "
+            f"{missing[0]}; name the hub's SLOWFAST_8x8_R50 file or the authors' student"
+        )
+    try:
+        network.load_state_dict({name: part[name] for name in wanted})
+    except RuntimeError as error:
+        raise ValueError(f"{where} holds another SlowFast: {str(error).splitlines()[-1].strip()}") from error
+    return network

@@ -1,0 +1,103 @@
+"""What the student of whole videos sees of a window, and its way through the pools to the matrix of features."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from actors import seconds
+from actors.compare import Comparer
+from actors.outcome import Failure
+from actors.rows import SAMPLE_COLUMNS, format_recipe
+from actors.sample import Decode, Synthesise
+from actors.score import DropSample, StudentEncoder
+from actors.views import SampleSpec
+from actors.window import EncodeOptions
+from trainers.student.seconds import unpack
+
+TINY = {
+    "shrunk": True,
+    "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
+}
+
+
+def test_a_frame_of_every_second_and_the_first_frames_in_colour(numbered):
+    frames, strip = seconds.unpack(seconds.read(str(numbered), 0.0, 0.0))
+    assert frames.shape == (3, 384, 384, 3)
+    assert strip.shape == (30, 224, 224, 3)
+    # frame n of this clip is grey of level 8 n, seen through limited-range YUV
+    assert np.abs(frames.mean(axis=(1, 2, 3)) - [0, 80, 160]).max() < 4
+    assert np.abs(strip.mean(axis=(1, 2, 3)) - 8 * np.arange(30)).max() < 4
+    frames, strip = seconds.unpack(seconds.read(str(numbered), 1.0, 1.5))
+    assert (len(frames), len(strip)) == (2, 15)
+
+
+def test_a_file_that_cannot_be_read_fails_as_a_row(broken_files):
+    for name, path in broken_files.items():
+        with pytest.raises(Failure):
+            seconds.read(str(path), 0.0, 0.0)
+        row = {"video_id": name, "uri": str(path), "start_s": 0.0, "duration_s": 0.0}
+        done = Decode(SampleSpec(key_frames=1, motion_frames=4), with_seconds=True)(row)
+        assert done["status"] == "failed"
+        assert done["seconds_frames"] == b""
+
+
+def test_a_row_of_another_student_is_refused():
+    with pytest.raises(Failure, match="decoded for another student"):
+        seconds.unpack({"key": b""})
+
+
+@pytest.fixture(scope="module")
+def rows(numbered, tmp_path_factory):
+    """A video, its compressed copy and a still of it, after all pools."""
+    folder = tmp_path_factory.mktemp("copies")
+    make = Synthesise(EncodeOptions(), str(folder))
+    decode = Decode(SampleSpec(key_frames=1, motion_frames=4), with_seconds=True)
+    encode, drop = StudentEncoder("llava", TINY), DropSample()
+    recipes = {"plain": ("", False), "copy": (format_recipe([("h264", 4, 1)]), False)}
+    recipes["still"] = (format_recipe([("gaussian_blur", 5, 1)]), True)
+    done = []
+    for name, (recipe, still) in recipes.items():
+        row = {
+            "video_id": name,
+            "uri": str(numbered),
+            "start_s": 0.0,
+            "duration_s": 0.0,
+            "recipe": recipe,
+            "still": still,
+        }
+        done.append(drop(encode(decode(make(row)))))
+    return done
+
+
+def test_every_row_comes_out_with_its_packed_video_and_without_pixels(rows):
+    videos = []
+    for row in rows:
+        assert row["status"] == "ok", row["error"]
+        assert not set(row) & set(SAMPLE_COLUMNS)
+        videos.append(unpack(torch.from_numpy(np.frombuffer(row["features"], np.float32).copy())))
+    assert [len(video.frames) for video in videos] == [3, 3, 1]
+    assert [len(video.motion) for video in videos] == [8, 8, 1]
+    assert videos[0].motion.any()
+    assert not videos[2].motion.any()
+
+
+def test_shorter_videos_are_padded_in_the_matrix_and_scored_as_they_are(rows, tmp_path):
+    from pipeline.observe import feature_matrix, feature_table
+    from trainers.student import build_student
+
+    table = feature_table(rows)
+    assert isinstance(table, pa.Table)
+    matrix = feature_matrix(table, ["still", "plain", "copy"])
+    lengths = [len(np.frombuffer(rows[k]["features"], np.float32)) for k in (2, 0, 1)]
+    assert matrix.shape == (3, max(lengths))
+    assert not matrix[0, lengths[0] :].any()
+    build_student("llava", TINY).save(tmp_path)
+    comparer = Comparer(str(tmp_path), matrix[1:])
+    against = comparer.against_anchors(matrix)
+    pairs = comparer.pairs(np.repeat(matrix[1:], 3, axis=0), np.tile(matrix, (2, 1)))
+    np.testing.assert_allclose(against, pairs.reshape(2, 3, 5).swapaxes(0, 1), rtol=0, atol=2e-5)
+    assert comparer.against_anchors(matrix[:0]).shape == (0, 2, 5)
+    short = feature_matrix(table, ["still"])
+    np.testing.assert_allclose(comparer.against_anchors(short)[0], against[0], rtol=0, atol=2e-5)

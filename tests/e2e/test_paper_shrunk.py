@@ -1,0 +1,55 @@
+"""Preset `paper-shrunk`: the published chain of parts, with networks that a formula fills."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.layout import RunLayout
+from pipeline.store import read_json
+from trainers.student import load_student
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def run(command, tmp_path_factory) -> SimpleNamespace:
+    """A run of two stages: its layout, its arguments, and how its command ended."""
+    root = tmp_path_factory.mktemp("paper") / "shrunk"
+    arguments = ("--preset", "paper-shrunk", "--stages", 2, "--out", root)
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    return SimpleNamespace(layout=RunLayout(root), arguments=arguments)
+
+
+def test_both_rounds_train_the_published_student(run):
+    for number in (1, 2):
+        training = read_json(run.layout.training(number))
+        assert all(math.isfinite(record["loss"]) for record in training["loss"])
+        assert training["padding_share"] < 0.5
+        student = load_student(run.layout.student(number))
+        assert student.name == "llava"
+    names = sorted(path.name for path in run.layout.student(2).iterdir())
+    assert names == [
+        "MODEL_CARD.md",
+        "anchors.json",
+        "anchors.safetensors",
+        "config.json",
+        "model.safetensors",
+        "processor.json",
+    ]
+
+
+def test_the_same_command_again_does_nothing(run, command):
+    again = command(*run.arguments)
+    assert again.returncode == 0, again.stderr
+    assert "everything is done already" in again.stdout + again.stderr
+
+
+def test_its_student_scores_a_file(run, command, clip):
+    ended = command("score", run.layout.root, clip, "--json")
+    assert ended.returncode == 0, ended.stderr
+    (scored,) = json.loads(ended.stdout)
+    assert scored["status"] == "ok"
+    assert math.isfinite(scored["score"])

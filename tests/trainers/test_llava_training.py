@@ -1,0 +1,120 @@
+"""The LLaVA student under Ray Train and DeepSpeed: two CPU workers, ZeRO-2 and ZeRO-3, killed and resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+from trainers.launch import Failpoint, TrainJob, train
+from trainers.levels import LEVELS
+from trainers.student.packing import pack
+
+TINY = {
+    "shrunk": True,
+    "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Images (one frame, no motion) and videos of one and two frames: lengths differ within a batch."""
+    folder = tmp_path_factory.mktemp("llava")
+    rng = np.random.default_rng(0)
+    frames, motions = (1, 1, 2, 2, 1, 2), (1, 8, 8, 9, 8, 10)
+    ids = [f"video{k}" for k in range(6)]
+    vectors = [
+        pack(rng.integers(0, 256, (t, 384, 384, 3), np.uint8), rng.random((m, 256)) * (m > 1))
+        for t, m in zip(frames, motions, strict=True)
+    ]
+    (folder / "features").mkdir()
+    table = pa.table({"video_id": ids, "features": vectors})
+    pq.write_table(table, folder / "features" / "0.parquet", row_group_size=1)
+    first, second = rng.integers(0, 6, 10), rng.integers(1, 6, 10)
+    pairs = {"first": [ids[k] for k in first], "second": [ids[k] for k in (first + second) % 6]}
+    pairs |= {"label": [LEVELS[k] for k in rng.integers(0, 5, 10)], "origin": ["ensemble", "synthetic"] * 5}
+    pq.write_table(pa.table(pairs), folder / "pairs.parquet")
+    return TrainJob(
+        pairs=str(folder / "pairs.parquet"),
+        features=str(folder / "features"),
+        output=str(folder / "zero-2"),
+        name="zero-2",
+        storage=str(folder / "trainings"),
+        student="llava",
+        student_options=TINY,
+        epochs=2,
+        batch_size=4,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        checkpoint_every=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def zero_2(ray_session, job):
+    """The undisturbed training that the others are compared with: its result and its weights."""
+    return train(job), _weights(job)
+
+
+def _weights(job):
+    return load_file(Path(job.output) / "model.safetensors")
+
+
+def test_zero_2_trains_the_published_parts_and_leaves_the_language_model(zero_2, job):
+    from trainers.student import build_student
+
+    result, weights = zero_2
+    assert result["steps"] == 6
+    assert 0 <= result["padding_share"] < 0.5
+    build_student("llava", TINY).save(Path(job.output).with_name("start"))
+    start = load_file(Path(job.output).with_name("start") / "model.safetensors")
+    changed = {key for key, value in weights.items() if not np.array_equal(value, start[key])}
+    trained = ("vision_tower.", "multi_modal_projector.", "motion_projector.")
+    # an attention's key bias has no gradient but rounding noise, which AdamW still turns into a step
+    expected = {key for key in start if key.startswith(trained) and "post_layernorm" not in key}
+    assert {key for key in changed if not key.endswith("k_proj.bias")} == {
+        key for key in expected if not key.endswith("k_proj.bias")
+    }
+
+
+def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_path):
+    marker = tmp_path / "killed"
+    third = replace(
+        job,
+        name="zero-3",
+        output=str(Path(job.output).with_name("zero-3")),
+        zero_stage=3,
+        failpoint=Failpoint(rank=1, step=3, marker=str(marker)),
+    )
+    result = train(third)
+    assert marker.exists()
+    assert result["resumed_at"] in (0, 2)
+    for ours, theirs in zip(result["loss"], zero_2[0]["loss"], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
+    weights = _weights(third)
+    assert weights.keys() == zero_2[1].keys()
+    start = job.learning_rate * 6  # six steps of AdamW move a weight by no more
+    for key, value in weights.items():
+        if not key.endswith("k_proj.bias"):
+            np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
+
+
+@pytest.mark.e2e
+def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path):
+    marker = tmp_path / "killed"
+    again = replace(
+        job,
+        name="again",
+        output=str(Path(job.output).with_name("again")),
+        failpoint=Failpoint(rank=0, step=5, marker=str(marker)),
+    )
+    result = train(again)
+    assert marker.exists()
+    assert result["resumed_at"] in (2, 4)
+    assert result["loss"] == zero_2[0]["loss"]
+    for key, value in _weights(again).items():
+        np.testing.assert_array_equal(value, zero_2[1][key], err_msg=key)
