@@ -56,11 +56,11 @@ def test_slowfast_keys_are_those_of_the_hub():
 @torch.inference_mode()
 def test_slowfast_fast_feature(network, name, result, seed):
     if name == "tensor_clip":
-        clip = torch.from_numpy(formula.inputs("slowfast.clip", (1, 3, 32, 224, 224), seed))
+        seen = torch.from_numpy(formula.inputs("slowfast.clip", (1, 3, 32, 224, 224), seed))
     else:
         start = 25 if name == "video_clip1" else 0
         frames = clip(40, 270, 480, seed)[np.minimum(np.arange(start, start + 32), 39)]
-        clip = normalise_clip(frames)[None]
-    np.testing.assert_allclose(clip.flatten()[:8], result["input"]["first8"], rtol=0, atol=1e-6)
-    feature = network(seed)(clip)[0]
+        seen = normalise_clip(frames)[None]
+    np.testing.assert_allclose(seen.flatten()[:8], result["input"]["first8"], rtol=0, atol=1e-6)
+    feature = network(seed)(seen)[0]
     np.testing.assert_allclose(feature, result["fast_feature"], rtol=0, atol=RECORD["tolerance"]["fast_feature_abs"])
