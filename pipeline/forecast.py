@@ -239,7 +239,7 @@ def _step(
     name: str, state: str, config: Config, layout: RunLayout, work: Work, manifests: Mapping[str, Manifest], cpus: int
 ) -> StepPlan:
     kind, number = _split(name)
-    rows, at_most = _rows(kind, number, work)
+    rows, at_most = _rows(kind, number, work, config)
     actors, gpus, memory = _resources(kind, config, layout, cpus)
     seconds = _built_in(kind, number, config, work, cpus)
     plan = StepPlan(name, state, rows, at_most, seconds, BUILT_IN, actors, gpus, memory)
@@ -259,7 +259,7 @@ def _split(name: str) -> tuple[str, int]:
     return (found[1], int(found[2])) if found else (name, 0)
 
 
-def _rows(kind: str, number: int, work: Work) -> tuple[int | None, bool]:
+def _rows(kind: str, number: int, work: Work, config: Config) -> tuple[int | None, bool]:
     pool, copies = len(work.pool), len(work.benchmark)
     fixed = {
         "ingest": work.files,
@@ -278,7 +278,7 @@ def _rows(kind: str, number: int, work: Work) -> tuple[int | None, bool]:
     if kind == "distort":
         return len(work.distorted[number]), False
     if kind in ("pair", "train"):
-        return work.pairs[number], number > 1
+        return work.pairs[number], number > 1 or config.pairs.decisive
     if kind == "mine":
         return work.mined[number], True
     return None, False
