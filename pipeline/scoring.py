@@ -28,7 +28,7 @@ from pipeline.layout import RunLayout
 from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
-from trainers.student import SEQUENCE_STUDENTS
+from trainers.student import VIEWS_TAKEN
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -44,7 +44,6 @@ class Model:
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
-    with_seconds: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,14 @@ def open_model(name: str) -> Model:
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        spec = SampleSpec(kept, strip, side)
+        student = str(read_json(folder / "config.json")["student"])
+        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student, ()))
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}: this student is damaged ({detail}); train it again or copy it again") from error
-    sequences = read_json(folder / "config.json")["student"] in SEQUENCE_STUDENTS
-    return Model(folder, anchors, spec, options, window_s, sequences)
+    return Model(folder, anchors, spec, options, window_s)
 
 
 def _student_folder(name: str) -> Path:
@@ -202,7 +201,7 @@ def _score_here(rows: Sequence[Row], model: Model, console: Console) -> list[Row
     from actors.folder import WindowReader
 
     encode = _encoder(model)
-    reader = WindowReader(model.spec, model.options, with_seconds=model.with_seconds)
+    reader = WindowReader(model.spec, model.options)
     try:
         scored = []
         with console.track(len(rows), "scoring windows") as progress:
@@ -251,7 +250,7 @@ def _score_pools(model: Model) -> list[Any]:
     from actors.pools import Pool
 
     return [
-        Pool(WindowReader, {"spec": model.spec, "options": model.options, "with_seconds": model.with_seconds}),
+        Pool(WindowReader, {"spec": model.spec, "options": model.options}),
         Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}),
     ]
 

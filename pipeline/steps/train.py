@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from actors.compare import Comparer
+from actors.views import SampleSpec
 from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.fanout import actors, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
 from pipeline.model_card import write_card
-from pipeline.observe import feature_matrix, sample_spec, training_features
+from pipeline.observe import feature_matrix, training_features
 from pipeline.records import ENSEMBLE, PAIRS
 from pipeline.steps.score import pool
 from pipeline.store import read_table, write_json
@@ -91,7 +92,7 @@ def finish(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     """Complete the folder of a trained student, so that it scores any video: its anchors and its sampling."""
     anchors = choose_anchors(config, layout, folder)
     write_anchors(folder, anchors)
-    spec = sample_spec(config)
+    spec = SampleSpec(config.teachers.key_frames, config.teachers.motion_frames)
     write_processor(
         folder,
         {

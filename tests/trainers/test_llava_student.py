@@ -314,12 +314,16 @@ def test_a_packed_video_comes_back_exactly(tmp_path):
 
 def test_stills_and_short_clips_have_one_motion_vector_of_zeros(tiny):
     rng = np.random.default_rng(4)
-    strip = rng.integers(0, 256, (8, 40, 60, 3), np.uint8)
-    for length, fps in ((1, 0.0), (1, 25.0), (8, 25.0)):
-        video = unpack(torch.from_numpy(tiny.encode(strip[:1, None], strip[:length], fps)))
-        assert video.motion.shape == (1, 256)
-        assert not video.motion.any()
-    moving = unpack(torch.from_numpy(tiny.encode(strip[:2, None], strip, 4.0)))
+    nothing = np.zeros((1, 2, 1, 1, 3), np.uint8), np.zeros((1, 1, 1), np.uint8), 0.0
+    views = {
+        "student_frames": rng.integers(0, 256, (2, 384, 384, 3), np.uint8),
+        "student_clips": rng.integers(0, 256, (64, 224, 224, 3), np.uint8),
+    }
+    still = unpack(torch.from_numpy(tiny.encode(*nothing, {**views, "student_clips": views["student_clips"][:0]})))
+    assert still.motion.shape == (1, 256)
+    assert not still.motion.any()
+    moving = unpack(torch.from_numpy(tiny.encode(*nothing, views)))
+    assert np.array_equal(moving.frames, views["student_frames"])
     assert moving.motion.shape == (8, 256)
     assert torch.equal(moving.motion[1], moving.motion[7])
     assert not torch.equal(moving.motion[0], moving.motion[1])
