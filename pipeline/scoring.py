@@ -25,10 +25,11 @@ from actors.views import SampleSpec
 from pipeline.console import Console, UserError
 from pipeline.corpus import PRISTINE, list_inputs, windows
 from pipeline.layout import RunLayout
+from pipeline.released import add_anchors, is_released
 from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
-from trainers.student import VIEWS_TAKEN
+from trainers.student import VIEWS_TAKEN, student_name
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -59,20 +60,31 @@ class FileScore:
     error: str | None = None
 
 
-def open_model(name: str) -> Model:
-    """Open a run folder (its latest student) or a student folder; no network is loaded yet.
+def open_model(name: str, anchors_of: str | None = None, console: Console | None = None) -> Model:
+    """Open a run folder (its latest student), a student folder, or a released checkpoint; only the last loads a network.
+
+    Args:
+        anchors_of: Table of the videos that become a released checkpoint's anchors (`pipeline.released`).
 
     Raises:
-        UserError: There is no student, or its files are damaged.
+        UserError: There is no student, its files are damaged, or it has no anchors.
     """
     folder = _student_folder(name)
+    if anchors_of is not None:
+        if not is_released(folder):
+            raise UserError(f"--anchors: {folder} is a student with anchors of its own; leave the option out")
+        add_anchors(folder, anchors_of, console or Console())
+    elif is_released(folder) and not (folder / ANCHORS_JSON).is_file():
+        raise UserError(
+            f"{folder}: a released checkpoint comes without anchors to compare with; name five videos of known quality once "
+            "with --anchors FILE.csv (columns video and score), and they are kept beside the weights"
+        )
     try:
         anchors = read_anchors(folder)
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        student = str(read_json(folder / "config.json")["student"])
-        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student, ()))
+        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student_name(folder), ()))
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
@@ -99,6 +111,8 @@ def _student_folder(name: str) -> Path:
 
 def _check_config(folder: Path, advice: str) -> None:
     config = read_json(folder / "config.json")
+    if is_released(folder):
+        return
     if not (isinstance(config, dict) and isinstance(config.get("student"), str) and (folder / ANCHORS_JSON).is_file()):
         raise UserError(f"{folder}: no student of this program is there (config.json, {ANCHORS_JSON}); {advice}")
 

@@ -60,11 +60,32 @@ def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> Encode
 
 
 def load_student(folder: str | Path) -> Student:
-    """The student saved in `folder` (`config.json` + `model.safetensors`). Raises ValueError if it is none."""
+    """The student saved in `folder` (`config.json` + `model.safetensors`), or the one of a released checkpoint.
+
+    Raises ValueError if it is neither.
+    """
+    return student_class(student_name(folder)).load(folder)
+
+
+def is_released(folder: str | Path) -> bool:
+    """Whether a folder holds a LLaVA-OneVision checkpoint as others publish it, rather than a student saved here."""
+    config = _config(folder)
+    return "student" not in config and "llava" in str(config.get("model_type"))
+
+
+def student_name(folder: str | Path) -> str:
+    """Name in `STUDENTS` of the student in a folder. Raises ValueError if there is none."""
+    if is_released(folder):
+        return "llava"
+    config = _config(folder)
+    if "student" not in config:
+        raise ValueError(f"{Path(folder) / 'config.json'} names no student: the key 'student' is missing")
+    return str(config["student"])
+
+
+def _config(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} is not a student folder: it has no config.json")
     config = json.loads(path.read_text(encoding="utf-8"))
-    if "student" not in config:
-        raise ValueError(f"{path} names no student: the key 'student' is missing")
-    return student_class(config["student"]).load(folder)
+    return config if isinstance(config, dict) else {}

@@ -106,7 +106,7 @@ class Student(nn.Module, ABC):
         logits = self.pair_logits(
             torch.from_numpy(np.asarray(first, np.float32)), torch.from_numpy(np.asarray(second, np.float32))
         )
-        result: np.ndarray = logits.float().numpy()
+        result: np.ndarray = logits.float().cpu().numpy()
         return result
 
     def description(self) -> dict[str, Any]:

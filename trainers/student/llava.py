@@ -213,12 +213,17 @@ class LlavaStudent(Student):
 
     @classmethod
     def load(cls, folder: str | Path) -> LlavaStudent:
-        """Read what `save` wrote. Raises ValueError for another student."""
+        """Read what `save` wrote, or a released checkpoint; onto a GPU where there is one.
+
+        Raises ValueError for another student.
+        """
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        if config.get("student") != cls.name:
-            raise ValueError(f"{folder} holds the student '{config.get('student')}', not '{cls.name}'")
-        student = cls(**{**config["student_options"], "checkpoint": str(folder)})
-        return student.eval()
+        gpu = torch.cuda.is_available()
+        options = config.get("student_options", {"dtype": "bfloat16" if gpu else "float32"})
+        if config.get("student", cls.name) != cls.name:
+            raise ValueError(f"{folder} holds the student '{config['student']}', not '{cls.name}'")
+        student = cls(**{**options, "checkpoint": str(folder)})
+        return student.to("cuda" if gpu else "cpu").eval()
 
 
 def unpack_pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> tuple[list[Seconds], list[Pair]]:

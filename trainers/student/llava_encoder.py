@@ -63,7 +63,8 @@ class LlavaEncoder:
     def motion(self, clips: np.ndarray) -> np.ndarray:
         """Motion vectors float32 [8 to 10, 256] of clips uint8 [32 * M, 224, 224, 3]."""
         parts = clips.reshape(-1, CLIP_FRAMES, *clips.shape[1:])
-        vectors = torch.cat([self.slowfast(normalise_clip(part)[None]) for part in parts])
+        device = next(self.slowfast.parameters()).device
+        vectors = torch.cat([self.slowfast(normalise_clip(part)[None].to(device)) for part in parts])
         found: np.ndarray = vectors[motion_order(len(parts))].float().cpu().numpy()
         return found
 
