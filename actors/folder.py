@@ -13,7 +13,6 @@ from actors.compare import Comparer
 from actors.distortions import EncodeOptions
 from actors.rows import SAMPLE_COLUMNS, Row, attempt, fresh, unpack
 from actors.sample import Decode, Synthesise
-from actors.score import encode
 from actors.views import SampleSpec
 
 
@@ -38,15 +37,11 @@ class WindowReader:
     The intermediate file lies in a temporary folder of the actor's own node and is deleted as soon as it is decoded.
     """
 
-    def __init__(
-        self, spec: SampleSpec, options: EncodeOptions, timeout_s: float = 120.0, with_seconds: bool = False
-    ) -> None:
-        """Args: ``spec``: what to keep of the window; ``options``: the common form; ``timeout_s``: for the decoding;
-        ``with_seconds``: as of `actors.sample.Decode`.
-        """
+    def __init__(self, spec: SampleSpec, options: EncodeOptions, timeout_s: float = 120.0) -> None:
+        """Args: ``spec``: what to keep of the window; ``options``: the common form; ``timeout_s``: for the decoding."""
         self.folder = Path(tempfile.mkdtemp(prefix="w2s-score-"))
         self.make = Synthesise(options, str(self.folder))
-        self.decode = Decode(spec, timeout_s=timeout_s, with_seconds=with_seconds)
+        self.decode = Decode(spec, timeout_s=timeout_s)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -83,8 +78,8 @@ class FolderEncoder:
             sample = unpack(row)
             key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
             try:
-                features = encode(self.comparer.student, row, key, luma, sample.fps)
-                logits = self.comparer.against_anchors(features[None])[0]
+                seen = self.comparer.student.encode(key, luma, sample.fps, sample.views)
+                logits = self.comparer.against_anchors(np.asarray(seen, np.float32)[None])[0]
             except (ValueError, RuntimeError) as problem:
                 row = {
                     **row,

@@ -31,6 +31,7 @@ MOTION_SIDE = 224
 SQUARE_SIDE = 448
 SQUARE_COLOUR = (122, 116, 104)
 LEAST_SECONDS = 8  # a shorter video's last second is seen again until there are so many
+MOST_SECONDS = 10  # of motion that the student is shown
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,21 @@ def one_per_second(clip: Clip) -> Numbers:
     return np.array([int(clip.fps * number) for number in range(seconds)])
 
 
+def student_key_frames(count: int, fps: float) -> list[int]:
+    """The first frame of each second, a trailing part of a second included; `round` is half to even, as released."""
+    return list(range(0, count, max(1, round(fps))))
+
+
+def student_motion_clips(count: int, fps: float) -> list[list[int]]:
+    """32 frames from the start of each whole second, at most ten clips; none for less than a second.
+
+    A clip that runs over the end repeats the last frame. Without a frame rate every clip starts at frame 0.
+    """
+    step = round(fps)
+    starts = [second * step for second in range(count // step)] if step else [0] * MOST_SECONDS
+    return [[min(start + k, count - 1) for k in range(CLIP)] for start in starts[:MOST_SECONDS]]
+
+
 # ---- how a frame becomes a picture
 
 
@@ -227,6 +243,13 @@ def motion_picture(frame: Frame) -> Frame:
     return np.asarray(small, np.uint8)
 
 
+def student_picture(frame: Frame) -> Frame:
+    """The frame at 384x384, aspect ratio not kept (Pillow, bicubic)."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(frame).resize((KEY_SIDE, KEY_SIDE), Image.Resampling.BICUBIC), np.uint8)
+
+
 def square(frame: Frame) -> Frame:
     """The frame in the middle of a square of its long side, the rest in the mean colour."""
     height, width = frame.shape[:2]
@@ -293,6 +316,17 @@ def squares(clip: Clip, _: Draw) -> View:
     return _picture_view(one_per_second(clip), SQUARE_SIDE, square_picture)
 
 
+def student_frames(clip: Clip, _: Draw) -> View:
+    """The published student: the first frame of each second."""
+    return _picture_view(np.array(student_key_frames(clip.frames, clip.fps)), KEY_SIDE, student_picture)
+
+
+def student_clips(clip: Clip, _: Draw) -> View:
+    """SlowFast within the published student: 32 frames of each whole second; no picture of a still."""
+    clips = student_motion_clips(clip.frames, clip.fps) if clip.frames > 1 else []
+    return _picture_view(np.array(clips, np.int64).ravel(), MOTION_SIDE, motion_picture)
+
+
 VIEWS: dict[str, Callable[[Clip, Draw], View]] = {
     "fastvqa_fragments": fastvqa_fragments,
     "dover_fragments": dover_fragments,
@@ -300,6 +334,8 @@ VIEWS: dict[str, Callable[[Clip, Draw], View]] = {
     "key_frames": key_frames,
     "motion_clips": motion_clips,
     "squares": squares,
+    "student_frames": student_frames,
+    "student_clips": student_clips,
 }
 
 

@@ -25,8 +25,7 @@ from actors.views import Sample
 Row = dict[str, Any]
 Recipe = list[tuple[str, int, int]]
 
-SECONDS_COLUMNS = ("seconds_frames", "seconds_frames_shape", "seconds_strip", "seconds_strip_shape")
-SAMPLE_COLUMNS = ("key", "key_shape", "luma", "luma_shape", "sample_fps", "views", "views_shapes", *SECONDS_COLUMNS)
+SAMPLE_COLUMNS = ("key", "key_shape", "luma", "luma_shape", "sample_fps", "views", "views_shapes")
 
 
 def parse_recipe(text: str) -> Recipe:

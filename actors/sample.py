@@ -8,7 +8,6 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
-from actors import seconds
 from actors.decode import Decoder
 from actors.distortions import PRISTINE, apply
 from actors.indicators import INDICATORS, Meter
@@ -90,23 +89,12 @@ class Decode:
     is set: a recipe is enough to make it again.
     """
 
-    def __init__(
-        self,
-        spec: SampleSpec,
-        keep: bool = False,
-        measure: bool = False,
-        timeout_s: float = 120.0,
-        with_seconds: bool = False,
-    ) -> None:
-        """Args: ``with_seconds``: add what a student of whole videos sees (`actors.seconds`)."""
+    def __init__(self, spec: SampleSpec, keep: bool = False, measure: bool = False, timeout_s: float = 120.0) -> None:
         self.spec = spec
-        self.with_seconds = with_seconds
         self.keep = keep
-        self.timeout_s = timeout_s
         self.decoder = Decoder(timeout_s=timeout_s)
         self.meter = Meter() if measure else None
-        otherwise = {**empty_sample(), **(seconds.empty() if with_seconds else {}), "width": 0, "height": 0}
-        self.failed: Row = {**otherwise, **self._measured()}
+        self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -124,8 +112,7 @@ class Decode:
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
-        more = seconds.read(str(uri), float(start), float(duration), self.timeout_s) if self.with_seconds else {}
-        return {**pack(sample), **more, "width": sample.width, "height": sample.height, **self._measured()}
+        return {**pack(sample), "width": sample.width, "height": sample.height, **self._measured()}
 
     def _measured(self) -> Row:
         """One column for each indicator; NaN before anything was decoded."""

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from actors import seconds
 from actors.rows import SAMPLE_COLUMNS, Row, unpack
 from actors.teachers import load_teacher
-from trainers.student import SEQUENCE_STUDENTS, build_student
-from trainers.student.base import Student
+from trainers.student import build_encoder
 
 
 class TeacherScorer:
@@ -38,20 +36,11 @@ class TeacherScorer:
         return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
 
 
-def encode(student: Student, row: Row, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
-    """Features float32 ``[D]`` of a decoded row, from the views that the student takes."""
-    if student.name in SEQUENCE_STUDENTS:
-        frames, strip = seconds.unpack(row)
-        key, luma = frames[:, None], strip
-    return np.asarray(student.encode(key, luma, fps), np.float32)
-
-
 class StudentEncoder:
     """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]``)."""
 
     def __init__(self, student: str, options: dict[str, Any]) -> None:
-        self.student = build_student(student, options)
-        self.student.eval()
+        self.encoder = build_encoder(student, options)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -59,7 +48,8 @@ class StudentEncoder:
         if row["status"] == "ok":
             sample = unpack(row)
             try:
-                features = encode(self.student, row, sample.key, sample.luma, sample.fps)
+                seen = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
+                features = np.asarray(seen, np.float32)
             except (ValueError, RuntimeError) as problem:
                 row = {
                     **row,

@@ -52,7 +52,7 @@ def read_benchmark(file: str, root: str) -> Benchmark:
     video = _column(path, columns, VIDEO_COLUMNS)
     label = _column(path, columns, LABEL_COLUMNS)
     if not rows:
-        raise UserError(f"--benchmark {path}: it has a header and no rows")
+        raise UserError(f"{path}: it has a header and no rows")
     sign = -1.0 if label.lower() == "dmos" else 1.0
     videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2))
     labels = tuple(sign * _number(path, row[label], number, label) for number, row in enumerate(rows, 2))
@@ -61,9 +61,7 @@ def read_benchmark(file: str, root: str) -> Benchmark:
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     if not path.is_file():
-        raise UserError(
-            f"--benchmark {path}: there is no such file; name a CSV or Parquet file with columns video and mos"
-        )
+        raise UserError(f"{path}: there is no such file; name a CSV or Parquet file with columns video and mos")
     try:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
@@ -72,7 +70,7 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             reader = csv.DictReader(stream, skipinitialspace=True)
             return [name or "" for name in reader.fieldnames or ()], list(reader)
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"--benchmark {path}: this is no CSV or Parquet file ({error})") from error
+        raise UserError(f"{path}: this is no CSV or Parquet file ({error})") from error
 
 
 def _column(path: Path, found: Sequence[str], wanted: Sequence[str]) -> str:
@@ -82,7 +80,7 @@ def _column(path: Path, found: Sequence[str], wanted: Sequence[str]) -> str:
         if match is not None:
             return match
     have = ", ".join(found) or "nothing"
-    raise UserError(f"--benchmark {path}: no column {' or '.join(wanted)}; found {have}; rename the one that is meant")
+    raise UserError(f"{path}: no column {' or '.join(wanted)}; found {have}; rename the one that is meant")
 
 
 def _number(path: Path, value: object, line: int, column: str) -> float:
@@ -91,9 +89,7 @@ def _number(path: Path, value: object, line: int, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(
-            f"--benchmark {path}, row {line}: {column} is {value!r}, which is no number; correct or remove the row"
-        )
+        raise UserError(f"{path}, row {line}: {column} is {value!r}, which is no number; correct or remove the row")
     return number
 
 
@@ -101,12 +97,10 @@ def _inside(path: Path, root: Path, value: object, line: int) -> str:
     """The file that a name means; a name without its ending is completed when just one video fits."""
     name = str(value or "").strip()
     if not name or "\0" in name:
-        raise UserError(f"--benchmark {path}, row {line}: the name of the video is empty or unreadable")
+        raise UserError(f"{path}, row {line}: the name of the video is empty or unreadable")
     candidate = root / name.removeprefix("file://")
     if root.resolve() not in candidate.resolve().parents:
-        raise UserError(
-            f"--benchmark {path}, row {line}: {name!r} leads out of --videos-root {root}; only names below it are read"
-        )
+        raise UserError(f"{path}, row {line}: {name!r} leads out of {root}; only names below it are read")
     if not candidate.exists() and candidate.suffix.lower() not in VIDEO_SUFFIXES:
         fits = [full for end in sorted(VIDEO_SUFFIXES) if (full := candidate.with_name(candidate.name + end)).is_file()]
         if len(fits) == 1:

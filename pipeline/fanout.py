@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 from ray.util import ActorPool
 
-from actors.pools import MAX_RESTARTS, MAX_TASK_RETRIES, cluster_cpus
+from actors.compare import Comparer
+from actors.pools import MAX_RESTARTS, MAX_TASK_RETRIES, cluster_cpus, cluster_gpus
+from pipeline.config import Config
 
 
 @contextmanager
@@ -27,6 +31,15 @@ def actors(
     finally:
         for handle in handles:
             ray.kill(handle)
+
+
+@contextmanager
+def comparers(config: Config, student: Path, anchors: np.ndarray, work: int = 1) -> Iterator[ActorPool]:
+    """Actors that hold the student of a folder and its anchors' features, for ``work`` calls; on GPUs by `pools.compare`."""
+    gpus = config.pools.compare.gpus
+    most = int(cluster_gpus() / gpus) if gpus else work
+    with actors(Comparer, (str(student), anchors), max(1, min(pool_size(work), most)), gpus=gpus) as pool:
+        yield pool
 
 
 def ordered(pool: ActorPool, call: Callable[[Any, Any], Any], work: Sequence[Any]) -> list[Any]:

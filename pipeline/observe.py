@@ -29,7 +29,7 @@ from pipeline.console import Console
 from pipeline.records import FEATURES, INDICATORS, OBSERVED, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import PIXEL_ROWS, Row, stream
-from trainers.student import ENCODER_VERSIONS, SEQUENCE_STUDENTS
+from trainers.student import ENCODER_VERSIONS, VIEWS_TAKEN
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
@@ -73,12 +73,12 @@ class Look:
     bare: bool = False
 
 
-def sample_spec(config: Config, bare: bool = False) -> SampleSpec:
-    """What one decode keeps of a window, by configuration."""
-    if bare:
+def sample_spec(config: Config, look: Look) -> SampleSpec:
+    """What one decode of a look keeps of a window, by configuration."""
+    if look.bare:
         return SampleSpec(key_frames=1, motion_frames=1)
-    teachers = config.teachers
-    return SampleSpec(teachers.key_frames, teachers.motion_frames, views=views_of(teachers.names))
+    views = [*views_of(look.scores), *(VIEWS_TAKEN.get(config.student.name, ()) if look.features is not None else ())]
+    return SampleSpec(config.teachers.key_frames, config.teachers.motion_frames, views=tuple(dict.fromkeys(views)))
 
 
 def weights_folder(config: Config) -> str:
@@ -101,9 +101,7 @@ def encode_options(config: Config) -> EncodeOptions:
 def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
-    decoding = {"spec": sample_spec(config, look.bare), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
-    if look.features is not None and config.student.name in SEQUENCE_STUDENTS:
-        decoding["with_seconds"] = True
+    decoding = {"spec": sample_spec(config, look), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
     weights = weights_folder(config)
@@ -177,7 +175,7 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         else None
     )
     settings = {
-        "sample": asdict(sample_spec(config, look.bare)),
+        "sample": asdict(sample_spec(config, look)),
         "copies": making,
         "student": student,
         "teachers": dict(look.digests),

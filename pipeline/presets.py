@@ -106,6 +106,7 @@ _PAPER_BUDGET: dict[str, Any] = {
     # 85,000 gMAD pairs: evenly over the teachers and both directions
     "mining": {"levels": 10, "pairs": 8_500, "missed": {"spatial": 5_000, "temporal": 5_000, "streaming": 5_000}},
     "run": {"train_on_gpus": True},
+    "pools": {"compare": {"gpus": 1}},
 }
 
 

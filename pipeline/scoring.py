@@ -25,10 +25,11 @@ from actors.views import SampleSpec
 from pipeline.console import Console, UserError
 from pipeline.corpus import PRISTINE, list_inputs, windows
 from pipeline.layout import RunLayout
+from pipeline.released import add_anchors, is_released
 from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
-from trainers.student import SEQUENCE_STUDENTS
+from trainers.student import VIEWS_TAKEN, student_name
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -44,7 +45,6 @@ class Model:
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
-    with_seconds: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,26 +60,37 @@ class FileScore:
     error: str | None = None
 
 
-def open_model(name: str) -> Model:
-    """Open a run folder (its latest student) or a student folder; no network is loaded yet.
+def open_model(name: str, anchors_of: str | None = None, console: Console | None = None) -> Model:
+    """Open a run folder (its latest student), a student folder, or a released checkpoint; only the last loads a network.
+
+    Args:
+        anchors_of: Table of the videos that become a released checkpoint's anchors (`pipeline.released`).
 
     Raises:
-        UserError: There is no student, or its files are damaged.
+        UserError: There is no student, its files are damaged, or it has no anchors.
     """
     folder = _student_folder(name)
+    if anchors_of is not None:
+        if not is_released(folder):
+            raise UserError(f"--anchors: {folder} is a student with anchors of its own; leave the option out")
+        add_anchors(folder, anchors_of, console or Console())
+    elif is_released(folder) and not (folder / ANCHORS_JSON).is_file():
+        raise UserError(
+            f"{folder}: a released checkpoint comes without anchors to compare with; name five videos of known quality once "
+            "with --anchors FILE.csv (columns video and score), and they are kept beside the weights"
+        )
     try:
         anchors = read_anchors(folder)
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        spec = SampleSpec(kept, strip, side)
+        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student_name(folder), ()))
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"
         raise UserError(f"{folder}: this student is damaged ({detail}); train it again or copy it again") from error
-    sequences = read_json(folder / "config.json")["student"] in SEQUENCE_STUDENTS
-    return Model(folder, anchors, spec, options, window_s, sequences)
+    return Model(folder, anchors, spec, options, window_s)
 
 
 def _student_folder(name: str) -> Path:
@@ -100,6 +111,8 @@ def _student_folder(name: str) -> Path:
 
 def _check_config(folder: Path, advice: str) -> None:
     config = read_json(folder / "config.json")
+    if is_released(folder):
+        return
     if not (isinstance(config, dict) and isinstance(config.get("student"), str) and (folder / ANCHORS_JSON).is_file()):
         raise UserError(f"{folder}: no student of this program is there (config.json, {ANCHORS_JSON}); {advice}")
 
@@ -202,7 +215,7 @@ def _score_here(rows: Sequence[Row], model: Model, console: Console) -> list[Row
     from actors.folder import WindowReader
 
     encode = _encoder(model)
-    reader = WindowReader(model.spec, model.options, with_seconds=model.with_seconds)
+    reader = WindowReader(model.spec, model.options)
     try:
         scored = []
         with console.track(len(rows), "scoring windows") as progress:
@@ -251,7 +264,7 @@ def _score_pools(model: Model) -> list[Any]:
     from actors.pools import Pool
 
     return [
-        Pool(WindowReader, {"spec": model.spec, "options": model.options, "with_seconds": model.with_seconds}),
+        Pool(WindowReader, {"spec": model.spec, "options": model.options}),
         Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}),
     ]
 

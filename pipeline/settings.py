@@ -189,6 +189,9 @@ class TrainingConfig(Part):
     weight_decay: NonNegativeReal = 0.05
     lambda_: Share | Literal["adaptive", "auxiliary"] = Field(default="adaptive", alias="lambda")
     lr_warmup: Share = 0.03  # share of all steps
+    not_finite: Literal["stop", "skip"] = (
+        "stop"  # what a loss that is not finite does: end the training, or skip its step
+    )
     checkpoint_every: Positive = 100  # steps
     origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
     type_weights: Mapping[str, NonNegativeReal] = {}  # of the pairs of a distortion type; 1 where it is not named
@@ -249,11 +252,12 @@ class PoolConfig(Part):
 
 
 class PoolsConfig(Part):
-    """The actor pools: teachers (and the decoding before them), distortion, the student's encoder."""
+    """The actor pools: teachers (and the decoding before them), distortion, the student's encoder, its comparisons."""
 
     score: PoolConfig = PoolConfig()
     distort: PoolConfig = PoolConfig(timeout_s=600.0)
     encode: PoolConfig = PoolConfig()
+    compare: PoolConfig = PoolConfig()
 
 
 class ErrorsConfig(Part):

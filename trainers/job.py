@@ -39,6 +39,8 @@ class TrainJob:
         an origin, and of a distortion type (default 1; a pair has the product).
     severity: how severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
         which reads "better" as "at least better" (and "worse" as "at least worse"): one step of CRF may be a large step.
+    not_finite: what a loss or gradient does that is not finite: "stop" the training, or "skip" the update of that step;
+        many in a row stop it all the same.
     initial: folder of a student whose weights are the start, or None. validation: a table like `pairs`, or None.
     """
 
@@ -59,6 +61,7 @@ class TrainJob:
     severity: str = "level"
     warmup: float = 0.03
     clip_norm: float = 1.0
+    not_finite: str = "stop"
     origin_weights: Mapping[str, float] = field(default_factory=dict)
     type_weights: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -81,6 +84,8 @@ class TrainJob:
             "warmup must lie in 0..1": 0 <= self.warmup <= 1,
             "checkpoint_every must be at least 1": self.checkpoint_every >= 1,
             "zero_stage must be 0, 1, 2 or 3": self.zero_stage in (0, 1, 2, 3),
+            "not_finite must be 'stop' or 'skip'": self.not_finite in ("stop", "skip"),
+            "not_finite can be 'skip' at ZeRO stages 1 to 3 only": self.not_finite == "stop" or self.zero_stage > 0,
             "severity must be 'level' or 'censored'": self.severity in ("level", "censored"),
             "precision must be fp32 or bf16": self.precision in ("fp32", "bf16"),
             "confidence must be 'adaptive', 'auxiliary' or a number in 0..1": self._confidence_is_valid(),

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 PROGRESS_FILE = "progress.json"
 PROGRESS_EVERY_S = 0.5
 RECORDS_KEPT = 200
+MOST_SKIPPED = 10  # steps in a row without an update, after which the weights are taken to be spoilt
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Worker:
     sampler: PairSampler
     steps: int
     records: list[dict[str, float]]
+    skipped_in_a_row: int = 0
 
     def average(self, values: Tensor) -> Tensor:
         """Mean over all ranks."""
@@ -148,7 +150,8 @@ def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
     return torch.from_numpy(accepted).to(worker.engine.device)
 
 
-def _train_step(worker: Worker, step: int) -> LossTerms:
+def _train_step(worker: Worker, step: int) -> LossTerms | None:
+    """One update; None if it was skipped."""
     job, engine = worker.job, worker.engine
     # dropout depends on (seed, step, rank) only, so an interrupted run repeats it exactly
     torch.manual_seed((job.seed * 1_000_003 + step) * 1_009 + worker.rank)
@@ -164,17 +167,31 @@ def _train_step(worker: Worker, step: int) -> LossTerms:
         average=worker.average,
         accepted=_accepted(worker, batch.index),
     )
-    if not torch.isfinite(terms.cross_entropy + terms.entropy):
-        raise TrainingError(
-            f"the loss is not finite at step {step} of {worker.steps} of '{job.name}' (cross-entropy "
-            f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}); the last good checkpoint "
-            "is kept: lower the learning rate and start under another name"
-        )
+    finite = bool(torch.isfinite(terms.cross_entropy + terms.entropy))
+    if not finite and job.not_finite == "stop":
+        raise _not_finite(worker, step, terms)
     for group in engine.optimizer.param_groups:
         group["lr"] = learning_rate(job, step, worker.steps) * group.get(RATE, 1.0)
-    engine.backward(terms.total)
+    # a gradient that is not finite anywhere makes DeepSpeed leave out the update, on all ranks alike
+    engine.backward(terms.total if finite else terms.total * math.nan)
     engine.step()
-    return terms
+    if engine.was_step_applied():
+        worker.skipped_in_a_row = 0
+        return terms
+    worker.skipped_in_a_row += 1
+    if job.not_finite == "stop" or worker.skipped_in_a_row >= MOST_SKIPPED:
+        raise _not_finite(worker, step, terms)
+    logger.warning("step %d of '%s' is skipped: its loss or gradient is not finite", step, job.name)
+    return None
+
+
+def _not_finite(worker: Worker, step: int, terms: LossTerms) -> TrainingError:
+    row = f", for {worker.skipped_in_a_row} steps in a row" if worker.skipped_in_a_row > 1 else ""
+    return TrainingError(
+        f"the loss is not finite at step {step} of {worker.steps} of '{worker.job.name}'{row} (cross-entropy "
+        f"{terms.cross_entropy.item()}, entropy {terms.entropy.item()}, or its gradient); the last good checkpoint "
+        "is kept: lower the learning rate and start under another name"
+    )
 
 
 @torch.no_grad()
@@ -246,7 +263,7 @@ def _run_steps(worker: Worker, start: int) -> None:
         _meet_failpoint(worker, step)
         terms = _train_step(worker, step)
         done = step + 1
-        if done % record_every == 0 or done == worker.steps:
+        if terms is not None and (done % record_every == 0 or done == worker.steps):
             worker.records.append(
                 {
                     "step": done,
@@ -309,6 +326,7 @@ def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, An
             "steps": worker.steps,
             "resumed_at": start,
             "pairs": len(worker.pairs),
+            "skipped_steps": worker.engine.skipped_steps,
             "loss": worker.records,
             "train_accuracy": accuracy,
             "order_accuracy": order,

@@ -1,6 +1,7 @@
 """Quality of any videos with a trained student, on the 0-100 scale of its teachers (not clipped beyond its anchors).
 
-MODEL is a run folder (its latest student) or a student folder. VIDEO is a file, a folder or a glob in quotes.
+MODEL is a run folder (its latest student), a student folder, or a folder with the authors' released checkpoint. VIDEO is
+a file, a folder or a glob in quotes.
 A file is judged by up to three windows of the length that the student was trained on, spread evenly over it; its score
 is their mean, its standard deviation the root of their mean variance. One bad file never stops the others.
 """
@@ -25,8 +26,11 @@ COLUMNS = ("video", "status", "score", "raw", "std", "error")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("model", metavar="MODEL", help="run folder or student folder")
+    parser.add_argument("model", metavar="MODEL", help="run folder, student folder or released checkpoint")
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="file, folder or glob")
+    parser.add_argument(
+        "--anchors", metavar="FILE", help="CSV of five videos and their scores, needed once for a released checkpoint"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
     parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
@@ -34,9 +38,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Score; return 0, or 1 when a video failed."""
-    model = open_model(options.model)
     check_output(options.csv, "--csv")
     console = Console()
+    model = open_model(options.model, options.anchors, console)
     rows = score_files(model, expand(options.videos), console, options.address, options.debug)
     if options.csv:
         write_bytes(options.csv, as_csv(rows))

@@ -193,8 +193,7 @@ def _judged(config: Config, layout: RunLayout, trial: dict[str, Any]) -> dict[st
 
 def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dict[str, float | None]]:
     """Complete the student's folder with its anchors and judge it on both suites."""
-    from actors.compare import Comparer
-    from pipeline.fanout import actors, ordered
+    from pipeline.fanout import comparers, ordered
     from pipeline.observe import feature_matrix
     from pipeline.steps.benchmark import SUITES, figures, items
     from pipeline.steps.train import finish
@@ -203,8 +202,8 @@ def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dic
     table = read_shards(layout.benchmark_features, FEATURES)
     rows = {suite: items(layout, suite) for suite in SUITES}
     features = [feature_matrix(table, [row["video_id"] for row in rows[suite]]) for suite in SUITES]
-    with actors(Comparer, (str(folder), anchors.features), 1) as comparers:
-        logits = ordered(comparers, lambda actor, part: actor.against_anchors.remote(part), features)
+    with comparers(config, folder, anchors.features) as students:
+        logits = ordered(students, lambda actor, part: actor.against_anchors.remote(part), features)
     return {suite: figures(anchors.score(part)[0], rows[suite]) for suite, part in zip(SUITES, logits, strict=True)}
 
 

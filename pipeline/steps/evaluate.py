@@ -21,7 +21,7 @@ def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -
     table = read_shards(layout.benchmark_features, FEATURES)
     rows = {suite: items(layout, suite) for suite in SUITES}
     everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
-    logits, anchors = anchor_logits(layout, number, feature_matrix(table, everything))
+    logits, anchors = anchor_logits(config, layout, number, feature_matrix(table, everything))
     raw, _, _ = anchors.score(logits)
     place = {video: k for k, video in enumerate(everything)}
     benchmarks: dict[str, Any] = {}

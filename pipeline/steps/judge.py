@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from actors.compare import Comparer
 from pipeline.config import Config
 from pipeline.console import Console
-from pipeline.fanout import actors, ordered, pool_size
+from pipeline.fanout import comparers, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import preference
 from pipeline.observe import feature_matrix, training_features
@@ -21,13 +20,13 @@ from pipeline.student_folder import Anchors, read_anchors
 _CHUNK = 8192  # videos per call
 
 
-def anchor_logits(layout: RunLayout, number: int, features: np.ndarray) -> tuple[np.ndarray, Anchors]:
+def anchor_logits(config: Config, layout: RunLayout, number: int, features: np.ndarray) -> tuple[np.ndarray, Anchors]:
     """Logits ``[N, A, 5]`` of feature rows ``[N, D]`` against the anchors of the student of round ``number``."""
     folder = layout.student(number)
     anchors = read_anchors(folder)
     chunks = [features[k : k + _CHUNK] for k in range(0, len(features), _CHUNK)]
-    with actors(Comparer, (str(folder), anchors.features), pool_size(len(chunks))) as comparers:
-        parts = ordered(comparers, lambda actor, chunk: actor.against_anchors.remote(chunk), chunks)
+    with comparers(config, folder, anchors.features, len(chunks)) as students:
+        parts = ordered(students, lambda actor, chunk: actor.against_anchors.remote(chunk), chunks)
     return np.concatenate(parts), anchors
 
 
@@ -36,7 +35,7 @@ def judge(config: Config, layout: RunLayout, console: Console, number: int) -> d
     table = training_features(layout.features)
     known = set(table["video_id"].to_pylist())
     ids = [row["video_id"] for row in pool(layout) if row["video_id"] in known]
-    logits, anchors = anchor_logits(layout, number, feature_matrix(table, ids))
+    logits, anchors = anchor_logits(config, layout, number, feature_matrix(table, ids))
     raw, score, deviation = anchors.score(logits)
     rows = [
         {"video_id": video, "round": number, "raw": float(raw[k]), "std": float(deviation[k]), "score": float(score[k])}

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from actors.compare import Comparer
 from actors.mine import Found, Game, Miner
 from pipeline.config import Config
 from pipeline.console import Console
-from pipeline.fanout import actors, ordered, pool_size
+from pipeline.fanout import actors, comparers, ordered, pool_size
 from pipeline.layout import RunLayout
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, presented, synthetic_pairs
@@ -94,7 +93,7 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
             if row["family"] == family
         ]
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
-        logits = _judged(layout, number, pairs)
+        logits = _judged(config, layout, number, pairs)
         labels = severity_labels([p.first.level for p in pairs], [p.second.level for p in pairs])
         said = logits.argmax(axis=1)
         right = (
@@ -107,7 +106,7 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
     return rows
 
 
-def _judged(layout: RunLayout, number: int, pairs: list[SyntheticPair]) -> np.ndarray:
+def _judged(config: Config, layout: RunLayout, number: int, pairs: list[SyntheticPair]) -> np.ndarray:
     """The student's logits ``[P, 5]`` of synthetic pairs."""
     folder = layout.student(number)
     table = training_features(layout.features)
@@ -118,8 +117,8 @@ def _judged(layout: RunLayout, number: int, pairs: list[SyntheticPair]) -> np.nd
         chunks.append((first, feature_matrix(table, [pair.second.video_id for pair in part])))
     if not chunks:
         return np.zeros((0, 5), np.float32)
-    with actors(Comparer, (str(folder), read_anchors(folder).features), pool_size(len(chunks))) as comparers:
-        return np.concatenate(ordered(comparers, lambda actor, chunk: actor.pairs.remote(*chunk), chunks))
+    with comparers(config, folder, read_anchors(folder).features, len(chunks)) as students:
+        return np.concatenate(ordered(students, lambda actor, chunk: actor.pairs.remote(*chunk), chunks))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from actors.compare import Comparer
+from actors.views import SampleSpec
 from pipeline.config import Config
 from pipeline.console import Console
-from pipeline.fanout import actors, ordered
+from pipeline.fanout import comparers, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
 from pipeline.model_card import write_card
-from pipeline.observe import feature_matrix, sample_spec, training_features
+from pipeline.observe import feature_matrix, training_features
 from pipeline.records import ENSEMBLE, PAIRS
 from pipeline.steps.score import pool
 from pipeline.store import read_table, write_json
@@ -75,6 +75,7 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
         learning_rate=training.lr,
         weight_decay=training.weight_decay,
         warmup=training.lr_warmup,
+        not_finite=training.not_finite,
         severity=training.severity,
         origin_weights=dict(training.origin_weights),
         type_weights=dict(training.type_weights),
@@ -91,7 +92,7 @@ def finish(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     """Complete the folder of a trained student, so that it scores any video: its anchors and its sampling."""
     anchors = choose_anchors(config, layout, folder)
     write_anchors(folder, anchors)
-    spec = sample_spec(config)
+    spec = SampleSpec(config.teachers.key_frames, config.teachers.motion_frames)
     write_processor(
         folder,
         {
@@ -117,7 +118,7 @@ def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
     features = feature_matrix(training_features(layout.features), [ids[k] for k in chosen])
     first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
-    with actors(Comparer, (str(folder), features), 1) as comparers:
-        (logits,) = ordered(comparers, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])
+    with comparers(config, folder, features) as students:
+        (logits,) = ordered(students, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])
     matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
     return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)

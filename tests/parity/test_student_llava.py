@@ -9,13 +9,14 @@ import pytest
 import torch
 from parity_kit import clip
 
+from actors.network_views import student_key_frames, student_motion_clips, student_picture
 from trainers.levels import LEVELS
 from trainers.losses import adaptive_weight, sequence_loss
 from trainers.student import formula
 from trainers.student.llava_checkpoint import own_name
 from trainers.student.llava_network import LlavaNetwork, llava_config
 from trainers.student.prompt import END, NEWLINE, QWEN2, START
-from trainers.student.seconds import key_frames, motion_clips, normalise, resize_frame
+from trainers.student.seconds import motion_order, normalise
 
 FILE = Path("student", "student.json")
 RECORD = json.loads((Path(__file__).parents[1] / "data" / "parity" / FILE).read_text())
@@ -255,24 +256,31 @@ def test_student_gradients_of_the_trained_parts(case, name, result):
 )
 def test_student_image_preprocessing(size, recorded, seed):
     frames = clip(*(int(part) for part in size.split("x")), seed)
-    values = normalise(torch.from_numpy(np.stack([resize_frame(frame) for frame in frames])))
+    values = normalise(torch.from_numpy(np.stack([student_picture(frame) for frame in frames])))
     _check({key: recorded[key] for key in ("shape", "mean", "std", "first8", "last8")}, values, 1e-6, 1e-6)
+
+
+def _motion_clips(count, fps):
+    """The clip of each motion vector."""
+    clips = student_motion_clips(count, fps)
+    return [clips[k] for k in motion_order(len(clips))]
 
 
 def test_student_key_frames_and_motion_clips():
     selection = RECORD["frame_selection"]
     for one in selection["cases"]:
-        assert key_frames(one["frames"], one["fps"]) == one["key_frames_training"]
-        clips = motion_clips(one["frames"], one["fps"])
+        assert student_key_frames(one["frames"], one["fps"]) == one["key_frames_training"]
+        clips = _motion_clips(one["frames"], one["fps"])
         expected = (one["motion_clips"] or [])[:10]  # the extractor has no limit, its reader takes the first ten
         assert [[clip[0], clip[-1] - clip[0] + 1] for clip in clips] == expected
         assert all(len(clip) == 32 for clip in clips)
     bad = selection["unreadable"]
-    clips = motion_clips(bad["frames"], bad["fps"], bad["readable_frames"])
+    # frames that a file promises and does not hold are the last one that it holds
+    clips = np.minimum(_motion_clips(bad["frames"], bad["fps"]), bad["readable_frames"] - 1).tolist()
     assert [clips[0], clips[-1], len(clips)] == bad["motion_clips_raw_first_and_last"]
-    assert [[clip[0], clip[-1] + 1] for clip in motion_clips(100, 0.0)] == selection["fps0"]
+    assert [[clip[0], clip[-1] + 1] for clip in _motion_clips(100, 0.0)] == selection["fps0"]
     for count, used in selection["features_loaded"].items():
-        assert len(motion_clips(25 * int(count), 25.0)) == used["train"] == used["infer"]
+        assert len(_motion_clips(25 * int(count), 25.0)) == used["train"] == used["infer"]
 
 
 def test_student_prompt_ids_and_targets():

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity_kit import clip
 
+from actors.network_views import motion_picture
 from trainers.student import formula
 from trainers.student.slowfast import FastPathway, normalise_clip
 
@@ -60,7 +62,7 @@ def test_slowfast_fast_feature(network, name, result, seed):
     else:
         start = 25 if name == "video_clip1" else 0
         frames = clip(40, 270, 480, seed)[np.minimum(np.arange(start, start + 32), 39)]
-        seen = normalise_clip(frames)[None]
+        seen = normalise_clip(np.stack([motion_picture(frame) for frame in frames]))[None]
     np.testing.assert_allclose(seen.flatten()[:8], result["input"]["first8"], rtol=0, atol=1e-6)
     feature = network(seed)(seen)[0]
     np.testing.assert_allclose(feature, result["fast_feature"], rtol=0, atol=RECORD["tolerance"]["fast_feature_abs"])

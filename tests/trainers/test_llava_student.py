@@ -1,28 +1,20 @@
 """The LLaVA student beyond the recorded numbers: checkpoints, tokenizers, trained parts, scoring with cached prefixes."""
 
 import json
-import re
 
 import numpy as np
 import pytest
 import torch
+from released_kit import TINY, write_authors
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainers.batches import PairSampler, VideoStore
-from trainers.levels import LEVELS
 from trainers.student import build_student, load_student
 from trainers.student.llava_checkpoint import Checkpoint, own_name, write_weights
 from trainers.student.packing import pack, tokens_of_length
-from trainers.student.prompt import BEFORE, BETWEEN, QUESTION, QWEN2, REST, read_prompt, tokenised
+from trainers.student.prompt import QWEN2, read_prompt, tokenised
 from trainers.student.seconds import unpack
-
-TINY = {
-    "shrunk": True,
-    "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
-    "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
-}
-PIECE = r"<\|im_start\|>|<\|im_end\|>| ?\w+|\n|[^\w\s]| "
 
 
 def _video(frames, motion, seed=0):
@@ -45,61 +37,8 @@ def pair():
     return _matrix([_video(1, 8)]), _matrix([_video(2, 9)])
 
 
-def _authors_key(key):
-    """The authors' name of one of the network's tensors."""
-    names = {
-        "llava.model.language_model.": "model.",
-        "llava.lm_head.": "lm_head.",
-        "llava.model.image_newline": "model.image_newline",
-        "llava.model.vision_tower.": "model.vision_tower.vision_tower.vision_model.",
-        "llava.model.multi_modal_projector.linear_1.": "model.mm_projector.0.",
-        "llava.model.multi_modal_projector.linear_2.": "model.mm_projector.2.",
-        "motion_projector.": "model.slowfast_projector.",
-    }
-    (start,) = (start for start in names if key.startswith(start))
-    return names[start] + key.removeprefix(start)
-
-
-def _write_tokenizer(folder):
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    text = BEFORE + BETWEEN + QUESTION + "".join(f" {level}" for level in LEVELS) + REST
-    vocabulary = {piece: place + 5 for place, piece in enumerate(dict.fromkeys(re.findall(PIECE, text)))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="\n"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
-
-
-def _write_authors(student, folder, shards=3):
-    """The student's weights as the authors release them: their names, several shards, their kind of configuration."""
-    folder.mkdir()
-    state = {_authors_key(key): value for key, value in student.network.state_dict().items()}
-    for key, value in student.slowfast.state_dict().items():
-        state[f"model.slowfast.feature_extraction.{key.removeprefix('blocks.')}"] = value
-    state["model.slowfast.feature_extraction.0.multipathway_blocks.0.conv.weight"] = torch.zeros(1)
-    names = sorted(state)
-    weight_map = {name: f"model-{k % shards}.safetensors" for k, name in enumerate(names)}
-    for file in set(weight_map.values()):
-        save_file({name: state[name].contiguous() for name in names if weight_map[name] == file}, folder / file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    text = student.network.llava.config.text_config
-    sizes = (
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "num_key_value_heads",
-        "vocab_size",
-    )
-    config = {name: getattr(text, name) for name in sizes} | {"rope_theta": 1e6, "model_type": "llava"}
-    config["vision_config"] = TINY["vision"]
-    (folder / "config.json").write_text(json.dumps(config))
-    _write_tokenizer(folder)
-
-
 def test_both_layouts_give_the_same_student(tiny, pair, tmp_path):
-    _write_authors(tiny, tmp_path / "authors")
+    write_authors(tiny, tmp_path / "authors")
     student = build_student("llava", {"checkpoint": str(tmp_path / "authors")})
     for key, value in tiny.network.state_dict().items():
         assert torch.equal(student.network.state_dict()[key], value), key
@@ -171,7 +110,7 @@ def _damage(folder, how):
 )
 def test_a_wrong_checkpoint_gives_one_clear_line(tiny, tmp_path, how, message):
     folder = tmp_path / "authors"
-    _write_authors(tiny, folder)
+    write_authors(tiny, folder)
     _damage(folder, how)
     with pytest.raises(ValueError, match=message) as caught:
         build_student("llava", {"checkpoint": str(folder)})
@@ -181,7 +120,7 @@ def test_a_wrong_checkpoint_gives_one_clear_line(tiny, tmp_path, how, message):
 def test_a_student_without_weights_is_refused_and_so_is_a_checkpoint_without_motion(tiny, tmp_path):
     with pytest.raises(ValueError, match=r"needs the folder of a LLaVA-OneVision checkpoint"):
         build_student("llava", {})
-    _write_authors(tiny, tmp_path / "authors", shards=1)
+    write_authors(tiny, tmp_path / "authors", shards=1)
     file = tmp_path / "authors" / "model-0.safetensors"
     kept = {key: value for key, value in load_file(file).items() if ".slowfast." not in key}
     save_file(kept, file)
@@ -314,12 +253,16 @@ def test_a_packed_video_comes_back_exactly(tmp_path):
 
 def test_stills_and_short_clips_have_one_motion_vector_of_zeros(tiny):
     rng = np.random.default_rng(4)
-    strip = rng.integers(0, 256, (8, 40, 60, 3), np.uint8)
-    for length, fps in ((1, 0.0), (1, 25.0), (8, 25.0)):
-        video = unpack(torch.from_numpy(tiny.encode(strip[:1, None], strip[:length], fps)))
-        assert video.motion.shape == (1, 256)
-        assert not video.motion.any()
-    moving = unpack(torch.from_numpy(tiny.encode(strip[:2, None], strip, 4.0)))
+    nothing = np.zeros((1, 2, 1, 1, 3), np.uint8), np.zeros((1, 1, 1), np.uint8), 0.0
+    views = {
+        "student_frames": rng.integers(0, 256, (2, 384, 384, 3), np.uint8),
+        "student_clips": rng.integers(0, 256, (64, 224, 224, 3), np.uint8),
+    }
+    still = unpack(torch.from_numpy(tiny.encode(*nothing, {**views, "student_clips": views["student_clips"][:0]})))
+    assert still.motion.shape == (1, 256)
+    assert not still.motion.any()
+    moving = unpack(torch.from_numpy(tiny.encode(*nothing, views)))
+    assert np.array_equal(moving.frames, views["student_frames"])
     assert moving.motion.shape == (8, 256)
     assert torch.equal(moving.motion[1], moving.motion[7])
     assert not torch.equal(moving.motion[0], moving.motion[1])

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from trainers.launch import Failpoint, TrainJob, train
+from trainers.launch import Failpoint, TrainingError, TrainJob, train
 from trainers.levels import LEVELS
 from trainers.student.packing import pack
 
@@ -101,6 +101,34 @@ def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_pa
     for key, value in weights.items():
         if not key.endswith("k_proj.bias"):
             np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job, stage):
+    folder = Path(job.output).with_name(f"spoilt-{stage}")
+    (folder / "features").mkdir(parents=True)
+    table = pq.read_table(job.features).to_pydict()
+    spoilt = np.array(table["features"][-1], np.float32)
+    spoilt[2:258] = 3e38
+    table["features"][-1] = spoilt
+    pq.write_table(pa.table(table), folder / "features" / "0.parquet", row_group_size=1)
+    pair = pq.read_table(job.pairs).to_pylist()[0]
+    ids = [f"video{k}" for k in range(6)]
+    # of four steps of two pairs, those with the spoilt video are left out
+    named = [(0, 1), (2, 5), (3, 4), (1, 2), (4, 0), (5, 1), (2, 3), (0, 3)]
+    pairs = [{**pair, "first": ids[a], "second": ids[b]} for a, b in named]
+    pq.write_table(pa.Table.from_pylist(pairs), folder / "pairs.parquet")
+    again = replace(job, name=f"skip-{stage}", output=str(folder / "student"), features=str(folder / "features"))
+    again = replace(
+        again, pairs=str(folder / "pairs.parquet"), epochs=1, batch_size=2, zero_stage=stage, not_finite="skip"
+    )
+    result = train(again)
+    assert result["steps"] == 4
+    assert result["skipped_steps"] in (1, 2)
+    assert all(np.isfinite(record["loss"]) for record in result["loss"])
+    assert all(np.isfinite(value).all() for value in _weights(again).values())
+    with pytest.raises(TrainingError, match="the loss is not finite at step"):
+        train(replace(again, name=f"stop-{stage}", not_finite="stop"))
 
 
 @pytest.mark.e2e

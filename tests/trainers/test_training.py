@@ -138,6 +138,8 @@ def test_features_of_another_student_are_refused(ray_session, job):
         ({"workers": 3}, "batch_size must be a positive multiple of workers"),
         ({"confidence": 1.5}, "confidence must be"),
         ({"zero_stage": 4}, "zero_stage must be"),
+        ({"not_finite": "hide"}, "not_finite must be 'stop' or 'skip'"),
+        ({"not_finite": "skip", "zero_stage": 0}, "at ZeRO stages 1 to 3 only"),
         ({"name": "a/b"}, "name must be a plain file name"),
         ({"origin_weights": {"gmad": -1.0}}, "origin_weights must not be negative"),
     ],

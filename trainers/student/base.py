@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +14,18 @@ from torch import Tensor, nn
 
 from trainers.levels import LEVELS
 
-__all__ = ["LEVELS", "Student"]
+__all__ = ["LEVELS", "NO_VIEWS", "Encoder", "Student"]
+
+NO_VIEWS: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+class Encoder(Protocol):
+    """What the feature pools use of a student."""
+
+    def encode(
+        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
+    ) -> np.ndarray:
+        """As `Student.encode`."""
 
 
 class Student(nn.Module, ABC):
@@ -31,11 +44,14 @@ class Student(nn.Module, ABC):
         """D, the length of the vector that `encode` returns."""
 
     @abstractmethod
-    def encode(self, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
+    def encode(
+        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
+    ) -> np.ndarray:
         """Frozen features of one video: float32 [D], the same on every call.
 
         key: uint8 [S, 2, H, W, 3], S key frames in RGB at native size, each with the frame right after it.
         luma: uint8 [N, h, w], consecutive frames, luma only, scaled down; N = 1 for a still image. fps: frames/s.
+        views: uint8 RGB [n, h, w, 3], the pictures that `trainers.student.VIEWS_TAKEN` names.
         """
 
     @abstractmethod
@@ -90,7 +106,7 @@ class Student(nn.Module, ABC):
         logits = self.pair_logits(
             torch.from_numpy(np.asarray(first, np.float32)), torch.from_numpy(np.asarray(second, np.float32))
         )
-        result: np.ndarray = logits.float().numpy()
+        result: np.ndarray = logits.float().cpu().numpy()
         return result
 
     def description(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from trainers.levels import LEVELS
 from trainers.student import ENCODER_VERSIONS
-from trainers.student.base import Student
+from trainers.student.base import NO_VIEWS, Student
 from trainers.student.efficientnet import EfficientNetLite0, pretrained
 from trainers.student.head import ComparisonHead
 from trainers.student.lite_features import BLOCKS, FeatureBlock, Views
@@ -55,13 +55,19 @@ class LiteStudent(Student):
         """D, the sum of the blocks' sizes."""
         return sum(block.size for block in self.blocks)
 
-    def encode(self, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
+    def encode(
+        self,
+        key: np.ndarray,
+        luma: np.ndarray,
+        fps: float,
+        views: Mapping[str, np.ndarray] = NO_VIEWS,  # noqa: ARG002 - it takes none
+    ) -> np.ndarray:
         """All feature blocks in a row, float32 [D]. Raises ValueError for views of another shape."""
         if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
             raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
         self.backbone.eval()
-        views = Views(self.backbone, key, luma, fps)
-        parts = [block.compute(views) for block in self.blocks]
+        seen = Views(self.backbone, key, luma, fps)
+        parts = [block.compute(seen) for block in self.blocks]
         features = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError("the encoder gave a number that is not finite")

@@ -6,7 +6,6 @@ or, without any download, shrunk networks that a formula fills.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
-from trainers.student import ENCODER_VERSIONS, formula
-from trainers.student.base import Student
+from trainers.student import formula
+from trainers.student.base import NO_VIEWS, Student
 from trainers.student.llava_checkpoint import Checkpoint, write_weights, written_name
+from trainers.student.llava_encoder import LlavaEncoder
 from trainers.student.llava_network import SCOPES, LlavaNetwork, Pair, Prefix, llava_config
-from trainers.student.packing import FEATURE, pack, packed_length
+from trainers.student.packing import packed_length
 from trainers.student.prompt import QWEN2, Prompt, read_prompt
-from trainers.student.seconds import Seconds, motion_clips, resize_frame, unpack
-from trainers.student.slowfast import FastPathway, load_fast_pathway, normalise_clip
+from trainers.student.seconds import Seconds, unpack
 
 TRAINED = ("published", "lora", "full")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
@@ -89,9 +88,11 @@ class LlavaStudent(Student):
         }  # fmt: skip
         if checkpoint is None:
             self._build(SHRUNK_TEXT | dict(text or {}), SHRUNK_VISION | dict(vision or {}), None)
-            self._fill_by_formula()
+            formula.fill(self.network, named=written_name)
         else:
             self._read(Path(checkpoint))
+        self.encoder = LlavaEncoder(checkpoint, motion)
+        self.slowfast = self.encoder.slowfast  # frozen, but saved and counted with the student
         self._choose_trained()
 
     def _build(self, text: Mapping[str, Any], vision: Mapping[str, Any], prompt: Prompt | None) -> None:
@@ -104,11 +105,6 @@ class LlavaStudent(Student):
                 config, prompt, self.options["attention"], getattr(torch, self.options["dtype"])
             )
         self.network.scope = self.options["scope"]
-        self.slowfast = FastPathway()
-
-    def _fill_by_formula(self) -> None:
-        formula.fill(self.network, named=written_name)
-        formula.fill(self.slowfast)
 
     def _read(self, folder: Path) -> None:
         if not (folder / "config.json").is_file():
@@ -127,19 +123,6 @@ class LlavaStudent(Student):
             generator = torch.Generator().manual_seed(0)
             for key, value in self.network.motion_projector.named_parameters():
                 nn.init.zeros_(value) if key.endswith("bias") else nn.init.normal_(value, std=0.02, generator=generator)
-        self._read_motion(checkpoint)
-
-    def _read_motion(self, checkpoint: Checkpoint) -> None:
-        if self.options["motion"] is not None:
-            path = Path(self.options["motion"])
-            self.slowfast = load_fast_pathway(_read_state(path), str(path))
-        elif any(key.startswith("slowfast.") for key in checkpoint.names()):
-            checkpoint.fill(self.slowfast, lambda key: False, prefix="slowfast.")  # noqa: ARG005 - the contract of `fill`
-        else:
-            raise ValueError(
-                f"{checkpoint.folder} holds no SlowFast weights: name the file of SlowFast R50 (Kinetics-400) in the student "
-                "option 'motion', for example --set student.options.motion=SLOWFAST_8x8_R50.pth"
-            )
 
     def _choose_trained(self) -> None:
         network, trained = self.network, self.options["trained"]
@@ -159,37 +142,15 @@ class LlavaStudent(Student):
         """Length of the vector of a still image; a video's is longer, by its frames and motion vectors."""
         return packed_length(1, 1)
 
-    def encode(self, key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
-        """Frames and motion vectors as one vector (`packing.pack`), its length given by the video's.
-
-        key: uint8 [T, 1 or 2, H, W, 3], a frame of every second. luma: here in colour, uint8 [N, h, w, 3], the frames
-        from the start that the motion clips look at. fps: frames/s, 0 for a still image.
-        """
-        if key.ndim != 5 or luma.ndim != 4 or luma.shape[-1] != 3:
-            raise ValueError(
-                f"key must be [T, 1, H, W, 3] and the strip [N, h, w, 3], not {key.shape} and {luma.shape}"
-            )
-        frames = np.stack([resize_frame(frame) for frame in key[:, 0]])
-        # a still image, or less than a second, has no motion: one vector of zeros (supplement C.2.1)
-        clips = motion_clips(len(luma), fps) if len(luma) > 1 else []
-        motion = self.motion(luma, clips) if clips else np.zeros((1, FEATURE), np.float32)
-        return pack(frames, motion)
-
-    @torch.inference_mode()
-    def motion(self, strip: np.ndarray, clips: Sequence[Sequence[int]]) -> np.ndarray:
-        """Motion vectors float32 [M, 256] of clips given as indices into the frames [N, h, w, 3]; equal clips are seen once."""
-        known: dict[tuple[int, ...], np.ndarray] = {}
-        for clip in map(tuple, clips):
-            if clip not in known:
-                known[clip] = self.slowfast(normalise_clip(strip[list(clip)])[None])[0].float().cpu().numpy()
-        return np.stack([known[tuple(clip)] for clip in clips])
+    def encode(
+        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
+    ) -> np.ndarray:
+        """As of `LlavaEncoder`, which needs nothing else of the student."""
+        return self.encoder.encode(key, luma, fps, views)
 
     def encoder_digest(self) -> str:
         """Digest over the version of the features and the SlowFast weights."""
-        digest = hashlib.sha256(json.dumps(ENCODER_VERSIONS[self.name]).encode())
-        for key, value in sorted(self.slowfast.state_dict().items()):
-            digest.update(key.encode() + value.cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return self.encoder.digest()
 
     def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
         """Nothing: the network takes pixels."""
@@ -252,12 +213,17 @@ class LlavaStudent(Student):
 
     @classmethod
     def load(cls, folder: str | Path) -> LlavaStudent:
-        """Read what `save` wrote. Raises ValueError for another student."""
+        """Read what `save` wrote, or a released checkpoint; onto a GPU where there is one.
+
+        Raises ValueError for another student.
+        """
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        if config.get("student") != cls.name:
-            raise ValueError(f"{folder} holds the student '{config.get('student')}', not '{cls.name}'")
-        student = cls(**{**config["student_options"], "checkpoint": str(folder)})
-        return student.eval()
+        gpu = torch.cuda.is_available()
+        options = config.get("student_options", {"dtype": "bfloat16" if gpu else "float32"})
+        if config.get("student", cls.name) != cls.name:
+            raise ValueError(f"{folder} holds the student '{config['student']}', not '{cls.name}'")
+        student = cls(**{**options, "checkpoint": str(folder)})
+        return student.to("cuda" if gpu else "cpu").eval()
 
 
 def unpack_pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> tuple[list[Seconds], list[Pair]]:
@@ -303,30 +269,6 @@ def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dic
 
 def _saved_prompt(config: Mapping[str, Any]) -> Prompt:
     return Prompt(**{field: tuple(ids) for field, ids in config["prompt"].items()})
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weights file; a pickle is read as weights only.
-
-    Raises ValueError if the file cannot be read.
-    """
-    from pickle import UnpicklingError
-
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        loaded: Any = (
-            load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except (OSError, SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); download it again"
-        ) from error
-    state: dict[str, Tensor] = loaded.get("model_state", loaded.get("state_dict", loaded))
-    return state
 
 
 def _add_adapters(model: nn.Module, rank: int) -> None:

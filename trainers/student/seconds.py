@@ -1,59 +1,20 @@
-"""What the LLaVA student looks at: one key frame a second, and 32 consecutive frames from the start of every second.
-
-All rules as the released code applies them (`round` is half to even; sizes are not cropped, so the aspect changes).
-"""
+"""One video as the LLaVA student takes it: a frame of every second, and the motion of 32 frames from each second's start."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from trainers.student.packing import FEATURE, FRAME_SIDE, HEADER, packed_length
-from trainers.student.slowfast import CLIP_FRAMES
 
-LEAST_CLIPS, MOST_CLIPS = 8, 10
-
-
-def frames_per_second(fps: float) -> int:
-    """Frames from one key frame to the next."""
-    return round(fps)
+LEAST_VECTORS = 8
 
 
-def key_frames(count: int, fps: float) -> list[int]:
-    """Indices of the key frames of `count` frames: 0, f, 2f, ..., a trailing part of a second included."""
-    return list(range(0, count, max(1, frames_per_second(fps))))
-
-
-def motion_clips(count: int, fps: float, readable: int | None = None) -> list[list[int]]:
-    """Frame indices [M][32] of the motion clips of `count` frames; 8 to 10 of them, none for less than a second.
-
-    A clip that runs over the end repeats the last frame (the last of the `readable` ones, where a file says more than it
-    holds); with fewer than 8 clips the last is repeated. Without a frame rate every clip starts at frame 0.
-    """
-    last = (readable or count) - 1
-    step = frames_per_second(fps)
-    starts = [k * step for k in range(count // step)] if step else [0] * MOST_CLIPS
-    if not starts or not count:
-        return []
-    starts = (starts + [starts[-1]] * (LEAST_CLIPS - len(starts)))[:MOST_CLIPS]
-    return [[min(start + k, last) for k in range(CLIP_FRAMES)] for start in starts]
-
-
-def strip_limit(fps: float) -> int:
-    """How many frames from the start of any video its motion clips can look at, and as many as make all clips count."""
-    step = frames_per_second(fps)
-    return max(MOST_CLIPS * step, (MOST_CLIPS - 1) * step + CLIP_FRAMES)
-
-
-def resize_frame(frame: np.ndarray) -> np.ndarray:
-    """A frame uint8 RGB [H, W, 3] at 384x384 by Pillow's bicubic filter."""
-    if frame.shape[:2] == (FRAME_SIDE, FRAME_SIDE):
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((FRAME_SIDE, FRAME_SIDE), Image.Resampling.BICUBIC))
+def motion_order(clips: int) -> list[int]:
+    """Which clip each motion vector is of: the last one is repeated until there are 8 (as released)."""
+    return [*range(clips), *[clips - 1] * (LEAST_VECTORS - clips)] if clips else []
 
 
 def normalise(frames: Tensor) -> Tensor:

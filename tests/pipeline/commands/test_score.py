@@ -179,3 +179,34 @@ def test_json_is_ascii_and_names_survive_it(call, trained, tmp_path) -> None:
     said = call("score", trained, tmp_path / "Füße\x1b[2J.mp4", "--json")
     assert said.out.isascii()
     assert json.loads(said.out)[0]["video"] == str(tmp_path / "Füße\x1b[2J.mp4")
+
+
+def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_path) -> None:
+    from released_kit import TINY, write_authors
+
+    from trainers.student import build_student
+
+    folder, file = tmp_path / "released", clip.parent / "anchors.csv"
+    write_authors(build_student("llava", TINY), folder)
+    lines = [f"{make(f'anchor{k}.mkv', '-i', str(clip), '-frames:v', str(2 + k)).name},{20 * k}" for k in range(5)]
+    said = call("score", folder, clip, "--json")
+    assert said.code == 2
+    assert "comes without anchors" in said.err
+    assert "--anchors FILE.csv" in said.err
+    file.write_text("\n".join(["video,score", *lines[:4]]))
+    assert "exactly 5 videos of different scores" in call("score", folder, clip, "--anchors", file).err
+    file.write_text("\n".join(["video,score", *lines[:4], "gone.mkv,90"]))
+    assert "no readable file at" in call("score", folder, clip, "--anchors", file).err
+    file.write_text("\n".join(["video,score", *lines]))
+    first = call("score", folder, clip, "--anchors", file, "--json")
+    assert first.code == 0, first.err
+    assert np.isfinite(first.json()[0]["score"])
+    assert call("score", folder, clip, "--json").json() == first.json()
+    sampling = json.loads((folder / "processor.json").read_text())
+    assert sampling["window_s"] == 0
+
+
+def test_anchors_are_for_released_checkpoints_alone(call, trained, clip) -> None:
+    said = call("score", trained, clip, "--anchors", "anchors.csv")
+    assert said.code == 2
+    assert "anchors of its own; leave the option out" in said.err

@@ -1,18 +1,18 @@
-"""What the student of whole videos sees of a window, and its way through the pools to the matrix of features."""
+"""A student of whole videos: the way of its views through the pools to the matrix of features."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from actors import seconds
 from actors.compare import Comparer
-from actors.outcome import Failure
 from actors.rows import SAMPLE_COLUMNS, format_recipe
+from actors.rows import unpack as unpack_row
 from actors.sample import Decode, Synthesise
 from actors.score import DropSample, StudentEncoder
 from actors.views import SampleSpec
 from actors.window import EncodeOptions
+from trainers.student import VIEWS_TAKEN
 from trainers.student.seconds import unpack
 
 TINY = {
@@ -20,32 +20,22 @@ TINY = {
     "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
     "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
 }
-
-
-def test_a_frame_of_every_second_and_the_first_frames_in_colour(numbered):
-    frames, strip = seconds.unpack(seconds.read(str(numbered), 0.0, 0.0))
-    assert frames.shape == (3, 384, 384, 3)
-    assert strip.shape == (30, 224, 224, 3)
-    # frame n of this clip is grey of level 8 n, seen through limited-range YUV
-    assert np.abs(frames.mean(axis=(1, 2, 3)) - [0, 80, 160]).max() < 4
-    assert np.abs(strip.mean(axis=(1, 2, 3)) - 8 * np.arange(30)).max() < 4
-    frames, strip = seconds.unpack(seconds.read(str(numbered), 1.0, 1.5))
-    assert (len(frames), len(strip)) == (2, 15)
+SPEC = SampleSpec(key_frames=1, motion_frames=4, views=VIEWS_TAKEN["llava"])
 
 
 def test_a_file_that_cannot_be_read_fails_as_a_row(broken_files):
     for name, path in broken_files.items():
-        with pytest.raises(Failure):
-            seconds.read(str(path), 0.0, 0.0)
         row = {"video_id": name, "uri": str(path), "start_s": 0.0, "duration_s": 0.0}
-        done = Decode(SampleSpec(key_frames=1, motion_frames=4), with_seconds=True)(row)
+        done = Decode(SPEC)(row)
         assert done["status"] == "failed"
-        assert done["seconds_frames"] == b""
+        assert not unpack_row(done).views
 
 
-def test_a_row_of_another_student_is_refused():
-    with pytest.raises(Failure, match="decoded for another student"):
-        seconds.unpack({"key": b""})
+def test_a_row_of_another_student_is_refused(numbered):
+    row = {"video_id": "a", "uri": str(numbered), "start_s": 0.0, "duration_s": 0.0}
+    done = StudentEncoder("llava", TINY)(Decode(SampleSpec(1, 4))(row))
+    assert done["status"] == "failed"
+    assert "decoded for another student: it has no view student_frames" in done["error"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +43,7 @@ def rows(numbered, tmp_path_factory):
     """A video, its compressed copy and a still of it, after all pools."""
     folder = tmp_path_factory.mktemp("copies")
     make = Synthesise(EncodeOptions(), str(folder))
-    decode = Decode(SampleSpec(key_frames=1, motion_frames=4), with_seconds=True)
+    decode = Decode(SPEC)
     encode, drop = StudentEncoder("llava", TINY), DropSample()
     recipes = {"plain": ("", False), "copy": (format_recipe([("h264", 4, 1)]), False)}
     recipes["still"] = (format_recipe([("gaussian_blur", 5, 1)]), True)
