@@ -11,6 +11,7 @@ import numpy as np
 from actors import ffmpeg
 from actors.compare import Comparer
 from actors.distortions import EncodeOptions
+from actors.inputs import Inputs
 from actors.rows import SAMPLE_COLUMNS, Row, attempt, fresh, unpack
 from actors.sample import Decode, Synthesise
 from actors.views import SampleSpec
@@ -21,13 +22,14 @@ class HeaderReader:
 
     def __init__(self, timeout_s: float = 60.0) -> None:
         self.timeout_s = timeout_s
+        self.inputs = Inputs()
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self._read(str(row["uri"])), {"length_s": 0.0})
+        return attempt(fresh(row), lambda: self.inputs.use(row, self._read), {"length_s": 0.0})
 
-    def _read(self, uri: str) -> Row:
-        header = ffmpeg.probe(uri, timeout_s=self.timeout_s)
+    def _read(self, row: Row) -> Row:
+        header = ffmpeg.probe(row["uri"], timeout_s=self.timeout_s)
         return {"length_s": 0.0 if header.is_still else float(header.duration_s)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 KINDS = (
+    "refused",  # a name that may not be read: another scheme, or a way out of the corpus
     "missing",  # no such file, or it cannot be read
     "empty",  # zero bytes
     "no_video",  # readable, but holds no video stream
@@ -28,7 +29,9 @@ class Failure(Exception):  # noqa: N818 - an outcome to record, seldom an error 
         if kind not in KINDS:
             raise ValueError(f"unknown failure kind {kind!r}; use one of {', '.join(KINDS)}")
         self.kind = kind
-        self.message = " ".join(message.split())
+        # names that are no UTF-8 come as surrogates, which no table can hold
+        text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        self.message = " ".join(text.split())
         super().__init__(kind, self.message)
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from actors import ffmpeg
+from actors.inputs import Inputs
 from actors.outcome import Failure
 from actors.rows import Row, attempt, fresh
 from actors.scenes import make_clip
@@ -29,10 +30,11 @@ class Probe:
     def __init__(self, max_pixels: int, timeout_s: float = 60.0) -> None:
         self.max_pixels = max_pixels
         self.timeout_s = timeout_s
+        self.inputs = Inputs()
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self._probe(row), UNKNOWN)
+        return attempt(fresh(row), lambda: self.inputs.use(row, self._probe), UNKNOWN)
 
     def _probe(self, row: Row) -> Row:
         path = Path(ffmpeg.check_file(str(row["uri"])))

@@ -11,6 +11,7 @@ from pathlib import Path
 from actors.decode import Decoder
 from actors.distortions import PRISTINE, apply
 from actors.indicators import INDICATORS, Meter
+from actors.inputs import Inputs
 from actors.outcome import Failure
 from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.views import SampleSpec
@@ -35,16 +36,17 @@ class Synthesise:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.scratch = Path(tempfile.mkdtemp(prefix="bases-", dir=self.folder))
         self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
+        self.inputs = Inputs()
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self._make(row), {"path": "", "vmaf": float("nan")})
+        return attempt(fresh(row), lambda: self._copy(row), {"path": "", "vmaf": float("nan")})
+
+    def _copy(self, row: Row) -> Row:
+        return self.inputs.use(row, self._make) if row["recipe"] else {"path": "", "vmaf": float("nan")}
 
     def _make(self, row: Row) -> Row:
-        recipe = parse_recipe(row["recipe"])
-        if not recipe:
-            return {"path": "", "vmaf": float("nan")}
-        *before, (name, level, seed) = recipe
+        *before, (name, level, seed) = parse_recipe(row["recipe"])
         still = bool(row["still"])
         suffix = "png" if still else "mkv"
         destination = self.folder / f"{row['video_id']}.{suffix}"
@@ -93,22 +95,27 @@ class Decode:
         self.spec = spec
         self.keep = keep
         self.decoder = Decoder(timeout_s=timeout_s)
+        self.inputs = Inputs()
         self.meter = Meter() if measure else None
         self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        done = attempt(row, lambda: self._decode(row), self.failed)
+        done = attempt(row, lambda: self._shown(row), self.failed)
         if row.get("path") and not self.keep:
             with contextlib.suppress(OSError):
                 Path(row["path"]).unlink(missing_ok=True)
         return done
 
+    def _shown(self, row: Row) -> Row:
+        made = row.get("path")
+        if made:
+            return self._decode({**row, "uri": made, "start_s": 0.0, "duration_s": 0.0})
+        return self.inputs.use(row, self._decode)
+
     def _decode(self, row: Row) -> Row:
-        made = str(row.get("path") or "")
-        uri, start, duration = (made, 0.0, 0.0) if made else (row["uri"], row["start_s"], row["duration_s"])
-        seed = str(row["video_id"])
+        uri, start, duration, seed = row["uri"], row["start_s"], row["duration_s"], str(row["video_id"])
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")

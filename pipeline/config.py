@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
+from actors.inputs import masked
 from pipeline.console import UserError
 from pipeline.presets import PRESETS
 from pipeline.settings import (
@@ -230,7 +231,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown key {where!r} in the configuration; {nearest(where, keys)}"
     said = problem["msg"].removeprefix("Value error, ")
     said = said[:1].lower() + said[1:]
-    given = problem["input"]
+    given = masked(problem["input"]) if isinstance(problem["input"], str) else problem["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
     return f"configuration{f', {where}' if where else ''}: {said}{shown}"
 

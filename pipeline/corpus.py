@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import csv
+import fnmatch
 import glob
 import hashlib
+import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors import inputs
 from actors.distortions import DISTORTIONS, suite
 from actors.distortions import PRISTINE as PRISTINE_NAME
 from actors.rows import Recipe, format_recipe
@@ -30,77 +37,180 @@ _ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 
 
 @dataclass(frozen=True)
 class Listing:
-    """What `list_inputs` found: files in a fixed order, and how many names were passed over because they are no videos."""
+    """What `list_inputs` found.
+
+    Attributes:
+        files: Uris (`actors.inputs`) in a fixed order, each once.
+        passed_over: How many names are no videos by their endings.
+        refused: Uris that may not be read, with the reason.
+        objects: Size in bytes and time (ns) of the files that lie in a bucket and were listed.
+    """
 
     files: list[str]
-    passed_over: int
+    passed_over: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def state(self) -> list[list[object]]:
+        """Uri, size and time of every file, so that a changed corpus is noticed without reading it."""
+        known = {uri: self.objects.get(uri) or _stamp(uri) for uri in self.files}
+        return [[uri, *stamp] for uri, stamp in known.items()] + [[uri, why] for uri, why in self.refused.items()]
+
+
+def _stamp(uri: str) -> tuple[int, int]:
+    if inputs.is_remote(uri):  # of a manifest: a request for each object would take hours
+        return 0, 0
+    try:
+        facts = os.stat(inputs.to_path(uri))  # noqa: PTH116 - a name may be one that `Path` refuses to ask for
+    except (OSError, ValueError):
+        return 0, 0
+    return facts.st_size, facts.st_mtime_ns
 
 
 def list_inputs(videos: str, limit: int | None = None) -> Listing:
-    """List a folder (recursively), a glob, or a CSV or Parquet manifest with the column ``uri``.
+    """List a folder (recursively), a glob, or a CSV or Parquet manifest with the column ``uri``, local or in a bucket.
 
     Raises:
-        UserError: Nothing there, no column ``uri``, or an object store.
+        UserError: Nothing there, no column ``uri``, or a bucket that cannot be read.
     """
-    if "://" in videos and not videos.startswith("file://"):
-        raise UserError(
-            f"--videos {videos}: this version reads local files; copy or mount the bucket and name its folder"
-        )
-    path = Path(videos.removeprefix("file://")).expanduser()
-    if path.is_dir():
-        found, passed_over = _walk(path)
-    elif path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
-        found, passed_over = _manifest(path), 0
-    elif path.is_file():
-        found, passed_over = [str(path.resolve())], 0
-    else:
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the user's pattern may be absolute
-        found = sorted(str(Path(name).resolve()) for name in names if Path(name).is_file())
-        passed_over = 0
-    if not found:
+    why = inputs.refusal(videos)
+    if why:
+        raise UserError(f"--videos {inputs.masked(videos)}: {why}")
+    if inputs.from_path(videos) != videos:  # no configuration file can hold it
+        raise UserError(f"--videos: the name is not UTF-8; write it as {inputs.from_path(videos)}")
+    found = _bucket(videos) if inputs.is_remote(videos) else _local(Path(inputs.to_path(videos)).expanduser(), videos)
+    if not found.files and not found.refused:
         raise UserError(
             f"--videos {videos}: no video there; name a folder, a glob in quotes, or a CSV or Parquet file with a column uri"
         )
-    return Listing(list(dict.fromkeys(found))[:limit], passed_over)  # a manifest may name a file twice
+    return replace(found, files=list(dict.fromkeys(found.files))[:limit])  # a manifest may name a file twice
 
 
-def _walk(root: Path) -> tuple[list[str], int]:
-    found, passed_over = [], 0
-    resolved = root.resolve()
-    for folder, folders, names in os.walk(resolved, followlinks=False):
+def _local(path: Path, videos: str) -> Listing:
+    if path.is_dir():
+        return _walk(path)
+    if path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
+        with path.open("rb") as file:
+            return _manifest(file, videos, partial(_beside, path.resolve().parent))
+    if path.is_file():
+        return Listing([inputs.from_path(str(path.resolve()))])
+    names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the user's pattern may be absolute
+    return Listing(sorted(inputs.from_path(str(Path(name).resolve())) for name in names if Path(name).is_file()))
+
+
+def _walk(root: Path) -> Listing:
+    files, passed_over, refused = [], 0, {}
+    resolved = os.path.realpath(root)
+
+    def unreadable(error: OSError) -> None:
+        refused[inputs.from_path(str(error.filename))] = f"the folder cannot be listed: {error.strerror}"
+
+    for folder, folders, names in os.walk(resolved, onerror=unreadable, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or not _is_text(name):
-                passed_over += not name.startswith(".")
-            elif resolved in path.resolve().parents:  # a link that leads out of the folder is not part of it
-                found.append(str(path))
-            else:
+        for path in (os.path.join(folder, name) for name in folders):  # noqa: PTH118 - `Path` is slow on 200,000 names
+            if os.path.islink(path):  # noqa: PTH114
+                refused[inputs.from_path(path)] = "a link to a folder is not followed; name that folder itself"
+        for path in (os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")):  # noqa: PTH118
+            why = _outside(path, resolved)
+            if not _is_video(path):
                 passed_over += 1
-    return found, passed_over
+            elif why:
+                refused[inputs.from_path(path)] = why
+            else:
+                files.append(inputs.from_path(path))
+    return Listing(files, passed_over, refused)
 
 
-def _is_text(name: str) -> bool:
-    """Whether a file's name is UTF-8: no table can hold another name."""
-    return not any("\ud800" <= char <= "\udfff" for char in name)
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
-def _manifest(path: Path) -> list[str]:
-    """The local files of column ``uri``; relative names count from the manifest's own folder."""
-    if path.suffix.lower() == ".parquet":
-        if "uri" not in pq.read_schema(path).names:
-            raise UserError(f"--videos {path}: no column uri; found {', '.join(pq.read_schema(path).names)}")
-        names = [str(name) for name in pq.read_table(path, columns=["uri"])["uri"].to_pylist() if name]
-    else:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if "uri" not in (reader.fieldnames or ()):
-                raise UserError(f"--videos {path}: no column uri; found {', '.join(reader.fieldnames or ('nothing',))}")
-            names = [row["uri"] for row in reader if row["uri"]]
-    remote = next((name for name in names if "://" in name and not name.startswith("file://")), None)
-    if remote is not None:
-        raise UserError(f"--videos {path}: {remote} is not a local file; this version reads local files")
-    return [os.path.normpath(path.resolve().parent / name.removeprefix("file://")) for name in names]
+def _outside(path: str, root: str) -> str:
+    """Why a path is not part of the folder: where it really lies."""
+    inside = os.path.commonpath([os.path.realpath(path), root]) == root
+    return "" if inside else f"it leads out of {root}; name the place where it lies instead"
+
+
+def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, str]]) -> Listing:
+    """The files of column ``uri``.
+
+    Args:
+        file: The manifest.
+        shown: How the user named it; its ending tells the format.
+        absolute: Gives the uri of a name in the manifest, and why it is refused (empty: it is not).
+    """
+    files: dict[str, None] = {}
+    refused: dict[str, str] = {}
+    try:
+        for name in (_parquet_names if shown.lower().endswith(".parquet") else _csv_names)(file, shown):
+            why = inputs.refusal(name)
+            uri, why = (inputs.masked(name), why) if why else absolute(name)
+            if why:
+                refused[uri] = why
+            else:
+                files[uri] = None
+    except (csv.Error, pa.ArrowException, OSError) as error:
+        raise UserError(f"--videos {shown}: this is no CSV or Parquet file ({str(error).splitlines()[0]})") from error
+    return Listing(list(files), 0, refused)
+
+
+def _parquet_names(file: BinaryIO, shown: str) -> Iterator[str]:
+    table = pq.ParquetFile(file)
+    if "uri" not in table.schema_arrow.names:
+        raise UserError(f"--videos {shown}: no column uri; found {', '.join(table.schema_arrow.names)}")
+    for batch in table.iter_batches(columns=["uri"]):
+        for name in batch["uri"].to_pylist():
+            if name:
+                yield os.fsdecode(name) if isinstance(name, bytes) else str(name)
+
+
+def _csv_names(file: BinaryIO, shown: str) -> Iterator[str]:
+    # names that are no UTF-8 are read as the file system reads them
+    reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    if "uri" not in (reader.fieldnames or ()):
+        raise UserError(f"--videos {shown}: no column uri; found {', '.join(reader.fieldnames or ('nothing',))}")
+    yield from (row["uri"] for row in reader if row["uri"])
+
+
+def _beside(root: Path, name: str) -> tuple[str, str]:
+    """The uri of a name in a local manifest, and why it is refused: relative names count from the manifest's folder."""
+    if inputs.is_remote(name):
+        return name, ""
+    path = inputs.to_path(name)
+    whole = os.path.normpath(root / path)
+    return inputs.from_path(whole), "" if Path(path).is_absolute() else _outside(whole, str(root))
+
+
+def _bucket(uri: str) -> Listing:
+    """One object, a manifest, or all videos below a prefix that fit a pattern."""
+    from pyarrow.fs import FileSelector, FileType
+
+    start = f"{inputs.scheme(uri)}://"
+    try:
+        filesystem, path = inputs.open_bucket(uri.rstrip("/"))
+        base = path if not glob.has_magic(path) else re.split(r"/[^/]*[*?[]", path)[0]
+        if filesystem.get_file_info(path).type == FileType.File:
+            if not path.lower().endswith(tuple(MANIFEST_SUFFIXES)):
+                return Listing([uri])
+            with filesystem.open_input_file(path) as file:
+                return _manifest(file, uri, partial(_below, start + path.rpartition("/")[0]))
+        found = filesystem.get_file_info(FileSelector(base, allow_not_found=True, recursive=True))
+    except (OSError, pa.ArrowException) as error:
+        advice = "check the name, and endpoint, region and credentials in the environment"
+        raise UserError(f"--videos {uri}: {inputs.reason(error)}; {advice}") from error
+    objects = {start + one.path: (one.size, one.mtime_ns) for one in found if one.type == FileType.File}
+    if base != path:
+        objects = {name: facts for name, facts in objects.items() if fnmatch.fnmatchcase(name, start + path)}
+    videos = {name: objects[name] for name in sorted(objects) if _is_video(name)}
+    refused = {name: why for name in videos if (why := inputs.refusal(name))}
+    return Listing([name for name in videos if name not in refused], len(objects) - len(videos), refused, videos)
+
+
+def _below(folder: str, name: str) -> tuple[str, str]:
+    """The uri of a name in a bucket's manifest; what is not an object itself counts from the manifest's prefix."""
+    uri = name if inputs.is_remote(name) else f"{folder}/{name}"
+    local = inputs.scheme(name) == "file" or name.startswith("/")
+    return uri, "a manifest in a bucket names no local files" if local else inputs.refusal(uri)
 
 
 def short_id(*parts: object) -> str:

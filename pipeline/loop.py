@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, fingerprint
@@ -200,7 +199,4 @@ def _corpus_state(config: Config) -> list[Any]:
     """Name, size and time of every input file, so that a changed corpus is noticed without reading it."""
     if config.corpus.videos is None:
         return []
-    files = [Path(name) for name in list_inputs(config.corpus.videos, config.corpus.limit).files]
-    return [
-        [str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))] for path in files
-    ]
+    return list_inputs(config.corpus.videos, config.corpus.limit).state()

@@ -20,6 +20,7 @@ import pyarrow as pa
 from safetensors import SafetensorError
 
 from actors.distortions import EncodeOptions
+from actors.inputs import is_remote, scheme
 from actors.rows import Row, format_recipe
 from actors.views import SampleSpec
 from pipeline.console import Console, UserError
@@ -124,6 +125,9 @@ def expand(given: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for name in given:
+        if is_remote(name):
+            found += list_inputs(name).files
+            continue
         path = Path(name.removeprefix("file://")).expanduser()
         if path.is_dir():
             found += _below(path) or [name]
@@ -270,14 +274,19 @@ def _score_pools(model: Model) -> list[Any]:
 
 
 def _files_table(rows: Sequence[Row]) -> pa.Table:
-    absolute = [{**row, "uri": str(Path(row["uri"]).absolute())} for row in rows]
+    absolute = [{**row, "uri": _absolute(row["uri"])} for row in rows]
     return pa.Table.from_pylist(absolute, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
+
+
+def _absolute(uri: str) -> str:
+    """Workers run in folders of their own."""
+    return uri if scheme(uri) else str(Path(uri).absolute())
 
 
 def _windows_table(rows: Sequence[Row]) -> pa.Table:
     from pipeline.observe import SHOWN
 
-    absolute = [{**row, "uri": str(Path(row["uri"]).absolute())} for row in rows]
+    absolute = [{**row, "uri": _absolute(row["uri"])} for row in rows]
     return pa.Table.from_pylist(absolute, schema=SHOWN)
 
 

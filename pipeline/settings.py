@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from actors.inputs import masked
 from actors.teachers import TEACHERS
 
 SPATIAL = ("resize", "gaussian_blur", "gaussian_noise", "darken", "brighten")
@@ -82,6 +83,13 @@ class CorpusConfig(Part):
     made_height: Annotated[int, Field(ge=64, multiple_of=2)] = 240
     made_seconds: PositiveReal = 2.0
     made_fps: PositiveReal = 24.0
+
+    @field_validator("videos")
+    @classmethod
+    def _no_secret(cls, videos: str | None) -> str | None:
+        if videos is not None and masked(videos) != videos:  # the configuration is written into the run folder
+            raise ValueError("credentials belong into the environment, not into a uri")
+        return videos
 
 
 class ShapingConfig(Part):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_s3 import Bucket
 
 from actors import ffmpeg
 from actors.scenes import make_clip
@@ -66,6 +67,29 @@ def make(media: Path) -> Make:
         return path if path.exists() else make_media(path, *args)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[Bucket]:
+    """The bucket ``s3://corpus``."""
+    store = Bucket()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def bucket(object_store: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """The bucket, empty, named by the environment as users name theirs."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": object_store.endpoint,
+        "AWS_ACCESS_KEY_ID": "AKIACANARY",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret",
+        "AWS_REGION": "eu-west-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    object_store.objects, object_store.requests = {}, []
+    object_store.busy, object_store.denied = 0, False
+    return object_store
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ def configuration(options: argparse.Namespace) -> Config:
 def main(options: argparse.Namespace) -> int:
     """Make what is missing; return 0, or 1 when a video or a copy failed."""
     config = configuration(options)
-    files = list_inputs(options.videos, config.corpus.limit).files  # a wrong path is told before anything starts
+    listing = list_inputs(options.videos, config.corpus.limit)  # a wrong path is told before anything starts
     layout = ProxyLayout.at(options.out)
     if layout.config.is_file():
         raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
@@ -92,7 +92,7 @@ def main(options: argparse.Namespace) -> int:
         steps = Steps(layout, console)
         steps.run_step(
             "ingest",
-            {"corpus": config.corpus, "seed": config.seed, "files": _state(files)},
+            {"corpus": config.corpus, "seed": config.seed, "files": listing.state()},
             [layout.videos],
             lambda: _ingest(config, layout, console),
         )
@@ -111,14 +111,6 @@ def main(options: argparse.Namespace) -> int:
         )
         steps.close()
     return _close(config, layout, console)
-
-
-def _state(files: list[str]) -> list[list[object]]:
-    """Name, size and time of every file, so that changed videos are noticed without reading them."""
-    paths = [Path(name) for name in files]
-    return [
-        [str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0))] for path in paths
-    ]
 
 
 def _look(config: Config, layout: RunLayout) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from actors.pools import Pool
-from actors.probe import MakeClip, Probe
+from actors.probe import UNKNOWN, MakeClip, Probe
 from actors.views import SampleSpec
 from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.corpus import heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
+from pipeline.corpus import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
 from pipeline.layout import RunLayout
 from pipeline.records import FAILED, OK, VIDEOS
 from pipeline.store import write_table
@@ -22,7 +22,7 @@ from pipeline.stream import Row, collect
 TRAIN, HELDOUT = "train", "heldout"
 
 
-def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[str]:
+def corpus_files(config: Config, layout: RunLayout, console: Console) -> Listing:
     """The files of the corpus; without ``--videos`` the program renders its own clips, and says so."""
     corpus = config.corpus
     if corpus.videos is not None:
@@ -31,7 +31,7 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[st
             console.line(
                 f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
             )
-        return listing.files
+        return listing
     count = min(corpus.made_clips, corpus.limit or corpus.made_clips)
     rows = [
         {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
@@ -44,7 +44,7 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> list[st
     failed = next((row for row in made if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
-    return [str(row["uri"]) for row in rows]
+    return Listing([str(row["uri"]) for row in rows])
 
 
 def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
@@ -78,11 +78,20 @@ def destination(config: Config, layout: RunLayout) -> Path:
 
 
 def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row]:
-    """Header facts and content id of every file of the corpus, with later files of the same bytes marked as duplicates."""
-    files = corpus_files(config, layout, console)
-    table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in files])
+    """Header facts and content id of every file of the corpus, with later files of the same bytes marked as duplicates.
+
+    Names that may not be read are among them, failed.
+    """
+    listing = corpus_files(config, layout, console)
+    table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels})
-    return _first_of_each(collect(table, [probe], console, "probing files", lambda row: row))
+    probed = collect(table, [probe], console, "probing files", lambda row: row)
+    return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
+
+
+def _refused(uri: str, why: str) -> Row:
+    told = {"status": FAILED, "error_kind": "refused", "error": f"{uri}: {why}"}
+    return {"video_id": short_id(uri), "uri": uri, **UNKNOWN, **told}
 
 
 def _first_of_each(probed: list[Row]) -> list[Row]:

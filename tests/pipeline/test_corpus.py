@@ -1,17 +1,21 @@
 import csv
+import os
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fake_s3 import Bucket
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from actors.distortions import DISTORTIONS, suite
+from actors.inputs import to_path
 from actors.rows import parse_recipe
-from pipeline.config import CorpusConfig
+from pipeline.config import CorpusConfig, load
 from pipeline.console import UserError
 from pipeline.corpus import (
     PRISTINE,
@@ -55,7 +59,13 @@ def names_of(files: list[str], root: Path) -> list[str]:
 def test_a_folder_is_listed_to_its_bottom_in_a_fixed_order(tree: Path) -> None:
     listing = list_inputs(str(tree))
     assert names_of(listing.files, tree) == ["a.MKV", "alias.mp4", "b.mp4", "deep/c.webm"]
-    assert listing.passed_over == 2, "the text file and the link that leads out of the folder"
+    assert listing.passed_over == 1, "the text file"
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(tree: Path) -> None:
+    ((uri, why),) = list_inputs(str(tree)).refused.items()
+    assert uri == str(tree.resolve() / "link.mp4")
+    assert "leads out of" in why
 
 
 def test_a_limit_keeps_the_first_files(tree: Path) -> None:
@@ -66,7 +76,9 @@ def test_a_link_to_a_folder_outside_is_not_entered(tree: Path, tmp_path: Path) -
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "secret.mp4").write_bytes(b"x")
     (tree / "more").symlink_to(tmp_path / "other")
-    assert not any("secret" in name for name in list_inputs(str(tree)).files)
+    listing = list_inputs(str(tree))
+    assert not any("secret" in name for name in listing.files)
+    assert "link to a folder" in listing.refused[str(tree.resolve() / "more")]
 
 
 def test_a_file_uri_names_the_same_folder(tree: Path) -> None:
@@ -132,12 +144,160 @@ def test_an_empty_csv_file_has_no_column(tmp_path: Path) -> None:
         list_inputs(str(tmp_path / "list.csv"))
 
 
-def test_object_stores_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="copy or mount the bucket"):
-        list_inputs("s3://bucket/videos")
-    path = manifest(tmp_path / "list.csv", [{"uri": "a.mp4"}, {"uri": "gs://bucket/b.mp4"}])
-    with pytest.raises(UserError, match=r"gs://bucket/b\.mp4 is not a local file"):
+HOSTILE = [
+    "two words.mp4",
+    "-leading dash.mp4",
+    "line\nbreak.mp4",
+    "quote'\".mp4",
+    "%03d.mp4",
+    "100%25.mp4",
+    "f" * 251 + ".mp4",
+    "bytes-\udcff\udcfe.mp4",
+]
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    root = tmp_path / "names"
+    root.mkdir()
+    for name in HOSTILE:
+        (root / name).write_bytes(os.fsencode(name))
+    return root
+
+
+def assert_same_files(uris: list[str], root: Path) -> None:
+    pa.array(uris, pa.string())
+    assert sorted(Path(to_path(uri)).read_bytes() for uri in uris) == sorted(os.fsencode(name) for name in HOSTILE)
+    assert {str(Path(to_path(uri)).parent) for uri in uris} == {str(root.resolve())}
+
+
+def test_every_name_that_a_file_system_allows_is_listed_and_leads_back_to_its_file(hostile: Path) -> None:
+    assert_same_files(list_inputs(str(hostile)).files, hostile)
+    assert_same_files(list_inputs(f"{hostile}/*.mp4").files, hostile)
+
+
+def test_a_manifest_may_name_such_files_as_they_are_or_percent_encoded(hostile: Path) -> None:
+    plain = hostile / "list.csv"
+    with plain.open("w", newline="", errors="surrogateescape") as file:
+        csv.writer(file).writerows([["uri"], *([name] for name in HOSTILE)])
+    assert_same_files(list_inputs(str(plain)).files, hostile)
+    uris = ["file://" + quote_from_bytes(os.fsencode(hostile / name)) for name in HOSTILE]
+    assert_same_files(
+        list_inputs(str(manifest(hostile / "list.parquet", [{"uri": uri} for uri in uris]))).files, hostile
+    )
+
+
+def test_a_folder_whose_name_is_no_utf8_is_asked_for_in_the_form_that_can_be_written_down(tmp_path: Path) -> None:
+    root = tmp_path / "corpus-\udcff"
+    root.mkdir()
+    (root / "a.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"file:///.*corpus-%FF") as caught:
+        list_inputs(str(root))
+    (uri,) = list_inputs(str(caught.value).rpartition(" ")[2]).files
+    assert Path(to_path(uri)).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("../outside.mp4", "leads out of"),
+        ("deep/../../outside.mp4", "leads out of"),
+        ("link.mp4", "leads out of"),
+        ("file://../outside.mp4", "leads out of"),
+        ("http://127.0.0.1:9/a.mp4", "http:// is not read"),
+        ("HTTPS://host/a.mp4", "https:// is not read"),
+        ("ftp://host/a.mp4", "ftp:// is not read"),
+        ("rtsp://host/a", "rtsp:// is not read"),
+        ("a\0b.mp4", "NUL"),
+        ("s3://bucket/../other/a.mp4", "without . and .."),
+        ("s3:///a.mp4", "needs a bucket"),
+    ],
+)
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_a_row_that_may_not_be_read_is_refused_and_the_others_stay(tree: Path, name: str, uri: str, why: str) -> None:
+    listing = list_inputs(str(manifest(tree / name, [{"uri": "b.mp4"}, {"uri": uri}])))
+    assert listing.files == [str(tree.resolve() / "b.mp4")]
+    ((_, said),) = listing.refused.items()
+    assert why in said
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["s3://AKIA:canary@bucket/a.mp4", "s3://bucket/a.mp4?secret_key=canary", "http://me:canary@host/a?token=canary"],
+)
+def test_credentials_in_a_uri_are_refused_and_never_repeated(tree: Path, uri: str) -> None:
+    listing = list_inputs(str(manifest(tree / "list.csv", [{"uri": "b.mp4"}, {"uri": uri}])))
+    assert len(listing.refused) == 1
+    assert "canary" not in str(listing)
+    with pytest.raises(UserError) as caught:
+        list_inputs(uri)
+    assert "canary" not in str(caught.value)
+    with pytest.raises(UserError) as caught:
+        load(videos=uri)
+    assert "canary" not in str(caught.value)
+    assert "credentials" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"PAR1 is not enough", b"uri\n" + b'"' + b"x" * 200_000])
+def test_a_damaged_manifest_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / ("list.parquet" if content.startswith(b"PAR1") else "list.csv")
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="this is no CSV or Parquet file"):
         list_inputs(str(path))
+
+
+def test_a_changed_file_changes_the_state_of_the_listing(tree: Path) -> None:
+    before = list_inputs(str(tree)).state()
+    assert list_inputs(str(tree)).state() == before
+    (tree / "b.mp4").write_bytes(b"xx")
+    assert list_inputs(str(tree)).state() != before
+    path = manifest(tree / "list.csv", [{"uri": "a.mp4"}, {"uri": "n" * 400 + ".mp4"}])
+    assert [row[1:] for row in list_inputs(str(path)).state()] == [[0, 0], [0, 0]], "absent, and too long to exist"
+
+
+OBJECTS = {
+    "videos/a.mp4": b"a",
+    "videos/deep/two words.MKV": b"bb",
+    "videos/deep/x%20y.mp4": b"c",
+    "videos/notes.txt": b"d",
+    "videos2/other.mp4": b"e",
+}
+
+
+def test_a_prefix_of_a_bucket_is_listed_like_a_folder(bucket: Bucket) -> None:
+    bucket.objects = OBJECTS
+    listing = list_inputs("s3://corpus/videos")
+    names = ["videos/a.mp4", "videos/deep/two words.MKV", "videos/deep/x%20y.mp4"]
+    assert listing.files == [f"s3://corpus/{name}" for name in names]
+    assert listing.passed_over == 1
+    assert [row[1] for row in listing.state()] == [1, 2, 1]
+    assert len(list_inputs("s3://corpus").files) == 4
+    assert list_inputs("s3://corpus/videos/a.mp4").files == ["s3://corpus/videos/a.mp4"]
+    assert list_inputs("s3://corpus/videos/*.MKV").files == ["s3://corpus/videos/deep/two words.MKV"]
+    assert not [line for line in bucket.requests if line.startswith("GET") and "list-type" not in line], (
+        "nothing is read"
+    )
+
+
+def test_a_manifest_names_objects_beside_files_and_lies_in_a_bucket_itself(bucket: Bucket, tree: Path) -> None:
+    uris = ["b.mp4", "s3://corpus/videos/a.mp4"]
+    listing = list_inputs(str(manifest(tree / "list.csv", [{"uri": uri} for uri in uris])))
+    assert listing.files == [str(tree.resolve() / "b.mp4"), "s3://corpus/videos/a.mp4"]
+    bucket.objects = {
+        "videos/list.csv": b"uri\na.mp4\ns3://corpus/videos2/other.mp4\n/etc/passwd\nfile:///etc/passwd\n../up.mp4\n"
+    }
+    listing = list_inputs("s3://corpus/videos/list.csv")
+    assert listing.files == ["s3://corpus/videos/a.mp4", "s3://corpus/videos2/other.mp4"]
+    assert len(listing.refused) == 3
+
+
+def test_a_bucket_that_says_no_is_one_line_without_its_words(bucket: Bucket) -> None:
+    with pytest.raises(UserError, match="no video there"):
+        list_inputs("s3://corpus/nothing")
+    bucket.denied = True
+    with pytest.raises(UserError, match=r"AWS Error ACCESS_DENIED during .* credentials in the environment") as caught:
+        list_inputs("s3://corpus/videos")
+    assert "AKIACANARY" not in str(caught.value)
 
 
 @pytest.mark.parametrize("duration", [0.0, 0.5, 2.0])

@@ -1,0 +1,89 @@
+"""A bucket on this machine: what pyarrow asks of S3 (list, head, ranged get), for objects in a dictionary."""
+
+from __future__ import annotations
+
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from xml.sax.saxutils import escape
+
+_SAME = (("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"), ("ETag", '"1"'))
+
+
+class Bucket:
+    """Serves ``objects`` (key -> bytes) as the bucket ``corpus`` until it is closed.
+
+    Attributes:
+        requests: Method and path of every request.
+        busy: So many of the next requests are answered with 503.
+        denied: Every request is refused, with the request's own signature in the answer.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.busy = 0
+        self.denied = False
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": self}))
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    bucket: Bucket
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: int, body: bytes = b"", head: tuple[tuple[str, str], ...] = (), length: int = -1) -> None:
+        self.send_response(status)
+        for name, value in head:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body) if length < 0 else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        store = self.bucket
+        store.requests.append(f"{self.command} {self.path}")
+        url = urllib.parse.urlsplit(self.path)
+        asked = urllib.parse.parse_qs(url.query, keep_blank_values=True)
+        name, _, key = urllib.parse.unquote(url.path).lstrip("/").partition("/")
+        if store.busy > 0:
+            store.busy -= 1
+            self._answer(503, b"<Error><Code>SlowDown</Code></Error>")
+        elif store.denied:
+            words = f"<Error><Code>AccessDenied</Code><Message>{self.headers.get('Authorization')}</Message></Error>"
+            self._answer(403, words.encode())
+        elif name != "corpus":
+            self._answer(404)
+        elif "list-type" in asked:
+            self._answer(200, self._listing(asked["prefix"][0] if "prefix" in asked else ""))
+        elif key not in store.objects:
+            self._answer(404)
+        elif self.command == "HEAD":
+            self._answer(200, head=_SAME, length=len(store.objects[key]))
+        else:
+            first, last = self.headers["Range"].removeprefix("bytes=").split("-")
+            part = store.objects[key][int(first) : int(last) + 1]
+            place = f"bytes {first}-{int(first) + len(part) - 1}/{len(store.objects[key])}"
+            self._answer(206, part, (*_SAME, ("Content-Range", place)))
+
+    def _listing(self, prefix: str) -> bytes:
+        rows = "".join(
+            f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
+            f"<Size>{len(data)}</Size></Contents>"
+            for key, data in sorted(self.bucket.objects.items())
+            if key.startswith(prefix)
+        )
+        space = "http://s3.amazonaws.com/doc/2006-03-01/"
+        return f'<ListBucketResult xmlns="{space}"><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>'.encode()
