@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -114,6 +115,19 @@ class _Child:
         return data
 
 
+@dataclass(frozen=True)
+class _Window:
+    """What one `Decoder.decode` is asked for, and until when (`time.monotonic`)."""
+
+    name: str
+    start_s: float
+    duration_s: float
+    spec: SampleSpec
+    seed: str
+    deadline: float
+    meter: Meter | None
+
+
 class Decoder:
     """Owns one decoding child process; restarts it after a crash or a time-out. Not for several threads at once.
 
@@ -181,69 +195,50 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = (name, start_s, duration_s, spec, seed, deadline, meter)
+        window = _Window(name, start_s, duration_s, spec, seed, deadline, meter)
         if header.is_still:
-            return self._by_ffmpeg(header, *window)
+            return self._by_ffmpeg(header, window)
         try:
-            sample = self._by_child(*window)
+            sample = self._by_child(window)
         except Failure as failure:
             if failure.kind == "timeout":
                 raise
-            return self._after(failure, header, *window)
+            return self._after(failure, header, window)
         # decord picks the "best" of several streams; ours is the first one that is no cover picture.
         if (sample.width, sample.height) != (header.width, header.height):
-            return self._by_ffmpeg(header, *window)
+            return self._by_ffmpeg(header, window)
         return sample
 
-    def _after(
-        self,
-        first: Failure,
-        header: ffmpeg.Probe,
-        name: str,
-        start_s: float,
-        duration_s: float,
-        spec: SampleSpec,
-        seed: str,
-        deadline: float,
-        meter: Meter | None,
-    ) -> Sample:
+    def _after(self, first: Failure, header: ffmpeg.Probe, window: _Window) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
-            return self._by_ffmpeg(header, name, start_s, duration_s, spec, seed, deadline, meter)
+            return self._by_ffmpeg(header, window)
         except Failure as second:
-            message = second.message if name in second.message else f"{name}: {second.message}"
+            message = second.message if window.name in second.message else f"{window.name}: {second.message}"
             if first.kind == "crash" and second.kind == "decode":
                 raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
             raise Failure(second.kind, message) from second
 
-    def _by_child(
-        self,
-        name: str,
-        start_s: float,
-        duration_s: float,
-        spec: SampleSpec,
-        seed: str,
-        deadline: float,
-        meter: Meter | None,
-    ) -> Sample:
+    def _by_child(self, window: _Window) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
             self._child = _Child(self._program, self._threads, self._memory)
+        name, spec, meter = window.name, window.spec, window.meter
         request = {
             "path": str(Path(name).absolute()),
-            "start_s": start_s,
-            "duration_s": duration_s,
+            "start_s": window.start_s,
+            "duration_s": window.duration_s,
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
             "motion_short_side": spec.motion_short_side,
             "views": spec.views,
-            "seed": seed,
+            "seed": window.seed,
         }
         if meter is not None:
             meter.clear()
         try:
-            header, arrays = self._child.ask(request, deadline, meter.add if meter is not None else None)
+            header, arrays = self._child.ask(request, window.deadline, meter.add if meter is not None else None)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
@@ -259,42 +254,33 @@ class Decoder:
         views = dict(zip(spec.views, arrays[2:], strict=True))
         return Sample(arrays[0], arrays[1], float(header["fps"]), views)
 
-    def _by_ffmpeg(
-        self,
-        header: ffmpeg.Probe,
-        name: str,
-        start_s: float,
-        duration_s: float,
-        spec: SampleSpec,
-        seed: str,
-        deadline: float,
-        meter: Meter | None,
-    ) -> Sample:
+    def _by_ffmpeg(self, header: ffmpeg.Probe, window: _Window) -> Sample:
         """Count the frames of the window, then read them once and keep what the sample needs."""
 
         def left() -> float:
-            return max(0.1, deadline - time.monotonic())
+            return max(0.1, window.deadline - time.monotonic())
 
-        stream = ffmpeg.source(name, start_s, duration_s, max_pixels=spec.max_pixels, threads=self._threads)["V:0"]
+        place, limit = (window.name, window.start_s, window.duration_s), window.spec.max_pixels
+        stream = ffmpeg.source(*place, max_pixels=limit, threads=self._threads)["V:0"]
         count = 1
         if not header.is_still:
             counting = graph.output(stream, "pipe:1", f="null", fps_mode="passthrough")
             count = ffmpeg_log.progress(ffmpeg.run(ffmpeg.arguments(counting), timeout_s=left()))[0]
         if count < 1:
-            raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
+            where = f"{window.name}: no frame at {window.start_s:g} s"
+            raise Failure("decode", f"{where}; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
             size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
-            gatherer = Gatherer(plan(spec.views, size, seed))
-            return _gather(name, frames, count, header.fps, spec, gatherer, meter)
+            gatherer = Gatherer(plan(window.spec.views, size, window.seed))
+            return _gather(window, frames, count, header.fps, gatherer)
 
 
-def _gather(
-    name: str, frames: Any, count: int, fps: float, spec: SampleSpec, gatherer: Gatherer, meter: Meter | None
-) -> Sample:
+def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
+    spec, meter = window.spec, window.meter
     keys = key_positions(count, spec.key_frames)
     needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
     seconds = second_positions(count, fps) if meter is not None else []
@@ -319,6 +305,6 @@ def _gather(
     if meter is not None and held is not None:  # a window of one frame
         meter.add(held, held)
     if len(kept) < len(needed):
-        raise Failure("decode", f"{name}: frames went missing between two reads; copy the file again")
+        raise Failure("decode", f"{window.name}: frames went missing between two reads; copy the file again")
     key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])
     return Sample(key, np.stack(luma), fps, gatherer.pictures)
