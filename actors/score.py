@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from actors.outcome import Failure
 from actors.rows import SAMPLE_COLUMNS, Row, unpack
 from actors.teachers import load_teacher
 from trainers.student import build_encoder
@@ -28,11 +29,12 @@ class TeacherScorer:
         score, error = math.nan, str(row["error"])
         if row["status"] == "ok":
             try:
-                score = float(self.teacher.score(unpack(row)))
+                recipe = str(row.get("recipe") or "")
+                score = float(self.teacher.score_video(str(row["uri"]), recipe, unpack(row)))
                 error = "" if math.isfinite(score) else f"{self.name} gave {score}"
             except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs its own score only
-                said = " ".join(str(problem).split())
-                error = f"{self.name}: {type(problem).__name__}: {said}"
+                said = problem.message if isinstance(problem, Failure) else f"{type(problem).__name__}: {problem}"
+                error = f"{self.name}: {' '.join(said.split())}"
         return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +24,15 @@ def _part(name: str) -> str:
     if not _SAFE.match(name):
         raise ValueError(f"{name!r} cannot be the name of a file of a run")
     return name
+
+
+def _teacher_part(teacher: str) -> str:
+    """A file's name for a teacher; those with a colon, which are not of the table, may hold a path."""
+    plain = teacher.replace(":", "-")
+    if ":" not in teacher or _SAFE.match(plain):
+        return _part(plain)
+    end = re.sub(r"[^A-Za-z0-9]+", "-", plain)[-48:].strip("-")
+    return _part(f"{end}-{sha256(teacher.encode()).hexdigest()[:8]}")
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class RunLayout:
 
     def scores(self, teacher: str) -> Path:
         """Folder of shards of table `TeacherScore`."""
-        return self.root / "scores" / _part(teacher.replace(":", "-"))  # `module:Class` names a user's own
+        return self.root / "scores" / _teacher_part(teacher)
 
     @property
     def ensemble(self) -> Path:
@@ -147,7 +157,7 @@ class RunLayout:
 
     def benchmark_scores(self, teacher: str) -> Path:
         """Folder of shards of table `TeacherScore` of all benchmark copies."""
-        return self.root / "benchmarks" / "scores" / _part(teacher.replace(":", "-"))
+        return self.root / "benchmarks" / "scores" / _teacher_part(teacher)
 
     @property
     def benchmark_teachers(self) -> Path:

@@ -68,6 +68,7 @@ def prepare(config: Config, layout: RunLayout, console: Console, steps: Steps) -
         {
             **{f"scores {name}": layout.scores(name) for name in config.teachers.names},
             "weights": config.teachers.weights,
+            "mos": score.mos_file(config),
         },
         [layout.ensemble, layout.calibration],
         lambda: score.ensemble(config, layout, console),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actors.inputs import masked
-from actors.teachers import TEACHERS
+from actors.teachers import TEACHERS, everywhere
 
 SPATIAL = ("resize", "gaussian_blur", "gaussian_noise", "darken", "brighten")
 TEMPORAL = ("jitter", "stutter")
@@ -116,14 +116,18 @@ class TeachersConfig(Part):
         "temporal",
     )
     weights: Literal["uniform", "reliability"] = "uniform"  # of teachers in the mean; published: uniform
+    mos: Annotated[str, Field(min_length=1)] | None = (
+        None  # table of human scores of pool videos, the target of the maps
+    )
     key_frames: Positive = 3
     motion_frames: Positive = 48
 
     @field_validator("names")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        own = tuple(name for name in names if ":" in name)  # `module:Class` of the user's own package
-        return all_known(names, (*TEACHERS, *own))
+        own = tuple(name for name in names if ":" in name)  # the open forms
+        all_known(names, (*TEACHERS, *own))
+        return tuple(everywhere(name) for name in names)
 
 
 class DistortConfig(Part):

@@ -1,6 +1,7 @@
 """The table of quality teachers: one file and one line each.
 
-A teacher is named by its key in `TEACHERS` or, when it lives in a user's own package, by ``module:Class``.
+A teacher is named by its key in `TEACHERS`, or in one of three open forms: ``module:Class`` of a user's own package,
+``table:FILE?score=COLUMN`` (published scores, `actors.teachers.table`), ``pyiqa:METRIC`` (`actors.teachers.iqa`).
 Importing this package loads no teacher: each module is imported when its teacher is asked for.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.outcome import Failure
@@ -30,6 +32,8 @@ TEACHERS: dict[str, str] = {
     "temporal": "actors.teachers.temporal:Temporal",
 }
 
+FORMS = "module:Class of your own package, table:FILE?score=COLUMN, pyiqa:METRIC"
+_OPEN = {"table": "actors.teachers.table:table_teacher", "pyiqa": "actors.teachers.iqa:iqa_teacher"}
 _REQUIRED = ("name", "title", "description", "range", "higher_is_better", "licence", "parameters", "weights")
 
 
@@ -37,7 +41,7 @@ def teacher_class(name: str) -> type[Teacher]:
     """The class of a teacher.
 
     Args:
-        name: A key of `TEACHERS`, or ``module:Class`` of any importable package.
+        name: A key of `TEACHERS`, or one of the open `FORMS`.
 
     Raises:
         Failure: ``usage``, in one line: the name is unknown, the module or class cannot be imported, or the class
@@ -45,9 +49,15 @@ def teacher_class(name: str) -> type[Teacher]:
     """
     from actors.teachers.base import Teacher
 
+    scheme = name.partition(":")[0]
+    if scheme in _OPEN:
+        module, _, function = _OPEN[scheme].partition(":")
+        made: type[Teacher] = getattr(importlib.import_module(module), function)(name)
+        return made
     module_name, separator, class_name = TEACHERS.get(name, name).partition(":")
     if not (module_name and separator and class_name):
-        raise Failure("usage", f"unknown teacher {name!r}; use one of {', '.join(sorted(TEACHERS))}, or module:Class")
+        known = ", ".join(sorted(TEACHERS))
+        raise Failure("usage", f"unknown teacher {name!r}; use one of {known}, or {FORMS}")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
@@ -61,13 +71,19 @@ def teacher_class(name: str) -> type[Teacher]:
     return found
 
 
+def everywhere(name: str) -> str:
+    """The name with an absolute path in it, if it has one: workers run in folders of their own."""
+    scheme, separator, rest = name.partition(":")
+    return f"{scheme}:{Path(rest).expanduser().absolute()}" if separator and scheme == "table" else name
+
+
 def views_of(names: Iterable[str]) -> tuple[str, ...]:
     """The views (`actors.network_views`) that the named teachers look at, each once."""
     return tuple(dict.fromkeys(view for name in names for view in teacher_class(name).views))
 
 
 def load_teacher(name: str, weights: str = "") -> Teacher:
-    """Build a teacher, ready to score, from its name in `TEACHERS` or ``module:Class``.
+    """Build a teacher, ready to score, from its name.
 
     Args:
         name: As of `teacher_class`.

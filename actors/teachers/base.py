@@ -54,6 +54,10 @@ class Teacher(ABC):
     def score(self, sample: Sample) -> float:
         """Raw score of one sample, within `range`."""
 
+    def score_video(self, uri: str, recipe: str, sample: Sample) -> float:  # noqa: ARG002 - for teachers that look a video up
+        """Raw score of a sample of a video: its file, and the recipe of the distorted copy (`actors.rows`) that it is."""
+        return self.score(sample)
+
     def settings(self) -> Mapping[str, float | int | str]:
         """Every constant that the score depends on, besides the learnt weights."""
         return {}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.outcome import Failure
-from actors.teachers import TEACHERS, load_teacher, teacher_class
+from actors.teachers import FORMS, TEACHERS, load_teacher, teacher_class
 from actors.teachers.network import NetworkTeacher
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.scoring import FAILED, OK, expand
@@ -27,9 +27,7 @@ WINDOW_S = 2.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="a teacher of the table, or module:Class of your own package"
-    )
+    parser.add_argument("name", metavar="NAME", nargs="?", help=f"a teacher of the table, or {FORMS}")
     parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder or glob")
     parser.add_argument(
         "--weights", metavar="FILE", help="released weights (file or folder; without it the folder weights)"
@@ -167,7 +165,7 @@ def _score(teacher: Any, name: str) -> dict[str, Any]:
         start = max(0.0, (length - window) / 2) if window else 0.0
         with Decoder() as decoder:
             sample = decoder.decode(name, start, window, SampleSpec(views=teacher.views), seed=Path(name).name)
-        row["score"] = float(teacher.score(sample))
+        row["score"] = float(teacher.score_video(name, "", sample))
     except Failure as failure:
         row |= {"status": FAILED, "error": str(failure)}
     except (ValueError, ArithmeticError, RuntimeError, IndexError) as problem:

@@ -23,6 +23,7 @@ Weighting = Literal["uniform", "reliability"]
 
 MIN_LOGISTIC_POINTS = 8  # four parameters through fewer points follow the noise, not the trend
 MIN_TEACHERS = 2  # the variance of one score is no spread
+POOR_SRCC = 0.2  # a map whose scores follow the target less than that is a bad fit
 _RESIDUAL_FLOOR = 1e-4  # of the target's variance: a perfect fit must not take all the weight
 
 
@@ -76,6 +77,18 @@ class Calibrated:
     def contradicting(self) -> tuple[str, ...]:
         """Teachers whose fit runs against the direction that they state."""
         return tuple(name for name in self.names if self.maps[name].contradicts)
+
+    @property
+    def poor(self) -> dict[str, str]:
+        """Teachers whose map fits badly, with what is wrong; `contradicting` ones are not among them."""
+        found = {}
+        for name in self.names:
+            fitted = self.maps[name]
+            if not fitted.contradicts and not fitted.srcc >= POOR_SRCC:
+                found[name] = f"SRCC {fitted.srcc:.2f}, error {fitted.rmse:.1f} points"
+            elif not fitted.contradicts and fitted.kind == "linear":
+                found[name] = f"a line in place of the logistic, {fitted.reason}"
+        return found
 
 
 def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> Logistic:

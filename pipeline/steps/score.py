@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from actors.outcome import Failure
+from actors.score_table import ScoreTable
 from actors.teachers import load_teacher, teacher_class
 from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.layout import RunLayout
-from pipeline.method.calibration import Calibrated, CalibrationError, calibrate
+from pipeline.method.calibration import MIN_LOGISTIC_POINTS, Calibrated, CalibrationError, calibrate
 from pipeline.observe import Look, observe, weights_folder
 from pipeline.records import ENSEMBLE, INDICATORS, OK, SCORES, VIDEOS
 from pipeline.steps.ingest import TRAIN
 from pipeline.store import read_shards, read_table, write_json, write_table
 from pipeline.stream import Row
+
+_TARGETS = {"given": "human scores", "consensus": "consensus of the teachers"}
 
 
 def teacher_digests(config: Config) -> dict[str, str]:
@@ -102,12 +107,63 @@ def calibrated(config: Config, layout: RunLayout, ids: list[str]) -> Calibrated:
     """All teachers on one scale for the named pool videos.
 
     Raises:
-        UserError: Fewer than two usable teachers.
+        UserError: Fewer than two usable teachers, or too few human scores where some are given.
     """
+    target = human_scores(config, layout, ids)
     try:
-        return calibrate(pool_scores(config, layout, ids), directions(config), weights=config.teachers.weights)
+        return calibrate(pool_scores(config, layout, ids), directions(config), target, config.teachers.weights)
     except CalibrationError as error:
         raise UserError(f"the teachers cannot be combined: {error}") from error
+
+
+def mos_file(config: Config) -> Path | None:
+    """The table of human scores, if one is named.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if config.teachers.mos is None:
+        return None
+    path = Path(config.teachers.mos).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"teachers.mos {path}: there is no such file; name a CSV or Parquet file with columns video and mos"
+        )
+    return path
+
+
+def human_scores(config: Config, layout: RunLayout, ids: list[str]) -> np.ndarray | None:
+    """Human scores ``[len(ids)]`` of the named pool videos, NaN for those without one and for degraded copies; None
+    where no table is named.
+
+    Raises:
+        UserError: The table cannot be read, or knows too few of the videos for a logistic.
+    """
+    path = mos_file(config)
+    if path is None:
+        return None
+    try:
+        table = ScoreTable(str(path), ("mos",))
+    except Failure as failure:
+        raise UserError(f"teachers.mos: {failure.message}") from failure
+    videos = {row["video_id"]: row for row in pool(layout)}
+    scores = np.array([_human_score(table, videos[name]) for name in ids])
+    known = int(np.isfinite(scores).sum())
+    if known < MIN_LOGISTIC_POINTS:
+        raise UserError(
+            f"teachers.mos {path}: it knows {known} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
+            f"its names must be ends of the videos' paths; leave the key out to map to the consensus"
+        )
+    return scores
+
+
+def _human_score(table: ScoreTable, video: Row) -> float:
+    if video["copy"]:
+        return math.nan
+    try:
+        return table.find(video["uri"])
+    except Failure:  # not every video of a pool has been rated
+        return math.nan
 
 
 def ensemble(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
@@ -120,6 +176,8 @@ def ensemble(config: Config, layout: RunLayout, console: Console) -> dict[str, A
         console.warn(
             f"teacher {name} runs against the others on these videos although it states its direction; look at its scores"
         )
+    for name, wrong in result.poor.items():
+        console.warn(f"teacher {name} fits the {_TARGETS[result.target]} badly: {wrong}")
     rows = [
         {"video_id": video, "mean": float(mean), "variance": float(variance), "n_teachers": int(count)}
         for video, mean, variance, count in zip(ids, result.mean, result.variance, result.count, strict=True)
@@ -131,6 +189,7 @@ def ensemble(config: Config, layout: RunLayout, console: Console) -> dict[str, A
         layout.calibration,
         {
             "target": result.target,
+            "weights": result.weights,
             "excluded": result.excluded,
             "teachers": {name: _curve(result, name, raw[name]) for name in result.names},
         },

@@ -37,13 +37,21 @@ def record(*path):
     return json.loads(DATA.joinpath(*path).read_text())
 
 
-def cases(*path):
-    """``(origin, case)`` of the recorded ``cases`` and of those in the folder ``PARITY_CASES``."""
-    found = [("recorded", case) for case in record(*path)["cases"]]
+def sources(*path):
+    """``(origin, content)`` of a file of recorded numbers and of the one of its name in the folder ``PARITY_CASES``, if any."""
+    found = [("recorded", record(*path))]
     folder = os.environ.get("PARITY_CASES")
-    if folder and Path(folder, *path).is_file():
-        found += [("given", case) for case in json.loads(Path(folder, *path).read_text())["cases"]]
+    if folder:
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"PARITY_CASES: there is no folder {folder}")
+        file = Path(folder, *path)
+        found += [("given", json.loads(file.read_text()))] if file.is_file() else []
     return found
+
+
+def cases(*path):
+    """``(origin, case)`` of the ``cases`` of all `sources`."""
+    return [(origin, case) for origin, content in sources(*path) for case in content.get("cases", [])]
 
 
 def filled(network, seed, dtype=torch.float32):

@@ -81,11 +81,11 @@ def test_dover_whole_case(case):
     model, expected = network(case["weight_seed"]), case["outputs"]
     raw = {}
     for side, inputs in view_inputs(case).items():
-        scores = check_half(model, side, inputs, expected["features"], TOLERANCE["float32_tensor"])
+        scores = check_half(model, side, inputs, expected.get("features", {}), TOLERANCE["float32_tensor"])
         assert_close(expected[f"{side}_map"], scores, TOLERANCE["float32_tensor"], side)
         raw[side] = scores.mean().item()
         assert raw[side] == pytest.approx(expected[f"{side}_raw"], abs=TOLERANCE["float32_score"])
-    assert published(raw["technical"], raw["aesthetic"]) == pytest.approx(expected["fused_score"], abs=1e-3)
+    assert published(raw["technical"], raw["aesthetic"]) == pytest.approx(expected["fused_score"], abs=1e-4)
 
 
 @pytest.mark.heavy

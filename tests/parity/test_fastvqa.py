@@ -37,13 +37,14 @@ def run(case, clips):
     outputs = case["outputs"]
     model = network(case["weight_seed"])
     inputs = net_input("fragments", SHAPE, case["input_seed"])[:clips]
-    seen = catch(model, outputs["features"])
+    features = outputs.get("features", {})
+    seen = catch(model, features)
     means = []
     for number, one in enumerate(inputs):
         scores = model(one[None])
         means.append(scores)
         if number == 0:
-            check_features(outputs["features"], seen, TOLERANCE["float32_tensor"])
+            check_features(features, seen, TOLERANCE["float32_tensor"])
     scores = torch.cat(means)
     expected = outputs["clip_means"][:clips]
     assert scores.mean(dim=(1, 2, 3, 4)).tolist() == pytest.approx(expected, abs=TOLERANCE["float32_score"])

@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from parity_kit import assert_close, clip, record
+from parity_kit import assert_close, clip, record, sources
 
 from actors import network_views as views
 from actors.networks.inputs import CLIP_MODEL, IMAGENET, IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 
-RECORD = record("teachers", "preprocessing.json")
-CLIPS = {name: tuple(facts["args"]) for name, facts in RECORD["clips"].items()}
+FILE = ("teachers", "preprocessing.json")
+RECORD = record(*FILE)
+CLIPS = {name: facts for _, content in sources(*FILE) for name, facts in content.get("clips", {}).items()}
 TOLERANCE = 1e-6
 
 
@@ -42,23 +43,42 @@ SPATIAL = OFFSETS | {"seed42": torch_draw}
 
 
 def size_of(name, fps=30.0):
-    frames, height, width, _ = CLIPS[name]
+    frames, height, width, _ = CLIPS[name]["args"]
     return views.Clip(frames, height, width, fps)
 
 
+def pixels(name):
+    return clip(*CLIPS[name]["args"])
+
+
 def pictures_of_view(name, view):
-    return views.gather(clip(*CLIPS[name]), {"view": view})["view"]
+    return views.gather(pixels(name), {"view": view})["view"]
+
+
+def expected_of(network):
+    """Parameters ``(key, expected)``: what is recorded and given of a network."""
+    return [
+        pytest.param(key, expected, id=f"{origin}-{key}")
+        for origin, content in sources(*FILE)
+        for key, expected in content.get(network, {}).get("results", {}).items()
+        if any(key.startswith(name) for name in CLIPS)
+    ]
 
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_formula_clips_are_the_recorded_ones(name):
-    facts = RECORD["clips"][name]
-    assert hashlib.sha256(clip(*CLIPS[name]).tobytes()).hexdigest() == facts["sha256"]
+    assert hashlib.sha256(pixels(name).tobytes()).hexdigest() == CLIPS[name]["sha256"]
 
 
-@pytest.mark.parametrize("count", RECORD["frame_indices"]["by_total_frames"])
-def test_fastvqa_and_dover_frames(count):
-    expected, total = RECORD["frame_indices"]["by_total_frames"][count], int(count)
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        pytest.param(int(count), expected, id=f"{origin}-{count}")
+        for origin, content in sources(*FILE)
+        for count, expected in content.get("frame_indices", {}).get("by_total_frames", {}).items()
+    ],
+)
+def test_fastvqa_and_dover_frames(total, expected):
     assert views.centred_clips(total).tolist() == expected["sample_frames_clip32_interval1_clips4"]
     for mode, make in TEMPORAL.items():
         segments = views.segment_clips(total, 4, 32, 2, make())
@@ -69,9 +89,9 @@ def test_fastvqa_and_dover_frames(count):
 
 
 @pytest.mark.parametrize("mode", SPATIAL)
-@pytest.mark.parametrize("name", CLIPS)
-def test_fastvqa_fragments(name, mode):
-    expected = RECORD["fastvqa"]["results"][name][mode]
+@pytest.mark.parametrize(("name", "results"), expected_of("fastvqa"))
+def test_fastvqa_fragments(name, results, mode):
+    expected = results[mode]
     pictures = pictures_of_view(name, views.fastvqa_fragments(size_of(name), SPATIAL[mode]()))
     assert sha256(pictures) == expected["uint8_sha256"]
     if mode == "zero":
@@ -80,15 +100,15 @@ def test_fastvqa_fragments(name, mode):
 
 def test_fastvqa_small_frames_are_enlarged():
     name = "small_64x180x320"
-    frames = clip(*CLIPS[name])[RECORD["fastvqa"]["frame_indices"][:32]]
+    frames = pixels(name)[RECORD["fastvqa"]["frame_indices"][:32]]
     large = np.stack([views.enlarged(frame, views.enlargement(180, 320)) for frame in frames])
     assert sha256(large) == RECORD["fastvqa"]["results"][name]["upsampled_first_clip_uint8"]["uint8_sha256"]
 
 
 @pytest.mark.parametrize("mode", SPATIAL)
-@pytest.mark.parametrize("name", CLIPS)
-def test_dover_fragments(name, mode):
-    expected = RECORD["dover"]["results"][name][f"technical_{mode}"]
+@pytest.mark.parametrize(("name", "results"), expected_of("dover"))
+def test_dover_fragments(name, results, mode):
+    expected = results[f"technical_{mode}"]
     # So few frames leave no temporal offset to draw: the generator serves the fragments alone.
     pictures = pictures_of_view(name, views.dover_fragments(size_of(name), SPATIAL[mode]()))
     assert sha256(pictures) == expected["uint8_sha256"]
@@ -97,23 +117,20 @@ def test_dover_fragments(name, mode):
 
 
 @pytest.mark.parametrize("antialias", [False, True])
-@pytest.mark.parametrize("name", CLIPS)
-def test_dover_whole_frames(name, antialias):
-    expected = RECORD["dover"]["results"][name][f"aesthetic_antialias_{str(antialias).lower()}"]
+@pytest.mark.parametrize(("name", "results"), expected_of("dover"))
+def test_dover_whole_frames(name, results, antialias):
+    expected = results[f"aesthetic_antialias_{str(antialias).lower()}"]
     view = views.dover_whole(size_of(name), views.zero)
-    pictures = np.stack([views.whole(clip(*CLIPS[name])[number], antialias) for number in view.frames])
+    pictures = np.stack([views.whole(pixels(name)[number], antialias) for number in view.frames])
     assert sha256(pictures) == expected["uint8_sha256"]
     assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
     if not antialias:
         assert np.array_equal(pictures_of_view(name, view), pictures)
 
 
-MINIMALISTIC = RECORD["minimalisticvqa"]["results"]
-
-
-@pytest.mark.parametrize("key", MINIMALISTIC)
-def test_minimalistic_frames_and_slowfast_clips(key):
-    expected, name = MINIMALISTIC[key], key.rsplit("_", 1)[0]
+@pytest.mark.parametrize(("key", "expected"), expected_of("minimalisticvqa"))
+def test_minimalistic_frames_and_slowfast_clips(key, expected):
+    name = key.rsplit("_", 1)[0]
     size = size_of(name, float(expected["fps"]))
     frames = pictures_of_view(name, views.key_frames(size, views.zero))
     assert sha256_by_picture(frames) == expected["spatial"]["levels_uint8_sha256"]
@@ -136,15 +153,12 @@ def test_minimalistic_resize_is_that_of_opencv():
     assert np.array_equal(views.key_picture(clip(64, 270, 480, 1)[15]), scaled[:, 149:533])
 
 
-QALIGN = RECORD["qalign"]["results"]
-
-
-@pytest.mark.parametrize("key", QALIGN)
-def test_qalign_squares(key):
-    expected, (name, fps) = QALIGN[key], key.rsplit("_fps", 1)
+@pytest.mark.parametrize(("key", "expected"), expected_of("qalign"))
+def test_qalign_squares(key, expected):
+    name, fps = key.rsplit("_fps", 1)
     view = views.squares(size_of(name, float(fps)), views.zero)
     assert view.frames.tolist() == expected["frame_indices"]
-    first = views.square(clip(*CLIPS[name])[0])
+    first = views.square(pixels(name)[0])
     assert hashlib.sha256(first.tobytes()).hexdigest() == expected["square0_sha256_rgb"]
     pictures = pictures_of_view(name, view)
     assert sha256_by_picture(pictures) == expected["levels_uint8_sha256"]

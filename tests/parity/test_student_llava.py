@@ -1,13 +1,9 @@
 """The LLaVA student against numbers recorded from the released code: shrunk networks with weights and inputs by formula."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from parity_kit import clip
+from parity_kit import clip, record, sources
 
 from actors.network_views import student_key_frames, student_motion_clips, student_picture
 from trainers.levels import LEVELS
@@ -18,16 +14,14 @@ from trainers.student.llava_network import LlavaNetwork, llava_config
 from trainers.student.prompt import END, NEWLINE, QWEN2, START
 from trainers.student.seconds import motion_order, normalise
 
-FILE = Path("student", "student.json")
-RECORD = json.loads((Path(__file__).parents[1] / "data" / "parity" / FILE).read_text())
+FILE = ("student", "student.json")
+RECORD = record(*FILE)
 TOLERANCE = RECORD["tolerance"]
 PROMPT = RECORD["prompt"]
 
 
 def _given(key):
-    folder = os.environ.get("PARITY_CASES")
-    given = json.loads((Path(folder) / FILE).read_text()) if folder and (Path(folder) / FILE).is_file() else {}
-    return [("recorded", RECORD[key]), *([("given", given[key])] if key in given else [])]
+    return [(origin, content[key]) for origin, content in sources(*FILE) if key in content]
 
 
 def _cases(part=None):

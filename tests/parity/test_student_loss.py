@@ -1,16 +1,14 @@
 """The weak-to-strong loss of the student against numbers recorded from the released code."""
 
 import hashlib
-import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from parity_kit import record, sources
 
-FILE = Path("student", "student.json")
-RECORD = json.loads((Path(__file__).parents[1] / "data" / "parity" / FILE).read_text())
+FILE = ("student", "student.json")
+RECORD = record(*FILE)
 TOLERANCE = RECORD["tolerance"]
 MASK = (1 << 64) - 1
 
@@ -40,14 +38,10 @@ def _formula_logits(rows, classes, seed):
 
 
 def _cases():
-    sources = [("recorded", RECORD["loss_unit"])]
-    folder = os.environ.get("PARITY_CASES")
-    if folder and (Path(folder) / FILE).is_file():
-        given = json.loads((Path(folder) / FILE).read_text())
-        sources += [("given", given["loss_unit"])] if "loss_unit" in given else []
     return [
         pytest.param(unit.get("seed", 1), case, value, id=f"{origin}-{number}-t{value['step_frac']}")
-        for origin, unit in sources
+        for origin, content in sources(*FILE)
+        if (unit := content.get("loss_unit"))
         for number, case in enumerate(unit["cases"])
         for value in case["values"]
     ]

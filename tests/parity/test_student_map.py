@@ -1,11 +1,8 @@
 """The score of the student from its comparisons, against the released solver and the exact optimum."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from parity_kit import cases, record
 
 from pipeline.method.labels import LEVELS
 from pipeline.method.scale import (
@@ -20,19 +17,17 @@ from pipeline.method.scale import (
     with_tests,
 )
 
-FILE = Path("student", "map_solver.json")
-RECORD = json.loads((Path(__file__).parents[1] / "data" / "parity" / FILE).read_text())
+FILE = ("student", "map_solver.json")
+RECORD = record(*FILE)
 START = RECORD["official_procedure"]["start_values"]
 TOLERANCE = RECORD["tolerance"]
 END_TO_END = RECORD["end_to_end_from_label_logits"]
 
 
 def _cases():
-    cases = [("recorded", case) for case in RECORD["cases"]]
-    folder = os.environ.get("PARITY_CASES")
-    if folder and (Path(folder) / FILE).is_file():
-        cases += [("given", case) for case in json.loads((Path(folder) / FILE).read_text())["cases"]]
-    return [pytest.param(case, id=f"{origin}-{k}-{case.get('name', '')}") for k, (origin, case) in enumerate(cases)]
+    return [
+        pytest.param(case, id=f"{origin}-{k}-{case.get('name', '')}") for k, (origin, case) in enumerate(cases(*FILE))
+    ]
 
 
 def _logits(pair):

@@ -1,38 +1,45 @@
 """The fast pathway of SlowFast R50 against numbers recorded from the released extractor."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from parity_kit import clip
+from parity_kit import clip, record, sources
 
 from actors.network_views import motion_picture
 from trainers.student import formula
 from trainers.student.slowfast import FastPathway, normalise_clip
 
-FILE = Path("student", "slowfast.json")
-RECORD = json.loads((Path(__file__).parents[1] / "data" / "parity" / FILE).read_text())
+FILE = ("student", "slowfast.json")
+RECORD = record(*FILE)
+
+
+def _clip(name, seed):
+    """Network input ``[1, 3, 32, 224, 224]`` of a case."""
+    if name == "tensor_clip":
+        return torch.from_numpy(formula.inputs("slowfast.clip", (1, 3, 32, 224, 224), seed))
+    start = 25 if name == "video_clip1" else 0
+    frames = clip(40, 270, 480, seed)[np.minimum(np.arange(start, start + 32), 39)]
+    return normalise_clip(np.stack([motion_picture(frame) for frame in frames]))[None]
+
+
+def _seed(results):
+    """The seed of results that do not tell it: the one by which the formula's input begins as theirs does."""
+    first = results["tensor_clip"]["input"]["first8"]
+    begins = {seed: formula.inputs("slowfast.clip", (1, 1, 1, 1, 8), seed).ravel() for seed in range(1, 1000)}
+    return next(seed for seed, values in begins.items() if np.allclose(values, first, rtol=0, atol=1e-6))
 
 
 def _cases():
-    folder = os.environ.get("PARITY_CASES")
-    sources = [("recorded", RECORD)]
-    if folder and (Path(folder) / FILE).is_file():
-        sources.append(("given", json.loads((Path(folder) / FILE).read_text())))
-    return [
-        pytest.param(
-            name,
-            result,
-            result.get("seed", source["results"].get("seed", source.get("seed", 1))),
-            id=f"{origin}-{name}",
-        )
-        for origin, source in sources
-        for name, result in source["results"].items()
-        if isinstance(result, dict)
-    ]
+    found = []
+    for origin, content in sources(*FILE):
+        results = content["results"]
+        seed = results.get("seed", content.get("seed")) or _seed(results)
+        found += [
+            pytest.param(name, result, seed, id=f"{origin}-{name}-seed{seed}")
+            for name, result in results.items()
+            if isinstance(result, dict)
+        ]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +64,7 @@ def test_slowfast_keys_are_those_of_the_hub():
 @pytest.mark.parametrize(("name", "result", "seed"), _cases())
 @torch.inference_mode()
 def test_slowfast_fast_feature(network, name, result, seed):
-    if name == "tensor_clip":
-        seen = torch.from_numpy(formula.inputs("slowfast.clip", (1, 3, 32, 224, 224), seed))
-    else:
-        start = 25 if name == "video_clip1" else 0
-        frames = clip(40, 270, 480, seed)[np.minimum(np.arange(start, start + 32), 39)]
-        seen = normalise_clip(np.stack([motion_picture(frame) for frame in frames]))[None]
+    seen = _clip(name, seed)
     np.testing.assert_allclose(seen.flatten()[:8], result["input"]["first8"], rtol=0, atol=1e-6)
     feature = network(seed)(seen)[0]
     np.testing.assert_allclose(feature, result["fast_feature"], rtol=0, atol=RECORD["tolerance"]["fast_feature_abs"])

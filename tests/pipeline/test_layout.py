@@ -38,7 +38,11 @@ def test_no_name_leads_out_of_the_run_folder(name: str, tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_the_user_s_own_has_a_folder(tmp_path: Path) -> None:
-    assert RunLayout(tmp_path).scores("mine.quality:Sharp").name == "mine.quality-Sharp"
+    layout = RunLayout(tmp_path)
+    assert layout.scores("mine.quality:Sharp").name == "mine.quality-Sharp"
+    tables = [layout.scores(f"table:/data/{'long/' * 30}scores.csv?score={column}") for column in ("niqe", "dover")]
+    assert tables[0] != tables[1]
+    assert all(place.parent == layout.root / "scores" and len(place.name) <= 64 for place in tables)
 
 
 def test_rounds_count_from_one(tmp_path: Path) -> None:

@@ -165,6 +165,140 @@ def test_a_teacher_of_the_users_own_package_works(package: str) -> None:
     assert teacher_class(f"{package}:Bright") is type(teacher)
 
 
+TABLE = """video,mean,quality
+clips/A001.mp4,61.5,12
+other/A002.mp4,7.25,13
+A003,nan,14
+one/A004.mp4,1,15
+two/A004.mp4,2,16
+"""
+
+PYIQA = """
+__version__ = "0.1.99"
+
+class Metric:
+    def __call__(self, pixels):
+        assert pixels.dim() == 4 and pixels.shape[:2] == (1, 3) and 0 <= pixels.min() and pixels.max() <= 1
+        return pixels.mean(dim=(1, 2, 3))[:, None]
+
+def create_metric(name):
+    assert name in ("mean", "dark")
+    return Metric()
+"""
+
+CONFIGS = """
+DEFAULT_CONFIGS = {
+    "mean": {"metric_mode": "NR", "score_range": "0, 1"},
+    "dark": {"metric_mode": "NR", "lower_better": True},
+    "psnr": {"metric_mode": "FR"},
+}
+"""
+
+
+@pytest.fixture
+def pyiqa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small package with the part of pyiqa's interface that is used."""
+    (tmp_path / "pyiqa").mkdir()
+    (tmp_path / "pyiqa" / "__init__.py").write_text(PYIQA)
+    (tmp_path / "pyiqa" / "default_model_configs.py").write_text(CONFIGS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("pyiqa", "pyiqa.default_model_configs"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    (tmp_path / "published.csv").write_text(TABLE)
+    return f"table:{tmp_path}/published.csv"
+
+
+OPEN = {  # name with the folder of the fixtures, score of a grey video, direction
+    "module:Class": ("own_teachers_for_test:Bright", 128.0, True),
+    "table of scores": ("table:{folder}/published.csv?score=mean", 61.5, True),
+    "table of distances": ("table:{folder}/published.csv?score=quality&video=video&better=lower", 12.0, False),
+    "pyiqa": ("pyiqa:mean", 128 / 255, True),
+    "pyiqa, lower is better": ("pyiqa:dark", 128 / 255, False),
+}
+
+
+@pytest.mark.parametrize("row", OPEN)
+def test_the_open_forms_keep_the_contract(package: str, table: str, pyiqa: None, tmp_path: Path, row: str) -> None:
+    form, expected, rising = OPEN[row]
+    name = form.format(folder=tmp_path)
+    kind, teacher = teacher_class(name), load_teacher(name)
+    assert kind.higher_is_better is rising
+    for text in (kind.title, kind.description, kind.licence, kind.weights):
+        assert text
+        assert "\n" not in text
+    assert kind.range[0] < kind.range[1]
+    given = sample(16, 16, 3, "grey")
+    assert teacher.score_video("/data/clips/A001.mp4", "", given) == pytest.approx(expected)
+    assert load_teacher(name).score_video("/data/clips/A001.mp4", "", given) == pytest.approx(expected)
+    assert len(teacher.digest()) == 16
+    assert load_teacher(name).digest() == teacher.digest()
+    json.dumps(dict(teacher.settings()))
+
+
+def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
+    before = load_teacher(f"{table}?score=mean").digest()
+    assert load_teacher(f"{table}?score=quality").digest() != before
+    (tmp_path / "published.csv").write_text(TABLE.replace("61.5", "61.6"))
+    assert load_teacher(f"{table}?score=mean").digest() != before
+
+
+@pytest.mark.parametrize(
+    ("video", "recipe", "words"),
+    [
+        ("A001.mp4", '[["h264",3,0]]', "not of distorted copies"),
+        ("A009.mp4", "", "has no row for A009.mp4"),
+        ("A003.mp4", "", "row 4: mean of A003.mp4 is no finite number"),
+        ("A004.mp4", "", "several rows that fit A004.mp4"),
+    ],
+)
+def test_a_video_without_a_published_score_has_a_reason(table: str, video: str, recipe: str, words: str) -> None:
+    with pytest.raises(Failure, match=words):
+        load_teacher(f"{table}?score=mean").score_video(video, recipe, sample(8, 8, 1))
+
+
+def test_a_name_fits_with_as_much_of_the_path_as_it_has(table: str) -> None:
+    teacher = load_teacher(f"{table}?score=mean")
+    assert teacher.score_video("/data/two/A004.mp4", '[["pristine",0,0]]', sample(8, 8, 1)) == 2.0
+    assert teacher.score_video("A002.mp4", "", sample(8, 8, 1)) == 7.25
+
+
+def test_parquet_is_a_table_too(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"Name": ["a.mp4"], "score": [0.5]}), tmp_path / "scores.parquet")
+    assert load_teacher(f"table:{tmp_path}/scores.parquet").score_video("a.mp4", "", sample(8, 8, 1)) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("table:", "not of the form table:FILE"),
+        ("table:a.csv?column=b", "not of the form table:FILE"),
+        ("table:a.csv?score=b&better=worse", "not of the form table:FILE"),
+        ("table:/no/such/file.csv?score=b", "cannot be read as a table"),
+        ("{table}?score=none", "no column none; it has video, mean, quality"),
+        ("{table}", "no column score or prediction"),
+        ("pyiqa:psnr", "no no-reference metric 'psnr'; it has dark, mean"),
+    ],
+)
+def test_a_faulty_open_form_gives_one_clear_line(table: str, pyiqa: None, name: str, words: str) -> None:
+    with pytest.raises(Failure, match=words) as caught:
+        load_teacher(name.format(table=table))
+    assert caught.value.kind == "usage"
+    assert "\n" not in str(caught.value)
+
+
+def test_pyiqa_that_is_not_installed_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    with pytest.raises(Failure, match=r"needs the package pyiqa.*pip install 'weak-to-strong-vqa\[pyiqa\]'"):
+        load_teacher("pyiqa:niqe")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

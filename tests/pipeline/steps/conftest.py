@@ -24,7 +24,8 @@ class Tables:
 
     def __init__(self, root: Path) -> None:
         self.layout = RunLayout(root)
-        self.console = Console(io.StringIO())
+        self.stream = io.StringIO()
+        self.console = Console(self.stream)
 
     def write(self, path: Path, kind: Table[Any], rows: Sequence[Row]) -> None:
         """Write rows, empty in the columns that they leave out."""

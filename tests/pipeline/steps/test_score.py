@@ -1,0 +1,115 @@
+"""The ensemble of the teachers' scores in a run: human scores as the target, and what is said about teachers that do not fit."""
+
+import numpy as np
+import pytest
+
+from actors.teachers import load_teacher
+from pipeline.console import UserError
+from pipeline.records import ENSEMBLE, SCORES
+from pipeline.steps import score
+from pipeline.store import read_json, read_table
+
+NAMES = ("artefact", "exposure", "sharpness")
+COUNT = 40
+TEACHERS = f"teachers.names=[{', '.join(NAMES)}]"
+
+
+@pytest.fixture
+def quality(tables):
+    """A pool of rated videos; each teacher sees the quality in a range and with an error of its own."""
+    rng = np.random.default_rng(1)
+    values = rng.uniform(20, 80, COUNT)
+    tables.videos([{"video_id": f"v{k:02d}", "uri": f"/pool/part/v{k:02d}.mp4"} for k in range(COUNT)])
+    for spread, name in enumerate(NAMES, 1):
+        put(tables, name, values / 100 + rng.normal(0, 0.03 * spread, COUNT))
+    return values
+
+
+def put(tables, name, values):
+    digest = load_teacher(name).digest()
+    rows = [
+        {"video_id": f"v{k:02d}", "teacher": name, "digest": digest, "score": float(value), "status": "ok"}
+        for k, value in enumerate(values)
+    ]
+    tables.write(tables.layout.scores(name) / "shard-00000.parquet", SCORES, rows)
+
+
+def rated(tmp_path, values):
+    file = tmp_path / "mos.csv"
+    file.write_text("video,mos\n" + "".join(f"part/v{k:02d}.mp4,{value}\n" for k, value in enumerate(values)))
+    return file
+
+
+def said(tables):
+    return " ".join(tables.stream.getvalue().split())
+
+
+def means(tables):
+    return np.array(read_table(tables.layout.ensemble, ENSEMBLE)["mean"].to_pylist())
+
+
+def test_without_human_scores_the_scale_is_that_of_the_consensus(tables, configured, quality):
+    score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+    assert read_json(tables.layout.calibration)["target"] == "consensus"
+    assert np.corrcoef(means(tables), quality)[0, 1] > 0.95
+    assert abs(means(tables).mean() - 50) < 1
+
+
+def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
+    file = rated(tmp_path, 3 + quality[:30] / 50)
+    score.ensemble(configured(TEACHERS, f"teachers.mos={file}"), tables.layout, tables.console)
+    assert read_json(tables.layout.calibration)["target"] == "given"
+    assert np.abs(means(tables) - (3 + quality / 50)).mean() < 0.1
+
+
+def test_degraded_copies_have_no_human_score(tables, configured, quality, tmp_path):
+    tables.videos([{"video_id": f"v{k:02d}", "uri": f"/part/v{k:02d}.mp4", "copy": k % 2} for k in range(COUNT)])
+    config = configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}")
+    target = score.human_scores(config, tables.layout, [f"v{k:02d}" for k in range(COUNT)])
+    assert np.isnan(target[1::2]).all()
+    np.testing.assert_allclose(target[::2], quality[::2])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file"),
+        ("video,mos\nelsewhere.mp4,3\n", "it knows 0 of 40 pool videos"),
+        ("video,rating\nv01.mp4,3\n", "has no column mos"),
+    ],
+)
+def test_unusable_human_scores_stop_the_run(tables, configured, quality, tmp_path, content, words):
+    file = tmp_path / "mos.csv"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        score.ensemble(configured(TEACHERS, f"teachers.mos={file}"), tables.layout, tables.console)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_constant_teacher_is_left_out_and_said(tables, configured, quality):
+    put(tables, "exposure", np.full(COUNT, 0.5))
+    score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+    assert read_json(tables.layout.calibration)["excluded"] == {"exposure": "the same score (0.5) for every video"}
+    assert "exposure is left out" in said(tables)
+
+
+def test_one_teacher_that_is_left_stops_the_run(tables, configured, quality):
+    for name in NAMES[:2]:
+        put(tables, name, np.full(COUNT, 0.5))
+    with pytest.raises(UserError, match=r"1 usable teacher.*artefact: the same score.*exposure: the same score"):
+        score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+
+
+def test_a_bad_fit_is_said(tables, configured, quality, tmp_path):
+    noise = quality[np.random.default_rng(8).permutation(COUNT)]
+    put(tables, "sharpness", noise if np.corrcoef(noise, quality)[0, 1] > 0 else -noise)
+    score.ensemble(configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}"), tables.layout, tables.console)
+    assert "sharpness fits the human scores badly" in said(tables)
+
+
+def test_reliability_weights_are_written_down(tables, configured, quality):
+    score.ensemble(configured(TEACHERS, "teachers.weights=reliability"), tables.layout, tables.console)
+    weights = read_json(tables.layout.calibration)["weights"]
+    assert weights["artefact"] > weights["sharpness"]
+    assert sum(weights.values()) == pytest.approx(1)
