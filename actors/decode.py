@@ -1,7 +1,7 @@
 """Decode one window of an untrusted file into a `Sample`, in a child process that may crash, hang or be killed.
 
 The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is
-always checked by `actors.ffmpeg.probe` first, because decord has no format whitelist.
+always checked by `actors.ffmpeg.probe` first, because decord has no format whitelist; the child can open one file only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Child:
 
     def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
         # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+        environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1")
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, str(program)],
             stdin=subprocess.PIPE,
@@ -58,6 +58,7 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self.process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
             resource.prlimit(self.process.pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (0, 0))  # it only reads
         self._requests = cast("IO[bytes]", self.process.stdin)
         self._answers = cast("IO[bytes]", self.process.stdout)
 

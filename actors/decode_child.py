@@ -10,12 +10,15 @@ closes, so it never outlives its parent for long.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import resource
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,15 +66,34 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
     return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
 
 
-def _gatherer(request: dict[str, Any], count: int, height: int, width: int, fps: float) -> Any:
-    """The views that the request names, ready to be filled."""
+@lru_cache(maxsize=1)
+def _network_views() -> Any:
     spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
+    return module
+
+
+def _gatherer(request: dict[str, Any], count: int, height: int, width: int, fps: float) -> Any:
+    """The views that the request names, ready to be filled."""
+    module = _network_views()
     return module.Gatherer(module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"]))
+
+
+@contextlib.contextmanager
+def one_file() -> Iterator[None]:
+    """Inside the block one file can be opened, and no second file or socket: decord knows playlists and has no whitelist."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(1)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple[dict[str, Any], list[Frame]]:
@@ -86,7 +108,16 @@ def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple
 
     cv2.setNumThreads(int(request["threads"]))
     decord.logging.set_level(decord.logging.QUIET)
-    reader = decord.VideoReader(request["path"], num_threads=int(request["threads"]))
+    if request["views"]:
+        _network_views()
+    with one_file():
+        return _window(decord.VideoReader(request["path"], num_threads=int(request["threads"])), request, emit)
+
+
+def _window(
+    reader: Any, request: dict[str, Any], emit: Callable[[Frame, Frame], None]
+) -> tuple[dict[str, Any], list[Frame]]:
+    """What the request wants of the frames that the reader gives."""
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
     first, end = window_bounds(starts, request["start_s"], request["duration_s"])
     if first >= end:

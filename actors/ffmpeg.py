@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -30,8 +31,8 @@ from actors.ffmpeg_log import Probe
 from actors.outcome import Failure
 
 __all__ = [
-    "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "binary", "check_file", "lossless",
-    "probe", "raw_source", "read_frames", "run", "source", "target",
+    "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "ask", "binary", "check_file", "environment",
+    "lossless", "probe", "raw_source", "read_frames", "run", "source", "target",
 ]  # fmt: skip
 
 # Containers and still-image streams that hold their own data. Not here, on purpose: concat, hls, dash, imf, sdp, image2
@@ -50,6 +51,14 @@ _LOG_BYTES = 2**18
 
 # One matrix and one range for everything written, so that no reader shows a copy and its reference in other colours.
 COLOUR = {"colorspace": "smpte170m", "color_range": "tv", "color_primaries": "smpte170m", "color_trc": "smpte170m"}
+
+
+_SECRET = re.compile("KEY|SECRET|TOKEN|PASSW|CREDENTIAL", re.IGNORECASE)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process that reads untrusted files: without anything that is named like a secret."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)} | more
 
 
 @lru_cache(maxsize=1)
@@ -183,6 +192,7 @@ class Process:
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
             stderr=self._stderr,
+            env=environment(),
             start_new_session=True,
         )
         self._limit()
@@ -255,6 +265,18 @@ def run(args: Sequence[str], *, timeout_s: float, kind: str = "decode", executab
     """
     with Process(args, timeout_s=timeout_s, kind=kind, executable=executable) as child:
         return child.check()
+
+
+def ask(question: str, *, timeout_s: float = 60.0, executable: str | None = None) -> str:
+    """What FFmpeg prints about itself, for example ``-encoders``; no file is opened.
+
+    Raises:
+        Failure: It does not answer.
+    """
+    with Process([question], timeout_s=timeout_s, stdout=True, executable=executable or binary()) as child:
+        answer = cast("IO[bytes]", child.process.stdout).read()
+        child.check()
+        return answer.decode("utf-8", "replace")
 
 
 class FrameWriter:

@@ -169,35 +169,20 @@ def check_ffmpeg(binary: str | None = None) -> Check:
     """
     mend = "install imageio-ffmpeg again: pip install --force-reinstall imageio-ffmpeg"
     try:
-        program = _ffmpeg() if binary is None else binary
-        encoders = _ask(program, "-encoders")
-        filters = _ask(program, "-filters")
-        version = _ask(program, "-version").split()[2]
-    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        from actors.ffmpeg import ask
+        from actors.outcome import Failure
+    except ImportError as error:
+        return Check("FFmpeg", ok=False, detail=f"does not run: {error}", mend=mend)
+    try:
+        encoders, filters = (ask(question, executable=binary) for question in ("-encoders", "-filters"))
+        version = ask("-version", executable=binary).split()[2]
+    except (ImportError, OSError, RuntimeError, Failure) as error:
         return Check("FFmpeg", ok=False, detail=f"does not run: {error}", mend=mend)
     missing = [name for name in ENCODERS if not _lists(encoders, name)]
     missing += [name for name in FILTERS if not _lists(filters, name)]
     if missing:
         return Check("FFmpeg", ok=False, detail=f"{version} lacks {', '.join(missing)}", mend=mend)
     return Check("FFmpeg", ok=True, detail=f"{version}, with all encoders and filters")
-
-
-def _ffmpeg() -> str:
-    from actors.ffmpeg import binary
-
-    return str(binary())
-
-
-def _ask(program: str, question: str) -> str:
-    answer = subprocess.run(
-        [program, "-hide_banner", "-nostdin", question],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    return answer.stdout
 
 
 def _lists(answer: str, name: str) -> bool:
