@@ -169,6 +169,12 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
     return _svg(int(left) + side, 24 + side, parts, title)
 
 
+def standalone(chart: Markup) -> str:
+    """A chart as the content of an SVG file of its own, on white."""
+    start = '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff;font:12px sans-serif" '
+    return str(chart).replace("<svg ", start, 1)
+
+
 def ticks(values: Sequence[float], count: int = 5) -> list[float]:
     """Return about `count` round numbers that cover all values."""
     low, high = min(values), max(values)

@@ -199,6 +199,11 @@ class RunLayout:
         """CSV: the same figures."""
         return self.root / "sweep.csv"
 
+    @property
+    def sweep_svg(self) -> Path:
+        """SVG: the same figures as bars."""
+        return self.root / "sweep.svg"
+
     def round(self, number: int) -> Path:
         """Folder of one round, counted from 1."""
         if number < 1:

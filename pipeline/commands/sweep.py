@@ -2,7 +2,7 @@
 
 What the run needs before training is made first, in the run's own folder, and stays for the run itself. One training
 pair in five is held out for the order accuracy by which trials are compared; the proxy benchmarks then judge every
-student on videos that no training saw. Writes sweep.json and sweep.csv. Running the same command again resumes.
+student on videos that no training saw. Writes sweep.json, sweep.csv and sweep.svg. Running the same command again resumes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.charts import SERIES_COLOURS, Bar, bar_chart, standalone
 from pipeline.commands import configuration_arguments
 from pipeline.commands.run import configuration, layout_of
 from pipeline.config import Config, check_weights, fingerprint
@@ -98,7 +99,7 @@ def main(options: argparse.Namespace) -> int:
         steps.run_step(
             "sweep",
             {**inputs, "values": values, "benchmark": layout.benchmark_features},
-            [layout.sweep_json, layout.sweep_csv],
+            [layout.sweep_json, layout.sweep_csv, layout.sweep_svg],
             lambda: run(
                 config,
                 layout,
@@ -127,7 +128,7 @@ def _inputs(config: Config, layout: RunLayout) -> dict[str, Any]:
 
 
 def run(config: Config, layout: RunLayout, console: Console, values: Sequence[Value], identity: str) -> dict[str, Any]:
-    """Train every value, judge every student, and write `sweep.json` and `sweep.csv`."""
+    """Train every value, judge every student, and write `sweep.json`, `sweep.csv` and `sweep.svg`."""
     from pipeline.steps.train import job_of
     from trainers.sweep import sweep
 
@@ -147,6 +148,7 @@ def run(config: Config, layout: RunLayout, console: Console, values: Sequence[Va
     rows = [_judged(config, layout, trial) for trial in trials]
     write_json(layout.sweep_json, {"identity": identity, "trials": rows})
     write_bytes(layout.sweep_csv, as_csv(rows))
+    write_bytes(layout.sweep_svg, as_svg(rows))
     failed = sum(bool(row["error"]) for row in rows)
     return {"rows": len(rows), "what": f"{len(rows)} values of lambda, {failed} failed"}
 
@@ -220,6 +222,17 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
+def as_svg(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as bars: how many held-out pairs each value orders, and its agreement with both benchmarks."""
+    shown = {"order_accuracy": "held-out pairs", "srcc_unseen": "SRCC unseen", "srcc_seen": "SRCC seen"}
+    bars = [
+        Bar(f"{row['lambda']}: {title}", row[name], colour)
+        for row in rows
+        for (name, title), colour in zip(shown.items(), SERIES_COLOURS, strict=False)
+    ]
+    return standalone(bar_chart(bars, "figures of each weight of the confidence loss")).encode()
+
+
 def _close(layout: RunLayout, console: Console) -> int:
     rows = read_json(layout.sweep_json)["trials"]
     shown = ("lambda", "loss", "order_accuracy", "srcc_unseen", "within_unseen", "srcc_seen", "within_seen")
@@ -229,7 +242,7 @@ def _close(layout: RunLayout, console: Console) -> int:
         titles,
         [(str(row["lambda"]), *(row[name] for name in shown[1:]), f"{row['step']}/{row['steps']}") for row in rows],
     )
-    console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}")
+    console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}, {layout.sweep_svg}")
     for row in rows:
         if row["error"]:
             console.warn(f"lambda {row['lambda']}: {row['error']}")

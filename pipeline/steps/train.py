@@ -51,7 +51,7 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
     write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})
     # The checkpoints have done their work: the student is complete, and the manifest that follows makes it final.
     shutil.rmtree(Path(job.storage) / job.name, ignore_errors=True)
-    write_card(folder, config, number, result, read_table(layout.pairs(number), PAIRS), anchors)
+    write_card(layout, config, number, result, read_table(layout.pairs(number), PAIRS), anchors)
     return {
         "rows": read_table(layout.pairs(number), PAIRS).num_rows,
         "what": f"{result['steps']} steps, order of {100 * result['order_accuracy']:.1f} % of the pairs learnt",

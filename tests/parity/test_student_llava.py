@@ -173,10 +173,10 @@ def _losses(it, label, scope):
     it.network.scope = scope
     prompt = it.network.prompt
     index = LEVELS.index(label)
-    rows = it.network.sequence(*it.visual(), (*prompt.question, prompt.words[index], *prompt.rest))
+    rows = it.network.sequence(*it.visual(), prompt.answered(index))
     hidden = it.network.decode([rows])[0, :-1]
     accepted = torch.arange(5)[None] == index
-    return len(rows), it.network._losses([hidden], torch.tensor([index]), accepted)
+    return len(rows), it.network.losses([hidden], torch.tensor([index]), accepted)
 
 
 @pytest.mark.parametrize(("name", "result"), _cases("loss"))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.launch import Failpoint, TrainJob, train
 from trainers.levels import LEVELS
 from trainers.student.packing import pack
 
@@ -127,8 +127,6 @@ def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job,
     assert result["skipped_steps"] in (1, 2)
     assert all(np.isfinite(record["loss"]) for record in result["loss"])
     assert all(np.isfinite(value).all() for value in _weights(again).values())
-    with pytest.raises(TrainingError, match="the loss is not finite at step"):
-        train(replace(again, name=f"stop-{stage}", not_finite="stop"))
 
 
 @pytest.mark.e2e

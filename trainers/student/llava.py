@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -18,18 +18,19 @@ from torch import Tensor, nn
 
 from trainers.levels import LEVELS
 from trainers.student import formula
+from trainers.student.adapters import add_adapters, merged
+from trainers.student.answer import SCOPES
 from trainers.student.base import NO_VIEWS, Student
 from trainers.student.llava_checkpoint import Checkpoint, write_weights, written_name
 from trainers.student.llava_encoder import LlavaEncoder
-from trainers.student.llava_network import SCOPES, LlavaNetwork, Pair, Prefix, llava_config
+from trainers.student.llava_network import LlavaNetwork, Prefix, llava_config
 from trainers.student.packing import packed_length
 from trainers.student.prompt import QWEN2, Prompt, read_prompt
-from trainers.student.seconds import Seconds, unpack
+from trainers.student.seconds import unpack, unpack_pairs
 
 TRAINED = ("published", "lora", "full")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
                    "special_tokens_map.json", "chat_template.jinja")  # fmt: skip
-LORA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 # SigLIP so400m without its last layer: a configuration of the authors does not describe its vision tower
 SO400M = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16}
 SHRUNK_TEXT = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 6,
@@ -133,7 +134,7 @@ class LlavaStudent(Student):
         # behind the layer that is read: it has no gradient, and DeepSpeed need not wait for one
         model.vision_tower.post_layernorm.requires_grad_(False)
         if trained == "lora":
-            _add_adapters(model.language_model, self.options["rank"])
+            add_adapters(model.language_model, self.options["rank"])
         if self.options["checkpointing"]:
             network.llava.activation_checkpointing_enable({"use_reentrant": False})
 
@@ -192,7 +193,7 @@ class LlavaStudent(Student):
         """Write weights (adapters merged), configuration and tokenizer; transformers reads the same folder."""
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        state = {**_merged(self.network), **{f"slowfast.{key}": v for key, v in self.slowfast.state_dict().items()}}
+        state = {**merged(self.network), **{f"slowfast.{key}": v for key, v in self.slowfast.state_dict().items()}}
         write_weights({key: v for key, v in state.items() if not key.endswith("num_batches_tracked")}, target)
         prompt = self.network.prompt
         config = self.network.llava.config.to_dict() | {
@@ -226,22 +227,6 @@ class LlavaStudent(Student):
         return student.to("cuda" if gpu else "cpu").eval()
 
 
-def unpack_pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> tuple[list[Seconds], list[Pair]]:
-    """The videos of packed pairs and which of them each pair names; a vector that comes twice is one video."""
-    places: dict[int, int] = {}
-    videos: list[Seconds] = []
-
-    def place(vector: Tensor) -> int:
-        key = vector.data_ptr()
-        if key not in places:
-            places[key] = len(videos)
-            videos.append(unpack(vector))
-        return places[key]
-
-    pairs = [(place(a), place(b)) for a, b in zip(first, second, strict=True)]
-    return videos, pairs
-
-
 def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sizes of language model and vision tower from a configuration of transformers, of the authors, or of our own."""
     text = dict(config.get("text_config") or config)
@@ -269,24 +254,3 @@ def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dic
 
 def _saved_prompt(config: Mapping[str, Any]) -> Prompt:
     return Prompt(**{field: tuple(ids) for field, ids in config["prompt"].items()})
-
-
-def _add_adapters(model: nn.Module, rank: int) -> None:
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise ValueError(
-            "student option trained=lora needs the package peft: pip install 'weak-to-strong-vqa[lora]', or choose published"
-        ) from error
-    settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, bias="none", target_modules=list(LORA_LAYERS))
-    inject_adapter_in_model(settings, model)
-
-
-def _merged(network: LlavaNetwork) -> dict[str, Tensor]:
-    """The network's tensors with every adapter added to the matrix that it adapts."""
-    state = network.state_dict()
-    merged = {key.replace(".base_layer.", "."): value for key, value in state.items() if ".lora_" not in key}
-    for name, module in network.named_modules():
-        if hasattr(module, "get_delta_weight"):
-            merged[f"{name}.weight"] = merged[f"{name}.weight"] + module.get_delta_weight("default")
-    return merged

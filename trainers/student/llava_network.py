@@ -15,17 +15,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 from transformers import DynamicCache, LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
 
-from trainers.losses import SequenceLosses, entropy_per_row
+from trainers.losses import SequenceLosses
+from trainers.student.answer import AnswerLosses, Pair
 from trainers.student.prompt import TURN_END, Prompt
 from trainers.student.seconds import Seconds, normalise
 from trainers.student.slowfast import FEATURE
-
-SCOPES = ("label", "answer", "all")
-ENTROPY_ROWS = 256  # rows of vocabulary logits that are alive in float32 at once
-Pair = tuple[int, int]
 
 
 def llava_config(text: Mapping[str, Any], vision: Mapping[str, Any]) -> LlavaOnevisionConfig:
@@ -70,7 +66,7 @@ class Prefix:
         return int(self.layers[0][0].shape[2])
 
 
-class LlavaNetwork(nn.Module):
+class LlavaNetwork(AnswerLosses):
     """LLaVA-OneVision and the motion projector. Parameters keep transformers' names below `llava.`."""
 
     def __init__(
@@ -85,12 +81,11 @@ class LlavaNetwork(nn.Module):
         self.motion_projector = nn.Sequential(nn.Linear(FEATURE, width), nn.GELU(), nn.Linear(width, width)).to(dtype)
         self.prompt = prompt
         self.attention = attention
-        self.scope = "answer"
 
     @property
-    def device(self) -> torch.device:
-        """Where the inputs have to lie."""
-        return self._motion_weight.device
+    def head(self) -> nn.Module:
+        """The language model's head."""
+        return cast("nn.Module", self.llava.lm_head)
 
     @property
     def _motion_weight(self) -> Tensor:
@@ -142,15 +137,6 @@ class LlavaNetwork(nn.Module):
         before, between = self.embed(self.prompt.before), self.embed(self.prompt.between)
         return torch.cat([before, first, between, second, self.embed(after)])
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Vocabulary logits float32 [N, C] of hidden states [N, d]."""
-        rows: Tensor = self.llava.lm_head(hidden).float()
-        return rows
-
-    def word_logits(self, hidden: Tensor) -> Tensor:
-        """Logits float32 [N, 5] of the five words, in the order of `LEVELS`."""
-        return self.logits(hidden)[:, list(self.prompt.words)]
-
     def forward(
         self,
         videos: Sequence[Seconds],
@@ -168,68 +154,12 @@ class LlavaNetwork(nn.Module):
             rows = [self.sequence(visual[a], visual[b], self.prompt.question) for a, b in pairs]
             hidden = self.decode(rows)
             return self.word_logits(torch.stack([state[len(row) - 1] for state, row in zip(hidden, rows, strict=True)]))
-        words = [self.prompt.words[int(label)] for label in labels]
         rows = [
-            self.sequence(visual[a], visual[b], (*self.prompt.question, word, *self.prompt.rest))
-            for (a, b), word in zip(pairs, words, strict=True)
+            self.sequence(visual[a], visual[b], self.prompt.answered(int(label)))
+            for (a, b), label in zip(pairs, labels, strict=True)
         ]
         hidden = self.decode(rows)
-        if accepted is None:
-            accepted = functional.one_hot(labels.to(self.device), len(self.prompt.words)).bool()
-        return self._losses([state[: len(row) - 1] for state, row in zip(hidden, rows, strict=True)], labels, accepted)
-
-    def _losses(self, hidden: Sequence[Tensor], labels: Tensor, accepted: Tensor) -> SequenceLosses:
-        """Losses of pairs from their hidden states [L_i - 1, d]; row k of one says what comes at position k + 1."""
-        targets = [self._targets(len(state), int(label)) for state, label in zip(hidden, labels, strict=True)]
-        every = self.scope == "all"
-        read = [state if every else state[rows] for state, (rows, _) in zip(hidden, targets, strict=True)]
-        # one call of the head for all pairs: under ZeRO-3 every rank must call it equally often
-        logits = torch.split(self.llava.lm_head(torch.cat(read)), [len(part) for part in read])
-        parts = []
-        for rows_logits, (rows, wanted), state, right in zip(logits, targets, hidden, accepted, strict=True):
-            learnt = rows_logits[rows] if every else rows_logits
-            word = int((rows == self._word_row(len(state))).nonzero())
-            parts.append((*self._cross_entropy(learnt.float(), wanted, word, right), _mean_entropy(rows_logits)))
-        cross_entropy, word_loss, share, words, entropy = (torch.stack(column) for column in zip(*parts, strict=True))
-        return SequenceLosses(cross_entropy, entropy, word_loss, share, words)
-
-    def _cross_entropy(self, logits: Tensor, targets: Tensor, word: int, right: Tensor) -> tuple[Tensor, ...]:
-        """(mean over the rows, the word's own term, its share in the mean, log-probabilities of the words) of one pair."""
-        log_p = functional.log_softmax(logits, dim=-1)
-        losses = -log_p.gather(1, targets[:, None])[:, 0]
-        words = log_p[word, list(self.prompt.words)]
-        # the levels that count as right add up
-        own = -torch.logsumexp(words.masked_fill(~right, -torch.inf), dim=0)
-        losses = torch.cat([losses[:word], own[None], losses[word + 1 :]])
-        return losses.mean(), own, torch.tensor(1.0 / len(losses), device=losses.device), words
-
-    def _word_row(self, length: int) -> int:
-        return length - 1 - len(self.prompt.rest)
-
-    def _targets(self, length: int, label: int) -> tuple[Tensor, Tensor]:
-        """Rows of a sequence of `length` + 1 positions that have a target within the scope, and the targets."""
-        prompt = self.prompt
-        after = (*prompt.question, prompt.words[label], *prompt.rest)
-        start = length + 1 - len(after)
-        if self.scope == "label":
-            chosen = [(self._word_row(length), prompt.words[label])]
-        elif self.scope == "answer":
-            chosen = [(start + k - 1, after[k]) for k in range(prompt.answer, len(after))]
-        else:
-            chosen = self._all_targets(length, after)
-        rows, targets = zip(*chosen, strict=True)
-        return torch.tensor(rows, device=self.device), torch.tensor(targets, device=self.device)
-
-    def _all_targets(self, length: int, after: Sequence[int]) -> list[tuple[int, int]]:
-        """The released code's targets; `between` has none, and its place need not be known."""
-        before, between, last = self.prompt.targets()
-        if any(between):
-            raise ValueError(
-                "the text between the videos holds a turn marker or a newline token: not the published prompt"
-            )
-        start = length + 1 - len(after)
-        early = [(k - 1, self.prompt.before[k]) for k in range(1, len(before)) if before[k]]
-        return early + [(start + k - 1, after[k]) for k in range(len(after)) if last[k]]
+        return self.losses([state[: len(row) - 1] for state, row in zip(hidden, rows, strict=True)], labels, accepted)
 
     @torch.inference_mode()
     def prefix(self, first: Tensor) -> Prefix:
@@ -272,12 +202,3 @@ class LlavaNetwork(nn.Module):
     def inference_ids(self) -> tuple[int, ...]:
         """What follows the second video in the released inference script: the question and the end of the turn."""
         return (*self.prompt.question, *self.prompt.rest[-TURN_END:])
-
-
-def _mean_entropy(logits: Tensor) -> Tensor:
-    """Mean entropy over rows of logits, some at a time: float32 copies of a whole long sequence would not fit."""
-    parts = [
-        checkpoint(lambda rows: entropy_per_row(rows).sum(), part, use_reentrant=False)
-        for part in torch.split(logits, ENTROPY_ROWS)
-    ]
-    return torch.stack(parts).sum() / len(logits)

@@ -46,6 +46,10 @@ class Prompt:
         """Where the assistant's turn begins in `question`."""
         return len(self.question) - 1 - self.question[::-1].index(self.special[0])
 
+    def answered(self, level: int) -> tuple[int, ...]:
+        """What follows the second video in training: the question, the level's word and the rest."""
+        return (*self.question, self.words[level], *self.rest)
+
     def targets(self) -> tuple[list[bool], list[bool], list[bool]]:
         """Which tokens of `before`, `between` and of `question` + word + `rest` the cross-entropy learns.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,3 +43,19 @@ def unpack(vector: Tensor) -> Seconds:
     pixels = vector[start:end].to(torch.int32).reshape(frames, FRAME_SIDE, FRAME_SIDE)
     rgb = torch.stack([pixels >> 16, (pixels >> 8) & 255, pixels & 255], dim=-1).to(torch.uint8)
     return Seconds(rgb, vector[HEADER:start].reshape(motion, FEATURE).float())
+
+
+def unpack_pairs(first: Sequence[Tensor], second: Sequence[Tensor]) -> tuple[list[Seconds], list[tuple[int, int]]]:
+    """The videos of packed pairs and which of them each pair names; a vector that comes twice is one video."""
+    places: dict[int, int] = {}
+    videos: list[Seconds] = []
+
+    def place(vector: Tensor) -> int:
+        key = vector.data_ptr()
+        if key not in places:
+            places[key] = len(videos)
+            videos.append(unpack(vector))
+        return places[key]
+
+    pairs = [(place(a), place(b)) for a, b in zip(first, second, strict=True)]
+    return videos, pairs

@@ -2,10 +2,11 @@ import csv
 import io
 import json
 from collections import Counter
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _judged, as_csv, split_pairs, values_of
+from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _judged, as_csv, as_svg, split_pairs, values_of
 from pipeline.config import load
 from pipeline.console import Console, UserError
 from pipeline.layout import RunLayout
@@ -90,5 +91,8 @@ def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
     assert "adaptive" in capsys.readouterr().out
     layout.sweep_json.write_text(json.dumps({"trials": [{**rows[0], "error": "died"}]}))
     assert _close(layout, Console(io.StringIO())) == 1
+    drawn = ET.fromstring(as_svg(rows))
+    texts = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"0.0: held-out pairs", "adaptive: held-out pairs"} <= set(texts)
     found = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
     assert [row["lambda"] for row in found] == ["0.0", "adaptive"]
