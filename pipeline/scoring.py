@@ -20,7 +20,7 @@ import pyarrow as pa
 from safetensors import SafetensorError
 
 from actors.distortions import EncodeOptions
-from actors.inputs import is_remote, scheme
+from actors.inputs import from_path, is_remote, scheme, to_path
 from actors.rows import Row, format_recipe
 from actors.views import SampleSpec
 from pipeline.console import Console, UserError
@@ -125,11 +125,10 @@ def expand(given: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for name in given:
+        path = Path(to_path(name)).expanduser()
         if is_remote(name):
-            found += list_inputs(name).files
-            continue
-        path = Path(name.removeprefix("file://")).expanduser()
-        if path.is_dir():
+            found += _listed(name) or [name]
+        elif path.is_dir():
             found += _below(path) or [name]
         elif not path.exists() and glob.has_magic(str(path)):
             found += sorted(match for match in glob.glob(str(path), recursive=True) if Path(match).is_file()) or [name]  # noqa: PTH207 - the pattern may be absolute
@@ -140,14 +139,17 @@ def expand(given: Sequence[str]) -> list[str]:
 
 def _below(folder: Path) -> list[str]:
     """The videos below a folder, named as the user named the folder."""
+    root = folder.resolve()
+    return [str(folder / Path(to_path(uri)).relative_to(root)) for uri in _listed(from_path(str(folder)))]
+
+
+def _listed(videos: str) -> list[str]:
     try:
-        files = list_inputs(str(folder)).files
+        return list_inputs(videos).files
     except StoreError:
         raise
     except UserError:  # no video in it
         return []
-    root = folder.resolve()
-    return [str(folder / Path(name).relative_to(root)) for name in files]
 
 
 def score_files(
@@ -161,32 +163,22 @@ def score_files(
         UserError: The student's network cannot be loaded.
         ClusterError: Ray cannot be started or joined.
     """
-    todo = [{"video_id": f"{k:08d}", "uri": name} for k, name in enumerate(files)]
-    readable = [row for row in todo if _is_text(row["uri"])]
-    if address is None and len(readable) <= WITHOUT_RAY:
-        headers = _headers_here(readable)
+    todo = [{"video_id": f"{k:08d}", "uri": from_path(name)} for k, name in enumerate(files)]
+    if address is None and len(todo) <= WITHOUT_RAY:
+        headers = _headers_here(todo)
         cut = _windows_of(headers, model)
         if len(cut) <= WITHOUT_RAY:
             return _collected(files, headers, _score_here(cut, model, console), model)
-        readable = []
     else:
         headers, cut = [], []
     from cluster.session import SessionSettings, connect
 
     _encoder(model)
     with connect(address, SessionSettings(verbose=verbose)):
-        headers = headers or list(_on_ray(_files_table(readable), _header_pools(), console, "reading headers"))
+        headers = headers or list(_on_ray(_files_table(todo), _header_pools(), console, "reading headers"))
         cut = cut or _windows_of(headers, model)
         scored = list(_on_ray(_windows_table(cut), _score_pools(model), console, "scoring windows"))
     return _collected(files, headers, scored, model)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes that are no UTF-8: no table can hold the name
-        return False
-    return True
 
 
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
@@ -280,7 +272,7 @@ def _files_table(rows: Sequence[Row]) -> pa.Table:
 
 def _absolute(uri: str) -> str:
     """Workers run in folders of their own."""
-    return uri if scheme(uri) else str(Path(uri).absolute())
+    return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 
 def _windows_table(rows: Sequence[Row]) -> pa.Table:
@@ -308,8 +300,6 @@ def _collected(files: Sequence[str], headers: Sequence[Row], scored: Sequence[Ro
 
 
 def _file_score(name: str, rows: Sequence[Row], model: Model) -> FileScore:
-    if not rows:
-        return FileScore(name, FAILED, error="usage: its name is not valid UTF-8; rename the file")
     failed = next((row for row in rows if row["status"] != OK), None)
     if failed is not None:
         return FileScore(name, FAILED, error=f"{failed['error_kind']}: {failed['error']}")

@@ -46,6 +46,8 @@ def main(options: argparse.Namespace) -> int:
     steps = forecast(config, layout, files)
     console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {layout.root}")
     console.line(f"videos: {_videos(config, files, corpus_size(config))}")
+    if config.shaping.keep is not None:
+        console.line(f"shaping: keep {config.shaping.keep:,} training windows, target {config.shaping.target}")
     console.line(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
     console.table(
         "steps in order",

@@ -106,12 +106,12 @@ def _first_of_each(probed: list[Row]) -> list[Row]:
 
 
 def check_budget(probed: list[Row], config: Config) -> None:
-    """Stop when too many files cannot be used.
+    """Stop when too many files cannot be used; a duplicate is no failure.
 
     Raises:
         UserError: More than the error budget; exit code 4.
     """
-    failed, total = [row for row in probed if row["status"] != OK], len(probed)
+    failed, total = [row for row in probed if row["status"] == FAILED], len(probed)
     if len(failed) > config.errors.budget * total:
         example = failed[0]
         raise UserError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors import inputs
 from cluster import ClusterError
 from pipeline import scoring
 from pipeline.layout import RunLayout
@@ -96,14 +97,26 @@ def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
     assert expand([str(tmp_path / "in")]) == [str(tmp_path / "in" / "own.mp4")]
 
 
-def test_a_name_that_is_no_text_fails_alone(call, trained, clip, tmp_path) -> None:
+def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tmp_path) -> None:
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff.mp4")
     shutil.copy(clip, odd)
     said = call("score", trained, odd, clip, "--json", "--csv", tmp_path / "o.csv")
-    assert said.code == 1
-    assert [row["status"] for row in said.json()] == ["failed", "ok"]
-    assert "not valid UTF-8" in said.json()[0]["error"]
+    assert said.code == 0
+    assert said.json()[0]["score"] == said.json()[1]["score"]
     assert b"odd-\xff.mp4" in (tmp_path / "o.csv").read_bytes()
+    assert expand([str(tmp_path)]) == [odd]
+    assert scoring._absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
+
+
+def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, trained, clip, bucket) -> None:
+    bucket.objects = {"videos/a b.mp4": clip.read_bytes()}
+    said = call("score", trained, "s3://corpus/videos", clip, "http://127.0.0.1:9/a.mp4", "s3://corpus/none", "--json")
+    assert said.code == 1
+    rows = said.json()
+    assert [row["video"] for row in rows][::2] == ["s3://corpus/videos/a b.mp4", "http://127.0.0.1:9/a.mp4"]
+    assert rows[0]["score"] == rows[1]["score"]
+    assert rows[2]["error"].startswith("refused: http://")
+    assert rows[3]["error"].startswith("missing: no object at s3://corpus/none")
 
 
 def test_what_is_no_model_gives_one_line(call, clip, tmp_path) -> None:

@@ -86,6 +86,8 @@ def test_ids_name_contents_not_places(config) -> None:
 def test_the_error_budget_stops_a_run_with_its_own_code(configured) -> None:
     rows = [*(probed(f"f{k}", f"c{k}") for k in range(8)), broken("x"), broken("y")]
     check_budget(rows, configured("errors.budget=0.2"))
+    twins = _first_of_each([probed(f"f{k}", "the same") for k in range(8)])
+    check_budget(twins, configured("errors.budget=0.0"))
     with pytest.raises(UserError, match=r"2 of 10 files .* errors\.budget=0\.19 .* x\.mp4: x\.mp4: no frame") as caught:
         check_budget(rows, configured("errors.budget=0.19"))
     assert caught.value.exit_code == 4
