@@ -18,6 +18,8 @@ import yaml
 from pydantic import BaseModel, ValidationError, model_validator
 
 from actors.inputs import masked
+from actors.outcome import Failure
+from actors.teachers import load_teacher
 from pipeline.console import UserError
 from pipeline.presets import PRESETS
 from pipeline.settings import (
@@ -39,6 +41,7 @@ from pipeline.settings import (
     TrainingConfig,
     nearest,
 )
+from trainers.student import SEQUENCE_STUDENTS
 
 T = TypeVar("T")
 
@@ -170,22 +173,27 @@ def load(
 
 
 def check_weights(config: Config) -> None:
-    """Refuse a student without weights before anything is done for it (`plan` needs none).
+    """Refuse a student or a teacher without weights before anything is done for it (`plan` needs none).
 
     Raises:
-        ConfigError: No checkpoint is named, or its folder holds none.
+        ConfigError: No checkpoint is named, its folder holds none, or a teacher's file is not there.
     """
     options = config.student.options
-    if config.student.name == "llava" and not options.get("shrunk"):
+    if config.student.name in SEQUENCE_STUDENTS and not options.get("shrunk"):
         if not options.get("checkpoint"):
             raise ConfigError(
-                f"preset {config.preset}: the student needs the folder of a LLaVA-OneVision checkpoint: "
+                f"preset {config.preset}: the student {config.student.name} needs the folder of a checkpoint: "
                 "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
             )
         if not (Path(options["checkpoint"]) / "config.json").is_file():
             raise ConfigError(
                 f"student.options.checkpoint: {options['checkpoint']} holds no config.json; name the folder of a checkpoint"
             )
+    try:
+        for teacher in config.teachers.names:
+            load_teacher(teacher, config.run.weights).require()
+    except Failure as failure:
+        raise ConfigError(failure.message) from failure
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from actors.pools import Pool, actor_counts
 from pipeline.config import Config, fingerprint, per_round
 from pipeline.console import Console
 from pipeline.corpus import list_inputs, short_id
+from pipeline.large_student import is_large, training_gib, training_seconds
 from pipeline.layout import RunLayout
 from pipeline.loop import prepare, round_of
 from pipeline.manifest import Manifest, Steps, input_fingerprint, read_manifests
@@ -287,7 +288,11 @@ def _rows(kind: str, number: int, work: Work, config: Config) -> tuple[int | Non
 def _resources(kind: str, config: Config, layout: RunLayout, cpus: int) -> tuple[int, float, float]:
     """Actors, GPUs and GiB of memory of a step."""
     if kind == "train":
-        return config.training.workers, 0.0, config.training.workers * TRAINING_GIB
+        workers = config.training.workers
+        each = training_gib(config) if is_large(config) else TRAINING_GIB
+        return workers, float(workers if config.run.train_on_gpus else 0), workers * each
+    if kind in ("judge", "evaluate", "mine"):
+        return 1, config.pools.compare.gpus, OTHER_GIB
     look = _look(kind, config, layout)
     if look is None:
         return 1, 0.0, OTHER_GIB
@@ -326,6 +331,8 @@ def _built_in(kind: str, number: int, config: Config, work: Work, cpus: int) -> 
         made = work.files * RATES.render * config.corpus.made_seconds if work.rendered else 0.0
         return RATES.pools + (work.files * RATES.probe + made) / cpus
     if kind == "train":
+        if is_large(config):
+            return RATES.train + training_seconds(config, work.pairs[number])
         return RATES.train + RATES.pair * work.pairs[number] * config.training.epochs
     videos = {"judge": len(work.pool), "evaluate": len(work.benchmark)}.get(kind)
     return 1.0 if videos is None else 2.0 + RATES.compare * videos

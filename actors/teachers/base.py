@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -65,6 +66,24 @@ class Teacher(ABC):
     def weights_digest(self) -> str:
         """Hex digest of the learnt weights; empty for a signal model."""
         return ""
+
+    def missing(self) -> Sequence[Path]:
+        """Files with learnt weights that are not there."""
+        return []
+
+    def require(self) -> None:
+        """Check that all files are there.
+
+        Raises:
+            Failure: ``usage``, in one line that says what to fetch and where to put it.
+        """
+        gone = self.missing()
+        if gone:
+            raise Failure(
+                "usage",
+                f"teacher {self.name!r}: there is no {gone[0]}; fetch {self.weights}, put it there, "
+                f"or name its folder in run.weights",
+            )
 
     def digest(self) -> str:
         """16 hex digits of SHA-256 over the weights and settings: equal digests mean equal scores."""

@@ -52,20 +52,6 @@ class NetworkTeacher(Teacher):
         """Files that are not there."""
         return [self.path(name) for name in self.files if not self.path(name).exists()]
 
-    def require(self) -> None:
-        """Check that all files are there.
-
-        Raises:
-            Failure: ``usage``, in one line that says what to fetch and where to put it.
-        """
-        gone = self.missing()
-        if gone:
-            raise Failure(
-                "usage",
-                f"teacher {self.name!r}: there is no {gone[0]}; fetch {self.weights}, put it there, "
-                f"or name its folder in run.weights",
-            )
-
     def weights_digest(self) -> str:
         """SHA-256 over the files that are used."""
         from actors.networks.weights import digest

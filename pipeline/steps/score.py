@@ -25,9 +25,13 @@ _TARGETS = {"given": "human scores", "consensus": "consensus of the teachers"}
 
 
 def teacher_digests(config: Config) -> dict[str, str]:
-    """Digest of each teacher's weights and settings: scores are keyed by it."""
+    """Digest of each teacher's weights and settings: scores are keyed by it.
+
+    A plan needs no weights, and a run has been refused before this without them (`pipeline.config.check_weights`).
+    """
     try:
-        return {name: load_teacher(name, weights_folder(config)).digest() for name in config.teachers.names}
+        teachers = {name: load_teacher(name, weights_folder(config)) for name in config.teachers.names}
+        return {name: "no weights" if teacher.missing() else teacher.digest() for name, teacher in teachers.items()}
     except Failure as failure:
         raise UserError(failure.message) from failure
 

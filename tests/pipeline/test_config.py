@@ -179,7 +179,12 @@ def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: P
     with pytest.raises(ConfigError, match=r"holds no config.json; name the folder of a checkpoint"):
         check_weights(named)
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    check_weights(named)
+    with pytest.raises(
+        ConfigError, match=r"teacher 'minimalistic_vii': there is no .*MinimalisticVQA_Model_VII_LSVQ.pth"
+    ):
+        check_weights(named)
+    signal = f"student.options.checkpoint={tmp_path}", "teachers.names=[niqe, piqe]"
+    check_weights(load("paper", videos="clips", overrides=signal))
 
 
 def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
