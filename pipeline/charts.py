@@ -91,7 +91,7 @@ def histogram_chart(
     outlined: Mapping[str, Sequence[float]],
     title: str,
     *,
-    width: int = 360,
+    width: int = 280,
 ) -> Markup:
     """Draw shares over the bins of one axis: ``filled`` histograms as bars side by side, ``outlined`` ones as steps.
 
@@ -105,7 +105,8 @@ def histogram_chart(
     marks = ticks([0.0, *(share for shares in (*filled.values(), *outlined.values()) for share in shares)], 4)
     x_scale, y_scale = _scale(edges[0], edges[-1], left, right), _scale(0.0, marks[-1], bottom, top)
     parts = [_y_axis(marks, y_scale, left, right)]
-    parts += [_text(x_scale(edge), bottom + 15, f"{edge:,.3g}", "middle") for edge in (edges[0], edges[-1])]
+    ends = zip((edges[0], edges[-1]), ("start", "end"), strict=True)  # a label in the middle of an end would be cut off
+    parts += [_text(x_scale(edge), bottom + 15, f"{edge:,.3g}", anchor) for edge, anchor in ends]
     parts.append(_text((left + right) / 2, height - 8.0, title, "middle"))
     for index, (colour, shares) in enumerate(filled.items()):
         for start, end, share in zip(edges, edges[1:], shares, strict=False):

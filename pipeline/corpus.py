@@ -111,7 +111,7 @@ def _walk(root: Path) -> Listing:
             if os.path.islink(path):  # noqa: PTH114
                 refused[inputs.from_path(path)] = "a link to a folder is not followed; name that folder itself"
         for path in (os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")):  # noqa: PTH118
-            why = _outside(path, resolved)
+            why = _outside(path, resolved) if os.path.islink(path) else ""  # noqa: PTH114
             if not _is_video(path):
                 passed_over += 1
             elif why:

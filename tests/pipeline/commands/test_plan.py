@@ -99,6 +99,12 @@ def test_files_are_counted_and_not_opened(call, tmp_path) -> None:
     assert "videos: 7 files of" in said.out
 
 
+def test_shaping_is_said_with_its_two_steps(call, tmp_path) -> None:
+    said = call("plan", "--videos", "400", "--set", "shaping.keep=200", "--out", tmp_path / "run")
+    assert "shaping: keep 200 training windows, target uniform" in said.out
+    assert re.search(r"\n +measure +[\d,]+ .*\n +shape +[\d,]+ ", said.out)
+
+
 def test_too_few_videos_are_said(call, tmp_path) -> None:
     (tmp_path / "one.mp4").write_bytes(b"x")
     assert "give at least 4" in call("plan", "--videos", tmp_path, "--stages", "1").out
