@@ -1,4 +1,7 @@
-"""Indicators of the picture as a whole: contrast, luminance, colourfulness and spatial information."""
+"""Indicators of the picture as a whole: contrast, luminance, colourfulness and spatial information.
+
+Floating-point planes are reduced by NumPy: the last digits of OpenCV's results depend on where a plane lies in memory.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from actors.indicators.instant import Instant
 
 def deviation(plane: NDArray[np.float32]) -> float:
     """Population standard deviation, in double precision."""
-    return float(cv2.meanStdDev(plane)[1][0, 0])
+    return float(plane.std(dtype=np.float64))
 
 
 def contrast(instant: Instant) -> float:
@@ -29,11 +32,12 @@ def luminance(instant: Instant) -> float:
 def colourfulness(instant: Instant) -> float:
     """Hasler and Suesstrunk 2003, equation for the RGB opponent space; 0 for grey pictures."""
     red, green, blue = (np.asarray(plane, np.float32) for plane in cv2.split(np.ascontiguousarray(instant.rgb)))
-    moments = [cv2.meanStdDev(plane) for plane in (red - green, (red + green) / 2 - blue)]
-    means, deviations = ([float(moment[k][0, 0]) for moment in moments] for k in (0, 1))
-    return math.hypot(*deviations) + 0.3 * math.hypot(*means)
+    opponents = red - green, (red + green) / 2 - blue
+    means = (float(plane.mean(dtype=np.float64)) for plane in opponents)
+    return math.hypot(*map(deviation, opponents)) + 0.3 * math.hypot(*means)
 
 
 def si(instant: Instant) -> float:
     """Spatial information of one frame: standard deviation of the Sobel magnitude without the border (ITU-T P.910)."""
-    return deviation(np.asarray(cv2.magnitude(*instant.gradients), np.float32))
+    across, down = instant.gradients
+    return deviation(np.sqrt(across * across + down * down))

@@ -243,3 +243,14 @@ def test_luma_is_that_of_the_teachers() -> None:
 
     frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     np.testing.assert_array_equal(luma(frame), planes.luma(frame))
+
+
+def test_where_a_plane_lies_in_memory_changes_no_digit() -> None:
+    frame = grey(detail())
+    sizes = np.random.default_rng(0).integers(1_000, 400_000, 60)
+    held: list[Frame] = []
+    seen = set()
+    for size in sizes:
+        held = [*held[-20:], np.empty(size, np.uint8)]  # the next planes come to lie elsewhere
+        seen.add(tuple(measured(frame).values()))
+    assert len(seen) == 1

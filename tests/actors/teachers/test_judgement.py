@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from actors.outcome import Failure
-from actors.teachers import TEACHERS, load_teacher
+from actors.teachers import TEACHERS, load_teacher, teacher_class
 from actors.teachers.base import Teacher
+from actors.teachers.network import NetworkTeacher
 from actors.views import Sample
 
 Maker = Callable[[np.ndarray], Sample]
-IMAGE_TEACHERS = sorted(set(TEACHERS) - {"temporal"})
+IMAGE_TEACHERS = sorted(
+    name for name in TEACHERS if name != "temporal" and not issubclass(teacher_class(name), NetworkTeacher)
+)
 
 
 def blurred(frames: np.ndarray, sigma: float = 2.0) -> np.ndarray:
