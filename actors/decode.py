@@ -78,18 +78,25 @@ class _Child:
         request: dict[str, Any],
         deadline: float,
         second: Callable[[NDArray[np.uint8], NDArray[np.uint8]], None] | None,
-    ) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
-        """Send a request, receive its header and arrays; TimeoutError or ConnectionError if that fails.
+    ) -> tuple[dict[str, Any], list[NDArray[np.uint8]], dict[str, NDArray[np.uint8]]]:
+        """Send a request, receive its header, arrays and views; TimeoutError or ConnectionError if that fails.
 
         ``second`` is called with the two frames of every second of the window as they come.
         """
+        views: dict[str, NDArray[np.uint8]] = {}
         body = json.dumps({**request, "seconds": second is not None}).encode()
         self._requests.write(struct.pack(">I", len(body)) + body)
         while True:
             header, arrays = self._message(deadline)
-            if second is None or "second" not in header:
-                return header, arrays
-            second(arrays[0], arrays[1])
+            if "view" in header:
+                name, picture = header["view"], arrays[0]
+                if name not in views:
+                    views[name] = np.empty((header["count"], *picture.shape), np.uint8)
+                views[name][header["places"]] = picture
+            elif second is not None and "second" in header:
+                second(arrays[0], arrays[1])
+            else:
+                return header, arrays, views
 
     def _message(self, deadline: float) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
         size = struct.unpack(">I", self._receive(4, deadline))[0]
@@ -239,12 +246,13 @@ class Decoder:
         if meter is not None:
             meter.clear()
         try:
-            header, arrays = self._child.ask(request, window.deadline, meter.add if meter is not None else None)
+            second = meter.add if meter is not None else None
+            header, arrays, views = self._child.ask(request, window.deadline, second)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
             raise Failure("timeout", f"{limit}; raise the time-out or shorten the window") from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, IndexError):
             self.close()
             raise Failure("crash", f"the decoding process died on {name}") from None
         except BaseException:
@@ -252,8 +260,7 @@ class Decoder:
             raise
         if "error" in header:
             raise Failure("decode", f"{name}: {header['error']}")
-        views = dict(zip(spec.views, arrays[2:], strict=True))
-        return Sample(arrays[0], arrays[1], float(header["fps"]), views)
+        return Sample(arrays[0], arrays[1], float(header["fps"]), {name: views[name] for name in spec.views})
 
     def _by_ffmpeg(self, header: ffmpeg.Probe, window: _Window) -> Sample:
         """Count the frames of the window, then read them once and keep what the sample needs."""

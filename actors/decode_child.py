@@ -2,10 +2,10 @@
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
 big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
-gives: key frames, luma strip, and the views asked for, which the module ``network_views`` beside this file makes. Where
-the request asks for ``seconds``, a message with the mark ``second`` comes for every second of the window before the
-answer itself, so that neither side ever holds more than one. Nothing is pickled. It ends when its standard input
-closes, so it never outlives its parent for long.
+gives: key frames and luma strip. Before the answer itself come messages that are not kept here: with the mark
+``view`` one for every picture of the views asked for, which the module ``network_views`` beside this file makes, and
+where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing is pickled.
+It ends when its standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
@@ -77,10 +77,22 @@ def _network_views() -> Any:
     return module
 
 
-def _gatherer(request: dict[str, Any], count: int, height: int, width: int, fps: float) -> Any:
-    """The views that the request names, ready to be filled."""
+def _gatherer(
+    request: dict[str, Any],
+    show: Callable[[dict[str, Any], Frame], None],
+    count: int,
+    height: int,
+    width: int,
+    fps: float,
+) -> Any:
+    """The views that the request names; each picture goes out as soon as it is made."""
     module = _network_views()
-    return module.Gatherer(module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"]))
+    views = module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"])
+
+    def put(name: str, places: list[int], picture: Frame) -> None:
+        show({"view": name, "count": len(views[name].frames), "places": places}, picture)
+
+    return module.Gatherer(views, put)
 
 
 @contextlib.contextmanager
@@ -96,12 +108,17 @@ def one_file() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple[dict[str, Any], list[Frame]]:
+def read(
+    request: dict[str, Any],
+    emit: Callable[[Frame, Frame], None],
+    show: Callable[[dict[str, Any], Frame], None],
+) -> tuple[dict[str, Any], list[Frame]]:
     """Decode one window; raises when decord cannot.
 
     Args:
         request: The parent's request.
         emit: Called with the first frame of every second and the frame after it, in order, if the request asks so.
+        show: Called with every picture of a view, and the view's name and size and the picture's places in it.
     """
     import cv2
     import decord
@@ -111,11 +128,14 @@ def read(request: dict[str, Any], emit: Callable[[Frame, Frame], None]) -> tuple
     if request["views"]:
         _network_views()
     with one_file():
-        return _window(decord.VideoReader(request["path"], num_threads=int(request["threads"])), request, emit)
+        return _window(decord.VideoReader(request["path"], num_threads=int(request["threads"])), request, emit, show)
 
 
 def _window(
-    reader: Any, request: dict[str, Any], emit: Callable[[Frame, Frame], None]
+    reader: Any,
+    request: dict[str, Any],
+    emit: Callable[[Frame, Frame], None],
+    show: Callable[[dict[str, Any], Frame], None],
 ) -> tuple[dict[str, Any], list[Frame]]:
     """What the request wants of the frames that the reader gives."""
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
@@ -127,7 +147,7 @@ def _window(
     fps = float(reader.get_avg_fps())
     seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
     height, width = reader[first].shape[:2] if request["views"] else (0, 0)
-    gatherer = _gatherer(request, end - first, height, width, fps) if request["views"] else None
+    gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
     seen = [first + number for number in gatherer.needed] if gatherer else []
     wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
     pairs: dict[int, Frame] = {}
@@ -151,8 +171,7 @@ def _window(
     if held is not None:  # a window of one frame
         emit(held, held)
     key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    pictures = list(gatherer.pictures.values()) if gatherer else []
-    return {"fps": fps, "frames": end - first}, [key, np.stack(luma), *pictures]
+    return {"fps": fps, "frames": end - first}, [key, np.stack(luma)]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
@@ -177,7 +196,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         except EOFError:
             return
         try:
-            header, arrays = read(request, lambda frame, following: send({"second": True}, frame, following))
+            header, arrays = read(request, lambda frame, following: send({"second": True}, frame, following), send)
             send(header, *arrays)
         except BrokenPipeError:
             return

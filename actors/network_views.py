@@ -152,7 +152,7 @@ def student_motion_clips(count: int, fps: float) -> list[list[int]]:
 
 
 def _planes(frame: Frame) -> Any:
-    """The frame as float32 torch planes ``[3, 1, H, W]``; torch rounds the last bit by this very layout."""
+    """The frame as float32 torch planes ``[colours, 1, H, W]``; torch rounds the last bit by this very layout."""
     import torch
 
     return torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
@@ -214,11 +214,14 @@ def whole(frame: Frame, antialias: bool = False) -> Frame:
 
     Without antialiasing, as in the version of torchvision that DOVER was released for; later versions default to it.
     """
+    import torch
     from torch.nn import functional
 
     size = (FRAGMENTS, FRAGMENTS)
-    small = functional.interpolate(_planes(frame), size, mode="bilinear", antialias=antialias)
-    return _frame(small.round().clamp(0, 255))
+    # One colour after the other: a 4K frame of float32 takes 100 MB.
+    colours = (_planes(frame[..., place : place + 1]) for place in range(3))
+    small = [functional.interpolate(colour, size, mode="bilinear", antialias=antialias) for colour in colours]
+    return _frame(torch.cat(small).round().clamp(0, 255))
 
 
 def key_picture(frame: Frame) -> Frame:
@@ -340,19 +343,26 @@ VIEWS: dict[str, Callable[[Clip, Draw], View]] = {
 
 
 class Gatherer:
-    """Fills views while frames pass by in order.
+    """Makes the pictures of views while frames pass by in order.
 
     Args:
         views: Plans by name.
+        put: Called with a view's name, the places of a picture in it, and the picture; without it they are kept in
+            `pictures`, one array ``[n, h, w, 3]`` a view.
     """
 
-    def __init__(self, views: Mapping[str, View]) -> None:
+    def __init__(self, views: Mapping[str, View], put: Callable[[str, list[int], Frame], None] | None = None) -> None:
         self.views = dict(views)
-        self.pictures = {name: np.empty((len(view.frames), *view.size, 3), np.uint8) for name, view in views.items()}
-        self._places: dict[int, list[tuple[str, int]]] = {}
+        self.pictures: dict[str, Frame] = {}
+        if put is None:
+            self.pictures = {
+                name: np.empty((len(view.frames), *view.size, 3), np.uint8) for name, view in views.items()
+            }
+        self._put = put or self._keep
+        self._places: dict[int, dict[tuple[str, int], list[int]]] = {}
         for name, view in views.items():
-            for place, number in enumerate(view.frames.tolist()):
-                self._places.setdefault(number, []).append((name, place))
+            for place, (number, group) in enumerate(zip(view.frames.tolist(), view.groups.tolist(), strict=True)):
+                self._places.setdefault(number, {}).setdefault((name, group), []).append(place)
 
     @property
     def needed(self) -> list[int]:
@@ -361,13 +371,11 @@ class Gatherer:
 
     def add(self, number: int, frame: Frame) -> None:
         """Make every picture of native frame ``number``; one that no view wants costs nothing."""
-        made: dict[tuple[str, int], Frame] = {}
-        for name, place in self._places.get(number, ()):
-            view = self.views[name]
-            group = int(view.groups[place])
-            if (name, group) not in made:
-                made[name, group] = view.cut(group, frame)
-            self.pictures[name][place] = made[name, group]
+        for (name, group), places in self._places.get(number, {}).items():
+            self._put(name, places, self.views[name].cut(group, frame))
+
+    def _keep(self, name: str, places: list[int], picture: Frame) -> None:
+        self.pictures[name][places] = picture
 
 
 def plan(names: Iterable[str], clip: Clip, key: str) -> dict[str, View]:

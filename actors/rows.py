@@ -46,7 +46,7 @@ def pack(sample: Sample) -> Row:
         "luma": sample.luma.tobytes(),
         "luma_shape": list(sample.luma.shape),
         "sample_fps": float(sample.fps),
-        "views": b"".join(view.tobytes() for view in sample.views.values()),
+        "views": b"".join(np.ascontiguousarray(view).data for view in sample.views.values()),
         "views_shapes": json.dumps({name: view.shape for name, view in sample.views.items()}),
     }
 

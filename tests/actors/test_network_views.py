@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from actors import ffmpeg
 from actors import network_views as views
 from actors.decode import Decoder
 from actors.rows import pack, unpack
@@ -50,6 +53,44 @@ def test_offsets_depend_on_the_videos_id_alone() -> None:
 def test_seeded_draws_stay_below_the_bound_and_reach_it() -> None:
     drawn = views.seeded("id")(5, (1000,))
     assert set(drawn.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
+    clip = views.Clip(300, 48, 64, 10.0)
+    plan = views.plan(views.VIEWS, clip, "id")
+    taken: list[tuple[str, list[int], np.ndarray]] = []
+    passing = views.Gatherer(plan, lambda *given: taken.append(given))
+    frames = np.random.default_rng(0).integers(0, 256, (300, 48, 64, 3), dtype=np.uint8)
+    for number in passing.needed:
+        passing.add(number, frames[number])
+    kept = views.gather(frames, plan)
+    assert not passing.pictures
+    for name, view in plan.items():
+        places = sorted(place for other, some, _ in taken if other == name for place in some)
+        assert places == list(range(len(view.frames)))
+        assert all(
+            np.array_equal(kept[name][place], picture)
+            for other, some, picture in taken
+            if other == name
+            for place in some
+        )
+
+
+def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:
+    names = ("motion_clips", "dover_whole")
+    peaks = []
+    for seconds in (2, 32):
+        file = tmp_path / f"{seconds}.mp4"
+        node = ffmpeg.target(ffmpeg.raw_source(64, 48, 8).filter("format", "yuv420p"), file, ffmpeg.lossless(1), "mp4")
+        with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+            for number in range(8 * seconds):
+                writer.write(np.full((48, 64, 3), number % 200, np.uint8))
+        with Decoder() as decoder:
+            sample = decoder.decode(file, spec=SampleSpec(views=names))
+            status = Path(f"/proc/{decoder._child.process.pid}/status").read_text()
+        peaks.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+    assert sample.views["motion_clips"].nbytes > 140 * 2**20
+    assert peaks[1] - peaks[0] < 20, "MiB more for pictures of 116 MiB more"
 
 
 def test_one_decode_fills_every_view(numbered, clip) -> None:

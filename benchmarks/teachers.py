@@ -1,0 +1,347 @@
+"""The published networks together behind one decode, against each by itself with a decode of its own; and the networks alone.
+
+    python benchmarks/teachers.py [VIDEO...] [--clips 12] [--seconds 2]
+    python benchmarks/teachers.py --network-only [--device cuda] [--batches 1,2,4,8,16,32]
+
+Without videos it renders clips. The weights come from the formula, so nothing is downloaded. *Together* is the run's own
+chain of actor pools on a local Ray: one decode of a video makes the views of all teachers. *Apart* starts one plain
+process per teacher, one after the other, as one would run the released scripts; each decodes every video for itself.
+``--network-only`` needs neither Ray nor a decoder: it times the networks on made inputs for several videos a call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch
+from torch import nn
+
+from actors.networks.dover import Dover
+from actors.networks.fastvqa import FastVQA
+from actors.networks.minimalistic import MinimalisticVQA
+from trainers.student.formula import fill
+from trainers.student.slowfast import FastPathway
+
+NAMES = ("fastvqa", "dover", "minimalistic_vii", "minimalistic_ix")
+FILES: dict[str, Callable[[], nn.Module]] = {
+    "FAST_VQA_B_1_4.pth": FastVQA,
+    "DOVER.pth": Dover,
+    "MinimalisticVQA_Model_VII_LSVQ.pth": lambda: MinimalisticVQA(motion=False),
+    "MinimalisticVQA_Model_IX_LSVQ.pth": lambda: MinimalisticVQA(motion=True),
+    "SLOWFAST_8x8_R50.pyth": FastPathway,
+}
+SECONDS = 8  # of a video, for the networks alone
+MIB = 2**20
+
+
+def write_weights(folder: Path) -> None:
+    """The files that the teachers look for, filled by the formula."""
+    for name, build in FILES.items():
+        network = build()
+        fill(network)
+        torch.save(network.state_dict(), folder / name)
+
+
+def clips(folder: Path, count: int, seconds: float) -> list[Path]:
+    """Rendered clips of 960x540, 24 frames per second."""
+    from actors.scenes import make_clip
+
+    paths = [folder / f"made-{number:02d}.mp4" for number in range(count)]
+    for number, path in enumerate(paths):
+        make_clip(number, 0, path, 960, 540, seconds, 24.0)
+    return paths
+
+
+def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
+    """Largest resident size so far."""
+    return resource.getrusage(who).ru_maxrss * 1024 / MIB
+
+
+# ---- together
+
+
+def counted_decode(**options: Any) -> Any:
+    """The run's decoding actor, which also says how often and how long it decoded."""
+    from actors.sample import Decode
+
+    class Counted(Decode):
+        def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+            plain, calls = self.decoder.decode, []
+            self.decoder.decode = lambda *given: (calls.append(1), plain(*given))[1]
+            start = time.perf_counter()
+            done = super().__call__(row)
+            spent = time.perf_counter() - start
+            self.decoder.decode = plain
+            child = self.decoder._child  # noqa: SLF001 - its peak is nowhere else
+            status = Path(f"/proc/{child.process.pid}/status").read_text(encoding="ascii") if child else "VmHWM: 0 kB"
+            inner = int(status.split("VmHWM:")[1].split()[0]) / 1024
+            return {**done, "decodes": len(calls), "busy_decode": spent, "mib_decode": peak_mib(), "mib_child": inner}
+
+    return Counted(**options)
+
+
+def timed_scorer(name: str, weights: str) -> Any:
+    """The run's scoring actor, which also says how long it and its network took."""
+    from actors.score import TeacherScorer
+
+    class Timed(TeacherScorer):
+        def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+            spent, judge = [], self.teacher.judge
+            _ = self.teacher.network  # loading is not scoring
+
+            def timed(views: Any) -> float:
+                start = time.perf_counter()
+                score = judge(views)
+                spent.append(time.perf_counter() - start)
+                return score
+
+            self.teacher.judge = timed
+            start = time.perf_counter()
+            done = super().__call__(row)
+            busy = time.perf_counter() - start
+            self.teacher.judge = judge
+            return {**done, f"busy_{name}": busy, f"network_{name}": sum(spent), f"mib_{name}": peak_mib()}
+
+    return Timed(name, weights)
+
+
+class DecodePool:
+    """Ray actor around `counted_decode`."""
+
+    def __init__(self, **options: Any) -> None:
+        self.work = counted_decode(**options)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """One row in, one row out."""
+        return dict(self.work(row))
+
+
+class ScorePool:
+    """Ray actor around `timed_scorer`."""
+
+    def __init__(self, name: str, weights: str) -> None:
+        self.work = timed_scorer(name, weights)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """One row in, one row out."""
+        return dict(self.work(row))
+
+
+def together(videos: list[Path], weights: Path) -> dict[str, float]:
+    """Scores of all teachers and the figures of one chained execution."""
+    import pyarrow as pa
+
+    from actors.pools import Pool
+    from actors.score import DropSample
+    from actors.teachers import views_of
+    from actors.views import SampleSpec
+    from cluster.session import connect
+    from pipeline.console import Console
+    from pipeline.observe import SHOWN
+    from pipeline.stream import PIXEL_ROWS, stream
+
+    plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
+    rows = [{"video_id": path.name, "uri": str(path.absolute()), **plain} for path in videos]
+    pools = [
+        Pool(DecodePool, {"spec": SampleSpec(views=views_of(NAMES)), "timeout_s": 600.0}),
+        *(Pool(ScorePool, {"name": name, "weights": str(weights)}, weight=5.0) for name in NAMES),
+        Pool(DropSample, weight=0.1),
+    ]
+    with connect():
+        start = time.perf_counter()
+        table = pa.Table.from_pylist(rows, schema=SHOWN)
+        done = [row for batch in stream(table, pools, Console(), "scoring", most_rows=PIXEL_ROWS) for row in batch]
+        wall = time.perf_counter() - start
+    for row in done:
+        problems = [row["error"], *(row[f"error_{name}"] for name in NAMES)]
+        if any(problems):
+            sys.exit(f"{row['video_id']}: {next(filter(None, problems))}")
+    busy = sum(row["busy_decode"] + sum(row[f"busy_{name}"] for name in NAMES) for row in done)
+    network = sum(row[f"network_{name}"] for row in done for name in NAMES)
+    places = ("decode", "child", *NAMES)
+    peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in places}
+    decodes = sum(row["decodes"] for row in done) / len(done)
+    return {"wall s": wall, "decodes per video": decodes, "network share of busy time": network / busy, **peaks} | {
+        f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in NAMES
+    }
+
+
+# ---- apart
+
+
+def alone(name: str, videos: list[Path], weights: Path) -> dict[str, float]:
+    """One teacher in this process: decode and score one video after the other."""
+    from actors.decode import Decoder
+    from actors.teachers import load_teacher
+    from actors.teachers.network import NetworkTeacher
+    from actors.views import SampleSpec
+
+    start = time.perf_counter()
+    teacher, network = load_teacher(name, str(weights)), 0.0
+    assert isinstance(teacher, NetworkTeacher)
+    _ = teacher.network
+    with Decoder(timeout_s=600) as decoder:
+        for path in videos:
+            sample = decoder.decode(path, spec=SampleSpec(1, 1, views=teacher.views), seed=path.name)
+            begun = time.perf_counter()
+            teacher.score(sample)
+            network += time.perf_counter() - begun
+    return {"wall s": time.perf_counter() - start, "network s": network, "peak MiB": peak_mib()}
+
+
+def apart(videos: list[Path], weights: Path) -> dict[str, dict[str, float]]:
+    """Every teacher in a process of its own, with all cores, one after the other."""
+    found = {}
+    for name in NAMES:
+        command = [sys.executable, __file__, "--alone", name, "--weights", str(weights), *map(str, videos)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+        start = time.perf_counter()
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, text=True)
+        found[name] = {**json.loads(done.stdout), "wall s": time.perf_counter() - start}
+    return found
+
+
+# ---- the networks alone
+
+
+def network_of(name: str, device: torch.device) -> Callable[[int], Callable[[], object]]:
+    """Given a number of videos: one call of the teacher's network on made inputs of that many."""
+
+    def made(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=device)
+
+    def put(network: nn.Module) -> Any:
+        fill(network)
+        return network.eval().to(device)
+
+    if name == "fastvqa":
+        swin = put(FastVQA())
+
+        def call(videos: int) -> Callable[[], object]:
+            return partial(swin, made(4 * videos, 3, 32, 224, 224))
+
+    elif name == "dover":
+        both = put(Dover())
+
+        def views(technical: torch.Tensor, aesthetic: torch.Tensor) -> None:
+            both.technical_head(both.technical_backbone(technical))
+            both.aesthetic_head(both.aesthetic_backbone(aesthetic))
+
+        def call(videos: int) -> Callable[[], object]:
+            return partial(views, made(3 * videos, 3, 32, 224, 224), made(videos, 3, 32, 224, 224))
+
+    elif name == "minimalistic_vii":
+        look = put(MinimalisticVQA(motion=False))
+
+        def call(videos: int) -> Callable[[], object]:
+            return partial(look, made(SECONDS * videos, 3, 384, 384))
+
+    else:
+        model, motion = put(MinimalisticVQA(motion=True)), put(FastPathway())
+
+        def call(videos: int) -> Callable[[], object]:
+            frames, seconds = made(SECONDS * videos, 3, 384, 384), made(SECONDS * videos, 3, 32, 224, 224)
+            return lambda: model(frames, motion(seconds))
+
+    return call
+
+
+def seconds_of(call: Callable[[], object], device: torch.device, least_s: float) -> float:
+    """Mean seconds of a call, after one to warm up, over at least ``least_s`` seconds."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    call()
+    wait()
+    count, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < least_s or not count:
+        call()
+        wait()
+        count += 1
+    return spent / count
+
+
+def busy_share(call: Callable[[], object]) -> float:
+    """Share of a call's time in which the GPU computes."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        start = time.perf_counter()
+        for _ in range(3):
+            call()
+        torch.cuda.synchronize()
+        spent = time.perf_counter() - start
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / spent
+
+
+@torch.inference_mode()
+def network_only(device: torch.device, batches: list[int], least_s: float) -> None:
+    """Print videos per second of each teacher's network, and the batch from which more gains less than 5 %."""
+    torch.backends.cudnn.allow_tf32 = False  # as the teachers compute
+    for name in NAMES:
+        maker = network_of(name, device)
+        rates: dict[int, float] = {}
+        for videos in batches:
+            try:
+                rates[videos] = videos / seconds_of(maker(videos), device, least_s)
+            except torch.OutOfMemoryError:
+                break
+        enough = next(videos for videos, rate in rates.items() if rate > 0.95 * max(rates.values()))
+        listed = ", ".join(f"{videos}: {rate:.3g}" for videos, rate in rates.items())
+        print(f"{name}: videos/s by videos a call {{{listed}}}; saturated from {enough}")
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            share = busy_share(maker(enough))
+            print(f"  GPU busy {share:.0%}, peak {torch.cuda.max_memory_allocated() / MIB:.0f} MiB")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="*", type=Path)
+    parser.add_argument("--clips", type=int, default=12, help="how many clips, given or rendered")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a rendered clip")
+    parser.add_argument("--part", choices=("both", "together", "apart"), default="both")
+    parser.add_argument("--network-only", action="store_true")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--batches", default="1,2,4,8,16,32", help="videos a call, for --network-only")
+    parser.add_argument("--least", type=float, default=2.0, help="seconds to measure a batch for")
+    parser.add_argument("--alone", choices=NAMES, help=argparse.SUPPRESS)
+    parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.network_only:
+        network_only(torch.device(options.device), [int(part) for part in options.batches.split(",")], options.least)
+        return
+    if options.alone:
+        print(json.dumps(alone(options.alone, options.videos, options.weights)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_weights(Path(folder))
+        videos = options.videos[: options.clips] or clips(Path(folder), options.clips, options.seconds)
+        print(f"{len(videos)} videos, {len(os.sched_getaffinity(0))} CPUs")
+        if options.part != "apart":
+            for name, value in together(videos, Path(folder)).items():
+                print(f"together, {name}: {value:.3g}" if value < 10 else f"together, {name}: {value:.0f}")
+        if options.part != "together":
+            found = apart(videos, Path(folder))
+            for name, figures in found.items():
+                print(f"apart, {name}: " + ", ".join(f"{key} {value:.1f}" for key, value in figures.items()))
+            print(f"apart, wall s: {sum(figures['wall s'] for figures in found.values()):.0f}")
+
+
+if __name__ == "__main__":
+    main()
