@@ -11,6 +11,8 @@ from actors.outcome import Failure
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
 
+_STEADY = 0.02  # a mean rate that differs less from the ticks is a rounding or a lost frame
+
 _EMPTY_WORDS = (
     "Conversion failed",
     "Exiting with",
@@ -49,6 +51,7 @@ class Probe:
         frames: Number of packets when they were counted (stills, or no duration in the header), else None.
         codec: FFmpeg's name, for example ``h264``.
         pix_fmt: FFmpeg's name, for example ``yuv420p``.
+        tick_rate: Where the rate is variable, the rate whose ticks its frames fall on; else 0.
     """
 
     width: int
@@ -58,6 +61,7 @@ class Probe:
     frames: int | None
     codec: str
     pix_fmt: str
+    tick_rate: float = 0.0
 
     @property
     def is_still(self) -> bool:
@@ -118,13 +122,21 @@ def header(name: str, log: str) -> Probe:
     pix_fmt = fields[1].strip() if len(fields) > 1 else "unknown"
     if re.search(r"Input #0, \w+_pipe", log):
         return Probe(width, height, 0.0, 0.0, 1, codec.group(1), pix_fmt)
-    rate = re.search(r"([\d.]+)(k?) fps", line) or re.search(r"([\d.]+)(k?) tbr", line)
-    fps = 0.0
-    if rate:
-        whole = _NTSC.get(rate.group(1))
-        fps = whole * 1000 / 1001 if whole else float(rate.group(1)) * (1000 if rate.group(2) else 1)
+    mean, tick = _rate(line, "fps"), _rate(line, "tbr")
+    fps = mean or tick
     clock = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
-    return Probe(width, height, fps, _seconds(clock.groups()) if clock else 0.0, None, codec.group(1), pix_fmt)
+    length = _seconds(clock.groups()) if clock else 0.0
+    variable = tick if abs(tick - fps) > _STEADY * fps else 0.0
+    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, variable)
+
+
+def _rate(line: str, unit: str) -> float:
+    """A rate that FFmpeg prints with its unit; 0 where it prints none."""
+    found = re.search(rf"([\d.]+)(k?) {unit}", line)
+    if found is None:
+        return 0.0
+    whole = _NTSC.get(found.group(1))
+    return whole * 1000 / 1001 if whole else float(found.group(1)) * (1000 if found.group(2) else 1)
 
 
 def explain(log: str, returncode: int, fallback_kind: str) -> Failure:

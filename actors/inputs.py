@@ -33,6 +33,8 @@ _CHUNK_BYTES = 1 << 22
 _PREFIX = "w2s-object-"  # of a worker's folder
 _NEW_S = 60.0  # a younger folder may not be locked yet
 _REMOTE = ("s3", "gs")
+_ANONYMOUS = "gs://anonymous@"  # a public bucket of Google Cloud Storage, asked without an account
+_RETRY_S = 60  # Google's own limit is a quarter of an hour
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRET = re.compile(r"[?&;][^=&]*(key|secret|token|signature|credential|passw)[^=&]*=", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
@@ -52,7 +54,7 @@ def is_remote(uri: str) -> bool:
 
 def masked(uri: str) -> str:
     """The uri without what may be a secret: user and password, and the whole query if it names a key or a token."""
-    shown = re.sub(r"(://)[^/]*@", r"\1***@", uri)
+    shown = uri if uri.startswith(_ANONYMOUS) else re.sub(r"(://)[^/]*@", r"\1***@", uri)
     found = _SECRET.search(shown)
     return shown[: found.start()] + "?***" if found and scheme(uri) else shown
 
@@ -108,8 +110,9 @@ def open_bucket(uri: str) -> tuple[Any, str]:
     Raises:
         OSError, pyarrow.ArrowException: The service cannot be reached.
     """
-    path = uri.partition("://")[2]
-    return _filesystem(f"{scheme(uri)}://{path.partition('/')[0]}"), path
+    start, _, rest = uri.partition("://")
+    root = f"{start}://{rest.partition('/')[0]}" + (f"?retry_limit_seconds={_RETRY_S}" if scheme(uri) == "gs" else "")
+    return _filesystem(root), rest.removeprefix("anonymous@")
 
 
 class Inputs:

@@ -12,6 +12,7 @@ from actors.outcome import Failure
 # Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
 SCALER = "bicubic+accurate_rnd+full_chroma_int"
 MATRIX = "smpte170m"
+SCREEN_FPS = 60.0  # at which a variable rate is sampled at most
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Window:
         crop: Cut the last odd row and column instead of scaling.
         width: Even number of pixels.
         height: Even number of pixels.
-        keep_every: Every k-th native frame is kept.
+        keep_every: Every k-th native frame is kept; 0 where the rate is variable, and what is on the screen is sampled.
         rate: Frames per second after that.
         options: Limits and threads.
     """
@@ -79,24 +80,29 @@ class Window:
             width, height = max(2, round(width * ratio)), max(2, round(height * ratio))
         if width < 2 or height < 2:
             raise Failure("format", f"{source} is {width}x{height}; at least 2x2 pixels are needed")
-        rate = Fraction(header.fps or 25.0).limit_denominator(1001)
         keep_every = 1
-        if options.max_fps and rate > Fraction(options.max_fps):
+        rate = Fraction(header.fps or 25.0).limit_denominator(1001)
+        if header.tick_rate:
+            keep_every = 0
+            rate = Fraction(min(header.tick_rate, options.max_fps or SCREEN_FPS)).limit_denominator(1001)
+        elif options.max_fps and rate > Fraction(options.max_fps):
             # a rate a hair above the limit (29.97 asked, 30000/1001 found) is no reason to lose every other frame
             keep_every = -int(-(float(rate) / options.max_fps - 1e-3) // 1)
         if still and not header.is_still:
             rest = max(header.duration_s - start_s, 0.0)
             start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
         return cls(source, start_s, duration_s, ratio == 1, width - width % 2, height - height % 2, keep_every,
-                   rate / keep_every, options)  # fmt: skip
+                   rate / max(keep_every, 1), options)  # fmt: skip
 
     def stream(self, still: bool) -> Any:
-        """ffmpeg-python video stream: native frames, neither doubled nor interpolated, with exact times."""
+        """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
         node = ffmpeg.source(self.source, self.start_s, self.duration_s, **limits)["V:0"]
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
-        node = node.filter("setpts", f"N/({self.rate})/TB").filter("fps", fps=str(self.rate))
+        if self.keep_every:
+            node = node.filter("setpts", f"N/({self.rate})/TB")
+        node = node.filter("fps", fps=str(self.rate))
         if self.crop:
             node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
         node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")

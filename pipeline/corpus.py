@@ -185,9 +185,10 @@ def _bucket(uri: str) -> Listing:
     """One object, a manifest, or all videos below a prefix that fit a pattern."""
     from pyarrow.fs import FileSelector, FileType
 
-    start = f"{inputs.scheme(uri)}://"
+    uri = uri.rstrip("/")
     try:
-        filesystem, path = inputs.open_bucket(uri.rstrip("/"))
+        filesystem, path = inputs.open_bucket(uri)
+        start = uri.removesuffix(path)
         base = path if not glob.has_magic(path) else re.split(r"/[^/]*[*?[]", path)[0]
         if filesystem.get_file_info(path).type == FileType.File:
             if not path.lower().endswith(tuple(MANIFEST_SUFFIXES)):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_s3 import Bucket
+from fake_bucket import Bucket
 
 from actors import ffmpeg
 from actors.scenes import make_clip
@@ -71,7 +71,7 @@ def make(media: Path) -> Make:
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[Bucket]:
-    """The bucket ``s3://corpus``."""
+    """The bucket ``s3://corpus`` and ``gs://anonymous@corpus``."""
     store = Bucket()
     yield store
     store.close()
@@ -85,6 +85,7 @@ def bucket(object_store: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
         "AWS_ACCESS_KEY_ID": "AKIACANARY",
         "AWS_SECRET_ACCESS_KEY": "canary-secret",
         "AWS_REGION": "eu-west-1",
+        "CLOUD_STORAGE_EMULATOR_ENDPOINT": object_store.endpoint,
     }.items():
         monkeypatch.setenv(name, value)
     object_store.objects, object_store.requests = {}, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import ffmpeg as graph
@@ -150,6 +151,21 @@ def test_unusual_sources_are_normalised(odd_files: dict[str, Path], tmp_path: Pa
         # A blur of 0.1 px is none: the trip through RGB may soften colour edges but must shift nothing.
         assert abs((before.astype(int) - after).mean()) < 0.2, name
         assert np.abs(before.astype(int) - after).mean() < 2, name
+
+
+def test_a_variable_rate_is_shown_with_its_pauses(numbered: Path, make: Callable[..., Path], tmp_path: Path) -> None:
+    pause = "setpts=if(lt(N\\,10)\\,N\\,N+10)/10/TB"  # frame 9 stays for 1.1 s
+    source = make("pause.mp4", "-i", str(numbered), "-vf", pause, "-fps_mode", "vfr", "-c:v", "libx264", "-qp", "0")
+    header = ffmpeg.probe(source)
+    assert (round(header.fps, 1), header.tick_rate) == (7.5, 10)
+    assert ffmpeg.probe(numbered).tick_rate == 0
+    for max_fps, step in ((None, 1), (5.0, 2)):
+        path = tmp_path / f"{step}.mkv"
+        apply(PRISTINE, 0, source, 0.0, 0.0, path, 0, options=EncodeOptions(max_fps=max_fps))
+        shown = [round(float(frame.mean()) / 8) for frame in _frames(path)]
+        expected = [*range(10), *[9] * 10, *range(10, 30)][::step]
+        assert len(shown) == pytest.approx(len(expected), abs=1)
+        assert all(abs(one - other) <= step - 1 for one, other in zip(shown, expected, strict=False)), shown
 
 
 def test_stills_are_the_middle_frame(numbered: Path, tmp_path: Path) -> None:

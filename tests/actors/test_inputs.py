@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_s3 import Bucket
+from fake_bucket import Bucket
 
 from actors import inputs
 from actors.distortions import PRISTINE
@@ -38,13 +38,13 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("place", ["bucket", "bytes"])
+@pytest.mark.parametrize("place", ["s3://corpus/", "gs://anonymous@corpus/", "bytes"])
 def test_every_pool_that_opens_a_file_takes_such_a_uri(
     bucket: Bucket, clip: Path, tmp_path: Path, temporary: Path, place: str
 ) -> None:
-    if place == "bucket":
+    if place != "bytes":
         bucket.objects = {"deep/a b.mp4": clip.read_bytes()}
-        uri = "s3://corpus/deep/a b.mp4"
+        uri = f"{place}deep/a b.mp4"
     else:
         odd = tmp_path / "odd-\udcff\n.mp4"
         shutil.copy(clip, odd)
@@ -121,7 +121,9 @@ def test_a_slow_download_ends_at_its_limit(bucket: Bucket) -> None:
         Inputs(timeout_s=0).path("s3://corpus/a.mp4")
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/a.mp4", "s3://k:canary@b/a", "gs://b/a?secret=canary", "a\0b"])
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9/a.mp4", "s3://k:canary@b/a", "gs://b/a?secret=canary", "gs://canary@b/a", "a\0b"]
+)
 def test_what_may_not_be_read_is_refused_at_the_last_door_too(uri: str) -> None:
     with pytest.raises(Failure) as caught:
         Inputs().path(uri)

@@ -1,12 +1,20 @@
+import shutil
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from actors.outcome import KINDS
+from actors.pools import Pool
 from actors.rows import parse_recipe
-from pipeline.console import UserError
+from pipeline.console import Console, UserError
 from pipeline.corpus import PRISTINE
+from pipeline.layout import RunLayout
 from pipeline.records import VIDEOS
-from pipeline.steps.ingest import HELDOUT, TRAIN, _first_of_each, check_budget, windows_of
+from pipeline.steps.ingest import HELDOUT, TRAIN, _first_of_each, check_budget, ingest, windows_of
+from pipeline.store import read_table
 
 
 def probed(name: str, content: str, duration: float = 9.0) -> dict:
@@ -91,3 +99,55 @@ def test_the_error_budget_stops_a_run_with_its_own_code(configured) -> None:
     with pytest.raises(UserError, match=r"2 of 10 files .* errors\.budget=0\.19 .* x\.mp4: x\.mp4: no frame") as caught:
         check_budget(rows, configured("errors.budget=0.19"))
     assert caught.value.exit_code == 4
+
+
+@pytest.fixture
+def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path], odd_files: dict[str, Path]) -> Path:
+    """What users have: clips, copies of them, odd and broken files, names of all kinds, links, a list of somewhere else."""
+    root = tmp_path / "pile"
+    root.mkdir()
+    for number in range(6):
+        path = make(f"grey{number}.mp4", "-f", "lavfi", "-i", f"color=gray:size=64x{48 + 2 * number}:rate=8:duration=3")
+        shutil.copy(path, root / f"grey {number}\n.mp4")
+    shutil.copy(path, root / "-again.mp4")
+    shutil.copy(odd_files["rotated"], root / "odd-\udcff.mp4")
+    for name, path in broken_files.items():
+        shutil.copy(path, root / name)
+    (root / "out.mp4").symlink_to(odd_files["vfr"])
+    (root / "notes.txt").write_text("x")
+    return root
+
+
+def directly(table: pa.Table, pools: list[Pool], *_: object) -> list[dict]:
+    """`pipeline.stream.collect` without Ray."""
+    rows = table.to_pylist()
+    for pool in pools:
+        work = pool.work(**pool.options)
+        rows = [work(row) for row in rows]
+    return rows
+
+
+def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
+    pile: Path, tmp_path: Path, monkeypatch, configured
+) -> None:
+    monkeypatch.setattr("pipeline.steps.ingest.collect", directly)
+    layout = RunLayout.at(tmp_path / "run")
+    settings = (f"corpus.videos={pile}", "corpus.window_s=1", "corpus.windows_per_clip=2")
+    with pytest.raises(UserError, match=r"8 of 16 files cannot be used, more than errors\.budget=0\.3") as caught:
+        ingest(configured(*settings, "errors.budget=0.3"), layout, Console())
+    assert caught.value.exit_code == 4
+    done = ingest(configured(*settings, "errors.budget=0.5"), layout, Console())
+    assert (done["files"], done["failed"]) == (16, 8)
+    rows = read_table(layout.videos, VIDEOS).to_pylist()
+    reasons = {Path(row["uri"]).name: row["error_kind"] for row in rows if row["status"] != "ok"}
+    kinds = {name: name.split(".")[0] for name in broken_files_of(pile)}
+    assert reasons == kinds | {"out.mp4": "refused", "grey 5\n.mp4": "duplicate"}
+    usable = {row["uri"] for row in rows if row["status"] == "ok"}
+    assert len(usable) == 7
+    assert f"file://{pile}/odd-%FF.mp4" in usable
+    turned = next(row for row in rows if row["uri"].endswith("%FF.mp4"))
+    assert (turned["width"], turned["height"]) == (144, 176), "as it is shown"
+
+
+def broken_files_of(pile: Path) -> list[str]:
+    return [path.name for path in pile.iterdir() if path.name.split(".")[0] in KINDS]

@@ -1,7 +1,8 @@
-"""A bucket on this machine: what pyarrow asks of S3 (list, head, ranged get), for objects in a dictionary."""
+"""A bucket on this machine: what pyarrow asks of S3 and of Google Cloud Storage, for objects in a dictionary."""
 
 from __future__ import annotations
 
+import json
 import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif store.denied:
             words = f"<Error><Code>AccessDenied</Code><Message>{self.headers.get('Authorization')}</Message></Error>"
             self._answer(403, words.encode())
+        elif url.path.startswith("/storage/v1/b/corpus/o"):
+            self._google(urllib.parse.unquote(url.path.partition("/o/")[2]), asked)
         elif name != "corpus":
             self._answer(404)
         elif "list-type" in asked:
@@ -77,6 +80,19 @@ class _Handler(BaseHTTPRequestHandler):
             part = store.objects[key][int(first) : int(last) + 1]
             place = f"bytes {first}-{int(first) + len(part) - 1}/{len(store.objects[key])}"
             self._answer(206, part, (*_SAME, ("Content-Range", place)))
+
+    def _google(self, key: str, asked: dict[str, list[str]]) -> None:
+        """The JSON interface: list, facts of an object, its bytes."""
+        objects = self.bucket.objects
+        if key and key not in objects:
+            self._answer(404, b'{"error": {"code": 404, "message": "none"}}')
+        elif asked.get("alt") == ["media"]:
+            self._answer(200, objects[key])
+        else:
+            prefix = asked.get("prefix", [""])[0]
+            names = [key] if key else [name for name in sorted(objects) if name.startswith(prefix)]
+            facts = [{"name": name, "bucket": "corpus", "size": str(len(objects[name]))} for name in names]
+            self._answer(200, json.dumps(facts[0] if key else {"items": facts}).encode())
 
     def _listing(self, prefix: str) -> bytes:
         rows = "".join(
