@@ -129,6 +129,20 @@ def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job,
     assert all(np.isfinite(value).all() for value in _weights(again).values())
 
 
+def test_another_student_trains_by_the_same_loop(ray_session, job):
+    from trainers.student import build_student
+
+    output = Path(job.output).with_name("qwen")
+    other = replace(job, name="qwen", student="qwen3_vl", student_options={"shrunk": True}, output=str(output))
+    result = train(replace(other, zero_stage=3, epochs=1, checkpoint_every=3))
+    assert result["steps"] == 3
+    assert all(np.isfinite(record["loss"]) for record in result["loss"])
+    build_student("qwen3_vl", {"shrunk": True}).save(output.with_name("qwen-start"))
+    start = load_file(output.with_name("qwen-start") / "model.safetensors")
+    changed = {key for key, value in _weights(other).items() if not np.array_equal(value, start[key])}
+    assert changed == {key for key in start if key.startswith("model.visual.")}
+
+
 @pytest.mark.e2e
 def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path):
     marker = tmp_path / "killed"
