@@ -5,7 +5,7 @@ import pytest
 
 from actors import ffmpeg, sample
 from actors.distortions import PRISTINE
-from actors.rows import SAMPLE_COLUMNS, SECONDS_COLUMNS, format_recipe, unpack
+from actors.rows import SAMPLE_COLUMNS, format_recipe, unpack
 from actors.sample import Decode, Synthesise
 from actors.views import SampleSpec
 from actors.window import EncodeOptions
@@ -149,7 +149,7 @@ def test_a_broken_file_is_a_failed_row_with_all_columns(decode: Decode, broken_f
         row = decode(row_of(broken_files[name]))
         assert (row["status"], row["error_kind"]) == ("failed", name.split(".")[0])
         assert [row[column] for column in ("key", "width", "height")] == [b"", 0, 0]
-        assert set(SAMPLE_COLUMNS) - set(SECONDS_COLUMNS) <= set(row)
+        assert set(SAMPLE_COLUMNS) <= set(row)
 
 
 def test_a_row_that_failed_before_is_not_decoded(clip: Path, decode: Decode) -> None:
