@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from actors import ffmpeg
-from actors.decode import Decoder
+from actors.decode import Decoder, _Window
 from actors.distortions import PRISTINE
 from actors.outcome import Failure
 from actors.probe import Probe
@@ -165,7 +165,7 @@ def test_a_row_that_names_a_server_calls_no_one(
 def unprobed(decoder: Decoder, path: Path) -> str | None:
     """Kind of the failure when the child is given a file that no whitelist has looked at; None if it read it."""
     try:
-        decoder._by_child(str(path), 0.0, 0.0, SPEC, "v", time.monotonic() + 30, None)
+        decoder._by_child(_Window(str(path), 0.0, 0.0, SPEC, "v", time.monotonic() + 30, None))
     except Failure as failure:
         return failure.kind
     return None
