@@ -192,7 +192,7 @@ class Decoder:
         if header.is_still:
             return self._by_ffmpeg(header, *window)
         try:
-            sample = self._by_child(*window)
+            sample = self._by_child(header, *window)
         except Failure as failure:
             if failure.kind == "timeout":
                 raise
@@ -225,6 +225,7 @@ class Decoder:
 
     def _by_child(
         self,
+        header: ffmpeg.Probe,
         name: str,
         start_s: float,
         duration_s: float,
@@ -236,8 +237,14 @@ class Decoder:
         if self._child is None or not self._child.alive():
             self.close()
             self._child = _Child(self._program, self._threads, self._memory)
+        stream = ffmpeg.source(
+            Path(name).absolute(), start_s, duration_s, max_pixels=spec.max_pixels, threads=self._threads
+        )["V:0"]
         request = {
             "path": str(Path(name).absolute()),
+            "command": ffmpeg.command(_raw(stream)),
+            "width": header.width,
+            "height": header.height,
             "start_s": start_s,
             "duration_s": duration_s,
             "threads": self._threads,
@@ -250,7 +257,7 @@ class Decoder:
         if meter is not None:
             meter.clear()
         try:
-            header, arrays, views = self._child.ask(request, deadline, meter.add if meter is not None else None)
+            answer, arrays, views = self._child.ask(request, deadline, meter.add if meter is not None else None)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
@@ -261,9 +268,9 @@ class Decoder:
         except BaseException:
             self.close()  # an interrupt between question and answer must not shift later answers by one
             raise
-        if "error" in header:
-            raise Failure("decode", f"{name}: {header['error']}")
-        return Sample(arrays[0], arrays[1], float(header["fps"]), {name: views[name] for name in spec.views})
+        if "error" in answer:
+            raise Failure("decode", f"{name}: {answer['error']}")
+        return Sample(arrays[0], arrays[1], float(answer["fps"]), {name: views[name] for name in spec.views})
 
     def _by_ffmpeg(
         self,
@@ -289,12 +296,17 @@ class Decoder:
         if count < 1:
             raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
-        node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
+        node = _raw(stream, **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
             size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
             gatherer = Gatherer(plan(spec.views, size, seed))
             return _gather(name, frames, count, header.fps, spec, gatherer, meter)
+
+
+def _raw(stream: Any, **options: int) -> Any:
+    """Output node: every frame of a stream as rgb24 on standard output."""
+    return graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **options)
 
 
 def _gather(
