@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import ffmpeg, ffmpeg_log
-from actors.decode_child import key_positions, luma_strip, second_positions
+from actors.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.indicators import Meter
 from actors.network_views import Clip, Gatherer, plan
 from actors.outcome import Failure
@@ -258,19 +258,20 @@ class Decoder:
             meter.clear()
         try:
             answer, arrays, views = self._child.ask(request, deadline, meter.add if meter is not None else None)
+            sample = None if "error" in answer else _sample(spec, answer, arrays, views)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
             raise Failure("timeout", f"{limit}; raise the time-out or shorten the window") from None
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError, KeyError):
             self.close()
             raise Failure("crash", f"the decoding process died on {name}") from None
         except BaseException:
             self.close()  # an interrupt between question and answer must not shift later answers by one
             raise
-        if "error" in answer:
+        if sample is None:
             raise Failure("decode", f"{name}: {answer['error']}")
-        return Sample(arrays[0], arrays[1], float(answer["fps"]), {name: views[name] for name in spec.views})
+        return sample
 
     def _by_ffmpeg(
         self,
@@ -302,6 +303,14 @@ class Decoder:
             size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
             gatherer = Gatherer(plan(spec.views, size, seed))
             return _gather(name, frames, count, header.fps, spec, gatherer, meter)
+
+
+def _sample(
+    spec: SampleSpec, answer: dict[str, Any], arrays: list[NDArray[np.uint8]], views: dict[str, NDArray[np.uint8]]
+) -> Sample:
+    """What a child has sent; a KeyError or an IndexError when something is missing."""
+    key = views[KEY].reshape(-1, 2, *views[KEY].shape[1:])
+    return Sample(key, arrays[0], float(answer["fps"]), {name: views[name] for name in spec.views})
 
 
 def _raw(stream: Any, **options: int) -> Any:

@@ -2,10 +2,10 @@
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
 big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
-gives: key frames and luma strip. Before the answer itself come messages that are not kept here: with the mark
-``view`` one for every picture of the views asked for, which the module ``network_views`` beside this file makes, and
-where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing is pickled.
-It ends when its standard input closes, so it never outlives its parent for long.
+gives: the luma strip. Before the answer itself come messages that are not kept here: with the mark ``view`` one for
+every key frame (`KEY`) and every picture of the views asked for, which the module ``network_views`` beside this file
+makes, and where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing
+is pickled. It ends when its standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
 CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
+KEY = "key"  # name under which the key frames travel
 AHEAD_BYTES = 256 * 2**20  # decord decodes a whole window ahead of a slow reader; more than this goes through a pipe
 
 
@@ -147,16 +148,18 @@ def read(
     gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
     seen = [first + number for number in gatherer.needed] if gatherer else []
     wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
-    pairs: dict[int, Frame] = {}
     luma: list[Frame] = []
-    needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
+    pairs: dict[int, list[int]] = {}  # places of a frame among the key frames and their successors
+    for place, key in enumerate(keys):
+        pairs.setdefault(key, []).append(2 * place)
+        pairs.setdefault(min(key + 1, end - 1), []).append(2 * place + 1)
     held: Frame | None = None  # the first frame of a second, until its successor comes
     frames = _from_pipe(request["command"], height, width, first, wanted) if piped else _from_reader(reader, wanted)
     for number, frame in frames:
         if number <= strip[-1]:
             luma.append(luma_strip(frame, request["motion_short_side"]))
-        if number in needed:
-            pairs[number] = frame.copy()
+        if number in pairs:
+            show({"view": KEY, "count": 2 * len(keys), "places": pairs[number]}, frame)
         if held is not None:
             emit(held, frame)
         held = frame.copy() if number in seconds else None
@@ -164,8 +167,7 @@ def read(
             gatherer.add(number - first, frame)
     if held is not None:  # a window of one frame
         emit(held, held)
-    key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    return {"fps": fps, "frames": end - first}, [key, np.stack(luma)]
+    return {"fps": fps, "frames": end - first}, [np.stack(luma)]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
