@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import ffmpeg, ffmpeg_log
-from actors.decode_child import key_positions, luma_strip, second_positions
+from actors.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.indicators import Meter
 from actors.network_views import Clip, Gatherer, plan
 from actors.outcome import Failure
@@ -45,7 +45,17 @@ class _Child:
 
     def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
         # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
+<<<<<<< HEAD
         environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1")
+=======
+        # Without a fixed threshold the allocator keeps freed frames of up to 32 MB for itself.
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONSAFEPATH": "1",
+            "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
+        }
+>>>>>>> work-t
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, str(program)],
             stdin=subprocess.PIPE,
@@ -207,7 +217,11 @@ class Decoder:
         if header.is_still:
             return self._by_ffmpeg(header, window)
         try:
+<<<<<<< HEAD
             sample = self._by_child(window)
+=======
+            sample = self._by_child(header, *window)
+>>>>>>> work-t
         except Failure as failure:
             if failure.kind == "timeout":
                 raise
@@ -227,6 +241,7 @@ class Decoder:
                 raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
             raise Failure(second.kind, message) from second
 
+<<<<<<< HEAD
     def _by_child(self, window: _Window) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
@@ -236,6 +251,32 @@ class Decoder:
             "path": str(Path(name).absolute()),
             "start_s": window.start_s,
             "duration_s": window.duration_s,
+=======
+    def _by_child(
+        self,
+        header: ffmpeg.Probe,
+        name: str,
+        start_s: float,
+        duration_s: float,
+        spec: SampleSpec,
+        seed: str,
+        deadline: float,
+        meter: Meter | None,
+    ) -> Sample:
+        if self._child is None or not self._child.alive():
+            self.close()
+            self._child = _Child(self._program, self._threads, self._memory)
+        stream = ffmpeg.source(
+            Path(name).absolute(), start_s, duration_s, max_pixels=spec.max_pixels, threads=self._threads
+        )["V:0"]
+        request = {
+            "path": str(Path(name).absolute()),
+            "command": ffmpeg.command(_raw(stream)),
+            "width": header.width,
+            "height": header.height,
+            "start_s": start_s,
+            "duration_s": duration_s,
+>>>>>>> work-t
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
@@ -246,21 +287,26 @@ class Decoder:
         if meter is not None:
             meter.clear()
         try:
+<<<<<<< HEAD
             second = meter.add if meter is not None else None
             header, arrays, views = self._child.ask(request, window.deadline, second)
+=======
+            answer, arrays, views = self._child.ask(request, deadline, meter.add if meter is not None else None)
+            sample = None if "error" in answer else _sample(spec, answer, arrays, views)
+>>>>>>> work-t
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
             raise Failure("timeout", f"{limit}; raise the time-out or shorten the window") from None
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError, KeyError):
             self.close()
             raise Failure("crash", f"the decoding process died on {name}") from None
         except BaseException:
             self.close()  # an interrupt between question and answer must not shift later answers by one
             raise
-        if "error" in header:
-            raise Failure("decode", f"{name}: {header['error']}")
-        return Sample(arrays[0], arrays[1], float(header["fps"]), {name: views[name] for name in spec.views})
+        if sample is None:
+            raise Failure("decode", f"{name}: {answer['error']}")
+        return sample
 
     def _by_ffmpeg(self, header: ffmpeg.Probe, window: _Window) -> Sample:
         """Count the frames of the window, then read them once and keep what the sample needs."""
@@ -278,7 +324,7 @@ class Decoder:
             where = f"{window.name}: no frame at {window.start_s:g} s"
             raise Failure("decode", f"{where}; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
-        node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
+        node = _raw(stream, **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
             size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
@@ -286,7 +332,26 @@ class Decoder:
             return _gather(window, frames, count, header.fps, gatherer)
 
 
+<<<<<<< HEAD
 def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
+=======
+def _sample(
+    spec: SampleSpec, answer: dict[str, Any], arrays: list[NDArray[np.uint8]], views: dict[str, NDArray[np.uint8]]
+) -> Sample:
+    """What a child has sent; a KeyError or an IndexError when something is missing."""
+    key = views[KEY].reshape(-1, 2, *views[KEY].shape[1:])
+    return Sample(key, arrays[0], float(answer["fps"]), {name: views[name] for name in spec.views})
+
+
+def _raw(stream: Any, **options: int) -> Any:
+    """Output node: every frame of a stream as rgb24 on standard output."""
+    return graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **options)
+
+
+def _gather(
+    name: str, frames: Any, count: int, fps: float, spec: SampleSpec, gatherer: Gatherer, meter: Meter | None
+) -> Sample:
+>>>>>>> work-t
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     spec, meter = window.spec, window.meter
     keys = key_positions(count, spec.key_frames)

@@ -2,10 +2,10 @@
 
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
 big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
-gives: key frames and luma strip. Before the answer itself come messages that are not kept here: with the mark
-``view`` one for every picture of the views asked for, which the module ``network_views`` beside this file makes, and
-where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing is pickled.
-It ends when its standard input closes, so it never outlives its parent for long.
+gives: the luma strip. Before the answer itself come messages that are not kept here: with the mark ``view`` one for
+every key frame (`KEY`) and every picture of the views asked for, which the module ``network_views`` beside this file
+makes, and where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing
+is pickled. It ends when its standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
@@ -16,9 +16,13 @@ import json
 import os
 import resource
 import struct
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+<<<<<<< HEAD
 from functools import lru_cache
+=======
+>>>>>>> work-t
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +31,8 @@ from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
 CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
+KEY = "key"  # name under which the key frames travel
+AHEAD_BYTES = 256 * 2**20  # decord decodes a whole window ahead of a slow reader; more than this goes through a pipe
 
 
 def key_positions(count: int, key_frames: int) -> list[int]:
@@ -95,6 +101,7 @@ def _gatherer(
     return module.Gatherer(views, put)
 
 
+<<<<<<< HEAD
 @contextlib.contextmanager
 def one_file() -> Iterator[None]:
     """Inside the block one file can be opened, and no second file or socket: decord knows playlists and has no whitelist."""
@@ -106,6 +113,34 @@ def one_file() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+=======
+def _from_reader(reader: Any, wanted: list[int]) -> Iterator[tuple[int, Frame]]:
+    """The wanted frames and their numbers, from decord."""
+    step = 1
+    while wanted:
+        batch, wanted = wanted[:step], wanted[step:]
+        for number, frame in zip(batch, reader.get_batch(batch).asnumpy(), strict=True):
+            yield number, frame
+            step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
+
+
+def _from_pipe(
+    command: list[str], height: int, width: int, first: int, wanted: list[int]
+) -> Iterator[tuple[int, Frame]]:
+    """The same from FFmpeg, whose pixels are equal and which waits for its reader; its first frame is number ``first``."""
+    size = height * width * 3
+    chosen = set(wanted)
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        for number in range(first, wanted[-1] + 1):
+            block = process.stdout.read(size)
+            if len(block) < size:
+                raise ValueError("the file has fewer frames than its index")
+            if number in chosen:
+                yield number, np.frombuffer(block, np.uint8).reshape(height, width, 3)
+>>>>>>> work-t
 
 
 def read(
@@ -146,32 +181,31 @@ def _window(
     strip = list(range(first, min(first + request["motion_frames"], end)))
     fps = float(reader.get_avg_fps())
     seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
-    height, width = reader[first].shape[:2] if request["views"] else (0, 0)
+    piped = (end - first) * request["height"] * request["width"] * 3 > AHEAD_BYTES
+    height, width = (request["height"], request["width"]) if piped else reader[first].shape[:2]
     gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
     seen = [first + number for number in gatherer.needed] if gatherer else []
     wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
-    pairs: dict[int, Frame] = {}
     luma: list[Frame] = []
-    needed = {*keys, *(min(key + 1, end - 1) for key in keys)}
+    pairs: dict[int, list[int]] = {}  # places of a frame among the key frames and their successors
+    for place, key in enumerate(keys):
+        pairs.setdefault(key, []).append(2 * place)
+        pairs.setdefault(min(key + 1, end - 1), []).append(2 * place + 1)
     held: Frame | None = None  # the first frame of a second, until its successor comes
-    step = 1
-    while wanted:
-        batch, wanted = wanted[:step], wanted[step:]
-        for number, frame in zip(batch, reader.get_batch(batch).asnumpy(), strict=True):
-            if number <= strip[-1]:
-                luma.append(luma_strip(frame, request["motion_short_side"]))
-            if number in needed:
-                pairs[number] = frame.copy()
-            if held is not None:
-                emit(held, frame)
-            held = frame.copy() if number in seconds else None
-            if gatherer:
-                gatherer.add(number - first, frame)
-            step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
+    frames = _from_pipe(request["command"], height, width, first, wanted) if piped else _from_reader(reader, wanted)
+    for number, frame in frames:
+        if number <= strip[-1]:
+            luma.append(luma_strip(frame, request["motion_short_side"]))
+        if number in pairs:
+            show({"view": KEY, "count": 2 * len(keys), "places": pairs[number]}, frame)
+        if held is not None:
+            emit(held, frame)
+        held = frame.copy() if number in seconds else None
+        if gatherer:
+            gatherer.add(number - first, frame)
     if held is not None:  # a window of one frame
         emit(held, held)
-    key = np.stack([np.stack([pairs[at], pairs[min(at + 1, end - 1)]]) for at in keys])
-    return {"fps": fps, "frames": end - first}, [key, np.stack(luma)]
+    return {"fps": fps, "frames": end - first}, [np.stack(luma)]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

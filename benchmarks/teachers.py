@@ -4,7 +4,8 @@
     python benchmarks/teachers.py --network-only [--device cuda] [--batches 1,2,4,8,16,32]
 
 Without videos it renders clips. The weights come from the formula, so nothing is downloaded. *Together* is the run's own
-chain of actor pools on a local Ray: one decode of a video makes the views of all teachers. *Apart* starts one plain
+chain of actor pools on a local Ray: one decode of a video makes the views of all teachers. *Each* runs that chain once per
+teacher. *Apart* starts one plain
 process per teacher, one after the other, as one would run the released scripts; each decodes every video for itself.
 ``--network-only`` needs neither Ray nor a decoder: it times the networks on made inputs for several videos a call.
 """
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,15 +142,14 @@ class ScorePool:
         return dict(self.work(row))
 
 
-def together(videos: list[Path], weights: Path) -> dict[str, float]:
-    """Scores of all teachers and the figures of one chained execution."""
+def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) -> dict[str, float]:
+    """The figures of one chained execution with the named teachers, on a Ray that runs already."""
     import pyarrow as pa
 
     from actors.pools import Pool
     from actors.score import DropSample
     from actors.teachers import views_of
     from actors.views import SampleSpec
-    from cluster.session import connect
     from pipeline.console import Console
     from pipeline.observe import SHOWN
     from pipeline.stream import PIXEL_ROWS, stream
@@ -157,27 +157,40 @@ def together(videos: list[Path], weights: Path) -> dict[str, float]:
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
     rows = [{"video_id": path.name, "uri": str(path.absolute()), **plain} for path in videos]
     pools = [
-        Pool(DecodePool, {"spec": SampleSpec(views=views_of(NAMES)), "timeout_s": 600.0}),
-        *(Pool(ScorePool, {"name": name, "weights": str(weights)}, weight=5.0) for name in NAMES),
+        Pool(DecodePool, {"spec": SampleSpec(views=views_of(names)), "timeout_s": 600.0}),
+        *(Pool(ScorePool, {"name": name, "weights": str(weights)}, weight=5.0) for name in names),
         Pool(DropSample, weight=0.1),
     ]
-    with connect():
-        start = time.perf_counter()
-        table = pa.Table.from_pylist(rows, schema=SHOWN)
-        done = [row for batch in stream(table, pools, Console(), "scoring", most_rows=PIXEL_ROWS) for row in batch]
-        wall = time.perf_counter() - start
+    start = time.perf_counter()
+    table = pa.Table.from_pylist(rows, schema=SHOWN)
+    done = [row for batch in stream(table, pools, Console(), "scoring", most_rows=PIXEL_ROWS) for row in batch]
+    wall = time.perf_counter() - start
     for row in done:
-        problems = [row["error"], *(row[f"error_{name}"] for name in NAMES)]
+        problems = [row["error"], *(row[f"error_{name}"] for name in names)]
         if any(problems):
             sys.exit(f"{row['video_id']}: {next(filter(None, problems))}")
-    busy = sum(row["busy_decode"] + sum(row[f"busy_{name}"] for name in NAMES) for row in done)
-    network = sum(row[f"network_{name}"] for row in done for name in NAMES)
-    places = ("decode", "child", *NAMES)
+    busy = sum(row["busy_decode"] + sum(row[f"busy_{name}"] for name in names) for row in done)
+    network = sum(row[f"network_{name}"] for row in done for name in names)
+    places = ("decode", "child", *names)
     peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in places}
     decodes = sum(row["decodes"] for row in done) / len(done)
     return {"wall s": wall, "decodes per video": decodes, "network share of busy time": network / busy, **peaks} | {
-        f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in NAMES
+        f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in names
     }
+
+
+def on_ray(videos: list[Path], weights: Path, part: str) -> None:
+    """Print the figures of one execution for all teachers, and of one execution for each."""
+    from cluster.session import connect
+
+    with connect():
+        if part in {"all", "together"}:
+            for name, value in together(videos, weights).items():
+                print(f"together, {name}: {value:.3g}" if value < 10 else f"together, {name}: {value:.0f}", flush=True)
+        if part in {"all", "each"}:
+            walls = {name: together(videos, weights, [name])["wall s"] for name in NAMES}
+            print("one execution for each, wall s: " + ", ".join(f"{name} {wall:.0f}" for name, wall in walls.items()))
+            print(f"one execution for each, wall s in all: {sum(walls.values()):.0f}")
 
 
 # ---- apart
@@ -315,7 +328,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--clips", type=int, default=12, help="how many clips, given or rendered")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a rendered clip")
-    parser.add_argument("--part", choices=("both", "together", "apart"), default="both")
+    parser.add_argument("--part", choices=("all", "together", "each", "apart"), default="all")
     parser.add_argument("--network-only", action="store_true")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batches", default="1,2,4,8,16,32", help="videos a call, for --network-only")
@@ -333,10 +346,9 @@ def main() -> None:
         write_weights(Path(folder))
         videos = options.videos[: options.clips] or clips(Path(folder), options.clips, options.seconds)
         print(f"{len(videos)} videos, {len(os.sched_getaffinity(0))} CPUs")
-        if options.part != "apart":
-            for name, value in together(videos, Path(folder)).items():
-                print(f"together, {name}: {value:.3g}" if value < 10 else f"together, {name}: {value:.0f}")
-        if options.part != "together":
+        if options.part in {"all", "together", "each"}:
+            on_ray(videos, Path(folder), options.part)
+        if options.part in {"all", "apart"}:
             found = apart(videos, Path(folder))
             for name, figures in found.items():
                 print(f"apart, {name}: " + ", ".join(f"{key} {value:.1f}" for key, value in figures.items()))

@@ -10,6 +10,7 @@ import pytest
 from actors import ffmpeg
 from actors import network_views as views
 from actors.decode import Decoder
+from actors.decode_child import key_positions
 from actors.rows import pack, unpack
 from actors.views import SampleSpec
 
@@ -56,11 +57,11 @@ def test_seeded_draws_stay_below_the_bound_and_reach_it() -> None:
 
 
 def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
-    clip = views.Clip(300, 48, 64, 10.0)
+    clip = views.Clip(40, 48, 64, 10.0)
     plan = views.plan(views.VIEWS, clip, "id")
     taken: list[tuple[str, list[int], np.ndarray]] = []
     passing = views.Gatherer(plan, lambda *given: taken.append(given))
-    frames = np.random.default_rng(0).integers(0, 256, (300, 48, 64, 3), dtype=np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     for number in passing.needed:
         passing.add(number, frames[number])
     kept = views.gather(frames, plan)
@@ -91,6 +92,28 @@ def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:
         peaks.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)
     assert sample.views["motion_clips"].nbytes > 140 * 2**20
     assert peaks[1] - peaks[0] < 20, "MiB more for pictures of 116 MiB more"
+
+
+def test_large_frames_wait_for_their_reader_and_are_the_same(tmp_path) -> None:
+    import decord
+
+    file = tmp_path / "large.mp4"
+    node = ffmpeg.target(ffmpeg.raw_source(1920, 1080, 8).filter("format", "yuv420p"), file, ffmpeg.lossless(1), "mp4")
+    ramp = np.linspace(0, 80, 1920, dtype=np.uint8)[None, :, None]
+    with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+        for number in range(96):
+            writer.write(np.broadcast_to(ramp + np.array([0, 30, 60], np.uint8) + np.uint8(number), (1080, 1920, 3)))
+    with Decoder() as decoder:
+        sample = decoder.decode(file, 2.0, 10.0, SampleSpec(2, 4, views=("squares", "key_frames")))
+        status = Path(f"/proc/{decoder._child.process.pid}/status").read_text()
+    reader = decord.VideoReader(str(file), num_threads=1)
+    first, second = (16 + position for position in key_positions(80, 2))
+    expected = reader.get_batch([first, first + 1, second, second + 1]).asnumpy()
+    assert np.array_equal(sample.key.reshape(expected.shape), expected)
+    window = reader.get_batch(range(16, 96, 8)).asnumpy()
+    assert np.array_equal(sample.views["squares"], np.stack([views.square_picture(frame) for frame in window]))
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    assert peak < 300, "MiB while 80 frames of 6 MiB pass"
 
 
 def test_one_decode_fills_every_view(numbered, clip) -> None:
