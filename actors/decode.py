@@ -45,17 +45,9 @@ class _Child:
 
     def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
         # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
-<<<<<<< HEAD
-        environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1")
-=======
         # Without a fixed threshold the allocator keeps freed frames of up to 32 MB for itself.
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": str(threads),
-            "PYTHONSAFEPATH": "1",
-            "MALLOC_MMAP_THRESHOLD_": str(4 * 2**20),
-        }
->>>>>>> work-t
+        freeing = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
+        environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1", **freeing)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, str(program)],
             stdin=subprocess.PIPE,
@@ -135,8 +127,9 @@ class _Child:
 
 @dataclass(frozen=True)
 class _Window:
-    """What one `Decoder.decode` is asked for, and until when (`time.monotonic`)."""
+    """What one `Decoder.decode` is asked for, of which file, and until when (`time.monotonic`)."""
 
+    header: ffmpeg.Probe
     name: str
     start_s: float
     duration_s: float
@@ -213,35 +206,30 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = _Window(name, start_s, duration_s, spec, seed, deadline, meter)
+        window = _Window(header, name, start_s, duration_s, spec, seed, deadline, meter)
         if header.is_still:
-            return self._by_ffmpeg(header, window)
+            return self._by_ffmpeg(window)
         try:
-<<<<<<< HEAD
             sample = self._by_child(window)
-=======
-            sample = self._by_child(header, *window)
->>>>>>> work-t
         except Failure as failure:
             if failure.kind == "timeout":
                 raise
-            return self._after(failure, header, window)
+            return self._after(failure, window)
         # decord picks the "best" of several streams; ours is the first one that is no cover picture.
         if (sample.width, sample.height) != (header.width, header.height):
-            return self._by_ffmpeg(header, window)
+            return self._by_ffmpeg(window)
         return sample
 
-    def _after(self, first: Failure, header: ffmpeg.Probe, window: _Window) -> Sample:
+    def _after(self, first: Failure, window: _Window) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
         try:
-            return self._by_ffmpeg(header, window)
+            return self._by_ffmpeg(window)
         except Failure as second:
             message = second.message if window.name in second.message else f"{window.name}: {second.message}"
             if first.kind == "crash" and second.kind == "decode":
                 raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
             raise Failure(second.kind, message) from second
 
-<<<<<<< HEAD
     def _by_child(self, window: _Window) -> Sample:
         if self._child is None or not self._child.alive():
             self.close()
@@ -249,34 +237,9 @@ class Decoder:
         name, spec, meter = window.name, window.spec, window.meter
         request = {
             "path": str(Path(name).absolute()),
+            "picture_bytes": window.header.width * window.header.height * 3,
             "start_s": window.start_s,
             "duration_s": window.duration_s,
-=======
-    def _by_child(
-        self,
-        header: ffmpeg.Probe,
-        name: str,
-        start_s: float,
-        duration_s: float,
-        spec: SampleSpec,
-        seed: str,
-        deadline: float,
-        meter: Meter | None,
-    ) -> Sample:
-        if self._child is None or not self._child.alive():
-            self.close()
-            self._child = _Child(self._program, self._threads, self._memory)
-        stream = ffmpeg.source(
-            Path(name).absolute(), start_s, duration_s, max_pixels=spec.max_pixels, threads=self._threads
-        )["V:0"]
-        request = {
-            "path": str(Path(name).absolute()),
-            "command": ffmpeg.command(_raw(stream)),
-            "width": header.width,
-            "height": header.height,
-            "start_s": start_s,
-            "duration_s": duration_s,
->>>>>>> work-t
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
@@ -287,13 +250,9 @@ class Decoder:
         if meter is not None:
             meter.clear()
         try:
-<<<<<<< HEAD
             second = meter.add if meter is not None else None
-            header, arrays, views = self._child.ask(request, window.deadline, second)
-=======
-            answer, arrays, views = self._child.ask(request, deadline, meter.add if meter is not None else None)
-            sample = None if "error" in answer else _sample(spec, answer, arrays, views)
->>>>>>> work-t
+            answer, arrays, views = self._child.ask(request, window.deadline, second)
+            sample = None if {"error", "large"} & answer.keys() else _sample(spec, answer, arrays, views)
         except TimeoutError:
             self.close()
             limit = f"decoding {name} took more than {self._timeout_s:g} s"
@@ -304,37 +263,35 @@ class Decoder:
         except BaseException:
             self.close()  # an interrupt between question and answer must not shift later answers by one
             raise
-        if sample is None:
+        if "error" in answer:
             raise Failure("decode", f"{name}: {answer['error']}")
-        return sample
+        return sample or self._by_ffmpeg(window, (int(answer["large"]), float(answer["fps"])))
 
-    def _by_ffmpeg(self, header: ffmpeg.Probe, window: _Window) -> Sample:
-        """Count the frames of the window, then read them once and keep what the sample needs."""
+    def _by_ffmpeg(self, window: _Window, known: tuple[int, float] | None = None) -> Sample:
+        """Count the frames of the window unless they and their rate are known, then read them once and keep what is needed."""
 
         def left() -> float:
             return max(0.1, window.deadline - time.monotonic())
 
+        header = window.header
         place, limit = (window.name, window.start_s, window.duration_s), window.spec.max_pixels
         stream = ffmpeg.source(*place, max_pixels=limit, threads=self._threads)["V:0"]
-        count = 1
-        if not header.is_still:
+        count, fps = known or (1, header.fps)
+        if known is None and not header.is_still:
             counting = graph.output(stream, "pipe:1", f="null", fps_mode="passthrough")
             count = ffmpeg_log.progress(ffmpeg.run(ffmpeg.arguments(counting), timeout_s=left()))[0]
         if count < 1:
             where = f"{window.name}: no frame at {window.start_s:g} s"
             raise Failure("decode", f"{where}; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
-        node = _raw(stream, **one)
+        node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
         with contextlib.closing(frames):  # type: ignore[type-var]
-            size = Clip(count, header.height, header.width, 0.0 if header.is_still else header.fps)
+            size = Clip(count, header.height, header.width, 0.0 if header.is_still else fps)
             gatherer = Gatherer(plan(window.spec.views, size, window.seed))
-            return _gather(window, frames, count, header.fps, gatherer)
+            return _gather(window, frames, count, fps, gatherer)
 
 
-<<<<<<< HEAD
-def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
-=======
 def _sample(
     spec: SampleSpec, answer: dict[str, Any], arrays: list[NDArray[np.uint8]], views: dict[str, NDArray[np.uint8]]
 ) -> Sample:
@@ -343,15 +300,7 @@ def _sample(
     return Sample(key, arrays[0], float(answer["fps"]), {name: views[name] for name in spec.views})
 
 
-def _raw(stream: Any, **options: int) -> Any:
-    """Output node: every frame of a stream as rgb24 on standard output."""
-    return graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **options)
-
-
-def _gather(
-    name: str, frames: Any, count: int, fps: float, spec: SampleSpec, gatherer: Gatherer, meter: Meter | None
-) -> Sample:
->>>>>>> work-t
+def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
     """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
     spec, meter = window.spec, window.meter
     keys = key_positions(count, spec.key_frames)

@@ -5,7 +5,8 @@ big-endian length, that many bytes of JSON, then (answers only) the raw bytes of
 gives: the luma strip. Before the answer itself come messages that are not kept here: with the mark ``view`` one for
 every key frame (`KEY`) and every picture of the views asked for, which the module ``network_views`` beside this file
 makes, and where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing
-is pickled. It ends when its standard input closes, so it never outlives its parent for long.
+is pickled. A window too large to be held is answered by its number of frames alone (``large``). It ends when its
+standard input closes, so it never outlives its parent for long.
 """
 
 from __future__ import annotations
@@ -16,13 +17,9 @@ import json
 import os
 import resource
 import struct
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-<<<<<<< HEAD
 from functools import lru_cache
-=======
->>>>>>> work-t
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,7 +29,9 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
 KEY = "key"  # name under which the key frames travel
-AHEAD_BYTES = 256 * 2**20  # decord decodes a whole window ahead of a slow reader; more than this goes through a pipe
+AHEAD_BYTES = (
+    256 * 2**20
+)  # decord decodes a whole window ahead of slow views; a larger one is left to the parent's FFmpeg
 
 
 def key_positions(count: int, key_frames: int) -> list[int]:
@@ -101,7 +100,6 @@ def _gatherer(
     return module.Gatherer(views, put)
 
 
-<<<<<<< HEAD
 @contextlib.contextmanager
 def one_file() -> Iterator[None]:
     """Inside the block one file can be opened, and no second file or socket: decord knows playlists and has no whitelist."""
@@ -113,34 +111,16 @@ def one_file() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-=======
-def _from_reader(reader: Any, wanted: list[int]) -> Iterator[tuple[int, Frame]]:
-    """The wanted frames and their numbers, from decord."""
+
+
+def _frames(reader: Any, wanted: list[int]) -> Iterator[tuple[int, Frame]]:
+    """The wanted frames and their numbers."""
     step = 1
     while wanted:
         batch, wanted = wanted[:step], wanted[step:]
         for number, frame in zip(batch, reader.get_batch(batch).asnumpy(), strict=True):
             yield number, frame
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
-
-
-def _from_pipe(
-    command: list[str], height: int, width: int, first: int, wanted: list[int]
-) -> Iterator[tuple[int, Frame]]:
-    """The same from FFmpeg, whose pixels are equal and which waits for its reader; its first frame is number ``first``."""
-    size = height * width * 3
-    chosen = set(wanted)
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        for number in range(first, wanted[-1] + 1):
-            block = process.stdout.read(size)
-            if len(block) < size:
-                raise ValueError("the file has fewer frames than its index")
-            if number in chosen:
-                yield number, np.frombuffer(block, np.uint8).reshape(height, width, 3)
->>>>>>> work-t
 
 
 def read(
@@ -181,8 +161,9 @@ def _window(
     strip = list(range(first, min(first + request["motion_frames"], end)))
     fps = float(reader.get_avg_fps())
     seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
-    piped = (end - first) * request["height"] * request["width"] * 3 > AHEAD_BYTES
-    height, width = (request["height"], request["width"]) if piped else reader[first].shape[:2]
+    if request["views"] and (end - first) * request["picture_bytes"] > AHEAD_BYTES:
+        return {"fps": fps, "large": end - first}, []
+    height, width = reader[first].shape[:2] if request["views"] else (0, 0)
     gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
     seen = [first + number for number in gatherer.needed] if gatherer else []
     wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
@@ -192,8 +173,7 @@ def _window(
         pairs.setdefault(key, []).append(2 * place)
         pairs.setdefault(min(key + 1, end - 1), []).append(2 * place + 1)
     held: Frame | None = None  # the first frame of a second, until its successor comes
-    frames = _from_pipe(request["command"], height, width, first, wanted) if piped else _from_reader(reader, wanted)
-    for number, frame in frames:
+    for number, frame in _frames(reader, wanted):
         if number <= strip[-1]:
             luma.append(luma_strip(frame, request["motion_short_side"]))
         if number in pairs:

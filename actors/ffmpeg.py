@@ -47,7 +47,6 @@ _STILL_MAGIC = ((b"\x89PNG\r\n\x1a\n", "png_pipe"), (b"\xff\xd8\xff", "jpeg_pipe
 MAX_PIXELS = 7680 * 4320
 MEMORY_BYTES = 12 * 2**30  # address space, not resident: x265 and libvmaf map far more than they touch
 FILE_BYTES = 8 * 2**30
-_QUIETLY = ("-hide_banner", "-nostdin", "-y")
 _LOG_BYTES = 2**18
 
 # One matrix and one range for everything written, so that no reader shows a copy and its reference in other colours.
@@ -161,11 +160,6 @@ def arguments(node: Any) -> list[str]:
     return cast("list[str]", node.get_args())
 
 
-def command(node: Any) -> list[str]:
-    """The whole command of an output node, for a process that starts FFmpeg itself."""
-    return [binary(), *_QUIETLY, *arguments(node)]
-
-
 class Process:
     """One FFmpeg process with limits, killed with its whole group at the wall-clock limit or on leaving the block.
 
@@ -192,7 +186,7 @@ class Process:
         self._timeout_s = timeout_s
         self.timed_out = False
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        prefix = [executable] if executable else [binary(), *_QUIETLY]
+        prefix = [executable] if executable else [binary(), "-hide_banner", "-nostdin", "-y"]
         self.process = subprocess.Popen(
             [*prefix, *args],
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,

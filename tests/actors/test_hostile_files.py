@@ -162,10 +162,13 @@ def test_a_row_that_names_a_server_calls_no_one(
     assert_not_called(listener)
 
 
+HEADER = ffmpeg.Probe(64, 48, 10.0, 1.0, None, "h264", "yuv420p")
+
+
 def unprobed(decoder: Decoder, path: Path) -> str | None:
     """Kind of the failure when the child is given a file that no whitelist has looked at; None if it read it."""
     try:
-        decoder._by_child(_Window(str(path), 0.0, 0.0, SPEC, "v", time.monotonic() + 30, None))
+        decoder._by_child(_Window(HEADER, str(path), 0.0, 0.0, SPEC, "v", time.monotonic() + 30, None))
     except Failure as failure:
         return failure.kind
     return None

@@ -94,7 +94,7 @@ def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:
     assert peaks[1] - peaks[0] < 20, "MiB more for pictures of 116 MiB more"
 
 
-def test_large_frames_wait_for_their_reader_and_are_the_same(tmp_path) -> None:
+def test_a_window_too_large_to_be_held_passes_one_frame_at_a_time_and_is_the_same(tmp_path) -> None:
     import decord
 
     file = tmp_path / "large.mp4"
