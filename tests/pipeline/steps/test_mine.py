@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from actors.teachers import load_teacher
+from pipeline.config import Config
 from pipeline.observe import feature_table
 from pipeline.records import FEATURES, MINED, SCORES
 from pipeline.steps import mine as step
@@ -48,13 +50,17 @@ def run(tables, copies, monkeypatch: pytest.MonkeyPatch):
     def actors(kind: type, arguments: tuple[Any, ...], count: int) -> Iterator[Here]:
         yield Here(kind, arguments)
 
+    @contextmanager
+    def comparers(config: Config, student: Path, anchors: np.ndarray, work: int) -> Iterator[Here]:
+        yield Here(Judge, (str(student), anchors))
+
     def ordered(pool: Here, call: Any, work: Sequence[Any]) -> list[Any]:
         return [call(pool, item) for item in work]
 
     monkeypatch.setattr(step, "actors", actors)
     monkeypatch.setattr(step, "ordered", ordered)
     monkeypatch.setattr(step, "pool_size", lambda work: 1)
-    monkeypatch.setattr(step, "Comparer", Judge)
+    monkeypatch.setattr(step, "comparers", comparers)
     monkeypatch.setattr(step, "read_anchors", lambda folder: SimpleNamespace(features=np.zeros((5, 2), np.float32)))
     names = [f"n{k:02d}" for k in range(16)]
     tables.videos([{"video_id": name, "round": 2} for name in names] + [{"video_id": f"o{k}"} for k in range(2)])
