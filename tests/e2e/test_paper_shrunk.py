@@ -42,6 +42,14 @@ def test_both_rounds_train_the_published_student(run):
     ]
 
 
+def test_the_model_card_says_what_it_is(run):
+    card = (run.layout.student(2) / "MODEL_CARD.md").read_text()
+    assert "a formula fills" in card
+    first = read_json(run.layout.metrics(1))["train"]
+    assert f"| 1 | {first['pairs']} | {100 * first['order_accuracy']:.1f} % |" in card
+    assert all(name in card for name in ("exposure", "niqe", "sharpness"))
+
+
 def test_the_second_round_has_pairs_of_every_origin(run):
     table = read_table(run.layout.pairs(2), PAIRS)
     assert set(table["origin"].to_pylist()) == {"ensemble", "synthetic", "gmad", "missed"}
