@@ -16,6 +16,9 @@ from pipeline.student_folder import CARD, Anchors
 from trainers.student import BASES
 
 SUITES = ("seen", "unseen")
+FORMULA = (
+    "small networks that a formula fills; it proves that all parts work together and has learnt nothing worth having"
+)
 _CARD = """---
 library_name: weak-to-strong-vqa
 tags: [video-quality-assessment, no-reference, weak-to-strong]
@@ -62,7 +65,7 @@ def write_card(
     corpus = "clips rendered by the program" if config.corpus.videos is None else "the user's own videos"
     text = _CARD.format(
         student=config.student.name,
-        base=BASES[config.student.name],
+        base=FORMULA if config.student.options.get("shrunk") else BASES[config.student.name],
         videos=len({*pairs["first"].to_pylist(), *pairs["second"].to_pylist()}),
         confidence=config.training.lambda_,
         rounds="\n".join(_round(k, facts) for k, facts in enumerate(told, 1)),

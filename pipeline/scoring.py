@@ -30,7 +30,7 @@ from pipeline.released import add_anchors, is_released
 from pipeline.settings import CorpusConfig
 from pipeline.store import StoreError, read_json
 from pipeline.student_folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
-from trainers.student import VIEWS_TAKEN, student_name
+from trainers.student import SEQUENCE_STUDENTS, VIEWS_TAKEN, student_name
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -257,11 +257,13 @@ def _header_pools() -> list[Any]:
 
 def _score_pools(model: Model) -> list[Any]:
     from actors.folder import FolderEncoder, WindowReader
-    from actors.pools import Pool
+    from actors.pools import Pool, cluster_gpus
 
+    # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
+    gpus = 1.0 if student_name(model.folder) in SEQUENCE_STUDENTS and cluster_gpus() >= 1 else 0.0
     return [
         Pool(WindowReader, {"spec": model.spec, "options": model.options}),
-        Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}),
+        Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}, gpus=gpus),
     ]
 
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.layout import RunLayout
-from pipeline.store import read_json
+from pipeline.records import PAIRS
+from pipeline.store import read_json, read_table
 from trainers.student import load_student
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -39,6 +40,19 @@ def test_both_rounds_train_the_published_student(run):
         "model.safetensors",
         "processor.json",
     ]
+
+
+def test_the_model_card_says_what_it_is(run):
+    card = (run.layout.student(2) / "MODEL_CARD.md").read_text()
+    assert "a formula fills" in card
+    first = read_json(run.layout.metrics(1))["train"]
+    assert f"| 1 | {first['pairs']} | {100 * first['order_accuracy']:.1f} % |" in card
+    assert all(name in card for name in ("exposure", "niqe", "sharpness"))
+
+
+def test_the_second_round_has_pairs_of_every_origin(run):
+    table = read_table(run.layout.pairs(2), PAIRS)
+    assert set(table["origin"].to_pylist()) == {"ensemble", "synthetic", "gmad", "missed"}
 
 
 def test_the_same_command_again_does_nothing(run, command):

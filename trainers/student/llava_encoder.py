@@ -27,20 +27,8 @@ class LlavaEncoder:
 
     def __init__(self, checkpoint: str | None = None, motion: str | None = None, **_student: Any) -> None:
         """Raises ValueError if the SlowFast weights are nowhere, or are damaged."""
-        if motion is not None:
-            self.slowfast = load_fast_pathway(_read_state(Path(motion)), motion)
-            return
-        self.slowfast = FastPathway()
-        if checkpoint is None:
-            formula.fill(self.slowfast)
-            return
-        weights = Checkpoint(checkpoint)
-        if not any(key.startswith("slowfast.") for key in weights.names()):
-            raise ValueError(
-                f"{checkpoint} holds no SlowFast weights: name the file of SlowFast R50 (Kinetics-400) in the student "
-                "option 'motion', for example --set student.options.motion=SLOWFAST_8x8_R50.pth"
-            )
-        weights.fill(self.slowfast, lambda key: False, prefix="slowfast.")  # noqa: ARG005 - the contract of `fill`
+        found = _slowfast(checkpoint, motion)
+        self.slowfast = found.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def encode(
         self,
@@ -74,6 +62,24 @@ class LlavaEncoder:
         for key, value in sorted(self.slowfast.state_dict().items()):
             digest.update(key.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _slowfast(checkpoint: str | None, motion: str | None) -> FastPathway:
+    """Of a file of its own, else of the checkpoint, else filled by formula."""
+    if motion is not None:
+        return load_fast_pathway(_read_state(Path(motion)), motion)
+    slowfast = FastPathway()
+    if checkpoint is None:
+        formula.fill(slowfast)
+        return slowfast
+    weights = Checkpoint(checkpoint)
+    if not any(key.startswith("slowfast.") for key in weights.names()):
+        raise ValueError(
+            f"{checkpoint} holds no SlowFast weights: name the file of SlowFast R50 (Kinetics-400) in the student "
+            "option 'motion', for example --set student.options.motion=SLOWFAST_8x8_R50.pth"
+        )
+    weights.fill(slowfast, lambda key: False, prefix="slowfast.")  # noqa: ARG005 - the contract of `fill`
+    return slowfast
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
