@@ -10,6 +10,7 @@ protocol. A worker holds the copy of one object at a time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -34,11 +35,11 @@ _PREFIX = "w2s-object-"  # of a worker's folder
 _NEW_S = 60.0  # a younger folder may not be locked yet
 _REMOTE = ("s3", "gs")
 _ANONYMOUS = "gs://anonymous@"  # a public bucket of Google Cloud Storage, asked without an account
-_RETRY_S = 60  # Google's own limit is a quarter of an hour
+_RETRY_S = 30  # Google's own limit is a quarter of an hour
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRET = re.compile(r"[?&;][^=&]*(key|secret|token|signature|credential|passw)[^=&]*=", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
-_SERVICE_ERROR = re.compile(r"AWS Error [\w() ]+? operation|google::cloud::Status\(\w+")
+_SERVICE_ERROR = re.compile(r"AWS Error [\w() ]+? operation|(?<=google::cloud::Status\()\w+")
 
 
 def scheme(uri: str) -> str:
