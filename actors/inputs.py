@@ -197,9 +197,9 @@ class Inputs:
                 if file.tell() != size:
                     raise Failure("missing", f"{uri} changed while it was read; run the same command again")
         except (OSError, pa.ArrowException) as error:
-            raise Failure(
-                "missing", f"{uri} cannot be read: {reason(error)}; check endpoint and credentials"
-            ) from error
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            advice = f"free {tempfile.gettempdir()} or set TMPDIR" if full else "check endpoint and credentials"
+            raise Failure("missing", f"{uri} cannot be read: {reason(error)}; {advice}") from error
 
 
 def _remove(folder: Path, mark: int) -> None:
