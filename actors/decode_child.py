@@ -19,7 +19,6 @@ import resource
 import struct
 import sys
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,17 +70,6 @@ def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float
     return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
 
 
-@lru_cache(maxsize=1)
-def _network_views() -> Any:
-    spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 def _gatherer(
     request: dict[str, Any],
     show: Callable[[dict[str, Any], Frame], None],
@@ -91,7 +79,12 @@ def _gatherer(
     fps: float,
 ) -> Any:
     """The views that the request names; each picture goes out as soon as it is made."""
-    module = _network_views()
+    spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
     views = module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"])
 
     def put(name: str, places: list[int], picture: Frame) -> None:
@@ -101,12 +94,12 @@ def _gatherer(
 
 
 @contextlib.contextmanager
-def one_file() -> Iterator[None]:
-    """Inside the block one file can be opened, and no second file or socket: decord knows playlists and has no whitelist."""
+def opening_at_most(files: int) -> Iterator[None]:
+    """Inside the block no more files or sockets than these can be opened: decord knows playlists and has no whitelist."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(1)
     os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + files, hard))
     try:
         yield
     finally:
@@ -118,7 +111,9 @@ def _frames(reader: Any, wanted: list[int]) -> Iterator[tuple[int, Frame]]:
     step = 1
     while wanted:
         batch, wanted = wanted[:step], wanted[step:]
-        for number, frame in zip(batch, reader.get_batch(batch).asnumpy(), strict=True):
+        with opening_at_most(0):
+            frames = reader.get_batch(batch).asnumpy()
+        for number, frame in zip(batch, frames, strict=True):
             yield number, frame
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
 
@@ -140,19 +135,8 @@ def read(
 
     cv2.setNumThreads(int(request["threads"]))
     decord.logging.set_level(decord.logging.QUIET)
-    if request["views"]:
-        _network_views()
-    with one_file():
-        return _window(decord.VideoReader(request["path"], num_threads=int(request["threads"])), request, emit, show)
-
-
-def _window(
-    reader: Any,
-    request: dict[str, Any],
-    emit: Callable[[Frame, Frame], None],
-    show: Callable[[dict[str, Any], Frame], None],
-) -> tuple[dict[str, Any], list[Frame]]:
-    """What the request wants of the frames that the reader gives."""
+    with opening_at_most(1):
+        reader = decord.VideoReader(request["path"], num_threads=int(request["threads"]))
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
     first, end = window_bounds(starts, request["start_s"], request["duration_s"])
     if first >= end:
@@ -163,7 +147,8 @@ def _window(
     seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
     if request["views"] and (end - first) * request["picture_bytes"] > AHEAD_BYTES:
         return {"fps": fps, "large": end - first}, []
-    height, width = reader[first].shape[:2] if request["views"] else (0, 0)
+    with opening_at_most(0):
+        height, width = reader[first].shape[:2] if request["views"] else (0, 0)
     gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
     seen = [first + number for number in gatherer.needed] if gatherer else []
     wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})

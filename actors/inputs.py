@@ -10,6 +10,7 @@ protocol. A worker holds the copy of one object at a time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -34,11 +35,11 @@ _PREFIX = "w2s-object-"  # of a worker's folder
 _NEW_S = 60.0  # a younger folder may not be locked yet
 _REMOTE = ("s3", "gs")
 _ANONYMOUS = "gs://anonymous@"  # a public bucket of Google Cloud Storage, asked without an account
-_RETRY_S = 60  # Google's own limit is a quarter of an hour
+_RETRY_S = 30  # Google's own limit is a quarter of an hour
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SECRET = re.compile(r"[?&;][^=&]*(key|secret|token|signature|credential|passw)[^=&]*=", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
-_SERVICE_ERROR = re.compile(r"AWS Error [\w() ]+? operation|google::cloud::Status\(\w+")
+_SERVICE_ERROR = re.compile(r"AWS Error [\w() ]+? operation|(?<=google::cloud::Status\()\w+")
 
 
 def scheme(uri: str) -> str:
@@ -53,7 +54,7 @@ def is_remote(uri: str) -> bool:
 
 
 def masked(uri: str) -> str:
-    """The uri without what may be a secret: user and password, and the whole query if it names a key or a token."""
+    """The uri without what may be a secret: user and password, and all that follows what is named like a key or a token."""
     shown = uri if uri.startswith(_ANONYMOUS) else re.sub(r"(://)[^/]*@", r"\1***@", uri)
     found = _SECRET.search(shown)
     return shown[: found.start()] + "?***" if found and scheme(uri) else shown
@@ -67,12 +68,19 @@ def refusal(uri: str) -> str:
     if kind not in ("", "file", *_REMOTE):
         return f"{kind}:// is not read; use a local path, s3:// or gs://"
     if kind in _REMOTE:
+        if from_path(uri) != uri:
+            return "a key is UTF-8"
         if masked(uri) != uri:
             return "credentials belong into the environment, not into a uri"
         bucket, *parts = uri.partition("://")[2].split("/")
         if not bucket or not set(parts).isdisjoint({".", ".."}):
             return f"{kind}:// needs a bucket and a key without . and .. in it"
     return ""
+
+
+def printable(uri: str) -> str:
+    """A refused uri as tables and messages can hold it: masked, and what is no UTF-8 replaced."""
+    return masked(uri).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def from_path(path: str) -> str:
@@ -86,7 +94,9 @@ def from_path(path: str) -> str:
 
 def to_path(uri: str) -> str:
     """The path that a local uri names."""
-    return os.fsdecode(urllib.parse.unquote_to_bytes(uri[len("file://") :])) if scheme(uri) == "file" else uri
+    if scheme(uri) != "file":
+        return uri
+    return os.fsdecode(urllib.parse.unquote_to_bytes(os.fsencode(uri[len("file://") :])))
 
 
 def reason(error: Exception) -> str:
@@ -110,8 +120,10 @@ def open_bucket(uri: str) -> tuple[Any, str]:
     Raises:
         OSError, pyarrow.ArrowException: The service cannot be reached.
     """
-    start, _, rest = uri.partition("://")
-    root = f"{start}://{rest.partition('/')[0]}" + (f"?retry_limit_seconds={_RETRY_S}" if scheme(uri) == "gs" else "")
+    rest = uri.partition("://")[2]
+    root = f"{scheme(uri)}://{rest.partition('/')[0]}" + (
+        f"?retry_limit_seconds={_RETRY_S}" if scheme(uri) == "gs" else ""
+    )
     return _filesystem(root), rest.removeprefix("anonymous@")
 
 
@@ -150,7 +162,7 @@ class Inputs:
         """
         why = refusal(uri)
         if why:
-            raise Failure("refused", f"{masked(uri)}: {why}")
+            raise Failure("refused", f"{printable(uri)}: {why}")
         plain = "" if is_remote(uri) else to_path(uri)
         if plain and from_path(plain) == plain:
             return plain
@@ -196,9 +208,9 @@ class Inputs:
                 if file.tell() != size:
                     raise Failure("missing", f"{uri} changed while it was read; run the same command again")
         except (OSError, pa.ArrowException) as error:
-            raise Failure(
-                "missing", f"{uri} cannot be read: {reason(error)}; check endpoint and credentials"
-            ) from error
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            advice = f"free {tempfile.gettempdir()} or set TMPDIR" if full else "check endpoint and credentials"
+            raise Failure("missing", f"{uri} cannot be read: {reason(error)}; {advice}") from error
 
 
 def _remove(folder: Path, mark: int) -> None:

@@ -75,10 +75,15 @@ def list_inputs(videos: str, limit: int | None = None) -> Listing:
     """
     why = inputs.refusal(videos)
     if why:
-        raise UserError(f"--videos {inputs.masked(videos)}: {why}")
+        raise UserError(f"--videos {inputs.printable(videos)}: {why}")
     if inputs.from_path(videos) != videos:  # no configuration file can hold it
         raise UserError(f"--videos: the name is not UTF-8; write it as {inputs.from_path(videos)}")
-    found = _bucket(videos) if inputs.is_remote(videos) else _local(Path(inputs.to_path(videos)).expanduser(), videos)
+    try:
+        found = (
+            _bucket(videos) if inputs.is_remote(videos) else _local(Path(inputs.to_path(videos)).expanduser(), videos)
+        )
+    except OSError as error:
+        raise UserError(f"--videos {videos}: {inputs.reason(error)}") from error
     if not found.files and not found.refused:
         raise UserError(
             f"--videos {videos}: no video there; name a folder, a glob in quotes, or a CSV or Parquet file with a column uri"
@@ -144,13 +149,14 @@ def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, s
     try:
         for name in (_parquet_names if shown.lower().endswith(".parquet") else _csv_names)(file, shown):
             why = inputs.refusal(name)
-            uri, why = (inputs.masked(name), why) if why else absolute(name)
+            uri, why = (inputs.printable(name), why) if why else absolute(name)
             if why:
                 refused[uri] = why
             else:
                 files[uri] = None
-    except (csv.Error, pa.ArrowException, OSError) as error:
-        raise UserError(f"--videos {shown}: this is no CSV or Parquet file ({str(error).splitlines()[0]})") from error
+    except (csv.Error, pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        said = inputs.reason(error) if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise UserError(f"--videos {shown}: this is no CSV or Parquet file ({said})") from error
     return Listing(list(files), 0, refused)
 
 

@@ -85,7 +85,8 @@ def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row
     listing = corpus_files(config, layout, console)
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels})
-    probed = collect(table, [probe], console, "probing files", lambda row: row)
+    # a row whose worker died comes back as it was sent
+    probed = collect(table, [probe], console, "probing files", lambda row: {**UNKNOWN, **row})
     return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
 
 

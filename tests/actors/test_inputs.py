@@ -121,6 +121,12 @@ def test_a_slow_download_ends_at_its_limit(bucket: Bucket) -> None:
         Inputs(timeout_s=0).path("s3://corpus/a.mp4")
 
 
+def test_a_full_disk_is_said_as_such(bucket: Bucket) -> None:
+    bucket.objects = {"a.mp4": b"x" * 1000}
+    with pytest.raises(Failure, match=r"No space left on device; free .* or set TMPDIR"):
+        Inputs()._download("s3://corpus/a.mp4", Path("/dev/full"))
+
+
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:9/a.mp4", "s3://k:canary@b/a", "gs://b/a?secret=canary", "gs://canary@b/a", "a\0b"]
 )

@@ -238,6 +238,27 @@ def test_credentials_in_a_uri_are_refused_and_never_repeated(tree: Path, uri: st
     assert "credentials" in str(caught.value)
 
 
+def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree: Path) -> None:
+    (tree / "\udcff.mp4").write_bytes(b"odd")
+    names = [b"http://host/\xff.mp4", b"s3://corpus/\xff.mp4", b"file://" + os.fsencode(tree) + b"/\xff.mp4"]
+    csv_file, parquet = tree / "list.csv", tree / "list.parquet"
+    csv_file.write_bytes(b"uri\n" + b"\n".join(names))
+    pq.write_table(pa.table({"uri": pa.array(names, pa.binary())}), parquet)
+    for path in (csv_file, parquet):
+        listing = list_inputs(str(path))
+        pa.array([*listing.files, *listing.refused], pa.string())
+        assert [Path(to_path(uri)).read_bytes() for uri in listing.files] == [b"odd"]
+        assert len(listing.refused) == 2
+    pq.write_table(pa.table({"uri": pa.array(names, pa.binary()).view(pa.string())}), parquet)
+    with pytest.raises(UserError, match="this is no CSV or Parquet file"):
+        list_inputs(str(parquet))
+
+
+def test_a_name_that_is_too_long_or_not_allowed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="File name too long"):
+        list_inputs(str(tmp_path / ("n" * 300)))
+
+
 @pytest.mark.parametrize("content", [b"PAR1 is not enough", b"uri\n" + b'"' + b"x" * 200_000])
 def test_a_damaged_manifest_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("list.parquet" if content.startswith(b"PAR1") else "list.csv")
@@ -274,6 +295,7 @@ def test_a_prefix_of_a_bucket_is_listed_like_a_folder(bucket: Bucket, root: str)
     assert [row[1] for row in listing.state()] == [1, 2, 1]
     assert len(list_inputs(root).files) == 4
     assert list_inputs(f"{root}/videos/a.mp4").files == [f"{root}/videos/a.mp4"]
+    assert len(list_inputs(root.replace("s3:", "S3:")).files) == 4
     assert list_inputs(f"{root}/videos/*.MKV").files == [f"{root}/videos/deep/two words.MKV"]
     asked = [line for line in bucket.requests if line.startswith("GET /corpus/") or "alt=media" in line]
     assert asked == [], "nothing is read"

@@ -15,6 +15,7 @@ from pipeline.layout import RunLayout
 from pipeline.records import VIDEOS
 from pipeline.steps.ingest import HELDOUT, TRAIN, _first_of_each, check_budget, ingest, windows_of
 from pipeline.store import read_table
+from pipeline.stream import _crashed
 
 
 def probed(name: str, content: str, duration: float = 9.0) -> dict:
@@ -113,18 +114,19 @@ def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path
     shutil.copy(odd_files["rotated"], root / "odd-\udcff.mp4")
     for name, path in broken_files.items():
         shutil.copy(path, root / name)
+    (root / "crash.deadly.mp4").write_bytes(b"x")
     (root / "out.mp4").symlink_to(odd_files["vfr"])
     (root / "notes.txt").write_text("x")
     return root
 
 
-def directly(table: pa.Table, pools: list[Pool], *_: object) -> list[dict]:
-    """`pipeline.stream.collect` without Ray."""
+def directly(table: pa.Table, pools: list[Pool], _console: object, _title: str, finish: Callable) -> list[dict]:
+    """`pipeline.stream.collect` without Ray; the worker dies of the file ``deadly.mp4``."""
     rows = table.to_pylist()
     for pool in pools:
         work = pool.work(**pool.options)
-        rows = [work(row) for row in rows]
-    return rows
+        rows = [_crashed(row, "video_id") if row["uri"].endswith("deadly.mp4") else work(row) for row in rows]
+    return [finish(row) for row in rows]
 
 
 def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
@@ -133,11 +135,11 @@ def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
     monkeypatch.setattr("pipeline.steps.ingest.collect", directly)
     layout = RunLayout.at(tmp_path / "run")
     settings = (f"corpus.videos={pile}", "corpus.window_s=1", "corpus.windows_per_clip=2")
-    with pytest.raises(UserError, match=r"8 of 16 files cannot be used, more than errors\.budget=0\.3") as caught:
+    with pytest.raises(UserError, match=r"9 of 17 files cannot be used, more than errors\.budget=0\.3") as caught:
         ingest(configured(*settings, "errors.budget=0.3"), layout, Console())
     assert caught.value.exit_code == 4
-    done = ingest(configured(*settings, "errors.budget=0.5"), layout, Console())
-    assert (done["files"], done["failed"]) == (16, 8)
+    done = ingest(configured(*settings, "errors.budget=0.6"), layout, Console())
+    assert (done["files"], done["failed"]) == (17, 9)
     rows = read_table(layout.videos, VIDEOS).to_pylist()
     reasons = {Path(row["uri"]).name: row["error_kind"] for row in rows if row["status"] != "ok"}
     kinds = {name: name.split(".")[0] for name in broken_files_of(pile)}
