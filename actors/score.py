@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from actors.outcome import Failure
 from actors.rows import SAMPLE_COLUMNS, Row, unpack
 from actors.teachers import load_teacher
 from trainers.student import SEQUENCE_STUDENTS, build_student
-from trainers.student.base import Student
+
+if TYPE_CHECKING:
+    from trainers.student.base import Student  # needs torch, which a plan does not
 
 
 class TeacherScorer:
