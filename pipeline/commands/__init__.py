@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+VIDEOS_HELP = "folder, glob, s3:// or gs:// folder, or CSV/Parquet manifest with a column uri"
+
 
 def configuration_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that choose a configuration, shared by all commands that take one."""
     parser.add_argument("--stages", type=int, metavar="N", help="rounds of weak-to-strong training (default 3)")
-    parser.add_argument("--videos", metavar="PATH", help="folder, glob, or CSV/Parquet manifest with a column uri")
-    parser.add_argument("--preset", metavar="NAME", help="demo (without videos), local (own videos)")
+    parser.add_argument("--videos", metavar="PATH", help=VIDEOS_HELP)
+    parser.add_argument(
+        "--preset", metavar="NAME", help="demo, paper-shrunk (need no videos), local, paper, paper-printed (own videos)"
+    )
     parser.add_argument("--config", metavar="FILE", help="YAML or JSON with any part of the configuration")
     parser.add_argument(
         "--set", metavar="a.b=c", action="append", default=[], dest="overrides", help="one value of the configuration"

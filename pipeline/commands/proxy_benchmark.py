@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.commands import VIDEOS_HELP
 from pipeline.config import Config, load
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus import list_inputs, pool_recipe
@@ -46,9 +47,7 @@ class ProxyLayout(RunLayout):
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--videos", metavar="PATH", required=True, help="folder, glob, or CSV/Parquet manifest with a column uri"
-    )
+    parser.add_argument("--videos", metavar="PATH", required=True, help=VIDEOS_HELP)
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the benchmark")
     parser.add_argument(
         "--preset", metavar="NAME", help="preset whose distortions and teachers are used (default local)"
