@@ -243,3 +243,16 @@ def test_luma_is_that_of_the_teachers() -> None:
 
     frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     np.testing.assert_array_equal(luma(frame), planes.luma(frame))
+
+
+def test_values_do_not_depend_on_where_a_frame_lies_in_memory(clip: Path) -> None:
+    with Decoder(timeout_s=60) as decoder:
+        frame, following = decoder.decode(clip, spec=SampleSpec(key_frames=1)).key[0]
+    found = set()
+    for offset in range(16):
+        place = np.empty(frame.nbytes + offset, np.uint8)[offset:].reshape(frame.shape)
+        place[:] = frame
+        meter = Meter()
+        meter.add(place, following)
+        found.add(tuple(meter.result()))
+    assert len(found) == 1
