@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 # command -> (module below pipeline.commands, one line of help); each module has `arguments(parser)` and `main(options)`
 COMMANDS = {
@@ -63,5 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded(command, debug=debug)
 
 
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code; what was asked to run at the end runs.
+
+    Native threads of Ray outlive `ray.shutdown` and now and then abort the process while Python takes itself down, which
+    would turn a finished run's exit code into 134. Everything is written by then, so that part is left out.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if "ray" in sys.modules:
+        atexit._run_exitfuncs()  # noqa: SLF001 - temporary folders and log files close here
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

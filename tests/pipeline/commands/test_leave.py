@@ -1,0 +1,37 @@
+"""The end of the process: its exit code stands, whatever native code does while Python takes itself down."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+# An object that aborts when the interpreter is taken down, as a native thread may.
+ABORTING = """
+import atexit, os, sys, types
+import run
+class Aborting:
+    def __del__(self): os.abort()
+atexit.register(print, "closed", flush=True)
+kept = types.ModuleType("kept")
+kept.last = Aborting()
+sys.modules["kept"] = kept
+del kept
+print("done")
+"""
+
+
+@pytest.mark.parametrize("code", [0, 4])
+def test_the_exit_code_of_a_finished_command_stands(code: int) -> None:
+    end = f'sys.modules["ray"] = types.ModuleType("ray")\nrun.leave({code})'
+    ended = subprocess.run(
+        [sys.executable, "-c", ABORTING + end], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout.split()) == (code, ["done", "closed"])
+
+
+def test_without_it_such_an_object_ends_the_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", ABORTING], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGABRT
