@@ -15,6 +15,7 @@ import resource
 import shlex
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors import distortions, ffmpeg
 from actors.distortions import DISTORTIONS, EncodeOptions, apply

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.decode import Decoder
 from actors.indicators import INDICATORS, Meter

@@ -8,12 +8,15 @@ All tiles are the same instant, so that a held or lost frame shows as a town tha
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
 import cv2
 import ffmpeg as graph
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors import ffmpeg
 from actors.distortions import DISTORTIONS, PRISTINE, EncodeOptions, apply

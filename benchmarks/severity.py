@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import ffmpeg as graph
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors import ffmpeg
 from actors.distortions import DISTORTIONS, PRISTINE, Distortion, EncodeOptions, apply
