@@ -308,9 +308,9 @@ def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gath
     """
     spec, meter, header = window.spec, window.meter, window.header
     places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
-    for place, at in enumerate(key_positions(count, spec.key_frames)):
-        places.setdefault(at, []).append((place, 0))
-        places.setdefault(min(at + 1, count - 1), []).append((place, 1))
+    for part, at in enumerate(key_positions(count, spec.key_frames)):
+        places.setdefault(at, []).append((part, 0))
+        places.setdefault(min(at + 1, count - 1), []).append((part, 1))
     key = np.empty((spec.key_frames, 2, header.height, header.width, 3), np.uint8)
     seconds = second_positions(count, fps) if meter is not None else []
     measured = (min(at + 1, count - 1) for at in seconds)
@@ -322,8 +322,8 @@ def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gath
     for number, frame in enumerate(frames):
         if number < spec.motion_frames:
             luma.append(luma_strip(frame, spec.motion_short_side))
-        for place in places.pop(number, ()):
-            key[place] = frame
+        for part, shift in places.pop(number, ()):
+            key[part, shift] = frame
         gatherer.add(number, frame)
         if meter is not None and held is not None:
             meter.add(held, frame)
