@@ -285,7 +285,7 @@ class Decoder:
             raise Failure("decode", f"{where}; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
-        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left())
+        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left(), reuse=True)
         with contextlib.closing(frames):  # type: ignore[type-var]
             size = Clip(count, header.height, header.width, 0.0 if header.is_still else fps)
             gatherer = Gatherer(plan(window.spec.views, size, window.seed))
@@ -301,32 +301,37 @@ def _sample(
 
 
 def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
-    """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed."""
-    spec, meter = window.spec, window.meter
-    keys = key_positions(count, spec.key_frames)
-    needed = {*keys, *(min(at + 1, count - 1) for at in keys)}
+    """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed.
+
+    ``frames`` may come all in the same memory: nothing of a frame's own size is held but the key frames, which go to
+    their places at once, and the first frame of a second that is measured.
+    """
+    spec, meter, header = window.spec, window.meter, window.header
+    places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
+    for part, at in enumerate(key_positions(count, spec.key_frames)):
+        places.setdefault(at, []).append((part, 0))
+        places.setdefault(min(at + 1, count - 1), []).append((part, 1))
+    key = np.empty((spec.key_frames, 2, header.height, header.width, 3), np.uint8)
     seconds = second_positions(count, fps) if meter is not None else []
     measured = (min(at + 1, count - 1) for at in seconds)
-    last = max(*needed, *gatherer.needed, *measured, min(spec.motion_frames, count) - 1)
+    last = max(*places, *gatherer.needed, *measured, min(spec.motion_frames, count) - 1)
     if meter is not None:
         meter.clear()
     held: NDArray[np.uint8] | None = None  # the first frame of a second, until its successor comes
-    kept: dict[int, NDArray[np.uint8]] = {}
     luma: list[NDArray[np.uint8]] = []
     for number, frame in enumerate(frames):
         if number < spec.motion_frames:
             luma.append(luma_strip(frame, spec.motion_short_side))
-        if number in needed:
-            kept[number] = frame
+        for part, shift in places.pop(number, ()):
+            key[part, shift] = frame
         gatherer.add(number, frame)
         if meter is not None and held is not None:
             meter.add(held, frame)
-        held = frame if number in seconds else None
+        held = frame.copy() if number in seconds else None
         if number == last:
             break
     if meter is not None and held is not None:  # a window of one frame
         meter.add(held, held)
-    if len(kept) < len(needed):
+    if places:
         raise Failure("decode", f"{window.name}: frames went missing between two reads; copy the file again")
-    key = np.stack([np.stack([kept[at], kept[min(at + 1, count - 1)]]) for at in keys])
     return Sample(key, np.stack(luma), fps, gatherer.pictures)

@@ -18,6 +18,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -312,21 +313,25 @@ class FrameWriter:
                 self._child.check()
 
 
-def read_frames(node: Any, width: int, height: int, *, timeout_s: float) -> Iterator[NDArray[np.uint8]]:
+def read_frames(
+    node: Any, width: int, height: int, *, timeout_s: float, reuse: bool = False
+) -> Iterator[NDArray[np.uint8]]:
     """Yield RGB frames, uint8 ``[height, width, 3]``, from an output node that writes rgb24 to ``pipe:1``.
 
+    With ``reuse`` every frame comes in the memory of the one before: what is kept longer must be copied.
     A file that breaks after some good frames yields those frames; one that gives none raises.
 
     Raises:
         Failure: No frame could be decoded, or the time-out passed.
     """
-    size = width * height * 3
+    frame = np.empty((height, width, 3), np.uint8)
     with Process(arguments(node), timeout_s=timeout_s, stdout=True) as child:
-        pipe = cast("IO[bytes]", child.process.stdout)
+        pipe = cast("BufferedReader", child.process.stdout)
         count = 0
-        while len(block := pipe.read(size)) == size:
+        while pipe.readinto(frame.data) == frame.nbytes:
             count += 1
-            yield np.frombuffer(block, np.uint8).reshape(height, width, 3)
+            yield frame
+            frame = frame if reuse else np.empty_like(frame)
         status = child.wait()
         if count == 0:
             empty = Failure("decode", "no frame could be decoded in the window; check start_s and duration_s")

@@ -5,13 +5,13 @@ than one native frame is held at a time. Pictures stay uint8 RGB until the netwo
 of the released single-video scripts of each model, exactly: sampling, offsets, resizing and rounding.
 
 The module is imported as usual and also run by path inside the decoder's child process, so it imports nothing of the
-project; torch is imported only by the two resizes that must round as torch does.
+project.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ KEY_SIDE = 384
 MOTION_SIDE = 224
 SQUARE_SIDE = 448
 SQUARE_COLOUR = (122, 116, 104)
+STRIP = 128  # rows of a frame that Pillow is given at once
 LEAST_SECONDS = 8  # a shorter video's last second is seen again until there are so many
 MOST_SECONDS = 10  # of motion that the student is shown
 
@@ -151,18 +152,37 @@ def student_motion_clips(count: int, fps: float) -> list[list[int]]:
 # ---- how a frame becomes a picture
 
 
-def _planes(frame: Frame) -> Any:
-    """The frame as float32 torch planes ``[colours, 1, H, W]``; torch rounds the last bit by this very layout."""
-    import torch
+def _axis(size: int, count: int, step: np.float32) -> tuple[Numbers, Numbers, Any, Any]:
+    """Both neighbours of each of ``count`` samples along an axis, and their weights in float32; half-pixel centres."""
+    if size == count:
+        return np.arange(size), np.arange(size), np.ones(size, np.float32), np.zeros(size, np.float32)
+    at = np.maximum((step.astype(np.float64) * (np.arange(count) + 0.5) - 0.5).astype(np.float32), np.float32(0))
+    first = np.minimum(at.astype(np.int64), size - 1)
+    weight = np.minimum(at - first.astype(np.float32), np.float32(1))
+    return first, np.minimum(first + 1, size - 1), np.float32(1) - weight, weight
 
-    return torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
+
+def _between(one: Any, weight: Any, other: Any, rest: Any) -> Any:
+    """``one * weight + other * rest`` in float32, the first product not rounded, as the processor's fused instruction has it."""
+    return (one.astype(np.float64) * weight + other * rest).astype(np.float32)
 
 
-def _frame(planes: Any) -> Frame:
-    """Undo `_planes`: levels truncated to uint8 ``[H, W, 3]``."""
-    import torch
+def _bilinear(frame: Any, size: tuple[int, int], steps: tuple[np.float32, np.float32]) -> Any:
+    """Torch's bilinear interpolation of ``[H, W, C]`` without antialiasing, float32, to the last bit.
 
-    return np.asarray(planes[:, 0].to(torch.uint8).permute(1, 2, 0).numpy())
+    It reads the few rows and columns that count, where torch converts the frame to 100 MB of float32 (at 4K), and
+    spares the process torch itself, which is larger than the views of a minute.
+    """
+    top, bottom, *vertical = _axis(frame.shape[0], size[0], steps[0])
+    left, right, *horizontal = _axis(frame.shape[1], size[1], steps[1])
+    above, below = (weights[:, None, None] for weights in vertical)
+    before, after = (weights[:, None] for weights in horizontal)
+
+    def line(rows: Numbers) -> Any:
+        seen = frame[rows]
+        return _between(seen[:, left].astype(np.float32), before, seen[:, right].astype(np.float32), after)
+
+    return _between(line(top), above, line(bottom), below)
 
 
 def enlargement(height: int, width: int) -> float:
@@ -173,9 +193,10 @@ def enlargement(height: int, width: int) -> float:
 
 def enlarged(frame: Frame, factor: float) -> Frame:
     """Bilinear with half-pixel centres in units of the factor itself, on levels / 255, truncated to levels."""
-    from torch.nn import functional
-
-    return _frame(functional.interpolate(_planes(frame) / 255.0, scale_factor=factor, mode="bilinear") * 255.0)
+    step = np.float32(1 / factor)
+    size = (int(frame.shape[0] * factor), int(frame.shape[1] * factor))
+    levels = frame.astype(np.float32) / np.float32(255)
+    return np.asarray(_bilinear(levels, size, (step, step)) * np.float32(255)).astype(np.uint8)
 
 
 def fragment_starts(height: int, width: int, clips: int, draw: Draw) -> tuple[Numbers, Numbers]:
@@ -209,19 +230,13 @@ def fragments(frame: Frame, rows: Numbers, columns: Numbers) -> Frame:
     return mosaic
 
 
-def whole(frame: Frame, antialias: bool = False) -> Frame:
+def whole(frame: Frame) -> Frame:
     """The frame at 224x224, each axis by itself, bilinear, rounded.
 
     Without antialiasing, as in the version of torchvision that DOVER was released for; later versions default to it.
     """
-    import torch
-    from torch.nn import functional
-
-    size = (FRAGMENTS, FRAGMENTS)
-    # One colour after the other: a 4K frame of float32 takes 100 MB.
-    colours = (_planes(frame[..., place : place + 1]) for place in range(3))
-    small = [functional.interpolate(colour, size, mode="bilinear", antialias=antialias) for colour in colours]
-    return _frame(torch.cat(small).round().clamp(0, 255))
+    steps = (np.float32(frame.shape[0]) / np.float32(FRAGMENTS), np.float32(frame.shape[1]) / np.float32(FRAGMENTS))
+    return np.asarray(_bilinear(frame, (FRAGMENTS, FRAGMENTS), steps).round().astype(np.uint8))
 
 
 def key_picture(frame: Frame) -> Frame:
@@ -238,38 +253,56 @@ def key_picture(frame: Frame) -> Frame:
     return np.asarray(scaled[top : top + KEY_SIDE, left : left + KEY_SIDE], np.uint8)
 
 
-def motion_picture(frame: Frame) -> Frame:
-    """The frame at 224x224, aspect ratio not kept (Pillow, bilinear with antialiasing)."""
+def _resized(frame: Frame, side: int, kernel: str) -> Frame:
+    """Pillow's resize to a square of ``side`` pixels; ``kernel`` is one of `PIL.Image.Resampling`."""
+    height, width = frame.shape[:2]
+    if height > width:  # Pillow 13 shortens the columns of some tall pictures first, and rounds to levels in between
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling[kernel]), np.uint8)
+    return _narrowed((frame[top : top + STRIP] for top in range(0, height, STRIP)), side, kernel)
+
+
+def _narrowed(strips: Iterable[Frame], side: int, kernel: str) -> Frame:
+    """Pillow's resize of a picture that comes some rows at a time.
+
+    Pillow rounds to levels between its passes along rows and columns, so rows may be narrowed strip by strip: no copy of
+    the native size, of four bytes a pixel, is made.
+    """
     from PIL import Image
 
-    small = Image.fromarray(frame).resize((MOTION_SIDE, MOTION_SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(small, np.uint8)
+    how = Image.Resampling[kernel]
+    narrow = [np.asarray(Image.fromarray(strip).resize((side, len(strip)), how), np.uint8) for strip in strips]
+    return np.asarray(Image.fromarray(np.concatenate(narrow)).resize((side, side), how), np.uint8)
+
+
+def motion_picture(frame: Frame) -> Frame:
+    """The frame at 224x224, aspect ratio not kept (Pillow, bilinear with antialiasing)."""
+    return _resized(frame, MOTION_SIDE, "BILINEAR")
 
 
 def student_picture(frame: Frame) -> Frame:
     """The frame at 384x384, aspect ratio not kept (Pillow, bicubic)."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(frame).resize((KEY_SIDE, KEY_SIDE), Image.Resampling.BICUBIC), np.uint8)
+    return _resized(frame, KEY_SIDE, "BICUBIC")
 
 
-def square(frame: Frame) -> Frame:
-    """The frame in the middle of a square of its long side, the rest in the mean colour."""
+def square_strips(frame: Frame) -> Iterator[Frame]:
+    """The frame in the middle of a square of its long side, the rest in the mean colour, some rows at a time."""
     height, width = frame.shape[:2]
     side = max(height, width)
-    canvas = np.empty((side, side, 3), np.uint8)
-    canvas[:] = SQUARE_COLOUR
-    top, left = (side - height) // 2, (side - width) // 2
-    canvas[top : top + height, left : left + width] = frame
-    return canvas
+    above, left = (side - height) // 2, (side - width) // 2
+    for top in range(0, side, STRIP):
+        strip = np.empty((min(STRIP, side - top), side, 3), np.uint8)
+        strip[:] = SQUARE_COLOUR
+        seen = frame[max(top - above, 0) : max(top - above + STRIP, 0)]
+        start = max(above - top, 0)
+        strip[start : start + len(seen), left : left + width] = seen
+        yield strip
 
 
 def square_picture(frame: Frame) -> Frame:
-    """The frame's `square` at 448x448 (Pillow, bicubic)."""
-    from PIL import Image
-
-    small = Image.fromarray(square(frame)).resize((SQUARE_SIDE, SQUARE_SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(small, np.uint8)
+    """The frame in the middle of a square in the mean colour, at 448x448 (Pillow, bicubic)."""
+    return _narrowed(square_strips(frame), SQUARE_SIDE, "BICUBIC")
 
 
 # ---- the views

@@ -26,12 +26,14 @@ class Pool:
         options: Keyword arguments of the constructor.
         gpus: GPUs per actor; fractions must divide 1, or the autoscaler never serves them.
         weight: Rough cost of a row relative to the other pools; costly pools get more actors.
+        heavy: An actor computes without pause and holds a gigabyte or more: never more of them than CPUs.
     """
 
     work: Callable[..., Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     gpus: float = 0.0
     weight: float = 1.0
+    heavy: bool = False
 
 
 def cluster_cpus() -> int:
@@ -49,7 +51,8 @@ def cluster_gpus() -> float:
 def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
     """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool."""
     total = sum(pool.weight for pool in pools)
-    return [1 + int(2 * cpus * pool.weight / total) for pool in pools]
+    counts = [1 + int(2 * cpus * pool.weight / total) for pool in pools]
+    return [min(count, cpus) if pool.heavy else count for count, pool in zip(counts, pools, strict=True)]
 
 
 def cpu_share(counts: list[int], cpus: int) -> float:

@@ -1,8 +1,9 @@
-"""The pools that look at a decoded sample: one pool per teacher, one for the student's frozen encoder."""
+"""The pools that look at a decoded sample: those of the teachers, one for the student's frozen encoder."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,32 +11,38 @@ import numpy as np
 from actors.outcome import Failure
 from actors.rows import SAMPLE_COLUMNS, Row, unpack
 from actors.teachers import load_teacher
+from actors.teachers.base import Teacher
+from actors.views import Sample
 from trainers.student import build_encoder
 
 
 class TeacherScorer:
-    """Ray actor: score every decoded row with one teacher.
+    """Ray actor: score every decoded row with one teacher or with several, one after the other.
 
-    Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine).
+    Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine) of each.
     """
 
-    def __init__(self, name: str, weights: str = "") -> None:
-        """Args: ``name``: of the teacher; ``weights``: folder of released weights."""
-        self.name = name
-        self.teacher = load_teacher(name, weights)
+    def __init__(self, names: Sequence[str], weights: str = "") -> None:
+        """Args: ``names``: of the teachers; ``weights``: folder of released weights."""
+        self.teachers = {name: load_teacher(name, weights) for name in names}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        score, error = math.nan, str(row["error"])
-        if row["status"] == "ok":
-            try:
-                recipe = str(row.get("recipe") or "")
-                score = float(self.teacher.score_video(str(row["uri"]), recipe, unpack(row)))
-                error = "" if math.isfinite(score) else f"{self.name} gave {score}"
-            except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs its own score only
-                said = problem.message if isinstance(problem, Failure) else f"{type(problem).__name__}: {problem}"
-                error = f"{self.name}: {' '.join(said.split())}"
-        return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
+        sample = unpack(row) if row["status"] == "ok" else None
+        done = dict(row)
+        for name, teacher in self.teachers.items():
+            done[f"score_{name}"], done[f"error_{name}"] = self._judged(name, teacher, row, sample)
+        return done
+
+    def _judged(self, name: str, teacher: Teacher, row: Row, sample: Sample | None) -> tuple[float, str]:
+        if sample is None:
+            return math.nan, str(row["error"])
+        try:
+            score = float(teacher.score_video(str(row["uri"]), str(row.get("recipe") or ""), sample))
+        except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs its own score only
+            said = problem.message if isinstance(problem, Failure) else f"{type(problem).__name__}: {problem}"
+            return math.nan, f"{name}: {' '.join(said.split())}"
+        return score, "" if math.isfinite(score) else f"{name} gave {score}"
 
 
 class StudentEncoder:

@@ -4,7 +4,8 @@
     python benchmarks/teachers.py --network-only [--device cuda] [--batches 1,2,4,8,16,32]
 
 Without videos it renders clips. The weights come from the formula, so nothing is downloaded. *Together* is the run's own
-chain of actor pools on a local Ray: one decode of a video makes the views of all teachers. *Each* runs that chain once per
+chain of actor pools on a local Ray: one decode of a video makes the views of all teachers, and on CPUs one scoring actor holds
+all networks. *Each* runs that chain once per
 teacher. *Apart* starts one plain
 process per teacher, one after the other, as one would run the released scripts; each decodes every video for itself.
 ``--network-only`` needs neither Ray nor a decoder: it times the networks on made inputs for several videos a call.
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,29 +97,33 @@ def counted_decode(**options: Any) -> Any:
     return Counted(**options)
 
 
-def timed_scorer(name: str, weights: str) -> Any:
-    """The run's scoring actor, which also says how long it and its network took."""
+def timed_scorer(names: Sequence[str], weights: str) -> Any:
+    """The run's scoring actor, which also says how long it and its networks took."""
     from actors.score import TeacherScorer
 
     class Timed(TeacherScorer):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-            spent, judge = [], self.teacher.judge
-            _ = self.teacher.network  # loading is not scoring
-
-            def timed(views: Any) -> float:
-                start = time.perf_counter()
-                score = judge(views)
-                spent.append(time.perf_counter() - start)
-                return score
-
-            self.teacher.judge = timed
+            spent: dict[str, float] = {}
+            judges = {name: teacher.judge for name, teacher in self.teachers.items()}
+            for name, teacher in self.teachers.items():
+                _ = teacher.network  # loading is not scoring
+                teacher.judge = partial(self._timed, name, judges[name], spent)
             start = time.perf_counter()
             done = super().__call__(row)
             busy = time.perf_counter() - start
-            self.teacher.judge = judge
-            return {**done, f"busy_{name}": busy, f"network_{name}": sum(spent), f"mib_{name}": peak_mib()}
+            for name, teacher in self.teachers.items():
+                teacher.judge = judges[name]
+            own = {f"network_{name}": seconds for name, seconds in spent.items()}
+            return {**done, **own, "busy_score": busy, "mib_score": peak_mib()}
 
-    return Timed(name, weights)
+        @staticmethod
+        def _timed(name: str, judge: Callable[[Any], float], spent: dict[str, float], views: Any) -> float:
+            start = time.perf_counter()
+            score = judge(views)
+            spent[name] = time.perf_counter() - start
+            return score
+
+    return Timed(names, weights)
 
 
 class DecodePool:
@@ -134,8 +140,8 @@ class DecodePool:
 class ScorePool:
     """Ray actor around `timed_scorer`."""
 
-    def __init__(self, name: str, weights: str) -> None:
-        self.work = timed_scorer(name, weights)
+    def __init__(self, names: Sequence[str], weights: str) -> None:
+        self.work = timed_scorer(names, weights)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """One row in, one row out."""
@@ -151,14 +157,14 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     from actors.teachers import views_of
     from actors.views import SampleSpec
     from pipeline.console import Console
-    from pipeline.observe import SHOWN
+    from pipeline.observe import SHOWN, score_pools
     from pipeline.stream import PIXEL_ROWS, stream
 
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
     rows = [{"video_id": path.name, "uri": str(path.absolute()), **plain} for path in videos]
     pools = [
         Pool(DecodePool, {"spec": SampleSpec(views=views_of(names)), "timeout_s": 600.0}),
-        *(Pool(ScorePool, {"name": name, "weights": str(weights)}, weight=5.0) for name in names),
+        *(replace(pool, work=ScorePool) for pool in score_pools(names, str(weights))),
         Pool(DropSample, weight=0.1),
     ]
     start = time.perf_counter()
@@ -169,10 +175,9 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
         problems = [row["error"], *(row[f"error_{name}"] for name in names)]
         if any(problems):
             sys.exit(f"{row['video_id']}: {next(filter(None, problems))}")
-    busy = sum(row["busy_decode"] + sum(row[f"busy_{name}"] for name in names) for row in done)
+    busy = sum(row["busy_decode"] + row["busy_score"] for row in done)
     network = sum(row[f"network_{name}"] for row in done for name in names)
-    places = ("decode", "child", *names)
-    peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in places}
+    peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in ("decode", "child", "score")}
     decodes = sum(row["decodes"] for row in done) / len(done)
     return {"wall s": wall, "decodes per video": decodes, "network share of busy time": network / busy, **peaks} | {
         f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in names

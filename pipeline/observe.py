@@ -22,7 +22,7 @@ from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
 from actors.score import DropSample, StudentEncoder, TeacherScorer
-from actors.teachers import views_of
+from actors.teachers import is_network, views_of
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
 from pipeline.console import Console
@@ -33,6 +33,7 @@ from trainers.student import ENCODER_VERSIONS, VIEWS_TAKEN
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
+_NETWORK_WEIGHT = 5.0  # cost of a published network, that of a teacher without weights being 1 (`actors.pools.Pool`)
 
 SHOWN = pa.schema(
     [
@@ -99,18 +100,41 @@ def encode_options(config: Config) -> EncodeOptions:
 
 
 def pools(config: Config, look: Look) -> list[Pool]:
-    """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
+    """The chain of actor pools: synthesise, decode, the teachers', the student's encoder."""
     making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
     decoding = {"spec": sample_spec(config, look), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
-    weights = weights_folder(config)
-    scorers = [{"name": name, "weights": weights} for name in look.scores]
-    chain += [Pool(TeacherScorer, scorer, gpus=config.pools.score.gpus) for scorer in scorers]
+    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score.gpus)
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
     return [*chain, Pool(DropSample, weight=0.1)]
+
+
+def score_pools(names: Sequence[str], weights: str, gpus: float = 0.0) -> list[Pool]:
+    """The pools of the named teachers.
+
+    On a GPU each teacher has a pool of its own, so that no GPU holds more than one network. On CPUs one pool holds them
+    all and an actor takes a video through every teacher in one thread: all CPUs work from the first video to the last, where of
+    pools in a row the slowest keeps the others waiting; and a score does not depend on how many threads computed it.
+
+    Args:
+        names: Of the teachers.
+        weights: Folder of released weights.
+        gpus: GPUs of each actor.
+    """
+    groups = [[name] for name in names] if gpus else [list(names)] if names else []
+    return [
+        Pool(
+            TeacherScorer,
+            {"names": group, "weights": weights},
+            gpus=gpus,
+            weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
+            heavy=any(is_network(name) for name in group),
+        )
+        for group in groups
+    ]
 
 
 def observe(videos: Sequence[Row], look: Look, config: Config, console: Console, title: str) -> pa.Table:

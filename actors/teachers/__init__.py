@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from actors.outcome import Failure
 
@@ -82,6 +82,13 @@ def views_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(view for name in names for view in teacher_class(name).views))
 
 
+def is_network(name: str) -> bool:
+    """Whether the named teacher is a published network with released weights (`actors.teachers.network`)."""
+    from actors.teachers.network import NetworkTeacher
+
+    return issubclass(teacher_class(name), NetworkTeacher)
+
+
 def load_teacher(name: str, weights: str = "") -> Teacher:
     """Build a teacher, ready to score, from its name.
 
@@ -93,7 +100,5 @@ def load_teacher(name: str, weights: str = "") -> Teacher:
         Failure: ``usage``, in one line, as `teacher_class` does, or when the teacher finds its weights missing or
             altered.
     """
-    from actors.teachers.network import NetworkTeacher
-
-    kind = teacher_class(name)
-    return kind(weights=weights) if issubclass(kind, NetworkTeacher) else kind()
+    kind: Any = teacher_class(name)
+    return cast("Teacher", kind(weights=weights) if is_network(name) else kind())

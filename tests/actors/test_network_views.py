@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from torch.nn import functional
 
 from actors import ffmpeg
 from actors import network_views as views
@@ -14,6 +20,7 @@ from actors.decode_child import key_positions
 from actors.rows import pack, unpack
 from actors.views import SampleSpec
 
+ROOT = Path(__file__).resolve().parents[2]
 ODD = [
     (1, 1, 1, 0.0),
     (1, 40, 30, 0.0),
@@ -75,6 +82,83 @@ def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
             if other == name
             for place in some
         )
+
+
+def _torch_whole(frame: np.ndarray) -> np.ndarray:
+    planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
+    small = functional.interpolate(planes, (views.FRAGMENTS, views.FRAGMENTS), mode="bilinear")
+    return np.asarray(small[:, 0].round().to(torch.uint8).permute(1, 2, 0))
+
+
+def _torch_enlarged(frame: np.ndarray, factor: float) -> np.ndarray:
+    planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float() / 255.0
+    large = functional.interpolate(planes, scale_factor=factor, mode="bilinear") * 255.0
+    return np.asarray(large[:, 0].to(torch.uint8).permute(1, 2, 0))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (100, 223), (217, 40), (224, 400), (540, 961), (1080, 1920)])
+def test_frames_are_interpolated_as_torch_does_to_the_last_bit(size: tuple[int, int]) -> None:
+    frame = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert np.array_equal(views.whole(frame), _torch_whole(frame))
+    factor = views.enlargement(*size)
+    if factor > 1:
+        assert np.array_equal(views.enlarged(frame, factor), _torch_enlarged(frame, factor))
+
+
+@pytest.mark.parametrize("size", [(5, 3), (448, 448), (129, 300), (540, 960), (480, 270), (3000, 500)])
+def test_strips_give_what_pillow_makes_of_the_whole_frame(size: tuple[int, int]) -> None:
+    frame = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
+    padded = np.concatenate(list(views.square_strips(frame)))
+    assert padded.shape == (max(size), max(size), 3)
+    for made, given, side, kernel in (
+        (views.motion_picture(frame), frame, 224, Image.Resampling.BILINEAR),
+        (views.student_picture(frame), frame, 384, Image.Resampling.BICUBIC),
+        (views.square_picture(frame), padded, 448, Image.Resampling.BICUBIC),
+    ):
+        assert np.array_equal(made, np.asarray(Image.fromarray(given).resize((side, side), kernel)))
+
+
+def test_a_picture_takes_less_memory_than_the_frame_that_it_is_made_from() -> None:
+    frame = np.random.default_rng(4).integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
+    for name, view in views.plan(views.VIEWS, views.Clip(48, 2160, 3840, 24.0), "id").items():
+        assert view.cut(0, frame).shape == (*view.size, 3), name  # libraries are loaded
+        tracemalloc.start()
+        view.cut(0, frame)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < frame.nbytes, f"{name}: {peak / 2**20:.0f} MiB"
+
+
+def test_no_view_loads_torch() -> None:
+    program = """
+import sys, numpy as np
+from actors import network_views as views
+for size in ((48, 64), (270, 480)):
+    for view in views.plan(views.VIEWS, views.Clip(48, *size, 24.0), "id").values():
+        view.cut(0, np.zeros((*size, 3), np.uint8))
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_decoder_holds_the_sample_and_one_frame(tmp_path: Path) -> None:
+    """Of a window that FFmpeg reads: NumPy's memory, which is what grows with the frames."""
+    file = tmp_path / "large.mp4"
+    node = ffmpeg.target(ffmpeg.raw_source(1920, 1080, 8).filter("format", "yuv420p"), file, ffmpeg.lossless(1), "mp4")
+    with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+        for number in range(64):
+            writer.write(np.full((1080, 1920, 3), number, np.uint8))
+    names = ("dover_whole", "dover_fragments", "key_frames", "squares", "motion_clips")
+    with Decoder() as decoder:
+        tracemalloc.start()
+        sample = decoder.decode(file, spec=SampleSpec(3, 8, views=names))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    frame = 1080 * 1920 * 3
+    kept = sample.key.nbytes + sample.luma.nbytes + sum(view.nbytes for view in sample.views.values())
+    assert sample.key.nbytes == 6 * frame
+    assert peak - kept < 2.5 * frame, f"{(peak - kept) / frame:.1f} frames beside what is kept"
 
 
 def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:

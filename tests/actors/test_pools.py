@@ -29,6 +29,12 @@ def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights: list[f
 
 
 @given(WEIGHTS, CPUS)
+def test_a_heavy_pool_never_has_more_actors_than_cpus(weights: list[float], cpus: int) -> None:
+    pools = [Pool(dict, weight=weight, heavy=True) for weight in weights]
+    assert all(1 <= count <= cpus for count in actor_counts(pools, cpus))
+
+
+@given(WEIGHTS, CPUS)
 def test_a_costlier_pool_never_has_fewer_actors(weights: list[float], cpus: int) -> None:
     counts = actor_counts(pools_of(weights), cpus)
     ordered = [count for _, count in sorted(zip(weights, counts, strict=True))]

@@ -1,4 +1,4 @@
-"""A student of whole videos: the way of its views through the pools to the matrix of features."""
+"""The pools that look: teachers beside one another, and the way of a student's views to the matrix of features."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,11 @@ from actors.compare import Comparer
 from actors.rows import SAMPLE_COLUMNS, format_recipe
 from actors.rows import unpack as unpack_row
 from actors.sample import Decode, Synthesise
-from actors.score import DropSample, StudentEncoder
-from actors.views import SampleSpec
+from actors.score import DropSample, StudentEncoder, TeacherScorer
+from actors.teachers.sharpness import Sharpness
+from actors.views import Sample, SampleSpec
 from actors.window import EncodeOptions
+from pipeline.observe import score_pools
 from trainers.student import VIEWS_TAKEN
 from trainers.student.seconds import unpack
 
@@ -36,6 +38,36 @@ def test_a_row_of_another_student_is_refused(numbered):
     done = StudentEncoder("llava", TINY)(Decode(SampleSpec(1, 4))(row))
     assert done["status"] == "failed"
     assert "decoded for another student: it has no view student_frames" in done["error"]
+
+
+class Faulty(Sharpness):
+    def score(self, sample: Sample) -> float:
+        raise RuntimeError("out of\nluck")
+
+
+def test_teachers_in_one_actor_score_as_each_by_itself(clip, broken_files):
+    names = ("sharpness", "niqe", f"{__name__}:Faulty", "temporal")
+    decode, together = Decode(SampleSpec(1, 12)), TeacherScorer(names)
+    for path in (clip, broken_files["decode.truncated.mp4"]):
+        row = decode({"video_id": "a", "uri": str(path), "start_s": 0.0, "duration_s": 0.0})
+        apart = row
+        for name in names:
+            apart = TeacherScorer([name])(apart)
+        np.testing.assert_equal(together(row), apart)
+    scored = together(decode({"video_id": "a", "uri": str(clip), "start_s": 0.0, "duration_s": 0.0}))
+    errors = [scored[f"error_{name}"] for name in names]
+    assert errors == ["", "", f"{names[2]}: RuntimeError: out of luck", ""]
+    assert np.isfinite([scored[f"score_{name}"] for name in names]).tolist() == [True, True, False, True]
+
+
+def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
+    names = ["niqe", "fastvqa", "dover"]
+    (together,) = score_pools(names, "weights")
+    assert together.options == {"names": names, "weights": "weights"}
+    assert together.heavy
+    assert [pool.heavy for pool in score_pools(["niqe"], "")] == [False]
+    assert [pool.options["names"] for pool in score_pools(names, "", 0.5)] == [["niqe"], ["fastvqa"], ["dover"]]
+    assert score_pools([], "") == []
 
 
 @pytest.fixture(scope="module")

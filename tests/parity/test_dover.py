@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
-from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
+from parity_kit import assert_close, cases, catch, clip, filled, net_input, record, smooth
 
 from actors import network_views as views
 from actors.networks.dover import Dover, aesthetic_score, fused_over_set, published, technical_score
@@ -107,10 +107,10 @@ def test_dover_from_frames_to_score():
     frames, size = clip(64, 270, 480, 1), views.Clip(64, 270, 480, 30.0)
     plan = {"technical": views.dover_fragments(size, views.zero), "aesthetic": views.dover_whole(size, views.zero)}
     pictures = views.gather(frames, plan)
-    smooth = np.stack([views.whole(frames[number], antialias=True) for number in plan["aesthetic"].frames])
+    antialiased = np.stack([smooth(frames[number]) for number in plan["aesthetic"].frames])
     model = network(1)
     technical = half(model, "technical", clips_of(pictures["technical"], IMAGENET))
-    for antialias, whole in (("false", pictures["aesthetic"]), ("true", smooth)):
+    for antialias, whole in (("false", pictures["aesthetic"]), ("true", antialiased)):
         expected = RECORD["end_to_end"][f"antialias_{antialias}"]
         aesthetic = half(model, "aesthetic", clips_of(whole, IMAGENET))
         assert_close(expected["technical_map"], technical, TOLERANCE["float32_tensor"])

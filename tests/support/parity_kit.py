@@ -89,3 +89,10 @@ def assert_close(recorded, tensor, tolerance, where=""):
     kept = [recorded[name] for name in ("mean", "std", "abs_mean")] + recorded["first8"] + recorded["spread16"]
     rms = np.hypot(recorded["mean"], recorded["std"])
     np.testing.assert_allclose(got, kept, rtol=0, atol=tolerance * rms, err_msg=where)
+
+
+def smooth(frame):
+    """The frame at 224x224 as later versions of torchvision make it, with antialiasing, uint8 ``[224, 224, 3]``."""
+    planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
+    small = torch.nn.functional.interpolate(planes, (224, 224), mode="bilinear", antialias=True)
+    return small[:, 0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
