@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import ray.data
 
 MAX_RESTARTS = 4  # a row that kills its process is otherwise retried for ever
 MAX_TASK_RETRIES = 2
+_GIB = 2**30
 MAX_LOST_BLOCKS = (
     64  # a poisoned block is dropped after its retries; the driver finds its rows missing and records them
 )
@@ -26,14 +27,15 @@ class Pool:
         options: Keyword arguments of the constructor.
         gpus: GPUs per actor; fractions must divide 1, or the autoscaler never serves them.
         weight: Rough cost of a row relative to the other pools; costly pools get more actors.
-        heavy: An actor computes without pause and holds a gigabyte or more: never more of them than CPUs.
+        memory_gib: Of an actor that computes without pause and holds much; never more of these than CPUs, nor than the
+            nodes have memory for. 0: too little to count.
     """
 
     work: Callable[..., Any]
     options: Mapping[str, Any] = field(default_factory=dict)
     gpus: float = 0.0
     weight: float = 1.0
-    heavy: bool = False
+    memory_gib: float = 0.0
 
 
 def cluster_cpus() -> int:
@@ -48,11 +50,27 @@ def cluster_gpus() -> float:
     return resources.get("GPU", 0.0)
 
 
-def actor_counts(pools: list[Pool], cpus: int) -> list[int]:
-    """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool."""
+def node_memory_gib() -> list[float]:
+    """Memory that Ray gives to actors, GiB, of each living node of the cluster that this process is connected to."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"].get("memory", 0.0) / _GIB for node in nodes if node["Alive"]]
+
+
+def actor_counts(pools: list[Pool], cpus: int, nodes_gib: Sequence[float] = (math.inf,)) -> list[int]:
+    """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool.
+
+    Args:
+        pools: Of one stream.
+        cpus: Logical CPUs of the cluster.
+        nodes_gib: Memory of each node, GiB.
+    """
     total = sum(pool.weight for pool in pools)
     counts = [1 + int(2 * cpus * pool.weight / total) for pool in pools]
-    return [min(count, cpus) if pool.heavy else count for count, pool in zip(counts, pools, strict=True)]
+    for k, pool in enumerate(pools):
+        if pool.memory_gib:
+            room = sum(int(min(cpus, node / pool.memory_gib)) for node in nodes_gib)
+            counts[k] = max(1, min(counts[k], cpus, room))
+    return counts
 
 
 def cpu_share(counts: list[int], cpus: int) -> float:
@@ -72,9 +90,10 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
         pools: The operators in order.
         cpus: Logical CPUs of the cluster.
     """
+    nodes = node_memory_gib()
     counts = [
         min(count, max(1, int(cluster_gpus() / pool.gpus))) if pool.gpus else count
-        for pool, count in zip(pools, actor_counts(pools, cpus), strict=True)
+        for pool, count in zip(pools, actor_counts(pools, cpus, nodes), strict=True)
     ]
     share = cpu_share(counts, cpus)
     for pool, count in zip(pools, counts, strict=True):
@@ -84,6 +103,8 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count),
             num_cpus=share,
             num_gpus=pool.gpus or None,
+            # what no node has would be waited for for ever: such an actor gets the largest node and the system's judgement
+            memory=int(min(pool.memory_gib, max(nodes)) * _GIB) or None,
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_TASK_RETRIES,
         )

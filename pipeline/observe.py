@@ -22,7 +22,7 @@ from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
 from actors.score import DropSample, StudentEncoder, TeacherScorer
-from actors.teachers import is_network, views_of
+from actors.teachers import is_network, teacher_class, views_of
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
 from pipeline.console import Console
@@ -33,6 +33,7 @@ from trainers.student import ENCODER_VERSIONS, VIEWS_TAKEN
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
+_NETWORK_GIB = 2.2  # resident beside its weights: torch, one video's views and the activations of the largest network
 _NETWORK_WEIGHT = 5.0  # cost of a published network, that of a teacher without weights being 1 (`actors.pools.Pool`)
 
 SHOWN = pa.schema(
@@ -131,10 +132,16 @@ def score_pools(names: Sequence[str], weights: str, gpus: float = 0.0) -> list[P
             {"names": group, "weights": weights},
             gpus=gpus,
             weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
-            heavy=any(is_network(name) for name in group),
+            memory_gib=0.0 if gpus else _networks_gib(group),
         )
         for group in groups
     ]
+
+
+def _networks_gib(names: Sequence[str]) -> float:
+    """Memory of an actor with the published networks among the named teachers, GiB: their float32 weights and the work."""
+    parameters = sum(teacher_class(name).parameters for name in names if is_network(name))
+    return 4 * parameters / 2**30 + _NETWORK_GIB if parameters else 0.0
 
 
 def observe(videos: Sequence[Row], look: Look, config: Config, console: Console, title: str) -> pa.Table:

@@ -28,10 +28,18 @@ def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights: list[f
     assert 2 * cpus <= sum(counts) <= 2 * cpus + len(weights), "shares are rounded down"
 
 
-@given(WEIGHTS, CPUS)
-def test_a_heavy_pool_never_has_more_actors_than_cpus(weights: list[float], cpus: int) -> None:
-    pools = [Pool(dict, weight=weight, heavy=True) for weight in weights]
+@given(WEIGHTS, CPUS, st.lists(st.floats(0, 500), min_size=1, max_size=8))
+def test_pools_of_much_memory_have_no_more_actors_than_cpus_and_memory(
+    weights: list[float], cpus: int, nodes: list[float]
+) -> None:
+    pools = [Pool(dict, weight=weight, memory_gib=3.0) for weight in weights]
+    most = max(1, sum(int(node / 3.0) for node in nodes))
+    assert all(1 <= count <= min(cpus, most) for count in actor_counts(pools, cpus, nodes))
     assert all(1 <= count <= cpus for count in actor_counts(pools, cpus))
+
+
+def test_an_actor_lives_on_one_node() -> None:
+    assert actor_counts([Pool(dict, memory_gib=10.0)], 64, [9.0] * 8 + [25.0]) == [2]
 
 
 @given(WEIGHTS, CPUS)

@@ -64,8 +64,11 @@ def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
     names = ["niqe", "fastvqa", "dover"]
     (together,) = score_pools(names, "weights")
     assert together.options == {"names": names, "weights": "weights"}
-    assert together.heavy
-    assert [pool.heavy for pool in score_pools(["niqe"], "")] == [False]
+    assert together.memory_gib > 4 * (28_127_901 + 56_218_302) / 2**30, (
+        "room for both networks' weights and for the work"
+    )
+    assert [pool.memory_gib for pool in score_pools(["niqe"], "")] == [0.0]
+    assert [pool.memory_gib for pool in score_pools(names, "", 0.5)] == [0.0] * 3
     assert [pool.options["names"] for pool in score_pools(names, "", 0.5)] == [["niqe"], ["fastvqa"], ["dover"]]
     assert score_pools([], "") == []
 
