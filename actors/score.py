@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from actors.outcome import Failure
-from actors.rows import SAMPLE_COLUMNS, Row, unpack
+from actors.rows import SAMPLE_COLUMNS, Row, failed, unpack
 from actors.teachers import load_teacher
 from trainers.student import build_encoder
+from trainers.videos import write_video
 
 
 class TeacherScorer:
@@ -38,11 +39,18 @@ class TeacherScorer:
         return {**row, f"score_{self.name}": score, f"error_{self.name}": error}
 
 
-class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]``)."""
+NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it
 
-    def __init__(self, student: str, options: dict[str, Any]) -> None:
+
+class StudentEncoder:
+    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]`` as bytes)."""
+
+    def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
+        """Args: ``student``, ``options``: as of `build_encoder`; ``folder``: where each packed video is written as a file,
+        since its megabytes are too much to pass on (``features`` is empty then); None to pass vectors on.
+        """
         self.encoder = build_encoder(student, options)
+        self.folder = folder
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -53,12 +61,13 @@ class StudentEncoder:
                 seen = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
                 features = np.asarray(seen, np.float32)
             except (ValueError, RuntimeError) as problem:
-                row = {
-                    **row,
-                    "status": "failed",
-                    "error_kind": "decode",
-                    "error": f"the student cannot encode it: {problem}",
-                }
+                row = failed(row, "decode", f"the student cannot encode it: {problem}")
+        if self.folder is not None and features.size:
+            try:
+                write_video(self.folder, str(row["video_id"]), features)
+            except OSError as problem:
+                row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}")
+            features = features[:0]
         return {**row, "features": features.tobytes()}
 
 
