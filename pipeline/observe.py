@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from actors.distortions import EncodeOptions
+from actors.downloads import Keep
 from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
@@ -58,6 +59,7 @@ class Look:
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
         keep: Keep the distorted copies in `clips`.
         indicators: Folder of shards of table `Indicators`, or None to measure none.
+        downloads: Folder of the objects of buckets that are kept for other looks, or None to keep none.
         bare: The videos are taken as they are and only measured: no copy is made, and no frame is kept for a model.
     """
 
@@ -70,6 +72,7 @@ class Look:
     keep: bool = False
     indicators: Path | None = None
     bare: bool = False
+    downloads: Path | None = None
 
 
 def sample_spec(config: Config, look: Look) -> SampleSpec:
@@ -97,10 +100,26 @@ def encode_options(config: Config) -> EncodeOptions:
     )
 
 
+def downloads(config: Config, folder: Path | None) -> Keep | None:
+    """Where and how much of the objects of buckets is kept, by configuration."""
+    return Keep(str(folder), int(config.run.downloads_gib * 2**30)) if folder is not None else None
+
+
 def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, one pool per teacher, the student's encoder."""
-    making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
-    decoding = {"spec": sample_spec(config, look), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
+    kept = downloads(config, look.downloads)
+    making = {
+        "downloads": kept,
+        "options": encode_options(config),
+        "folder": str(look.clips),
+        "measure_vmaf": look.vmaf,
+    }
+    decoding = {
+        "downloads": kept,
+        "spec": sample_spec(config, look),
+        "keep": look.keep,
+        "timeout_s": config.pools.score.timeout_s,
+    }
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
     weights = weights_folder(config)

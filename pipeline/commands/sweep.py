@@ -11,6 +11,7 @@ import argparse
 import csv
 import io
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -108,6 +109,7 @@ def main(options: argparse.Namespace) -> int:
                 fingerprint({name: input_fingerprint(one) for name, one in inputs.items()}),
             ),
         )
+        shutil.rmtree(layout.downloads, ignore_errors=True)
         steps.close()
     return _close(layout, console)
 
