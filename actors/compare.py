@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from trainers.student import load_student
+from trainers.videos import Vectors
 
 
 class Comparer:
-    """Ray actor: holds one student and answers comparisons of feature vectors.
+    """Ray actor: holds one student and answers comparisons of encoded videos.
 
-    All features are float32 ``[..., D]`` of the student's own encoder; logits are in the order inferior to superior and
-    judge the second video against the first.
+    All features are float32 ``[..., D]`` of the student's own encoder, as a matrix or, where they are large, as places on the
+    disk that are opened a few at a time; logits are in the order inferior to superior and judge the second video against
+    the first.
     """
 
     def __init__(self, student: str, anchors: np.ndarray) -> None:
@@ -19,10 +21,10 @@ class Comparer:
         self.student = load_student(student)
         self.anchors = np.asarray(anchors, np.float32)
 
-    def against_anchors(self, features: np.ndarray) -> np.ndarray:
+    def against_anchors(self, features: Vectors) -> np.ndarray:
         """Logits ``[N, A, 5]`` of each video ``[N, D]`` as the second, each anchor as the first."""
         return self.student.against_anchors(self.anchors, features)
 
-    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def pairs(self, first: Vectors, second: Vectors) -> np.ndarray:
         """Logits ``[P, 5]`` of the pairs ``first[i], second[i]``."""
         return self.student.compare_all(first, second)

@@ -12,7 +12,7 @@ from actors import ffmpeg
 from actors.compare import Comparer
 from actors.distortions import EncodeOptions
 from actors.inputs import Inputs
-from actors.rows import SAMPLE_COLUMNS, Row, attempt, fresh, unpack
+from actors.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
 from actors.sample import Decode, Synthesise
 from actors.views import SampleSpec
 
@@ -83,11 +83,6 @@ class FolderEncoder:
                 seen = self.comparer.student.encode(key, luma, sample.fps, sample.views)
                 logits = self.comparer.against_anchors(np.asarray(seen, np.float32)[None])[0]
             except (ValueError, RuntimeError) as problem:
-                row = {
-                    **row,
-                    "status": "failed",
-                    "error_kind": "decode",
-                    "error": f"the student cannot encode it: {problem}",
-                }
+                row = failed(row, "decode", f"the student cannot encode it: {problem}")
         light = {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
         return {**light, "logits": np.asarray(logits, np.float32).tobytes()}

@@ -4,7 +4,8 @@ A uri is a plain path, ``file://`` with a percent-encoded path (the form of name
 hold), or an object ``s3://bucket/key`` or ``gs://bucket/key`` with the key as it is. Objects are read through pyarrow,
 which takes endpoint, region and credentials from the usual variables of the environment (``AWS_ENDPOINT_URL``,
 ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ...; ``GOOGLE_APPLICATION_CREDENTIALS``); FFmpeg is never given a network
-protocol. A worker holds the copy of one object at a time.
+protocol. A worker holds the copy of one object at a time; a run keeps more of them for all workers of a node
+(`actors.downloads`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from actors.downloads import Downloads, Keep
 from actors.outcome import Failure
 from actors.rows import Row
 
@@ -131,11 +133,14 @@ class Inputs:
     """Gives a local file, with a name that is UTF-8, for a uri; the copy of an object stays until the next one.
 
     Args:
+        keep: Where the node keeps objects beyond that, for other workers and later looks; None for nowhere.
         max_bytes: Refuse larger objects.
         timeout_s: Wall-clock limit of one download, seconds.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES, timeout_s: float = 900.0) -> None:
+    def __init__(self, keep: Keep | None = None, max_bytes: int = MAX_BYTES, timeout_s: float = 900.0) -> None:
+        self._keep = keep
+        self._downloads: Downloads | None = None
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._folder: Path | None = None
@@ -181,8 +186,11 @@ class Inputs:
 
     def _own_folder(self) -> Path:
         if self._folder is None:
-            _sweep()
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            if self._keep is not None:
+                self._downloads = Downloads(self._keep)
+            root = self._downloads.folder if self._downloads is not None else Path(tempfile.gettempdir())
+            _sweep(root)
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
             mark = os.open(self._folder, os.O_RDONLY)
             fcntl.flock(mark, fcntl.LOCK_EX)
             weakref.finalize(self, _remove, self._folder, mark)
@@ -194,22 +202,34 @@ class Inputs:
         deadline = time.monotonic() + self._timeout_s
         try:
             filesystem, path = open_bucket(uri)
-            size = filesystem.get_file_info(path).size
-            if size is None:
+            facts = filesystem.get_file_info(path)
+            if facts.size is None:
                 raise Failure("missing", f"no object at {uri}; check the manifest")
-            if size > self._max_bytes:
+            if facts.size > self._max_bytes:
                 limit = f"the limit is {self._max_bytes / 2**30:g} GiB"
-                raise Failure("too_large", f"{uri} has {size / 2**30:.1f} GiB; {limit}: cut it into shorter files")
-            with filesystem.open_input_stream(path) as stream, target.open("wb") as file:
-                while chunk := stream.read(min(_CHUNK_BYTES, size + 1 - file.tell())):
-                    file.write(chunk)
-                    if time.monotonic() > deadline:
-                        raise Failure("timeout", f"{uri} was not read within {self._timeout_s:g} s; try again later")
-                if file.tell() != size:
-                    raise Failure("missing", f"{uri} changed while it was read; run the same command again")
+                raise Failure(
+                    "too_large", f"{uri} has {facts.size / 2**30:.1f} GiB; {limit}: cut it into shorter files"
+                )
+
+            def read() -> None:
+                with filesystem.open_input_stream(path) as stream, target.open("wb") as file:
+                    while chunk := stream.read(min(_CHUNK_BYTES, facts.size + 1 - file.tell())):
+                        file.write(chunk)
+                        if time.monotonic() > deadline:
+                            late = f"{uri} was not read within {self._timeout_s:g} s; try again later"
+                            raise Failure("timeout", late)
+                    if file.tell() != facts.size:
+                        raise Failure("missing", f"{uri} changed while it was read; run the same command again")
+
+            if self._downloads is None:
+                read()
+            else:
+                state = f"{uri}\0{facts.size}\0{facts.mtime_ns}"  # one that changed is another object
+                self._downloads.fetch(hashlib.sha256(state.encode()).hexdigest(), target, read)
         except (OSError, pa.ArrowException) as error:
             full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            advice = f"free {tempfile.gettempdir()} or set TMPDIR" if full else "check endpoint and credentials"
+            place = tempfile.gettempdir() if self._keep is None else self._keep.folder
+            advice = f"free {place} or set TMPDIR" if full else "check endpoint and credentials"
             raise Failure("missing", f"{uri} cannot be read: {reason(error)}; {advice}") from error
 
 
@@ -218,9 +238,9 @@ def _remove(folder: Path, mark: int) -> None:
     os.close(mark)
 
 
-def _sweep() -> None:
+def _sweep(root: Path) -> None:
     """Remove what killed workers left: folders that no living process holds its lock on."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in root.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             facts = folder.lstat()
             if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or time.time() - facts.st_ctime < _NEW_S:

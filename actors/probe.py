@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from actors import ffmpeg
+from actors.downloads import Keep
 from actors.inputs import Inputs
 from actors.outcome import Failure
 from actors.rows import Row, attempt, fresh
@@ -27,10 +28,10 @@ def content_id(path: Path) -> str:
 class Probe:
     """Ray actor: header facts and content id of the file in column ``uri``; broken files get status failed."""
 
-    def __init__(self, max_pixels: int, timeout_s: float = 60.0) -> None:
+    def __init__(self, max_pixels: int, timeout_s: float = 60.0, downloads: Keep | None = None) -> None:
         self.max_pixels = max_pixels
         self.timeout_s = timeout_s
-        self.inputs = Inputs()
+        self.inputs = Inputs(downloads)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""

@@ -88,7 +88,12 @@ def attempt(row: Row, work: Callable[[], Row], otherwise: Row) -> Row:
     try:
         return {**row, **work()}
     except Failure as failure:
-        return {**row, **otherwise, "status": "failed", "error_kind": failure.kind, "error": failure.message}
+        return failed({**row, **otherwise}, failure.kind, failure.message)
+
+
+def failed(row: Row, kind: str, error: str) -> Row:
+    """The row as one that failed."""
+    return {**row, "status": "failed", "error_kind": kind, "error": error}
 
 
 def fresh(row: Row) -> Row:

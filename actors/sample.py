@@ -10,6 +10,7 @@ from pathlib import Path
 
 from actors.decode import Decoder
 from actors.distortions import PRISTINE, apply
+from actors.downloads import Keep
 from actors.indicators import INDICATORS, Meter
 from actors.inputs import Inputs
 from actors.outcome import Failure
@@ -28,15 +29,17 @@ class Synthesise:
     ``vmaf`` (float, NaN when not asked). Rows that share all but the last step of a recipe reuse the intermediate file.
     """
 
-    def __init__(self, options: EncodeOptions, folder: str, measure_vmaf: bool = False) -> None:
-        """Args: ``folder``: run-owned folder for the results; ``options``: encoder settings."""
+    def __init__(
+        self, options: EncodeOptions, folder: str, measure_vmaf: bool = False, downloads: Keep | None = None
+    ) -> None:
+        """Args: ``folder``: run-owned folder for the results; ``options``: encoder settings; ``downloads``: of objects."""
         self.options = options
         self.folder = Path(folder)
         self.measure_vmaf = measure_vmaf
         self.folder.mkdir(parents=True, exist_ok=True)
         self.scratch = Path(tempfile.mkdtemp(prefix="bases-", dir=self.folder))
         self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
-        self.inputs = Inputs()
+        self.inputs = Inputs(downloads)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -91,11 +94,18 @@ class Decode:
     is set: a recipe is enough to make it again.
     """
 
-    def __init__(self, spec: SampleSpec, keep: bool = False, measure: bool = False, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        spec: SampleSpec,
+        keep: bool = False,
+        measure: bool = False,
+        timeout_s: float = 120.0,
+        downloads: Keep | None = None,
+    ) -> None:
         self.spec = spec
         self.keep = keep
         self.decoder = Decoder(timeout_s=timeout_s)
-        self.inputs = Inputs()
+        self.inputs = Inputs(downloads)
         self.meter = Meter() if measure else None
         self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from actors.outcome import Failure
-from actors.rows import SAMPLE_COLUMNS, Row, unpack
+from actors.rows import SAMPLE_COLUMNS, Row, failed, unpack
 from actors.teachers import load_teacher
 from actors.teachers.base import Teacher
 from actors.views import Sample
 from trainers.student import build_encoder
+from trainers.videos import write_video
 
 
 class TeacherScorer:
@@ -45,11 +46,18 @@ class TeacherScorer:
         return score, "" if math.isfinite(score) else f"{name} gave {score}"
 
 
-class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]``)."""
+NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it
 
-    def __init__(self, student: str, options: dict[str, Any]) -> None:
+
+class StudentEncoder:
+    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]`` as bytes)."""
+
+    def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
+        """Args: ``student``, ``options``: as of `build_encoder`; ``folder``: where each packed video is written as a file,
+        since its megabytes are too much to pass on (``features`` is empty then); None to pass vectors on.
+        """
         self.encoder = build_encoder(student, options)
+        self.folder = folder
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -60,12 +68,13 @@ class StudentEncoder:
                 seen = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
                 features = np.asarray(seen, np.float32)
             except (ValueError, RuntimeError) as problem:
-                row = {
-                    **row,
-                    "status": "failed",
-                    "error_kind": "decode",
-                    "error": f"the student cannot encode it: {problem}",
-                }
+                row = failed(row, "decode", f"the student cannot encode it: {problem}")
+        if self.folder is not None and features.size:
+            try:
+                write_video(self.folder, str(row["video_id"]), features)
+            except OSError as problem:
+                row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}")
+            features = features[:0]
         return {**row, "features": features.tobytes()}
 
 

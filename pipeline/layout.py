@@ -180,6 +180,11 @@ class RunLayout:
         return self.root / "scratch"
 
     @property
+    def downloads(self) -> Path:
+        """Folder of the objects of buckets that the nodes keep while the run goes on."""
+        return self.scratch / "downloads"
+
+    @property
     def train_storage(self) -> Path:
         """Ray Train's storage path: its checkpoints and its state."""
         return self.scratch / "train"

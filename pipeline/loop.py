@@ -6,6 +6,7 @@ The inputs that are named beside a step are all that decides its outputs.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ def run_rounds(
         [layout.quarantine, layout.report_html, layout.report_json],
         lambda: report.report(layout, config.stages),
     )
+    shutil.rmtree(layout.downloads, ignore_errors=True)
     return steps
 
 

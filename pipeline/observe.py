@@ -15,21 +15,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from actors.distortions import EncodeOptions
+from actors.downloads import Keep
 from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
-from actors.score import DropSample, StudentEncoder, TeacherScorer
+from actors.score import NOT_WRITTEN, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers import is_network, teacher_class, views_of
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
-from pipeline.console import Console
-from pipeline.records import FEATURES, INDICATORS, OBSERVED, SCORES, Table
+from pipeline.console import Console, UserError
+from pipeline.records import FEATURES, INDICATORS, OBSERVED, OK, SCORES, Table
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import PIXEL_ROWS, Row, stream
-from trainers.student import ENCODER_VERSIONS, VIEWS_TAKEN
+from trainers.student import ENCODER_VERSIONS, SEQUENCE_STUDENTS, VIEWS_TAKEN
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
@@ -61,6 +61,7 @@ class Look:
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
         keep: Keep the distorted copies in `clips`.
         indicators: Folder of shards of table `Indicators`, or None to measure none.
+        downloads: Folder of the objects of buckets that are kept for other looks, or None to keep none.
         bare: The videos are taken as they are and only measured: no copy is made, and no frame is kept for a model.
     """
 
@@ -73,6 +74,7 @@ class Look:
     keep: bool = False
     indicators: Path | None = None
     bare: bool = False
+    downloads: Path | None = None
 
 
 def sample_spec(config: Config, look: Look) -> SampleSpec:
@@ -100,15 +102,33 @@ def encode_options(config: Config) -> EncodeOptions:
     )
 
 
+def downloads(config: Config, folder: Path | None) -> Keep | None:
+    """Where and how much of the objects of buckets is kept, by configuration."""
+    return Keep(str(folder), int(config.run.downloads_gib * 2**30)) if folder is not None else None
+
+
 def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, the teachers', the student's encoder."""
-    making = {"options": encode_options(config), "folder": str(look.clips), "measure_vmaf": look.vmaf}
-    decoding = {"spec": sample_spec(config, look), "keep": look.keep, "timeout_s": config.pools.score.timeout_s}
+    kept = downloads(config, look.downloads)
+    making = {
+        "downloads": kept,
+        "options": encode_options(config),
+        "folder": str(look.clips),
+        "measure_vmaf": look.vmaf,
+    }
+    decoding = {
+        "downloads": kept,
+        "spec": sample_spec(config, look),
+        "keep": look.keep,
+        "timeout_s": config.pools.score.timeout_s,
+    }
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
     chain += score_pools(list(look.scores), weights_folder(config), config.pools.score.gpus)
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
+        if packs(config):
+            options["folder"] = str(look.features)
         chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
     return [*chain, Pool(DropSample, weight=0.1)]
 
@@ -144,6 +164,11 @@ def _networks_gib(names: Sequence[str]) -> float:
     return 4 * parameters / 2**30 + _NETWORK_GIB if parameters else 0.0
 
 
+def packs(config: Config) -> bool:
+    """Whether the student takes whole videos, which its encoder writes one by one and which never pass this process."""
+    return config.student.name in SEQUENCE_STUDENTS
+
+
 def observe(videos: Sequence[Row], look: Look, config: Config, console: Console, title: str) -> pa.Table:
     """Look at every video that has not been looked at, and return the table `Observed` of all of them.
 
@@ -157,7 +182,7 @@ def observe(videos: Sequence[Row], look: Look, config: Config, console: Console,
     todo = [{name: row[name] for name in SHOWN.names} for row in videos if row["video_id"] not in done]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     look.clips.mkdir(parents=True, exist_ok=True)
-    sink = _Sink(look)
+    sink = _Sink(look, packs(config))
     for rows in stream(
         pa.Table.from_pylist(todo, schema=SHOWN), pools(config, look), console, title, most_rows=PIXEL_ROWS
     ):
@@ -166,9 +191,12 @@ def observe(videos: Sequence[Row], look: Look, config: Config, console: Console,
     if not look.keep:
         shutil.rmtree(look.clips, ignore_errors=True)
     for folder, kind in _folders(look):
-        compact(folder, kind)
+        if kind is not FEATURES or not packs(config):
+            compact(folder, kind)
     wanted = {str(row["video_id"]) for row in videos}
     table = read_shards(look.observed, OBSERVED)
+    if look.features is not None and packs(config):
+        _drop_failed(look.features, table)
     return table.filter(pa.array([name in wanted for name in table["video_id"].to_pylist()], pa.bool_()))
 
 
@@ -181,6 +209,13 @@ def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
 
 
+def _drop_failed(folder: Path, seen: pa.Table) -> None:
+    """Remove the packed videos of rows that were lost on the way after they had been written."""
+    rows = zip(seen["video_id"].to_pylist(), seen["status"].to_pylist(), strict=True)
+    for video in (name for name, status in rows if status != OK):
+        (folder / f"{video}.parquet").unlink(missing_ok=True)
+
+
 def _adopt(look: Look, config: Config) -> None:
     """Make sure that what the folders hold was seen with the present settings; numbers of other settings are removed."""
     settings = fingerprint(look_settings(look, config))
@@ -190,6 +225,8 @@ def _adopt(look: Look, config: Config) -> None:
     for folder, _ in _folders(look):
         shutil.rmtree(folder, ignore_errors=True)
     look.observed.mkdir(parents=True)
+    if look.features is not None:
+        look.features.mkdir(parents=True)
     mark.write_text(settings, encoding="ascii")
 
 
@@ -216,16 +253,23 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
 
 
 class _Sink:
-    """Collects finished rows and commits them shard by shard: features and scores first, then the mark that they are there."""
+    """Collects finished rows and commits them shard by shard: features and scores first, then the mark that they are there.
 
-    def __init__(self, look: Look) -> None:
+    Packed videos are no matter of this process: their encoder has written them.
+    """
+
+    def __init__(self, look: Look, packed: bool) -> None:
         self.look = look
         self.rows: list[Row] = []
+        self.features = None if packed else look.features
         # A run that was killed between two shards has features that no mark names; they must not be written twice.
-        self.known = set(read_shards(look.features, FEATURES)["video_id"].to_pylist()) if look.features else set()
+        self.known = set(read_shards(self.features, FEATURES)["video_id"].to_pylist()) if self.features else set()
 
     def add(self, rows: Iterable[Row]) -> None:
-        self.rows += rows
+        for row in rows:
+            if row["error_kind"] == NOT_WRITTEN:
+                raise UserError(f"{row['error']}; make room or mend the disk, and run the same command again")
+            self.rows.append(row)
         if len(self.rows) >= _ROWS_PER_SHARD:
             self.flush()
 
@@ -234,8 +278,8 @@ class _Sink:
             return
         ok = [row for row in self.rows if row["status"] == "ok"]
         new = [row for row in ok if row["video_id"] not in self.known]
-        if self.look.features is not None and new:
-            append_shard(self.look.features, feature_table(new), FEATURES)
+        if self.features is not None and new:
+            append_shard(self.features, feature_table(new), FEATURES)
             self.known.update(row["video_id"] for row in new)
         if self.look.indicators is not None:
             shard = INDICATORS.table([{name: row[name] for name in INDICATORS.schema.names} for row in ok])
@@ -256,36 +300,6 @@ def feature_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_arrays(
         [pa.array([row["video_id"] for row in rows], pa.string()), lists], schema=FEATURES.schema
     )
-
-
-def training_features(folder: Path) -> pa.Table:
-    """Table `Feature` of every look below ``folder``."""
-    parts = [read_shards(inner, FEATURES) for inner in sorted(folder.iterdir()) if inner.is_dir()]
-    return pa.concat_tables(parts)
-
-
-def feature_matrix(table: pa.Table, ids: Sequence[str]) -> np.ndarray:
-    """Features float32 ``[len(ids), D]`` of the named videos, in the order of ``ids``; shorter vectors end in zeros.
-
-    Raises:
-        KeyError: A video has no features.
-    """
-    if len(pc.unique(pc.list_value_length(table["features"]))) > 1:
-        return _padded(table, ids)
-    lists = table["features"].combine_chunks()
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    matrix = flat.reshape(table.num_rows, -1)
-    place = {name: index for index, name in enumerate(table["video_id"].to_pylist())}
-    return np.asarray(matrix[[place[name] for name in ids]])
-
-
-def _padded(table: pa.Table, ids: Sequence[str]) -> np.ndarray:
-    place = {name: index for index, name in enumerate(table["video_id"].to_pylist())}
-    rows = [table["features"][place[name]].values.to_numpy(zero_copy_only=False) for name in ids]
-    matrix = np.zeros((len(rows), max(map(len, rows), default=0)), np.float32)
-    for target, row in zip(matrix, rows, strict=True):
-        target[: len(row)] = row
-    return matrix
 
 
 def _score_row(row: Row, teacher: str, digest: str) -> Row:

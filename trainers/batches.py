@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trainers.levels import LEVEL_INDEX
-from trainers.student.packing import tokens_of_length
+from trainers.student import SEQUENCE_STUDENTS
+from trainers.videos import VideoStore, parquet_files
 
 SEVERITY_ORIGINS = ("synthetic", "missed")
 SORTED_BATCHES = 64
@@ -22,56 +24,14 @@ SORTED_BATCHES = 64
 class Features:
     """Cached features: `matrix` float32 [V, D] and the row of each video."""
 
+    at_once: ClassVar[int] = 8192  # videos in one call of an actor
+
     row_of: Mapping[str, int]
     matrix: np.ndarray
 
-
-class VideoStore:
-    """Packed videos (`trainers.student.seconds`) in Parquet shards, read one at a time.
-
-    `row_of` is the place of each video, `tokens` int [V] how many tokens it takes in a sequence. Shards that hold one video
-    in each row group, as the encoder writes them, are read without their neighbours.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self._places: list[tuple[Path, int, int]] = []
-        found: dict[str, tuple[int, tuple[Path, int, int]]] = {}
-        for path in parquet_files(folder):
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    part = file.read_row_group(group, columns=["video_id"])["video_id"].to_pylist()
-                    sizes = self._sizes(file, group, len(part))
-                    for row, (video, size) in enumerate(zip(part, sizes, strict=True)):
-                        if video in found:
-                            raise ValueError(
-                                f"the feature folder {folder} holds a video twice: remove it and encode again"
-                            )
-                        found[video] = (size, (path, group, row))
-        if not found:
-            raise ValueError(f"the feature folder {folder} holds no video")
-        ids = sorted(found)
-        self.row_of: Mapping[str, int] = {video: row for row, video in enumerate(ids)}
-        self._places = [found[video][1] for video in ids]
-        self.tokens = np.array([tokens_of_length(found[video][0]) for video in ids], np.int64)
-
-    @staticmethod
-    def _sizes(file: pq.ParquetFile, group: int, rows: int) -> list[int]:
-        if rows == 1:  # the header of the group tells the length of its only vector
-            facts = file.metadata.row_group(group)
-            sizes = {
-                facts.column(k).path_in_schema.split(".")[0]: facts.column(k).num_values
-                for k in range(facts.num_columns)
-            }
-            return [sizes["features"]]
-        lists = file.read_row_group(group, columns=["features"])["features"]
-        return list(pc.list_value_length(lists).to_pylist())
-
-    def vector(self, row: int) -> np.ndarray:
-        """The packed video of a row, float32."""
-        path, group, place = self._places[row]
-        with pq.ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=["features"]).slice(place, 1)
-        return np.array(pc.list_flatten(table["features"]).to_numpy(), np.float32)
+    def take(self, ids: Sequence[str]) -> np.ndarray:
+        """Features float32 [N, D] of the named videos, in the order of `ids`. Raises KeyError for a video without any."""
+        return self.matrix[[self.row_of[video] for video in ids]]
 
 
 @dataclass(frozen=True)
@@ -89,15 +49,6 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.label)
-
-
-def parquet_files(path: str | Path) -> list[Path]:
-    """The Parquet file itself, or all of a folder in order of name. Raises ValueError if there is none."""
-    source = Path(path)
-    files = sorted(source.rglob("*.parquet")) if source.is_dir() else [source]
-    if not files or not files[0].is_file():
-        raise ValueError(f"no Parquet file at {path}")
-    return files
 
 
 def read_features(folder: str | Path) -> Features:
@@ -121,6 +72,14 @@ def read_features(folder: str | Path) -> Features:
     if not finite.all():
         raise ValueError(f"the features of video {ids[int(np.argmin(finite))]} are not finite: encode it again")
     return Features({video: row for row, video in enumerate(ids)}, matrix)
+
+
+def read_encoded(student: str, folder: str | Path) -> Features | VideoStore:
+    """The encoded videos of a folder in the form that a student takes: vectors in memory, or packed videos on the disk.
+
+    Raises ValueError as `read_features` and `VideoStore` do.
+    """
+    return VideoStore(folder) if student in SEQUENCE_STUDENTS else read_features(folder)
 
 
 def read_pairs(

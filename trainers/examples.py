@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.batches import Features, Pairs, VideoStore
+from trainers.batches import Features, Pairs
 from trainers.losses import Average, LossTerms, sequence_loss, weak_to_strong_loss
 from trainers.student.seconds import Seconds, unpack
+from trainers.videos import VideoStore
 
 PAIRS_JUDGED = 512
 VIDEOS_KEPT = 64  # decoded videos that a worker keeps at hand: a video appears in several pairs

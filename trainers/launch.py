@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from trainers.batches import parquet_files
 from trainers.checkpoint import sweep_orphans, write_json
 from trainers.job import Failpoint, ProgressCallback, TrainingError, TrainJob
+from trainers.videos import parquet_files
 
 __all__ = ["Failpoint", "TrainJob", "TrainingError", "train"]
 

@@ -17,7 +17,7 @@ import ray.train
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import Features, Pairs, PairSampler, VideoStore, read_features, read_pairs
+from trainers.batches import Features, Pairs, PairSampler, read_encoded, read_pairs
 from trainers.checkpoint import (
     Position,
     checkpoint_name,
@@ -31,8 +31,9 @@ from trainers.examples import Examples, SequenceExamples, examples_of
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
-from trainers.student import SEQUENCE_STUDENTS, build_student, load_student
+from trainers.student import build_student, load_student
 from trainers.student.base import Student
+from trainers.videos import VideoStore
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +102,7 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
-    sequences = job.student in SEQUENCE_STUDENTS
-    features = VideoStore(job.features) if sequences else read_features(job.features)
+    features = read_encoded(job.student, job.features)
     pairs = read_pairs(job.pairs, features, job.origin_weights, job.type_weights)
     validation = read_pairs(job.validation, features) if job.validation else None
     student = _prepare_student(job, features, pairs)

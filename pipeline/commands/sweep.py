@@ -11,6 +11,7 @@ import argparse
 import csv
 import io
 import math
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -27,8 +28,8 @@ from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus import shuffled
 from pipeline.layout import RunLayout
 from pipeline.manifest import Steps, input_fingerprint
-from pipeline.records import FEATURES, PAIRS
-from pipeline.store import read_json, read_shards, read_table, sweep_temporary, write_bytes, write_json, write_table
+from pipeline.records import PAIRS
+from pipeline.store import read_json, read_table, sweep_temporary, write_bytes, write_json, write_table
 
 Value = float | str
 VALUES = "0,0.25,0.5,adaptive"
@@ -108,6 +109,7 @@ def main(options: argparse.Namespace) -> int:
                 fingerprint({name: input_fingerprint(one) for name, one in inputs.items()}),
             ),
         )
+        shutil.rmtree(layout.downloads, ignore_errors=True)
         steps.close()
     return _close(layout, console)
 
@@ -195,18 +197,19 @@ def _judged(config: Config, layout: RunLayout, trial: dict[str, Any]) -> dict[st
 
 def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dict[str, float | None]]:
     """Complete the student's folder with its anchors and judge it on both suites."""
-    from pipeline.fanout import comparers, ordered
-    from pipeline.observe import feature_matrix
     from pipeline.steps.benchmark import SUITES, figures, items
+    from pipeline.steps.judge import anchor_logits
     from pipeline.steps.train import finish
+    from trainers.batches import read_encoded
 
     anchors = finish(config, layout, folder)
-    table = read_shards(layout.benchmark_features, FEATURES)
-    rows = {suite: items(layout, suite) for suite in SUITES}
-    features = [feature_matrix(table, [row["video_id"] for row in rows[suite]]) for suite in SUITES]
-    with comparers(config, folder, anchors.features) as students:
-        logits = ordered(students, lambda actor, part: actor.against_anchors.remote(part), features)
-    return {suite: figures(anchors.score(part)[0], rows[suite]) for suite, part in zip(SUITES, logits, strict=True)}
+    encoded = read_encoded(config.student.name, layout.benchmark_features)
+    found = {}
+    for suite in SUITES:
+        rows = items(layout, suite)
+        logits, _ = anchor_logits(config, folder, encoded, [row["video_id"] for row in rows])
+        found[suite] = figures(anchors.score(logits)[0], rows)
+    return found
 
 
 def _finite(value: float) -> float | None:

@@ -85,6 +85,7 @@ def build(config: Config, layout: RunLayout, console: Console, *, encode: bool =
     plans = {suite: plan(config, windows, suite) for suite in SUITES}
     digests = teacher_digests(config)
     look = Look(
+        downloads=layout.downloads,
         observed=layout.observed("benchmark"),
         features=layout.benchmark_features if encode else None,
         scores={name: layout.benchmark_scores(name) for name in digests},

@@ -8,20 +8,20 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.layout import RunLayout
-from pipeline.observe import feature_matrix
-from pipeline.records import FEATURES, PAIRS
+from pipeline.records import PAIRS
 from pipeline.steps.benchmark import SUITES, by_distortion, figures, items
 from pipeline.steps.judge import anchor_logits
-from pipeline.store import read_json, read_shards, read_table, write_json
+from pipeline.store import read_json, read_table, write_json
+from trainers.batches import read_encoded
 
 
 def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
     """Score both suites with the student of round ``number``."""
     teachers = read_json(layout.benchmark_teachers)
-    table = read_shards(layout.benchmark_features, FEATURES)
+    encoded = read_encoded(config.student.name, layout.benchmark_features)
     rows = {suite: items(layout, suite) for suite in SUITES}
     everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
-    logits, anchors = anchor_logits(config, layout, number, feature_matrix(table, everything))
+    logits, anchors = anchor_logits(config, layout.student(number), encoded, everything)
     raw, _, _ = anchors.score(logits)
     place = {video: k for k, video in enumerate(everything)}
     benchmarks: dict[str, Any] = {}

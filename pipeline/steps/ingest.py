@@ -15,6 +15,7 @@ from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.corpus import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
 from pipeline.layout import RunLayout
+from pipeline.observe import downloads
 from pipeline.records import FAILED, OK, VIDEOS
 from pipeline.store import write_table
 from pipeline.stream import Row, collect
@@ -84,7 +85,7 @@ def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row
     """
     listing = corpus_files(config, layout, console)
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
-    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels})
+    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": downloads(config, layout.downloads)})
     # a row whose worker died comes back as it was sent
     probed = collect(table, [probe], console, "probing files", lambda row: {**UNKNOWN, **row})
     return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])

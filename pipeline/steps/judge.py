@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.config import Config
 from pipeline.console import Console
 from pipeline.fanout import comparers, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import preference
-from pipeline.observe import feature_matrix, training_features
 from pipeline.records import PREFERENCES, STUDENT_SCORES
 from pipeline.steps.score import pool
 from pipeline.store import write_table
 from pipeline.student_folder import Anchors, read_anchors
+from trainers.batches import Features, read_encoded
+from trainers.levels import LEVELS
+from trainers.videos import VideoStore
 
-_CHUNK = 8192  # videos per call
 
-
-def anchor_logits(config: Config, layout: RunLayout, number: int, features: np.ndarray) -> tuple[np.ndarray, Anchors]:
-    """Logits ``[N, A, 5]`` of feature rows ``[N, D]`` against the anchors of the student of round ``number``."""
-    folder = layout.student(number)
+def anchor_logits(
+    config: Config, folder: Path, encoded: Features | VideoStore, ids: Sequence[str]
+) -> tuple[np.ndarray, Anchors]:
+    """Logits ``[N, A, 5]`` of the named videos against the anchors of the student in ``folder``, and the anchors."""
     anchors = read_anchors(folder)
-    chunks = [features[k : k + _CHUNK] for k in range(0, len(features), _CHUNK)]
+    if not ids:
+        return np.zeros((0, len(anchors.ids), len(LEVELS)), np.float32), anchors
+    chunks = [encoded.take(ids[k : k + encoded.at_once]) for k in range(0, len(ids), encoded.at_once)]
     with comparers(config, folder, anchors.features, len(chunks)) as students:
         parts = ordered(students, lambda actor, chunk: actor.against_anchors.remote(chunk), chunks)
     return np.concatenate(parts), anchors
@@ -32,17 +38,16 @@ def anchor_logits(config: Config, layout: RunLayout, number: int, features: np.n
 
 def judge(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
     """Write `round-<k>/preferences.parquet` (label probabilities against each anchor) and `scores.parquet`."""
-    table = training_features(layout.features)
-    known = set(table["video_id"].to_pylist())
-    ids = [row["video_id"] for row in pool(layout) if row["video_id"] in known]
-    logits, anchors = anchor_logits(config, layout, number, feature_matrix(table, ids))
+    encoded = read_encoded(config.student.name, layout.features)
+    ids = [row["video_id"] for row in pool(layout) if row["video_id"] in encoded.row_of]
+    logits, anchors = anchor_logits(config, layout.student(number), encoded, ids)
     raw, score, deviation = anchors.score(logits)
     rows = [
         {"video_id": video, "round": number, "raw": float(raw[k]), "std": float(deviation[k]), "score": float(score[k])}
         for k, video in enumerate(ids)
     ]
     write_table(layout.student_scores(number), STUDENT_SCORES.table(rows), STUDENT_SCORES)
-    write_table(layout.preferences(number), PREFERENCES.table(_preferences(ids, anchors, logits)), PREFERENCES)
+    write_table(layout.preferences(number), _preferences(ids, anchors, logits), PREFERENCES)
     beats = preference(logits, anchors.temperature)
     return {
         "rows": len(ids),
@@ -50,13 +55,11 @@ def judge(config: Config, layout: RunLayout, console: Console, number: int) -> d
     }
 
 
-def _preferences(ids: list[str], anchors: Anchors, logits: np.ndarray) -> list[dict[str, Any]]:
+def _preferences(ids: Sequence[str], anchors: Anchors, logits: np.ndarray) -> pa.Table:
+    """Table `Preference`, by columns: five anchors and five labels of every video are too many numbers for objects."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
-    names = ("inferior", "worse", "similar", "better", "superior")
-    return [
-        {"first": anchor, "second": video}
-        | {name: float(p) for name, p in zip(names, probabilities[k, a], strict=True)}
-        for k, video in enumerate(ids)
-        for a, anchor in enumerate(anchors.ids)
-    ]
+    probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).reshape(-1, len(LEVELS)).astype(np.float64)
+    first = pa.array(list(anchors.ids) * len(ids), pa.string())
+    second = pa.array(np.repeat(np.array(ids, object), len(anchors.ids)), pa.string())
+    columns = [first, second, *(pa.array(column) for column in probabilities.T)]
+    return pa.Table.from_arrays(columns, schema=PREFERENCES.schema)

@@ -6,6 +6,8 @@ Real pairs: gMAD against every teacher, in both roles. Synthetic pairs: those wh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +19,17 @@ from pipeline.fanout import actors, comparers, ordered, pool_size
 from pipeline.layout import RunLayout
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, presented, synthetic_pairs
-from pipeline.observe import feature_matrix, training_features
 from pipeline.records import MINED, STUDENT_SCORES
 from pipeline.steps.pair import copies
 from pipeline.steps.score import calibrated, pool
 from pipeline.store import read_table, write_table
 from pipeline.stream import Row
 from pipeline.student_folder import read_anchors
-from trainers.levels import at_least
+from trainers.batches import Features, read_encoded
+from trainers.levels import LEVELS, at_least
+from trainers.videos import VideoStore
 
 STUDENT = "student"
-_CHUNK = 8192  # pairs per call
 
 
 def mine(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
     Wrong as the training means it: five-way, or, where labels are read as bounds, on the wrong side of the bound.
     """
     made = copies(layout, number + 1)
+    encoded = read_encoded(config.student.name, layout.features)
     rows: list[Row] = []
     for family in ("spatial", "temporal", "streaming"):
         members = [
@@ -93,7 +96,7 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
             if row["family"] == family
         ]
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
-        logits = _judged(config, layout, number, pairs)
+        logits = _judged(config, layout.student(number), encoded, pairs)
         labels = severity_labels([p.first.level for p in pairs], [p.second.level for p in pairs])
         said = logits.argmax(axis=1)
         right = (
@@ -106,17 +109,15 @@ def _missed(config: Config, layout: RunLayout, number: int) -> list[Row]:
     return rows
 
 
-def _judged(config: Config, layout: RunLayout, number: int, pairs: list[SyntheticPair]) -> np.ndarray:
-    """The student's logits ``[P, 5]`` of synthetic pairs."""
-    folder = layout.student(number)
-    table = training_features(layout.features)
+def _judged(config: Config, folder: Path, encoded: Features | VideoStore, pairs: Sequence[SyntheticPair]) -> np.ndarray:
+    """Logits ``[P, 5]`` of synthetic pairs by the student in ``folder``."""
+    if not pairs:
+        return np.zeros((0, len(LEVELS)), np.float32)
     chunks = []
-    for k in range(0, len(pairs), _CHUNK):
-        part = pairs[k : k + _CHUNK]
-        first = feature_matrix(table, [pair.first.video_id for pair in part])
-        chunks.append((first, feature_matrix(table, [pair.second.video_id for pair in part])))
-    if not chunks:
-        return np.zeros((0, 5), np.float32)
+    for k in range(0, len(pairs), encoded.at_once):
+        part = pairs[k : k + encoded.at_once]
+        first, second = [pair.first.video_id for pair in part], [pair.second.video_id for pair in part]
+        chunks.append((encoded.take(first), encoded.take(second)))
     with comparers(config, folder, read_anchors(folder).features, len(chunks)) as students:
         return np.concatenate(ordered(students, lambda actor, chunk: actor.pairs.remote(*chunk), chunks))
 

@@ -51,6 +51,7 @@ def look(config: Config, layout: RunLayout) -> Look:
     """What is taken from each pool video, and where it goes."""
     digests = teacher_digests(config)
     return Look(
+        downloads=layout.downloads,
         observed=layout.observed("pool"),
         features=layout.features_of("pool"),
         scores={name: layout.scores(name) for name in digests},

@@ -31,6 +31,7 @@ UNIFORM = "uniform"
 def look(layout: RunLayout) -> Look:
     """What is taken from each candidate: its indicators."""
     return Look(
+        downloads=layout.downloads,
         observed=layout.observed("candidates"),
         features=None,
         scores={},

@@ -59,6 +59,7 @@ def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
 def look(config: Config, layout: RunLayout, number: int) -> Look:
     """What is taken from each copy, and where it goes."""
     return Look(
+        downloads=layout.downloads,
         observed=layout.observed(f"distorted-{number}"),
         features=layout.features_of(f"distorted-{number}"),
         scores={},

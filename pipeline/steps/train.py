@@ -15,11 +15,11 @@ from pipeline.fanout import comparers, ordered
 from pipeline.layout import RunLayout
 from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
 from pipeline.model_card import write_card
-from pipeline.observe import feature_matrix, training_features
 from pipeline.records import ENSEMBLE, PAIRS
 from pipeline.steps.score import pool
 from pipeline.store import read_table, write_json
 from pipeline.student_folder import Anchors, write_anchors, write_processor
+from trainers.batches import read_encoded
 from trainers.job import TrainJob
 from trainers.launch import train as fit
 
@@ -116,7 +116,7 @@ def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     variance = np.array([row["variance"] for row in rows])
     ids = [row["video_id"] for row in rows]
     chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
-    features = feature_matrix(training_features(layout.features), [ids[k] for k in chosen])
+    features = read_encoded(config.student.name, layout.features).take([ids[k] for k in chosen])[:]
     first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
     with comparers(config, folder, features) as students:
         (logits,) = ordered(students, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from fake_bucket import Bucket
 
 from actors import inputs
 from actors.distortions import PRISTINE
+from actors.downloads import Keep
 from actors.folder import HeaderReader
 from actors.inputs import Inputs
 from actors.outcome import Failure
@@ -90,6 +92,71 @@ def test_a_copy_that_a_killed_worker_left_is_removed_by_the_next(
     other.path("s3://corpus/a.mp4")
     assert not left.exists()
     assert held.exists(), "the folder of a living worker is locked"
+
+
+def gets(bucket: Bucket) -> int:
+    """Downloads so far, of objects that pyarrow reads in one request."""
+    return sum(line.startswith("GET") and "prefix=" not in line for line in bucket.requests)
+
+
+def test_every_look_of_a_run_shares_one_download(bucket: Bucket, clip: Path, tmp_path: Path) -> None:
+    bucket.objects = {"a.mp4": clip.read_bytes()}
+    row, keep = row_of("s3://corpus/a.mp4", (PRISTINE, 0, 0)), Keep(str(tmp_path / "downloads"), 10**9)
+    assert Probe(10**6, downloads=keep)(row)["status"] == "ok"
+    copy = Synthesise(EncodeOptions(), str(tmp_path / "out"), downloads=keep)(row)
+    assert copy["status"] == "ok"
+    decode = Decode(SPEC, downloads=keep)
+    assert decode(row)["status"] == "ok"
+    decode.decoder.close()
+    assert gets(bucket) == 1
+    bucket.objects["a.mp4"] = clip.read_bytes() + b"more"
+    assert Probe(10**6, downloads=keep)(row)["bytes"] == len(bucket.objects["a.mp4"]), "a changed object is another"
+    assert gets(bucket) == 2
+
+
+def test_what_was_used_longest_ago_makes_room_and_stays_for_its_user(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.objects = {name: name.encode() * 100 for name in "abcd"} | {"wide": b"w" * 400}
+    keep = Keep(str(tmp_path), 250)
+    first, second = Inputs(keep), Inputs(keep)
+
+    def read(source: Inputs, name: str) -> Path:
+        path = Path(source.path(f"s3://corpus/{name}"))
+        assert path.read_bytes() == bucket.objects[name]
+        return path
+
+    held = read(first, "b")
+    read(second, "a")
+    read(second, "c")  # of 250 bytes two objects fit
+    assert held.read_bytes() == b"b" * 100, "its user keeps it"
+    read(second, "a")
+    assert gets(bucket) == 3
+    read(second, "b")
+    read(second, "wide")  # kept by nobody
+    read(second, "b")
+    assert gets(bucket) == 5
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/objects/*")) == 200
+    del first, second
+    assert not list(tmp_path.glob(f"*/{inputs._PREFIX}*"))
+
+
+def test_workers_that_want_one_object_at_once_download_it_once(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.objects = {"a": b"x" * 1000}
+    keep = Keep(str(tmp_path), 10**6)
+    with ThreadPoolExecutor(8) as workers:
+        sources = [Inputs(keep) for _ in range(8)]
+        paths = list(workers.map(lambda source: source.path("s3://corpus/a"), sources))
+    assert len({*paths}) == 8
+    assert all(Path(path).read_bytes() == b"x" * 1000 for path in paths)
+    assert gets(bucket) == 1
+
+
+def test_a_download_that_fails_is_not_kept(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.objects = {"a": b"x" * 1000}
+    keep = Keep(str(tmp_path), 10**6)
+    with pytest.raises(Failure, match="timeout"):
+        Inputs(keep, timeout_s=0).path("s3://corpus/a")
+    assert not list(tmp_path.glob("*/objects/*"))
+    assert Path(Inputs(keep).path("s3://corpus/a")).read_bytes() == b"x" * 1000
 
 
 def test_failures_of_a_bucket_are_rows_that_name_the_object(bucket: Bucket, temporary: Path) -> None:

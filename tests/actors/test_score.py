@@ -1,7 +1,6 @@
 """The pools that look: teachers beside one another, and the way of a student's views to the matrix of features."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
@@ -9,7 +8,7 @@ from actors.compare import Comparer
 from actors.rows import SAMPLE_COLUMNS, format_recipe
 from actors.rows import unpack as unpack_row
 from actors.sample import Decode, Synthesise
-from actors.score import DropSample, StudentEncoder, TeacherScorer
+from actors.score import NOT_WRITTEN, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
 from actors.views import Sample, SampleSpec
 from actors.window import EncodeOptions
@@ -108,21 +107,45 @@ def test_every_row_comes_out_with_its_packed_video_and_without_pixels(rows):
     assert not videos[2].motion.any()
 
 
-def test_shorter_videos_are_padded_in_the_matrix_and_scored_as_they_are(rows, tmp_path):
-    from pipeline.observe import feature_matrix, feature_table
+def test_packed_videos_lie_on_the_disk_and_are_scored_as_they_are(rows, tmp_path):
     from trainers.student import build_student
+    from trainers.videos import VideoStore, write_video
 
-    table = feature_table(rows)
-    assert isinstance(table, pa.Table)
-    matrix = feature_matrix(table, ["still", "plain", "copy"])
-    lengths = [len(np.frombuffer(rows[k]["features"], np.float32)) for k in (2, 0, 1)]
-    assert matrix.shape == (3, max(lengths))
-    assert not matrix[0, lengths[0] :].any()
-    build_student("llava", TINY).save(tmp_path)
-    comparer = Comparer(str(tmp_path), matrix[1:])
-    against = comparer.against_anchors(matrix)
-    pairs = comparer.pairs(np.repeat(matrix[1:], 3, axis=0), np.tile(matrix, (2, 1)))
+    vectors = {row["video_id"]: np.frombuffer(row["features"], np.float32) for row in rows}
+    for name, vector in vectors.items():
+        write_video(tmp_path, name, vector)
+    named = VideoStore(tmp_path).take(["still", "plain", "copy"])
+    matrix = named[:]
+    length = len(vectors["still"])
+    assert matrix.shape == (3, len(vectors["plain"]))
+    assert np.array_equal(matrix[0, :length], vectors["still"])
+    assert not matrix[0, length:].any()
+    build_student("llava", TINY).save(tmp_path / "student")
+    comparer = Comparer(str(tmp_path / "student"), matrix[1:])
+    against = comparer.against_anchors(named)
+    assert np.array_equal(against, comparer.against_anchors(matrix))
+    order = ["plain", "copy"]
+    first, second = [name for name in order for _ in range(3)], ["still", "plain", "copy"] * 2
+    store = VideoStore(tmp_path)
+    pairs = comparer.pairs(store.take(first), store.take(second))
     np.testing.assert_allclose(against, pairs.reshape(2, 3, 5).swapaxes(0, 1), rtol=0, atol=2e-5)
-    assert comparer.against_anchors(matrix[:0]).shape == (0, 2, 5)
-    short = feature_matrix(table, ["still"])
-    np.testing.assert_allclose(comparer.against_anchors(short)[0], against[0], rtol=0, atol=2e-5)
+    assert comparer.against_anchors(store.take([])).shape == (0, 2, 5)
+    np.testing.assert_allclose(comparer.against_anchors(store.take(["still"]))[0], against[0], rtol=0, atol=2e-5)
+
+
+def test_the_encoder_writes_a_packed_video_and_passes_nothing_on(numbered, tmp_path):
+    from trainers.videos import VideoStore
+
+    row = {"video_id": "a", "uri": str(numbered), "start_s": 0.0, "duration_s": 0.0}
+    decoded = Decode(SPEC)(row)
+    passed_on = np.frombuffer(StudentEncoder("llava", TINY)(decoded)["features"], np.float32)
+    encode = StudentEncoder("llava", TINY, str(tmp_path))
+    written = encode(decoded)
+    assert (written["status"], written["features"]) == ("ok", b"")
+    assert np.array_equal(VideoStore(tmp_path).vector(0), passed_on)
+    before = (tmp_path / "a.parquet").read_bytes()
+    encode(decoded)
+    assert (tmp_path / "a.parquet").read_bytes() == before, "a repeated row changes nothing"
+    encode.folder = str(tmp_path / "gone")
+    assert encode(decoded)["error_kind"] == NOT_WRITTEN
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]

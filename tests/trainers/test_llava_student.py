@@ -9,12 +9,13 @@ from released_kit import TINY, write_authors
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainers.batches import PairSampler, VideoStore
+from trainers.batches import PairSampler
 from trainers.student import build_student, load_student
 from trainers.student.llava_checkpoint import Checkpoint, own_name, write_weights
 from trainers.student.packing import pack, tokens_of_length
 from trainers.student.prompt import QWEN2, read_prompt, tokenised
 from trainers.student.seconds import unpack
+from trainers.videos import VideoStore
 
 
 def _video(frames, motion, seed=0):

@@ -1,12 +1,21 @@
 """The LLaVA student under Ray Train and DeepSpeed: two CPU workers, ZeRO-2 and ZeRO-3, killed and resumed."""
 
-from dataclasses import replace
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from drill import can_resume
 from safetensors.numpy import load_file
 
 from trainers.launch import Failpoint, TrainJob, train
@@ -158,3 +167,59 @@ def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path)
     assert result["loss"] == zero_2[0]["loss"]
     for key, value in _weights(again).items():
         np.testing.assert_array_equal(value, zero_2[1][key], err_msg=key)
+
+
+@pytest.fixture
+def drill(job, tmp_path):
+    """``drill(name, *options)`` starts `drill.py` on the job under another name and gives the job and its process."""
+    project = Path(__file__).parents[2]
+    folders = [tempfile.mkdtemp(prefix="ray")]  # short: Ray's sockets lie there
+
+    def start(name, *options):
+        again = replace(job, name=name, output=str(Path(job.output).with_name(name)), checkpoint_every=1)
+        (tmp_path / "job.json").write_text(json.dumps(asdict(again)))
+        line = [
+            sys.executable,
+            str(project / "tests/support/drill.py"),
+            tmp_path / "job.json",
+            tmp_path / "result.json",
+        ]
+        path = os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path, "RAY_TMPDIR": folders[0]}
+        with (tmp_path / "said.txt").open("ab") as said:
+            process = subprocess.Popen(
+                [*line, *options], env=environment, stdout=said, stderr=said, start_new_session=True
+            )
+        return again, process
+
+    yield start
+    shutil.rmtree(folders[0], ignore_errors=True)
+
+
+def _same_training(undisturbed, again, process, folder):
+    assert process.wait(timeout=240) == 0, (folder / "said.txt").read_text()[-3000:]
+    result = json.loads((folder / "result.json").read_text())
+    assert 0 < result["resumed_at"] < 6
+    # every step once, and with it every pair once per epoch: the pairs of a step are a function of its number
+    assert [record["step"] for record in result["loss"]] == [1, 2, 3, 4, 5, 6]
+    assert result["loss"] == undisturbed[0]["loss"]
+    for key, value in _weights(again).items():
+        np.testing.assert_array_equal(value, undisturbed[1][key], err_msg=key)
+
+
+@pytest.mark.e2e
+def test_a_preempted_node_gives_the_same_bytes(zero_2, drill, tmp_path):
+    again, process = drill("preempted", "preempt")
+    _same_training(zero_2, again, process, tmp_path)
+
+
+@pytest.mark.e2e
+def test_a_killed_driver_gives_the_same_bytes(zero_2, drill, tmp_path):
+    again, process = drill("orphaned")
+    while not can_resume(again):
+        assert process.poll() is None, (tmp_path / "said.txt").read_text()[-3000:]
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "result.json").exists()
+    _same_training(zero_2, *drill("orphaned"), tmp_path)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
+from trainers.videos import Vectors
 
 __all__ = ["LEVELS", "NO_VIEWS", "Encoder", "Student"]
-
 NO_VIEWS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
@@ -75,12 +75,15 @@ class Student(nn.Module, ABC):
         """Share of the job's learning rate for a parameter of the trained module."""
         return 1.0
 
-    def against_anchors(self, anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
+    def against_anchors(self, anchors: np.ndarray, tests: Vectors) -> np.ndarray:
         """Logits float32 [N, A, 5] of tests [N, D] as the second videos and each of anchors [A, D] as the first."""
-        first, second = np.tile(anchors, (len(tests), 1)), np.repeat(tests, len(anchors), axis=0)
-        return self.compare_all(first, second).reshape(len(tests), len(anchors), len(LEVELS))
+        parts = [np.zeros((0, len(LEVELS)), np.float32)]
+        for k in range(0, len(tests), self.pairs_at_once):
+            some = tests[k : k + self.pairs_at_once]
+            parts.append(self.compare_all(np.tile(anchors, (len(some), 1)), np.repeat(some, len(anchors), axis=0)))
+        return np.concatenate(parts).reshape(len(tests), len(anchors), len(LEVELS))
 
-    def compare_all(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def compare_all(self, first: Vectors, second: Vectors) -> np.ndarray:
         """`compare` of any number of pairs [P, D], some at a time: float32 [P, 5]."""
         size = self.pairs_at_once
         parts = [self.compare(first[k : k + size], second[k : k + size]) for k in range(0, len(first), size)]

@@ -27,6 +27,7 @@ from trainers.student.llava_network import LlavaNetwork, Prefix, llava_config
 from trainers.student.packing import packed_length
 from trainers.student.prompt import QWEN2, Prompt, read_prompt
 from trainers.student.seconds import unpack, unpack_pairs
+from trainers.videos import Vectors
 
 TRAINED = ("published", "lora", "full")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
@@ -166,7 +167,7 @@ class LlavaStudent(Student):
         return cast("Tensor", self.network(videos, pairs))
 
     @torch.inference_mode()
-    def against_anchors(self, anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
+    def against_anchors(self, anchors: np.ndarray, tests: Vectors) -> np.ndarray:
         """Logits float32 [N, A, 5] of packed test videos as the second after each packed anchor as the first.
 
         Every video goes through the tower once. The keys and values of each anchor's part are computed once and kept for

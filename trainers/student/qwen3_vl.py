@@ -285,14 +285,6 @@ class Qwen3VLStudent(Student):
         return student.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-_MARKS = {
-    "vision_start_token_id": 151652,
-    "vision_end_token_id": 151653,
-    "image_token_id": 151655,
-    "video_token_id": 151656,
-}
-
-
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
