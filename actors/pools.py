@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import ray
@@ -27,6 +28,7 @@ class Pool:
         options: Keyword arguments of the constructor.
         gpus: GPUs per actor; fractions must divide 1, or the autoscaler never serves them.
         weight: Rough cost of a row relative to the other pools; costly pools get more actors.
+        batch: Rows of one call. With more than one, ``work`` maps a `pyarrow.Table` of that many rows, or fewer, to a table.
         memory_gib: Of an actor that computes without pause and holds much; never more of these than CPUs, nor than the
             nodes have memory for. 0: too little to count.
     """
@@ -35,6 +37,7 @@ class Pool:
     options: Mapping[str, Any] = field(default_factory=dict)
     gpus: float = 0.0
     weight: float = 1.0
+    batch: int = 1
     memory_gib: float = 0.0
 
 
@@ -97,10 +100,19 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
     ]
     share = cpu_share(counts, cpus)
     for pool, count in zip(pools, counts, strict=True):
-        dataset = dataset.map(
+        work: Any = dataset.map
+        if pool.batch > 1:
+            work = partial(dataset.map_batches, batch_size=pool.batch, batch_format="pyarrow")
+        dataset = work(
             pool.work,
             fn_constructor_kwargs=dict(pool.options),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=count,
+                initial_size=1 if pool.gpus else count,
+                # rows that take half a minute each must not queue for one actor while another is idle
+                max_tasks_in_flight_per_actor=1 if pool.memory_gib else None,
+            ),
             num_cpus=share,
             num_gpus=pool.gpus or None,
             # what no node has would be waited for for ever: such an actor gets the largest node and the system's judgement

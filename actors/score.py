@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from actors.outcome import Failure
 from actors.rows import SAMPLE_COLUMNS, Row, failed, unpack
 from actors.teachers import load_teacher
-from actors.teachers.base import Teacher
-from actors.views import Sample
 from trainers.student import build_encoder
 from trainers.videos import write_video
 
@@ -29,21 +28,40 @@ class TeacherScorer:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        sample = unpack(row) if row["status"] == "ok" else None
-        done = dict(row)
-        for name, teacher in self.teachers.items():
-            done[f"score_{name}"], done[f"error_{name}"] = self._judged(name, teacher, row, sample)
-        return done
+        return {**row, **{name: column[0] for name, column in self.judged([row]).items()}}
 
-    def _judged(self, name: str, teacher: Teacher, row: Row, sample: Sample | None) -> tuple[float, str]:
-        if sample is None:
-            return math.nan, str(row["error"])
-        try:
-            score = float(teacher.score_video(str(row["uri"]), str(row.get("recipe") or ""), sample))
-        except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs its own score only
-            said = problem.message if isinstance(problem, Failure) else f"{type(problem).__name__}: {problem}"
-            return math.nan, f"{name}: {' '.join(said.split())}"
-        return score, "" if math.isfinite(score) else f"{name} gave {score}"
+    def judged(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        """The new columns for several rows."""
+        good = [row for row in rows if row["status"] == "ok"]
+        videos = [(str(row["uri"]), str(row.get("recipe") or ""), unpack(row)) for row in good]
+        columns: dict[str, list[Any]] = {}
+        for name, teacher in self.teachers.items():
+            found = iter(teacher.score_videos(videos))
+            told = [
+                _told(name, next(found)) if row["status"] == "ok" else (math.nan, str(row["error"])) for row in rows
+            ]
+            columns[f"score_{name}"] = [score for score, _ in told]
+            columns[f"error_{name}"] = [error for _, error in told]
+        return columns
+
+
+class BatchedTeacherScorer(TeacherScorer):
+    """The same for several rows in one call, given and returned as a table: a GPU is not filled by one video."""
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """One table in, the same with the new columns out."""
+        for name, column in self.judged(table.to_pylist()).items():
+            kind = pa.float64() if name.startswith("score_") else pa.string()
+            table = table.append_column(name, pa.array(column, kind))
+        return table
+
+
+def _told(name: str, found: float | Exception) -> tuple[float, str]:
+    """A score and an error in one line, empty when the score is fine."""
+    if isinstance(found, Exception):
+        said = found.message if isinstance(found, Failure) else f"{type(found).__name__}: {found}"
+        return math.nan, f"{name}: {' '.join(said.split())}"
+    return found, "" if math.isfinite(found) else f"{name} gave {found}"
 
 
 NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it

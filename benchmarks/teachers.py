@@ -104,22 +104,22 @@ def timed_scorer(names: Sequence[str], weights: str) -> Any:
     class Timed(TeacherScorer):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
             spent: dict[str, float] = {}
-            judges = {name: teacher.judge for name, teacher in self.teachers.items()}
+            scores = {name: teacher.score for name, teacher in self.teachers.items()}
             for name, teacher in self.teachers.items():
                 _ = teacher.network  # loading is not scoring
-                teacher.judge = partial(self._timed, name, judges[name], spent)
+                teacher.score = partial(self._timed, name, scores[name], spent)
             start = time.perf_counter()
             done = super().__call__(row)
             busy = time.perf_counter() - start
             for name, teacher in self.teachers.items():
-                teacher.judge = judges[name]
+                teacher.score = scores[name]
             own = {f"network_{name}": seconds for name, seconds in spent.items()}
             return {**done, **own, "busy_score": busy, "mib_score": peak_mib()}
 
         @staticmethod
-        def _timed(name: str, judge: Callable[[Any], float], spent: dict[str, float], views: Any) -> float:
+        def _timed(name: str, score_of: Callable[[Any], float], spent: dict[str, float], sample: Any) -> float:
             start = time.perf_counter()
-            score = judge(views)
+            score = score_of(sample)
             spent[name] = time.perf_counter() - start
             return score
 
@@ -158,13 +158,14 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     from actors.views import SampleSpec
     from pipeline.console import Console
     from pipeline.observe import SHOWN, score_pools
+    from pipeline.settings import ScorePoolConfig
     from pipeline.stream import PIXEL_ROWS, stream
 
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
     rows = [{"video_id": path.name, "uri": str(path.absolute()), **plain} for path in videos]
     pools = [
         Pool(DecodePool, {"spec": SampleSpec(views=views_of(names)), "timeout_s": 600.0}),
-        *(replace(pool, work=ScorePool) for pool in score_pools(names, str(weights))),
+        *(replace(pool, work=ScorePool) for pool in score_pools(names, str(weights), ScorePoolConfig())),
         Pool(DropSample, weight=0.1),
     ]
     start = time.perf_counter()

@@ -299,8 +299,8 @@ def _resources(kind: str, config: Config, layout: RunLayout, cpus: int) -> tuple
     chain: list[Pool] = pools(config, look)
     counts = actor_counts(chain, cpus)
     gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
-    each = [pool.memory_gib or MEMORY_GIB.get(getattr(pool.work, "__name__", ""), OTHER_GIB) for pool in chain]
-    memory = sum(gib * count for gib, count in zip(each, counts, strict=True))
+    held = [pool.memory_gib or MEMORY_GIB.get(getattr(pool.work, "__name__", ""), OTHER_GIB) for pool in chain]
+    memory = sum(gib * count for gib, count in zip(held, counts, strict=True))
     return sum(counts), gpus, memory
 
 

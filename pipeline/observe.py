@@ -21,12 +21,13 @@ from actors.downloads import Keep
 from actors.indicators import INDICATORS as INDICATOR_ROWS
 from actors.pools import Pool
 from actors.sample import Decode, Synthesise
-from actors.score import NOT_WRITTEN, DropSample, StudentEncoder, TeacherScorer
+from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers import is_network, teacher_class, views_of
 from actors.views import SampleSpec
 from pipeline.config import Config, fingerprint
 from pipeline.console import Console, UserError
 from pipeline.records import FEATURES, INDICATORS, OBSERVED, OK, SCORES, Table
+from pipeline.settings import ScorePoolConfig
 from pipeline.store import append_shard, compact, read_shards
 from pipeline.stream import PIXEL_ROWS, Row, stream
 from trainers.student import ENCODER_VERSIONS, SEQUENCE_STUDENTS, VIEWS_TAKEN
@@ -124,7 +125,7 @@ def pools(config: Config, look: Look) -> list[Pool]:
     }
     chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
     chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
-    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score.gpus)
+    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score)
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         if packs(config):
@@ -133,26 +134,29 @@ def pools(config: Config, look: Look) -> list[Pool]:
     return [*chain, Pool(DropSample, weight=0.1)]
 
 
-def score_pools(names: Sequence[str], weights: str, gpus: float = 0.0) -> list[Pool]:
+def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> list[Pool]:
     """The pools of the named teachers.
 
-    On a GPU each teacher has a pool of its own, so that no GPU holds more than one network. On CPUs one pool holds them
-    all and an actor takes a video through every teacher in one thread: all CPUs work from the first video to the last, where of
-    pools in a row the slowest keeps the others waiting; and a score does not depend on how many threads computed it.
+    On a GPU each teacher has a pool of its own, so that no GPU holds more than one network, and a network takes several videos
+    in a call. On CPUs one pool holds them all and an actor takes a video through every teacher in one thread: all CPUs work from
+    the first video to the last, where of pools in a row the slowest keeps the others waiting; and a score does not depend on
+    how many threads computed it.
 
     Args:
         names: Of the teachers.
         weights: Folder of released weights.
-        gpus: GPUs of each actor.
+        how: GPUs of each actor, and videos in a call.
     """
-    groups = [[name] for name in names] if gpus else [list(names)] if names else []
+    groups = [[name] for name in names] if how.gpus else [list(names)] if names else []
+    batch = how.batch if how.gpus else 1
     return [
         Pool(
-            TeacherScorer,
+            BatchedTeacherScorer if batch > 1 else TeacherScorer,
             {"names": group, "weights": weights},
-            gpus=gpus,
+            gpus=how.gpus,
             weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
-            memory_gib=0.0 if gpus else _networks_gib(group),
+            batch=batch,
+            memory_gib=0.0 if how.gpus else _networks_gib(group),
         )
         for group in groups
     ]

@@ -263,10 +263,16 @@ class PoolConfig(Part):
         return gpus
 
 
+class ScorePoolConfig(PoolConfig):
+    """What one actor of the teachers may use."""
+
+    batch: Annotated[int, Field(ge=1, le=64)] = 4  # videos in one call of a network on a GPU; a CPU takes one at a time
+
+
 class PoolsConfig(Part):
     """The actor pools: teachers (and the decoding before them), distortion, the student's encoder, its comparisons."""
 
-    score: PoolConfig = PoolConfig()
+    score: ScorePoolConfig = ScorePoolConfig()
     distort: PoolConfig = PoolConfig(timeout_s=600.0)
     encode: PoolConfig = PoolConfig()
     compare: PoolConfig = PoolConfig()

@@ -7,6 +7,7 @@ Perspectives", ICCV 2023. The released weights are for non-commercial use only (
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -40,8 +41,15 @@ class Dover(nn.Module):
         Returns:
             Technical maps ``[B, 1, 16, 7, 7]`` and aesthetic maps ``[A, 1, 16, 7, 7]``.
         """
-        technical = self.technical_head(self.technical_backbone(fragments))
-        return technical, self.aesthetic_head(self.aesthetic_backbone(whole))
+        return self.technical(fragments), self.aesthetic(whole)
+
+    def technical(self, fragments: Tensor) -> Tensor:
+        """Maps ``[B, 1, 16, 7, 7]`` of fragment clips, as of `forward`."""
+        return torch.as_tensor(self.technical_head(self.technical_backbone(fragments)))
+
+    def aesthetic(self, whole: Tensor) -> Tensor:
+        """Maps ``[A, 1, 16, 7, 7]`` of whole frames, as of `forward`."""
+        return torch.as_tensor(self.aesthetic_head(self.aesthetic_backbone(whole)))
 
 
 def technical_score(raw: float) -> float:

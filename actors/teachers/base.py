@@ -59,6 +59,16 @@ class Teacher(ABC):
         """Raw score of a sample of a video: its file, and the recipe of the distorted copy (`actors.rows`) that it is."""
         return self.score(sample)
 
+    def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:
+        """Scores of several videos, each given as to `score_video`; in place of a score, what `score_video` raised."""
+        found: list[float | Exception] = []
+        for video in videos:
+            try:
+                found.append(float(self.score_video(*video)))
+            except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs this score only
+                found.append(problem)
+        return found
+
     def settings(self) -> Mapping[str, float | int | str]:
         """Every constant that the score depends on, besides the learnt weights."""
         return {}

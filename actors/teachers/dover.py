@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.teachers.network import NetworkTeacher
+from actors.teachers.network import Judging, NetworkTeacher
 
 
 class DoverTeacher(NetworkTeacher):
@@ -32,16 +32,11 @@ class DoverTeacher(NetworkTeacher):
 
         return load(Dover, self.first, "DOVER").to(self.device)
 
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
         """Published fused score."""
-        import torch
-
         from actors.networks.dover import published
         from actors.networks.inputs import IMAGENET, clips_of
 
-        raw = []
-        for view, side in (("dover_fragments", "technical"), ("dover_whole", "aesthetic")):
-            backbone, head = (getattr(self.network, f"{side}_{part}") for part in ("backbone", "head"))
-            clips = clips_of(views[view], IMAGENET, self.device)
-            raw.append(torch.cat([head(backbone(part)) for part in self.batches(clips)]).mean().item())
-        return published(raw[0], raw[1])
+        technical = yield self.network.technical, clips_of(views["dover_fragments"], IMAGENET, self.device)
+        aesthetic = yield self.network.aesthetic, clips_of(views["dover_whole"], IMAGENET, self.device)
+        return published(technical.mean().item(), aesthetic.mean().item())

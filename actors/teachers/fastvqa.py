@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.teachers.network import NetworkTeacher
+from actors.teachers.network import Judging, NetworkTeacher
 
 
 class FastVQATeacher(NetworkTeacher):
@@ -31,13 +31,10 @@ class FastVQATeacher(NetworkTeacher):
 
         return load(FastVQA, self.first, "FAST-VQA").to(self.device)
 
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
         """Published score."""
-        import torch
-
         from actors.networks.fastvqa import published
         from actors.networks.inputs import IMAGENET, clips_of
 
-        clips = clips_of(views["fastvqa_fragments"], IMAGENET, self.device)
-        maps = torch.cat([self.network(part) for part in self.batches(clips)])
+        maps = yield self.network, clips_of(views["fastvqa_fragments"], IMAGENET, self.device)
         return published(maps.mean().item())

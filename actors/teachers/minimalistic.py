@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.teachers.network import NetworkTeacher, distinct
+from actors.teachers.network import Judging, NetworkTeacher, distinct
 
 
 class _Minimalistic(NetworkTeacher):
@@ -48,16 +48,13 @@ class ModelVII(_Minimalistic):
 
         return load(lambda: MinimalisticVQA(motion=False), self.first, "MinimalisticVQA Model VII").to(self.device)
 
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
         """Published score; a frame that is seen again is computed once."""
-        import torch
-
         from actors.networks.inputs import IMAGENET_UNIT, pictures_of
 
         frames, places = distinct(views["key_frames"])
-        parts = self.batches(pictures_of(frames, IMAGENET_UNIT, self.device))
-        qualities = torch.cat([self.network(part) for part in parts]).double().cpu().numpy()
-        return self.mean_quality(qualities[places])
+        qualities = yield self.network, pictures_of(frames, IMAGENET_UNIT, self.device)
+        return self.mean_quality(qualities.double().cpu().numpy()[places])
 
 
 class ModelIX(_Minimalistic):
@@ -85,7 +82,7 @@ class ModelIX(_Minimalistic):
         motion = load(FastPathway, self.path(self.files[1]), "SlowFast R50", select=fast_part)
         return model.to(self.device), motion.to(self.device)
 
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
         """Published score; frames and seconds that are seen again are computed once."""
         import torch
 
@@ -94,10 +91,9 @@ class ModelIX(_Minimalistic):
 
         model, motion = self.network
         seconds, clip_places = distinct(views["motion_clips"], CLIP)
-        features = torch.cat([motion(part) for part in self.batches(clips_of(seconds, KINETICS, self.device))])
+        features = yield motion, clips_of(seconds, KINETICS, self.device)
         frames, places = distinct(views["key_frames"])
-        pictures = pictures_of(frames, IMAGENET_UNIT, self.device)
-        look = torch.cat([model.feature_extraction(part) for part in self.batches(pictures)])
+        look = yield model.feature_extraction, pictures_of(frames, IMAGENET_UNIT, self.device)
         count = min(len(places), len(clip_places))
         joined = torch.cat([look[places[:count]], features[clip_places[:count]]], dim=1)
         return self.mean_quality(model.quality(joined)[:, 0].double().cpu().numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 DEFAULT_FOLDER = "weights"
+
+Request = tuple[Callable[["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
+Judging = Generator[Request, "torch.Tensor", float]
 
 
 class NetworkTeacher(Teacher):
@@ -79,8 +83,12 @@ class NetworkTeacher(Teacher):
         """Read the weights and put the network on `device`."""
 
     @abstractmethod
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
-        """Score from the pictures of the teacher's views; called in inference mode."""
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
+        """Score from the pictures of the teacher's views, leaving the networks to the caller.
+
+        Yields ``(network, inputs)``, where the items ``inputs [n, ...]`` do not depend on each other; is sent the outputs
+        ``[n, ...]``; returns the score. Runs in inference mode. So one call of a network can serve several videos.
+        """
 
     def score(self, sample: Sample) -> float:
         """Score of the views in the sample.
@@ -88,16 +96,60 @@ class NetworkTeacher(Teacher):
         Raises:
             Failure: ``usage`` when the sample was decoded without them.
         """
+        (score,) = self._scores([sample])
+        return score
+
+    def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:
+        """As of the contract. Where several videos fail together, each is judged alone: one must not cost the others theirs."""
+        if len(videos) > 1:
+            try:
+                return list(self._scores([sample for _, _, sample in videos]))
+            except Exception:  # noqa: BLE001 - whatever it is, it meets its own video once more below
+                return super().score_videos(videos)
+        return super().score_videos(videos)
+
+    def _scores(self, samples: Sequence[Sample]) -> list[float]:
+        """Scores of several samples, each network called once for all of them."""
         import torch
 
-        lacking = [name for name in self.views if name not in sample.views]
-        if lacking:
-            raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {lacking[0]!r}")
+        for sample in samples:
+            lacking = [name for name in self.views if name not in sample.views]
+            if lacking:
+                raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {lacking[0]!r}")
+        scores: dict[int, float] = {}
         with torch.inference_mode():
-            return self.bounded(self.judge({name: sample.views[name] for name in self.views}))
+            going = dict(enumerate(self.judge({name: sample.views[name] for name in self.views}) for sample in samples))
+            answers: dict[int, torch.Tensor | None] = dict.fromkeys(going)
+            while going:
+                requests: dict[int, Request] = {}
+                for number, judging in list(going.items()):
+                    answer = answers[number]
+                    try:
+                        requests[number] = next(judging) if answer is None else judging.send(answer)
+                    except StopIteration as end:
+                        scores[number] = self.bounded(end.value)
+                        del going[number]
+                answers = dict(self._answered(requests))
+        return [scores[number] for number in range(len(samples))]
+
+    def _answered(self, requests: dict[int, Request]) -> dict[int, torch.Tensor]:
+        """Outputs of each request; those of one network with inputs of one form are computed in one batch."""
+        import torch
+
+        alike: dict[object, list[int]] = {}
+        for number, (network, inputs) in requests.items():
+            alike.setdefault((network, inputs.shape[1:]), []).append(number)
+        outputs: dict[int, torch.Tensor] = {}
+        for numbers in alike.values():
+            network = requests[numbers[0]][0]
+            parts = [requests[number][1] for number in numbers]
+            batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+            found = torch.cat([network(items) for items in self.batches(batch)])
+            outputs.update(zip(numbers, torch.split(found, [len(part) for part in parts]), strict=True))
+        return outputs
 
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """The whole batch on a GPU; one clip after the other on a CPU, which gains nothing from more but needs the memory."""
+        """The whole batch on a GPU; one item after the other on a CPU, which gains nothing from more but needs the memory."""
         return [inputs] if self.device.type == "cuda" else [inputs[place : place + 1] for place in range(len(inputs))]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.outcome import Failure
-from actors.teachers.network import NetworkTeacher
+from actors.teachers.network import Judging, NetworkTeacher
+
+if TYPE_CHECKING:
+    import torch
 
 
 class QAlignTeacher(NetworkTeacher):
@@ -44,11 +47,17 @@ class QAlignTeacher(NetworkTeacher):
         dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         return load(lambda: build(config), self.first, "Q-Align", dtype).to(self.device)
 
-    def judge(self, views: dict[str, NDArray[np.uint8]]) -> float:
+    def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
         """Published score."""
         from actors.networks.inputs import CLIP_MODEL, pictures_of
-        from actors.networks.qalign import level_logits, published
+        from actors.networks.qalign import published
 
         dtype = self.network.lm_head.weight.dtype
         pictures = pictures_of(views["squares"], CLIP_MODEL, self.device, dtype)
-        return published(level_logits(self.network, pictures[None])).item()
+        logits = yield self._level_logits, pictures[None]
+        return published(logits).item()
+
+    def _level_logits(self, videos: torch.Tensor) -> torch.Tensor:
+        from actors.networks.qalign import level_logits
+
+        return level_logits(self.network, videos)

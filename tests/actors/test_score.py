@@ -1,6 +1,7 @@
 """The pools that look: teachers beside one another, and the way of a student's views to the matrix of features."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -8,11 +9,12 @@ from actors.compare import Comparer
 from actors.rows import SAMPLE_COLUMNS, format_recipe
 from actors.rows import unpack as unpack_row
 from actors.sample import Decode, Synthesise
-from actors.score import NOT_WRITTEN, DropSample, StudentEncoder, TeacherScorer
+from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
 from actors.views import Sample, SampleSpec
 from actors.window import EncodeOptions
 from pipeline.observe import score_pools
+from pipeline.settings import ScorePoolConfig
 from trainers.student import VIEWS_TAKEN
 from trainers.student.seconds import unpack
 
@@ -59,17 +61,33 @@ def test_teachers_in_one_actor_score_as_each_by_itself(clip, broken_files):
     assert np.isfinite([scored[f"score_{name}"] for name in names]).tolist() == [True, True, False, True]
 
 
+def test_a_table_of_several_rows_is_scored_as_each_row_by_itself(clip, broken_files):
+    names = ("sharpness", f"{__name__}:Faulty")
+    decode = Decode(SampleSpec(1, 12))
+    paths = (clip, broken_files["decode.truncated.mp4"], clip)
+    rows = [
+        decode({"video_id": str(k), "uri": str(path), "start_s": 0.0, "duration_s": 0.0})
+        for k, path in enumerate(paths)
+    ]
+    table = pa.Table.from_pylist(rows)
+    done = BatchedTeacherScorer(names)(table)
+    assert done.select(table.column_names).equals(table)
+    np.testing.assert_equal(done.to_pylist(), [TeacherScorer(names)(row) for row in rows])
+
+
 def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
     names = ["niqe", "fastvqa", "dover"]
-    (together,) = score_pools(names, "weights")
+    (together,) = score_pools(names, "weights", ScorePoolConfig())
     assert together.options == {"names": names, "weights": "weights"}
     assert together.memory_gib > 4 * (28_127_901 + 56_218_302) / 2**30, (
         "room for both networks' weights and for the work"
     )
-    assert [pool.memory_gib for pool in score_pools(["niqe"], "")] == [0.0]
-    assert [pool.memory_gib for pool in score_pools(names, "", 0.5)] == [0.0] * 3
-    assert [pool.options["names"] for pool in score_pools(names, "", 0.5)] == [["niqe"], ["fastvqa"], ["dover"]]
-    assert score_pools([], "") == []
+    assert [pool.memory_gib for pool in score_pools(["niqe"], "", ScorePoolConfig())] == [0.0]
+    apart = score_pools(names, "", ScorePoolConfig(gpus=0.5, batch=3))
+    assert [pool.options["names"] for pool in apart] == [["niqe"], ["fastvqa"], ["dover"]]
+    assert {(pool.work, pool.batch, pool.memory_gib) for pool in apart} == {(BatchedTeacherScorer, 3, 0.0)}
+    assert {pool.work for pool in score_pools(names, "", ScorePoolConfig(gpus=1, batch=1))} == {TeacherScorer}
+    assert score_pools([], "", ScorePoolConfig()) == []
 
 
 @pytest.fixture(scope="module")

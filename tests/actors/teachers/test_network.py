@@ -19,7 +19,7 @@ from actors.networks.head import VQAHead
 from actors.networks.weights import digest, load, read_state
 from actors.outcome import Failure
 from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
-from actors.teachers.network import NetworkTeacher, distinct
+from actors.teachers.network import Judging, NetworkTeacher, distinct
 from actors.views import Sample
 from trainers.student.slowfast import FastPathway, fast_part
 
@@ -63,6 +63,67 @@ def test_a_network_states_what_the_table_shows(name: str, tmp_path: Path) -> Non
     assert f"there is no {tmp_path}" in caught.value.message
     with pytest.raises(Failure, match=r"SampleSpec\.views"):
         teacher.score(sample_with({}))
+
+
+class Sums(NetworkTeacher):
+    """A network of two calls that a test can count: the sum of the pictures, then that of their squares."""
+
+    name, range, views, files = "sums", (-math.inf, math.inf), ("squares",), ("sums.pth",)
+
+    def load(self) -> list[tuple[int, ...]]:
+        return []
+
+    def missing(self) -> list[Path]:
+        return []
+
+    def first_call(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.network.append(tuple(inputs.shape))
+        return inputs.flatten(1).sum(1)
+
+    def second_call(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.network.append(tuple(inputs.shape))
+        return inputs.square()
+
+    def judge(self, views: dict[str, np.ndarray]) -> Judging:
+        found = yield self.first_call, torch.from_numpy(views["squares"]).double()
+        if found.sum() == 0:
+            raise ValueError("a black video")
+        squares = yield self.second_call, found
+        return float(squares.sum())
+
+    def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        return [inputs]  # as on a GPU
+
+
+def test_several_videos_share_the_calls_of_a_network() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(3, 4, 4, 3), (1, 4, 4, 3), (2, 6, 4, 3)]
+    videos = [("", "", sample_with({"squares": rng.integers(1, 9, shape, np.uint8)})) for shape in shapes]
+    alone = [Sums().score(sample) for _, _, sample in videos]
+    teacher = Sums()
+    assert teacher.score_videos(videos) == alone
+    # pictures of one size in one call, then the six sums of all videos
+    assert teacher.network == [(4, 4, 4, 3), (2, 6, 4, 3), (6,)]
+
+
+def test_a_video_that_fails_does_not_cost_the_others_their_scores() -> None:
+    pictures = [np.full((1, 2, 2, 3), value, np.uint8) for value in (1, 0, 2)]
+    found = Sums().score_videos([("", "", sample_with({"squares": picture})) for picture in pictures])
+    assert found[0] == 12.0**2
+    assert found[2] == 24.0**2
+    assert isinstance(found[1], ValueError)
+
+
+def test_qalign_rates_several_videos_in_one_call_as_each_alone(
+    one_align: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = {"squares": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    videos = [("", "", sample_with(views.gather(clip(64, 270, 480, seed), plan))) for seed in (1, 2, 3)]
+    teacher = load_teacher("qalign", str(one_align))
+    alone = [teacher.score(sample) for _, _, sample in videos]
+    monkeypatch.setattr(teacher, "batches", lambda inputs: [inputs])
+    assert teacher.score_videos(videos) == pytest.approx(alone, abs=1e-6)
+    assert len(set(alone)) == 3
 
 
 def test_views_of_several_teachers_are_named_once() -> None:
