@@ -203,13 +203,12 @@ def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dic
     from trainers.batches import read_encoded
 
     anchors = finish(config, layout, folder)
+    rows = {suite: items(layout, suite) for suite in SUITES}
+    everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
     encoded = read_encoded(config.student.name, layout.benchmark_features)
-    found = {}
-    for suite in SUITES:
-        rows = items(layout, suite)
-        logits, _ = anchor_logits(config, folder, encoded, [row["video_id"] for row in rows])
-        found[suite] = figures(anchors.score(logits)[0], rows)
-    return found
+    logits, _ = anchor_logits(config, folder, encoded, everything)  # one start of the actors for both suites
+    raw = dict(zip(everything, anchors.score(logits)[0], strict=True))
+    return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 
 
 def _finite(value: float) -> float | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +68,28 @@ def command() -> Command:
             if ended.returncode != -signal.SIGABRT:
                 break
         return ended
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kill_when() -> Callable[..., None]:
+    """``kill_when(reached, *arguments)`` starts ``run.py ARGUMENTS`` and kills its process group once ``reached()``."""
+
+    def run(reached: Callable[[], bool], *arguments: object) -> None:
+        # Ray's own folder outlives a killed process; a short temporary folder of its own can be removed afterwards.
+        scratch = tempfile.mkdtemp(prefix="e2e-")
+        line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        process = subprocess.Popen(line, env={**os.environ, "TMPDIR": scratch}, **quiet)
+        try:
+            while not reached():
+                assert process.poll() is None, "the command ended before it could be killed"
+                time.sleep(0.05)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            shutil.rmtree(scratch, ignore_errors=True)
 
     return run
 

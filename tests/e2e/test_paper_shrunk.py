@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pipeline.layout import RunLayout
 from pipeline.records import PAIRS
 from pipeline.store import read_json, read_table
+from trainers.checkpoint import REGISTER
 from trainers.student import load_student
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -67,3 +69,49 @@ def test_its_student_scores_a_file(run, command, clip):
     (scored,) = json.loads(ended.stdout)
     assert scored["status"] == "ok"
     assert math.isfinite(scored["score"])
+
+
+def _times(layout: RunLayout, folder: Path) -> dict[Path, int]:
+    """When each file was written; the lock tells of every command that ran."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path != layout.lock)
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.heavy
+def test_a_sweep_that_is_killed_goes_on_after_its_checkpoint(run, command, kill_when):
+    layout, arguments = run.layout, ("sweep", "--lambda", "0.5", *run.arguments)
+
+    def registered() -> list[Path]:
+        """First checkpoints that a training goes on after."""
+        known = layout.train_storage.glob(f"sweep-*/{REGISTER}")
+        return [file.with_name("step-000000002") for file in known if '"step-000000002"' in file.read_text()]
+
+    kill_when(lambda: bool(registered()), *arguments)
+    (checkpoint,) = registered()
+    before = _times(layout, checkpoint)
+    assert not layout.sweep_json.exists()
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert _times(layout, checkpoint) == before, "a training that began anew would have written it again"
+
+
+def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(run, command):
+    layout, arguments = run.layout, ("sweep", "--lambda", "0.5,adaptive", *run.arguments)
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    trials = read_json(layout.sweep_json)["trials"]
+    assert {row["lambda"] for row in trials} == {0.5, "adaptive"}
+    assert any(row["student"] for row in trials)
+    for row in trials:
+        assert row["error"] is None
+        # a trial that is ended early has a loss, but no student to judge
+        figures = ("loss", "srcc_unseen", "srcc_seen") if row["student"] else ("loss",)
+        assert all(math.isfinite(row[name]) for name in figures)
+        assert (row["step"] == row["steps"]) == bool(row["student"])
+    assert layout.sweep_csv.read_text().count("\n") == 1 + len(trials)
+    assert "<svg" in layout.sweep_svg.read_text()
+    written = _times(layout, layout.root)
+    again = command(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert "everything is done already" in again.stdout + again.stderr
+    assert _times(layout, layout.root) == written

@@ -4,12 +4,6 @@ import json
 import math
 import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,30 +156,13 @@ def test_the_same_command_again_does_nothing_and_says_so(command, tiny: Path, la
     assert {place: digest(layout.root / place) for place in before} == before
 
 
-def kill_in_training(arguments: list[object], layout: RunLayout) -> None:
-    """Start a run, and kill its whole process group as soon as the first round's training has begun."""
-    # Ray's own folder outlives a killed process; a short temporary folder of its own can be removed afterwards.
-    scratch = tempfile.mkdtemp(prefix="e2e-")
-    line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen(line, env={**os.environ, "TMPDIR": scratch}, **quiet)
-    try:
-        while not layout.started("train-1").is_file():
-            assert process.poll() is None, "the run ended before its training began"
-            time.sleep(0.05)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
-    command, tiny: Path, layout: RunLayout, tmp_path: Path
+    command, kill_when, tiny: Path, layout: RunLayout, tmp_path: Path
 ) -> None:
     again = RunLayout(tmp_path / "again")
     # The clips of the first run, so that both name the same files.
     arguments = ["--config", tiny, "--videos", layout.corpus, "--out", again.root]
-    kill_in_training(arguments, again)
+    kill_when(again.started("train-1").is_file, *arguments)
     kept = {manifest.step for manifest in read_manifests(again)}
     assert kept >= {"ingest", "score", "ensemble", "benchmark", "distort-1", "pair-1"}
     assert "train-1" not in kept
