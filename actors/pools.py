@@ -106,13 +106,7 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
         dataset = work(
             pool.work,
             fn_constructor_kwargs=dict(pool.options),
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1,
-                max_size=count,
-                initial_size=1 if pool.gpus else count,
-                # rows that take half a minute each must not queue for one actor while another is idle
-                max_tasks_in_flight_per_actor=1 if pool.memory_gib else None,
-            ),
+            compute=_size(pool, count),
             num_cpus=share,
             num_gpus=pool.gpus or None,
             # what no node has would be waited for for ever: such an actor gets the largest node and the system's judgement
@@ -121,3 +115,12 @@ def chain(dataset: ray.data.Dataset, pools: list[Pool], cpus: int) -> ray.data.D
             max_task_retries=MAX_TASK_RETRIES,
         )
     return dataset
+
+
+def _size(pool: Pool, count: int) -> ray.data.ActorPoolStrategy:
+    """How many actors a pool has, and how many rows wait for one of them."""
+    if pool.memory_gib:
+        # Long rows must not queue for one actor while another is idle (Ray gives each four). With one at a time Ray would
+        # never call back an actor that it let go while the first rows were being decoded: so it may let none go.
+        return ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1)
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count)
