@@ -46,7 +46,11 @@ def stream(
     if table.num_rows == 0:
         return
     cpus = cluster_cpus()
-    ray.data.DataContext.get_current().max_errored_blocks = MAX_LOST_BLOCKS
+    context = ray.data.DataContext.get_current()
+    context.max_errored_blocks = MAX_LOST_BLOCKS
+    # A network's rows carry its views, some 100 MB. Of the shares of the object store that Ray reserves for each pool one such row
+    # is too much: decoding then waits for the only row to be scored, and all but one of the scoring actors wait with it.
+    context.op_resource_reservation_enabled = not any(pool.memory_gib for pool in pools)
     missing = {row[key]: row for row in table.to_pylist()}
     with console.track(table.num_rows, title) as progress:
         # A block that was lost with one poisoned row is tried once more row by row, so that its other rows are not lost.
