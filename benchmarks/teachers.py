@@ -97,13 +97,19 @@ def counted_decode(**options: Any) -> Any:
     return Counted(**options)
 
 
+def machine_cpu_s() -> float:
+    """Seconds that all processes of the machine have computed (user, nice, system), whoever started them."""
+    ticks = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=4)[1:4]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def timed_scorer(names: Sequence[str], weights: str) -> Any:
     """The run's scoring actor, which also says how long it and its networks took."""
     from actors.score import TeacherScorer
 
     class Timed(TeacherScorer):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-            spent: dict[str, float] = {}
+            spent: dict[str, tuple[float, float]] = {}
             scores = {name: teacher.score for name, teacher in self.teachers.items()}
             for name, teacher in self.teachers.items():
                 _ = teacher.network  # loading is not scoring
@@ -113,14 +119,17 @@ def timed_scorer(names: Sequence[str], weights: str) -> Any:
             busy = time.perf_counter() - start
             for name, teacher in self.teachers.items():
                 teacher.score = scores[name]
-            own = {f"network_{name}": seconds for name, seconds in spent.items()}
-            return {**done, **own, "busy_score": busy, "mib_score": peak_mib()}
+            own = {f"network_{name}": elapsed for name, (elapsed, _) in spent.items()}
+            cpu = {f"network_cpu_{name}": used for name, (_, used) in spent.items()}
+            return {**done, **own, **cpu, "busy_score": busy, "mib_score": peak_mib()}
 
         @staticmethod
-        def _timed(name: str, score_of: Callable[[Any], float], spent: dict[str, float], sample: Any) -> float:
-            start = time.perf_counter()
+        def _timed(
+            name: str, score_of: Callable[[Any], float], spent: dict[str, tuple[float, float]], sample: Any
+        ) -> float:
+            start, used = time.perf_counter(), time.process_time()
             score = score_of(sample)
-            spent[name] = time.perf_counter() - start
+            spent[name] = time.perf_counter() - start, time.process_time() - used
             return score
 
     return Timed(names, weights)
@@ -168,19 +177,25 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
         *(replace(pool, work=ScorePool) for pool in score_pools(names, str(weights), ScorePoolConfig())),
         Pool(DropSample, weight=0.1),
     ]
-    start = time.perf_counter()
+    start, used = time.perf_counter(), machine_cpu_s()
     table = pa.Table.from_pylist(rows, schema=SHOWN)
     done = [row for batch in stream(table, pools, Console(), "scoring", most_rows=PIXEL_ROWS) for row in batch]
-    wall = time.perf_counter() - start
+    wall, used = time.perf_counter() - start, machine_cpu_s() - used
     for row in done:
         problems = [row["error"], *(row[f"error_{name}"] for name in names)]
         if any(problems):
             sys.exit(f"{row['video_id']}: {next(filter(None, problems))}")
     busy = sum(row["busy_decode"] + row["busy_score"] for row in done)
-    network = sum(row[f"network_{name}"] for row in done for name in names)
+    network, network_cpu = (
+        sum(row[f"{kind}_{name}"] for row in done for name in names) for kind in ("network", "network_cpu")
+    )
+    shares = {
+        "network share of busy time": network / busy,
+        "network share of the machine's CPU time": network_cpu / used,
+    }
     peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in ("decode", "child", "score")}
     decodes = sum(row["decodes"] for row in done) / len(done)
-    return {"wall s": wall, "decodes per video": decodes, "network share of busy time": network / busy, **peaks} | {
+    return {"wall s": wall, "CPU s": used, "decodes per video": decodes, **shares, **peaks} | {
         f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in names
     }
 
