@@ -188,7 +188,9 @@ def teachers(config: Config, layout: RunLayout, console: Console) -> dict[str, A
         signed["ensemble"] = np.nanmean(mapped, axis=1)
         result[suite] = {name: figures(values, rows) for name, values in signed.items()}
     write_json(layout.benchmark_teachers, result)
-    best = max(config.teachers.names, key=lambda name: result["unseen"][name]["within"] or -1.0)
-    return {
-        "what": f"best teacher on unseen distortions: {best}, within-source SRCC {result['unseen'][best]['within'] or 0.0:.3f}"
-    }
+    within = {name: result["unseen"][name]["within"] for name in config.teachers.names}
+    defined = {name: value for name, value in within.items() if value is not None}
+    if not defined:
+        return {"what": "no teacher's within-source SRCC on unseen distortions is defined"}
+    best = max(defined, key=defined.__getitem__)
+    return {"what": f"best teacher on unseen distortions: {best}, within-source SRCC {defined[best]:.3f}"}

@@ -45,7 +45,5 @@ def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -
     }
     write_json(layout.metrics(number), metrics)
     unseen = benchmarks["unseen"]["student"]
-    return {
-        "rows": len(everything),
-        "what": f"unseen distortions: SRCC {unseen['srcc'] or 0.0:.3f}, within source {unseen['within'] or 0.0:.3f}",
-    }
+    srcc, within = ("undefined" if value is None else f"{value:.3f}" for value in (unseen["srcc"], unseen["within"]))
+    return {"rows": len(everything), "what": f"unseen distortions: SRCC {srcc}, within source {within}"}
