@@ -169,6 +169,8 @@ class PairsConfig(Part):
         False  # only homogeneous pairs that are labelled superior or inferior: more than two deviations apart
     )
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
+    # which homogeneous pairs of the union the latest student labels anew: all of them, or those that were mined
+    relabel: Literal["all", "mined"] = "all"
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
 

@@ -94,7 +94,7 @@ def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pair
         )
     used = np.unique(np.concatenate([pairs.first, pairs.second]))
     copies = features.matrix[pairs.second[pairs.synthetic]] - features.matrix[pairs.first[pairs.synthetic]]
-    student.prepare(features.matrix[used], copies)
+    student.prepare(features.matrix[used], copies, pairs.weight[pairs.synthetic])
     return student
 
 

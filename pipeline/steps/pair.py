@@ -1,8 +1,8 @@
 """Pair: the training set of a round. These rows are all that carries information from one round to the next.
 
 Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
-Later rounds: the union of all rounds so far with the mined hard pairs; every homogeneous pair gets its label anew from
-the latest student's scores (section 4.3), severity labels stay.
+Later rounds: the union of all rounds so far with the mined hard pairs; homogeneous pairs get their labels anew from the
+latest student's scores (section 4.3), all of them or the mined ones (`pairs.relabel`); severity labels stay.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.store import read_table, write_table
 from pipeline.stream import Row
 
 HOMOGENEOUS = ("ensemble", "gmad")
+RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}
 
 
 def copies(layout: RunLayout, number: int) -> list[Row]:
@@ -41,8 +42,9 @@ def pair(config: Config, layout: RunLayout, console: Console, number: int) -> di
     else:
         earlier = read_table(layout.pairs(number - 1), PAIRS).to_pylist()
         rows = _union(earlier, _mined(layout, number))
+        anew = RELABELLED[config.pairs.relabel]
         quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
-        rows = [_relabelled(row, quality, config) if row["origin"] in HOMOGENEOUS else row for row in rows]
+        rows = [_relabelled(row, quality, config) if row["origin"] in anew else row for row in rows]
         if config.pairs.decisive:
             rows = [row for row in rows if row["origin"] not in HOMOGENEOUS or _decisive(row)]
     write_table(layout.pairs(number), PAIRS.table(rows), PAIRS)

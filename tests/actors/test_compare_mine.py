@@ -20,7 +20,7 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]
     student = build_student("lite", {"blocks": ["half"]})
     rng = np.random.default_rng(0)
     features = rng.normal(size=(50, student.feature_size)).astype(np.float32)
-    student.prepare(features, features[1:] - features[:-1])
+    student.prepare(features, features[1:] - features[:-1], np.ones(len(features) - 1))
     with torch.no_grad():
         for parameter in student.trained_module().parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)

@@ -124,7 +124,7 @@ def test_normalisation_ignores_constant_features_and_clips_outliers():
     features = rng.normal(3, 2, (100, 4)).astype(np.float32)
     features[:, 2] = 1234.5
     head = ComparisonHead([(4, 1.0)])
-    head.fit_normalisation(features, np.zeros((0, 4), np.float32))
+    head.fit_normalisation(features, np.zeros((0, 4), np.float32), np.zeros(0))
     outlier = torch.tensor([[1e9, 3.0, 9e9, 3.0]])
     assert head.normalise(outlier)[0, 0] == 8 / 2  # the clip, over the root of the group's length
     assert head.normalise(outlier)[0, 2] == 0
@@ -136,9 +136,27 @@ def test_a_feature_counts_in_units_of_its_difference_between_copies_of_one_conte
     features = rng.normal(0, 10, (200, 2)).astype(np.float32)
     differences = rng.normal(0, [1, 4], (500, 2)).astype(np.float32)
     head = ComparisonHead([(1, 1.0), (1, 2.0)])
-    head.fit_normalisation(features, differences)
+    head.fit_normalisation(features, differences, np.ones(500))
     gain = (head.normalise(torch.tensor([[1.0, 1.0]])) - head.normalise(torch.tensor([[0.0, 0.0]])))[0]
     assert gain[0] / gain[1] == pytest.approx(4 / 2, rel=0.1)
+
+
+def test_a_difference_counts_in_the_units_with_the_weight_of_its_pair():
+    rng = np.random.default_rng(11)
+    features = rng.normal(0, 10, (200, 3)).astype(np.float32)
+    some, others = (rng.normal(0, unit, (300, 3)).astype(np.float32) for unit in ([1, 4, 2], [9, 1, 2]))
+
+    def scale(differences, weights):
+        head = ComparisonHead([(3, 1.0)])
+        head.fit_normalisation(features, differences, np.array(weights))
+        return head.scale.numpy()
+
+    both = np.concatenate([some, others])
+    np.testing.assert_array_equal(scale(both, [0.5] * 300 + [0.0] * 300), scale(some, [1.0] * 300))
+    np.testing.assert_allclose(
+        scale(both, [1.0] * 300 + [3.0] * 300), scale(np.concatenate([some] + [others] * 3), [1.0] * 1200), rtol=1e-6
+    )
+    assert not np.allclose(scale(both, [1.0] * 600), scale(some, [1.0] * 300), rtol=0.1)
 
 
 @pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}])
@@ -147,7 +165,7 @@ def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, op
     student = build_student("lite", options)
     rng = np.random.default_rng(6)
     features = rng.normal(size=(30, student.feature_size)).astype(np.float32)
-    student.prepare(features, features[1:] - features[:-1])
+    student.prepare(features, features[1:] - features[:-1], np.ones(len(features) - 1))
     for weights in student.trained_module().parameters():
         torch.nn.init.normal_(weights)
     student.save(tmp_path)

@@ -63,9 +63,12 @@ class Student(nn.Module, ABC):
         """Logits [B, 5] in the order of `LEVELS`: quality of `second` [B, D] compared with `first` [B, D]."""
 
     @abstractmethod
-    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
-        """Learn what is fixed before the first step (such as a normalisation) from the training features [V, D] and
-        from differences [P, D] between copies of one content (P = 0 where there are none)."""
+    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
+        """Learn what is fixed before the first step, such as a normalisation.
+
+        features: of the training videos [V, D]. differences: between two copies of one content [P, D], P = 0 where there
+        are none, and their loss weights [P], above zero.
+        """
 
     @abstractmethod
     def trained_module(self) -> nn.Module:

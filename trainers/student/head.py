@@ -83,14 +83,17 @@ class ComparisonHead(nn.Module):
         self.regressor = nn.Sequential(*layers)
         self.link = OrdinalLink()
 
-    def fit_normalisation(self, features: np.ndarray, differences: np.ndarray) -> None:
+    def fit_normalisation(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
         """Set centre and unit from the training features [V, D] and from differences of copies of one content [P, D].
 
-        Features that never vary are ignored: dividing by their rounding noise would blow it up.
+        A difference counts with its pair's weight in the loss [P], so that the misjudged pairs of a later round, many of
+        one kind, do not rescale the features for all. Features that never vary are ignored: dividing by their rounding
+        noise would blow it up.
         """
         mean = features.mean(axis=0, dtype=np.float64)
-        source = differences if len(differences) else features - mean
-        unit = np.sqrt(np.square(source, dtype=np.float64).mean(axis=0) / 2)  # a difference has twice the variance
+        squares = np.square(differences if len(differences) else features - mean, dtype=np.float64)
+        variance = np.average(squares, axis=0, weights=weights if len(differences) else None)
+        unit = np.sqrt(variance / 2)  # a difference has twice the variance of a feature
         varies = features.std(axis=0, dtype=np.float64) > 1e-6 * np.maximum(1.0, np.abs(mean))
         scale = np.where(varies, 1.0 / (unit + UNIT_FLOOR), 0.0)
         self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))

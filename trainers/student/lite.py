@@ -84,9 +84,9 @@ class LiteStudent(Student):
         """Digest over the blocks, the version of the features and the encoder's weights."""
         return self._encoder_digest
 
-    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
+    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
         """Fit the normalisation of the features."""
-        self.head.fit_normalisation(features, differences)
+        self.head.fit_normalisation(features, differences, weights)
 
     def trained_module(self) -> nn.Module:
         """The comparison head alone: features are cached, so the encoder need not be there."""

@@ -154,7 +154,7 @@ class LlavaStudent(Student):
         """Digest over the version of the features and the SlowFast weights."""
         return self.encoder.digest()
 
-    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
+    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
         """Nothing: the network takes pixels."""
 
     def trained_module(self) -> nn.Module:

@@ -245,7 +245,7 @@ class Qwen3VLStudent(Student):
         """Digest over the version of the features, which no weights decide."""
         return hashlib.sha256(json.dumps([self.name, ENCODER_VERSIONS[self.name]]).encode()).hexdigest()[:16]
 
-    def prepare(self, features: np.ndarray, differences: np.ndarray) -> None:
+    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
         """Nothing: the network takes pixels."""
 
     def trained_module(self) -> nn.Module:

@@ -62,7 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     student = build_student("lite")
     features = np.random.default_rng(0).normal(size=(40, student.feature_size)).astype(np.float32)
-    student.prepare(features, features[:0])
+    student.prepare(features, features[:0], np.zeros(0))
     for weights in student.trained_module().parameters():
         torch.nn.init.normal_(weights, 0.1, 0.05)
     folder.mkdir()

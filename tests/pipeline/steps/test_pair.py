@@ -15,6 +15,7 @@ SETTINGS = (
     "pairs.synthetic=[{spatial: 4, temporal: 2, streaming: 3}]",
     "pairs.max_uses=3",
     "pairs.decisive=false",
+    "pairs.relabel=all",
 )
 MINED_ROW = {"defender": "niqe", "attacker": "student", "level": 0, "attacker_gap": 5.0, "defender_gap": 0.1}
 
@@ -165,6 +166,19 @@ def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(s
     random = [row for row in rows if row["origin"] == "ensemble"]
     assert all((row["delta"] > 0) == (row["second"] > row["first"]) for row in random)
     assert any(row["delta"] != before[row["pair_id"]]["delta"] for row in random)
+
+
+def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(second, configured) -> None:
+    before = {row["pair_id"]: row for row in pairs_of(second, 1)}
+    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    everything = {row["pair_id"]: row for row in pairs_of(second, 2)}
+    pair(configured(*SETTINGS, "pairs.relabel=mined"), second.layout, second.console, 2)
+    mined = {row["pair_id"]: row for row in pairs_of(second, 2)}
+    assert mined.keys() == everything.keys()
+    assert [mined[name] for name in before] == list(before.values())
+    assert [row for name, row in mined.items() if name not in before] == [
+        row for name, row in everything.items() if name not in before
+    ]
 
 
 def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured) -> None:
