@@ -34,13 +34,12 @@ DEMO: dict[str, Any] = {
         "homogeneous": [100],
         "decisive": True,
         "relabel": "mined",
-        "student_variance": 0.1,
         "synthetic": [{"spatial": 200, "temporal": 72, "streaming": 160}],
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
     "training": {
         "workers": 2, "epochs": 30, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"missed": 0.1},
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3, "missed": 0.1},
         # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
         "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 200,
     },
@@ -63,13 +62,12 @@ LOCAL: dict[str, Any] = {
         "homogeneous": [250],
         "decisive": True,
         "relabel": "mined",
-        "student_variance": 0.1,
         "synthetic": [{"spatial": 400, "temporal": 120, "streaming": 200}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
     "training": {
         "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"missed": 0.1},
+        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3, "missed": 0.1},
         # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
         "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 400,
     },

@@ -149,10 +149,9 @@ def freeze(views: Views) -> np.ndarray:
 _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    # The coarse sizes order the copies of one content better, the native size different contents: it has the first word.
-    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False), weight=2.0),
-    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), weight=0.15),
-    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), weight=0.15),
+    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False)),
+    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
+    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True)),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0),
 )
