@@ -163,8 +163,10 @@ def _score(teacher: Any, name: str) -> dict[str, Any]:
         length = ffmpeg.probe(name).duration_s
         window = 0.0 if teacher.whole_video or length <= WINDOW_S else WINDOW_S
         start = max(0.0, (length - window) / 2) if window else 0.0
+        # who takes views of its own looks at no key frame, and whole ones of a 4K video are large
+        spec = SampleSpec(key_frames=1, views=teacher.views) if teacher.views else SampleSpec()
         with Decoder() as decoder:
-            sample = decoder.decode(name, start, window, SampleSpec(views=teacher.views), seed=Path(name).name)
+            sample = decoder.decode(name, start, window, spec, seed=Path(name).name)
         row["score"] = float(teacher.score_video(name, "", sample))
     except Failure as failure:
         row |= {"status": FAILED, "error": str(failure)}
