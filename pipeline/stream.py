@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -53,25 +53,39 @@ def stream(
     context.op_resource_reservation_enabled = not any(pool.memory_gib for pool in pools)
     missing = {row[key]: row for row in table.to_pylist()}
     with console.track(table.num_rows, title) as progress:
-        # A block that was lost with one poisoned row is tried once more row by row, so that its other rows are not lost.
-        for size in (block_rows(table.num_rows, cpus, most_rows), 1):
-            if not missing:
-                return
+        for rows, size, actors_for in _passes(missing, block_rows(table.num_rows, cpus, most_rows), cpus):
             # Blocks are cut here: a Ray Data operator that splits needs a CPU of its own, which the pools may have taken.
-            source = ray.data.from_items(list(missing.values()), override_num_blocks=-(-len(missing) // size))
-            batches = chain(source, pools, cpus).iter_batches(
+            source = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
+            batches = chain(source, pools, actors_for).iter_batches(
                 batch_size=None, batch_format="pyarrow", prefetch_batches=0
             )
             for batch in batches:
-                rows: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
-                for row in rows:
+                finished: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
+                for row in finished:
                     missing.pop(row[key], None)
-                progress.advance(len(rows))
-                yield rows
-            if size == 1:
-                break
+                progress.advance(len(finished))
+                yield finished
     if missing:
         yield [_crashed(row, key) for row in missing.values()]
+
+
+def _passes(missing: Mapping[str, Row], size: int, cpus: int) -> Iterator[tuple[list[Row], int, int]]:
+    """The rows of each execution, the rows of its blocks, and the CPUs that its actors share.
+
+    With a row that kills its process the rest of its block is lost, and so are the blocks that wait for the same actor:
+    those are tried again row by row. What is still missing then is tried with actors of its own, so that a row is only lost
+    by its own fault.
+
+    Args:
+        missing: The rows that have not come back, whenever it is looked at.
+        size: Rows of a block at first.
+        cpus: Logical CPUs of the cluster.
+    """
+    for block in (size, 1) if size > 1 else (1,):
+        if missing:
+            yield list(missing.values()), block, cpus
+    for row in list(missing.values()):
+        yield [row], 1, 1
 
 
 def _crashed(row: Row, key: str) -> Row:
