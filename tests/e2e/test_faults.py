@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 FAULTY = '''
 import os
+from pathlib import Path
 from actors.teachers.base import Teacher
 
 class Deadly:
@@ -22,6 +23,19 @@ class Deadly:
         if row["video_id"] == "v3":
             os._exit(7)
         return {**row, "status": "ok", "error_kind": "", "error": "", "pid": os.getpid()}
+
+class Unlucky:
+    """Ends its process whenever it meets one row, three times in all: as often as that row is tried in one pass."""
+
+    def __init__(self, deaths):
+        self.deaths = Path(deaths)
+
+    def __call__(self, row):
+        if row["video_id"] == "v5" and self.deaths.stat().st_size < 3:
+            with self.deaths.open("a") as file:
+                file.write("x")
+            os._exit(7)
+        return {**row, "status": "ok", "error_kind": "", "error": ""}
 
 class _Own(Teacher):
     title = description = "a teacher of somebody's own"
@@ -73,10 +87,16 @@ write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
 with connect(settings=SessionSettings(cpus=2)):
     table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(8)])
     streamed = [row for batch in stream.stream(table, [Pool(faulty.Deadly)], console, "rows") for row in batch]
+    deaths = root / "deaths"
+    deaths.touch()
+    unlucky = Pool(faulty.Unlucky, {"deaths": str(deaths)})
+    saved = [row for batch in stream.stream(table, [unlucky], console, "rows") for row in batch]
     said = score.score(config, layout, console)
 score.ensemble(config, layout, console)
 print(json.dumps({
     "streamed": [{name: row[name] for name in ("video_id", "status", "error_kind", "error")} for row in streamed],
+    "saved": [[row["video_id"], row["status"]] for row in saved],
+    "deaths": deaths.stat().st_size,
     "failed": said["failed"],
     "scores": {name: read_shards(layout.scores(name), SCORES).to_pylist() for name in teachers},
     "ensemble": read_table(layout.ensemble, ENSEMBLE).to_pylist(),
@@ -116,6 +136,12 @@ def test_the_lost_row_says_which_file_to_look_at(met: SimpleNamespace) -> None:
     (lost,) = [row for row in met.streamed if row["status"] == "failed"]
     assert "v3.mp4" in lost["error"]
     assert "died every time" in lost["error"]
+
+
+def test_a_row_that_was_lost_to_bad_luck_comes_back(met: SimpleNamespace) -> None:
+    """As one does that waits for the same actor as a row that kills it: no more retries, and no fault of its own."""
+    assert met.deaths, "it did end its process"
+    assert sorted(met.saved) == [[f"v{k}", "ok"] for k in range(8)]
 
 
 @pytest.mark.parametrize(
