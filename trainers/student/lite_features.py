@@ -105,7 +105,8 @@ def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.n
     Returns float32 [sum of the channels of LAYERS].
     """
     pieces = [
-        network(normalise(torch.from_numpy(np.ascontiguousarray(_padded(image)))[None]), LAYERS) for image in images
+        network(normalise(torch.from_numpy(np.require(_padded(image), requirements="CW"))[None]), LAYERS)
+        for image in images
     ]
     parts = []
     for maps in zip(*pieces, strict=True):
