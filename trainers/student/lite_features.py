@@ -105,7 +105,7 @@ def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.n
     Returns float32 [sum of the channels of LAYERS].
     """
     pieces = [
-        network(normalise(torch.from_numpy(np.require(_padded(image), requirements="CW"))[None]), LAYERS)
+        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), LAYERS)
         for image in images
     ]
     parts = []
