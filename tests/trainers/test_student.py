@@ -8,6 +8,7 @@ import torch
 
 from trainers.student import build_student, load_student, student_class
 from trainers.student.base import LEVELS
+from trainers.student.content import content_map
 from trainers.student.efficientnet import channels_of, pretrained
 from trainers.student.head import ComparisonHead, OrdinalLink
 
@@ -157,6 +158,77 @@ def test_a_difference_counts_in_the_units_with_the_weight_of_its_pair():
         scale(both, [1.0] * 300 + [3.0] * 300), scale(np.concatenate([some] + [others] * 3), [1.0] * 1200), rtol=1e-6
     )
     assert not np.allclose(scale(both, [1.0] * 600), scale(some, [1.0] * 300), rtol=0.1)
+
+
+def _contents(rng, contents=40, copies=12):
+    """Features [fine, coarse, shaken] of copies of contents: `fine` is three times the content less the distortion.
+
+    `coarse` is the content alone, `shaken` is the content too but moves with the distortion. Returns the features, the
+    differences between copies of one content, and content and distortion of each row.
+    """
+    content = np.repeat(rng.normal(0, 4, contents), copies)
+    distortion = np.tile(np.linspace(0, 1, copies), contents)
+    features = np.stack([3 * content - distortion, content, content - 5 * distortion], axis=1).astype(np.float32)
+    by_content = features.reshape(contents, copies, 3)
+    return features, (by_content[:, 1:] - by_content[:, :-1]).reshape(-1, 3), content, distortion
+
+
+def test_the_content_map_predicts_what_follows_the_content(monkeypatch):
+    monkeypatch.setattr("trainers.student.content.RIDGE", 1e-3)
+    features, differences, _, distortion = _contents(np.random.default_rng(21))
+    found = content_map(features, differences, np.ones(len(differences)), slice(1, 2))
+    assert found.shape == (1, 3)
+    np.testing.assert_allclose(found, [[3, 1, 1]], rtol=0.03)
+    rest = (features - features[:, 1:2] @ found)[:, 0]
+    assert np.corrcoef(rest, -distortion)[0, 1] > 0.9
+    assert abs(np.corrcoef(features[:, 0], distortion)[0, 1]) < 0.1
+
+
+def test_the_content_map_trusts_coarse_features_that_stay_where_they_are_under_distortion(monkeypatch):
+    monkeypatch.setattr("trainers.student.content.RIDGE", 1e-3)
+    features, differences, _, _ = _contents(np.random.default_rng(22))
+    differences = 20 * differences
+    steady, shaken = content_map(features, differences, np.ones(len(differences)), slice(1, 3))[:, 0]
+    assert steady > 10 * abs(shaken)
+    unweighted = content_map(features, differences, np.zeros(len(differences)) + 1e-9, slice(1, 3))
+    np.testing.assert_allclose(unweighted[:, 0], [steady, shaken], rtol=1e-3)  # weights are shares
+
+
+def test_the_head_takes_the_content_out_before_it_chooses_units(monkeypatch):
+    monkeypatch.setattr("trainers.student.content.RIDGE", 1e-3)
+    features, differences, content, _ = _contents(np.random.default_rng(23))
+    weights = np.ones(len(differences))
+
+    def follows_content(head):
+        head.fit_normalisation(features, differences, weights)
+        return abs(np.corrcoef(head.normalise(torch.from_numpy(features))[:, 0].numpy(), content)[0, 1])
+
+    groups = [(1, 1.0)] * 3
+    plain, without = ComparisonHead(groups), ComparisonHead(groups, coarse=slice(1, 2))
+    assert follows_content(without) < 0.3 < 0.7 < follows_content(plain)
+    assert len(plain.content) == 0
+    assert not torch.equal(plain.scale, without.scale)
+
+
+def test_only_the_coarsest_block_tells_the_content(lite):
+    sizes = {block.name: block.size for block in lite.blocks}
+    start = sizes["native"] + sizes["half"]
+    assert lite.head.coarse == slice(start, start + sizes["quarter"])
+    assert len(build_student("lite", {"blocks": ["half", "freeze"]}).head.content) == 0
+
+
+def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    torch.manual_seed(7)
+    student = build_student("lite")
+    for weights in student.trained_module().parameters():
+        torch.nn.init.normal_(weights)
+    student.save(tmp_path)
+    file = tmp_path / "model.safetensors"
+    save_file({name: value for name, value in load_file(file).items() if name != "head.content"}, file)
+    features = np.random.default_rng(7).normal(size=(5, student.feature_size)).astype(np.float32)
+    assert (load_student(tmp_path).quality(features) == student.quality(features)).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}])

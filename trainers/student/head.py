@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trainers.student.content import content_map
+
 CLIP = 8.0
 UNIT_FLOOR = 0.02
 
@@ -64,11 +66,20 @@ class ComparisonHead(nn.Module):
     mean: Tensor
     scale: Tensor
     balance: Tensor
+    content: Tensor
 
-    def __init__(self, groups: Sequence[tuple[int, float]], hidden: int = 0, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        groups: Sequence[tuple[int, float]],
+        hidden: int = 0,
+        dropout: float = 0.1,
+        coarse: slice = slice(0),
+    ) -> None:
         super().__init__()
         features = sum(size for size, _ in groups)
         self.dropout = dropout
+        self.coarse = coarse
+        self.register_buffer("content", torch.zeros(len(range(features)[coarse]), features))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
         self.register_buffer(
@@ -90,6 +101,9 @@ class ComparisonHead(nn.Module):
         one kind, do not rescale the features for all. Features that never vary are ignored: dividing by their rounding
         noise would blow it up.
         """
+        if len(self.content):
+            self.content.copy_(torch.from_numpy(content_map(features, differences, weights, self.coarse)))
+            features, differences = self._own(features), self._own(differences)
         mean = features.mean(axis=0, dtype=np.float64)
         squares = np.square(differences if len(differences) else features - mean, dtype=np.float64)
         variance = np.average(squares, axis=0, weights=weights if len(differences) else None)
@@ -99,9 +113,17 @@ class ComparisonHead(nn.Module):
         self.mean.copy_(torch.from_numpy(mean.astype(np.float32)))
         self.scale.copy_(torch.from_numpy(scale.astype(np.float32)))
 
+    def _own(self, features: np.ndarray) -> np.ndarray:
+        """Features [N, D] less what the content makes of them."""
+        return features - features[:, self.coarse] @ self.content.numpy()
+
     def normalise(self, features: Tensor) -> Tensor:
-        """Features in their units, clipped at +-8 so that one odd number cannot dominate, balanced over the groups."""
-        clipped: Tensor = ((features - self.mean) * self.scale).clamp(-CLIP, CLIP) * self.balance
+        """Features less what their content makes of them, in their units, balanced over the groups.
+
+        Clipped at +-8 units, so that one odd number cannot dominate.
+        """
+        own = features - features[:, self.coarse] @ self.content
+        clipped: Tensor = ((own - self.mean) * self.scale).clamp(-CLIP, CLIP) * self.balance
         return clipped
 
     def quality(self, features: Tensor) -> Tensor:

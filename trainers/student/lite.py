@@ -48,7 +48,17 @@ class LiteStudent(Student):
         self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
         self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names}
         self.backbone = backbone if backbone is not None else pretrained()
-        self.head = ComparisonHead([(size, b.weight) for b in self.blocks for size in b.groups], hidden, dropout)
+        groups = [(size, block.weight) for block in self.blocks for size in block.groups]
+        self.head = ComparisonHead(groups, hidden, dropout, self._coarse())
+
+    def _coarse(self) -> slice:
+        """Where the coarse block lies in the feature vector; empty without one."""
+        start = 0
+        for block in self.blocks:
+            if block.coarse:
+                return slice(start, start + block.size)
+            start += block.size
+        return slice(0)
 
     @property
     def feature_size(self) -> int:
@@ -132,6 +142,8 @@ class LiteStudent(Student):
                 f"program computes version {FEATURES_VERSION}: train the student again"
             )
         student = cls(**config["options"], backbone=EfficientNetLite0().freeze())
-        student.load_state_dict(load_file(source / "model.safetensors"))
+        state = load_file(source / "model.safetensors")
+        state.setdefault("head.content", student.head.content)  # zeros: what was trained before there was a content map
+        student.load_state_dict(state)
         student.backbone.freeze()
         return student.eval()

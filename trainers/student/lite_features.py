@@ -50,6 +50,9 @@ class FeatureBlock:
     groups: tuple[int, ...]
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0
+    coarse: bool = (
+        False  # tells the content from which the finer blocks' share is predicted (`trainers.student.content`)
+    )
 
     @property
     def size(self) -> int:
@@ -152,7 +155,7 @@ _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 BLOCKS: tuple[FeatureBlock, ...] = (
     FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False)),
     FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
-    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True)),
+    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0),
 )
