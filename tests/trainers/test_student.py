@@ -214,7 +214,8 @@ def test_only_the_coarsest_block_tells_the_content(lite):
     sizes = {block.name: block.size for block in lite.blocks}
     start = sizes["native"] + sizes["half"]
     assert lite.head.coarse == slice(start, start + sizes["quarter"])
-    assert len(build_student("lite", {"blocks": ["half", "freeze"]}).head.content) == 0
+    for options in ({"blocks": ["half", "freeze"]}, {"content": False}):
+        assert len(build_student("lite", options).head.content) == 0
 
 
 def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_path):
@@ -231,7 +232,9 @@ def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_pat
     assert (load_student(tmp_path).quality(features) == student.quality(features)).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}])
+@pytest.mark.parametrize(
+    "options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}, {"content": False}]
+)
 def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, options):
     torch.manual_seed(6)
     student = build_student("lite", options)

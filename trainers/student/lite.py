@@ -28,7 +28,10 @@ FEATURES_VERSION = ENCODER_VERSIONS["lite"]
 
 
 class LiteStudent(Student):
-    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `blocks` of features to use."""
+    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `blocks` of features to use.
+
+    `content`: take out of the features what their content makes of them (`trainers.student.content`).
+    """
 
     name: ClassVar[str] = "lite"
 
@@ -37,6 +40,7 @@ class LiteStudent(Student):
         hidden: int = 0,
         dropout: float = 0.1,
         blocks: Sequence[str] | None = None,
+        content: bool = True,
         backbone: EfficientNetLite0 | None = None,
     ) -> None:
         super().__init__()
@@ -46,10 +50,10 @@ class LiteStudent(Student):
         if unknown or not names:
             raise ValueError(f"student option 'blocks': unknown {unknown}; choose from {', '.join(known)}")
         self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
-        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names}
+        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names, "content": content}
         self.backbone = backbone if backbone is not None else pretrained()
         groups = [(size, block.weight) for block in self.blocks for size in block.groups]
-        self.head = ComparisonHead(groups, hidden, dropout, self._coarse())
+        self.head = ComparisonHead(groups, hidden, dropout, self._coarse() if content else slice(0))
 
     def _coarse(self) -> slice:
         """Where the coarse block lies in the feature vector; empty without one."""
