@@ -60,7 +60,8 @@ class ComparisonHead(nn.Module):
 
     A feature counts in units of its typical difference between two copies of one content, so that what tells contents
     apart does not drown what tells qualities apart, and every group of features has the total weight that it is given.
-    `groups`: length and weight of each, in order.
+    `groups`: length and weight of each, in order. `coarse`: the features that tell the content, which is taken out of all of
+    them first (`trainers.student.content`); none by default.
     """
 
     mean: Tensor

@@ -43,16 +43,15 @@ class Views:
 class FeatureBlock:
     """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
 
-    The head gives every group the same weight, whatever its length, times `weight`.
+    The head gives every group the same weight, whatever its length, times `weight`. A `coarse` block tells what all others
+    owe to the content (`trainers.student.content`).
     """
 
     name: str
     groups: tuple[int, ...]
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0
-    coarse: bool = (
-        False  # tells the content from which the finer blocks' share is predicted (`trainers.student.content`)
-    )
+    coarse: bool = False
 
     @property
     def size(self) -> int:
