@@ -116,7 +116,8 @@ class ComparisonHead(nn.Module):
 
     def _own(self, features: np.ndarray) -> np.ndarray:
         """Features [N, D] less what the content makes of them."""
-        return features - features[:, self.coarse] @ self.content.numpy()
+        own: np.ndarray = features - features[:, self.coarse] @ self.content.numpy()
+        return own
 
     def normalise(self, features: Tensor) -> Tensor:
         """Features less what their content makes of them, in their units, balanced over the groups.
