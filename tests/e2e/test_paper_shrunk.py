@@ -95,6 +95,7 @@ def test_a_sweep_that_is_killed_goes_on_after_its_checkpoint(run, command, kill_
     assert _times(layout, checkpoint) == before, "a training that began anew would have written it again"
 
 
+@pytest.mark.heavy
 def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(run, command):
     layout, arguments = run.layout, ("sweep", "--lambda", "0.5,adaptive", *run.arguments)
     ended = command(*arguments)

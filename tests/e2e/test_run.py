@@ -176,6 +176,27 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 
+def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(
+    command, tiny: Path, layout: RunLayout
+) -> None:
+    kept = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
+    arguments = ("sweep", "--lambda", "0,adaptive", "--config", tiny, "--out", layout.root)
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    trials = read_json(layout.sweep_json)["trials"]
+    assert {row["lambda"] for row in trials} == {0.0, "adaptive"}
+    assert any(row["student"] for row in trials)
+    assert all(row["error"] is None and math.isfinite(row["loss"]) for row in trials)
+    # a trial that is ended early has no student to judge
+    assert all(math.isfinite(row["srcc_unseen"]) for row in trials if row["student"])
+    assert layout.sweep_csv.read_text().count("\n") == 1 + len(trials)
+    assert "<svg" in layout.sweep_svg.read_text()
+    again = command(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert "everything is done already" in again.stdout + again.stderr
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A good clip, and a file with the name of one."""

@@ -112,7 +112,7 @@ def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_pa
             np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
 
 
-@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("stage", [pytest.param(2, marks=pytest.mark.heavy), 3])
 def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job, stage):
     folder = Path(job.output).with_name(f"spoilt-{stage}")
     (folder / "features").mkdir(parents=True)
@@ -153,6 +153,7 @@ def test_another_student_trains_by_the_same_loop(ray_session, job):
 
 
 @pytest.mark.e2e
+@pytest.mark.heavy  # beside the killed driver's
 def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path):
     marker = tmp_path / "killed"
     again = replace(
@@ -208,6 +209,7 @@ def _same_training(undisturbed, again, process, folder):
 
 
 @pytest.mark.e2e
+@pytest.mark.heavy  # beside the killed driver's
 def test_a_preempted_node_gives_the_same_bytes(zero_2, drill, tmp_path):
     again, process = drill("preempted", "preempt")
     _same_training(zero_2, again, process, tmp_path)

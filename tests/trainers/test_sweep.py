@@ -53,6 +53,7 @@ def test_a_sweep_needs_held_out_pairs(job):
         sweep(replace(job, validation=None), [0.0])
 
 
+@pytest.mark.heavy  # beside the sweep of a whole command
 def test_a_sweep_compares_the_weights_and_runs_again_without_training(ray_session, job):
     from pathlib import Path
 
