@@ -91,14 +91,18 @@ def main() -> None:
             first, second = (measure(scores, labels, sources) for scores in both)
             low, high = interval(measure, both, labels, sources, options.draws)
             print(f"  {name:8} {first:.3f} -> {second:.3f}  {second - first:+.3f} [{low:+.3f}, {high:+.3f}]")
-        best = max(read_json(layout.benchmark_teachers)["unseen"].items(), key=lambda item: item[1]["srcc"] or -1.0)
+        figures = read_json(layout.benchmark_teachers)["unseen"]
+        teachers = {
+            name: row["srcc"] for name, row in figures.items() if name != "ensemble" and row["srcc"] is not None
+        }
+        best = max(teachers, key=teachers.__getitem__)
         own = centred(labels, sources)
         for stage, scores in zip((1, last), both, strict=True):
             apart = centred(scores, sources)
             print(
                 f"  stage {stage}: centred {srcc(apart, own):.3f}, content spread {(scores - apart).std() / apart.std():.2f}"
             )
-        print(f"  best teacher overall: {best[0]} {best[1]['srcc']:.3f}")
+        print(f"  best teacher overall: {best} {teachers[best]:.3f}")
 
 
 if __name__ == "__main__":
