@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.student import load_student
+from trainers.student.table import load_student
 from trainers.videos import Vectors
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from actors import ffmpeg
 from actors.compare import Comparer
-from actors.distortions import EncodeOptions
-from actors.inputs import Inputs
-from actors.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
+from actors.media import ffmpeg
+from actors.media.inputs import Inputs
+from actors.media.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
+from actors.media.views import SampleSpec
+from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
-from actors.views import SampleSpec
 
 
 class HeaderReader:

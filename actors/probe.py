@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from actors import ffmpeg
-from actors.downloads import Keep
-from actors.inputs import Inputs
-from actors.outcome import Failure
-from actors.rows import Row, attempt, fresh
-from actors.scenes import make_clip
+from actors.media import ffmpeg
+from actors.media.downloads import Keep
+from actors.media.inputs import Inputs
+from actors.media.outcome import Failure
+from actors.media.rows import Row, attempt, fresh
+from actors.media.scenes import make_clip
 
 _CHUNK_BYTES = 1 << 20
 UNKNOWN = {"content_id": "", "width": 0, "height": 0, "fps": 0.0, "duration_s": 0.0, "codec": "", "bytes": 0}

@@ -8,16 +8,17 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
-from actors.decode import Decoder
-from actors.distortions import PRISTINE, apply
-from actors.downloads import Keep
+from actors.distortions.apply import apply
+from actors.distortions.table import PRISTINE
 from actors.indicators import INDICATORS, Meter
-from actors.inputs import Inputs
-from actors.outcome import Failure
-from actors.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
-from actors.views import SampleSpec
-from actors.vmaf import vmaf
-from actors.window import EncodeOptions
+from actors.media.decode import Decoder
+from actors.media.downloads import Keep
+from actors.media.inputs import Inputs
+from actors.media.outcome import Failure
+from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
+from actors.media.views import SampleSpec
+from actors.media.vmaf import vmaf
+from actors.media.window import EncodeOptions
 
 _BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
 
@@ -25,7 +26,7 @@ _BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
 class Synthesise:
     """Ray actor: apply a row's recipe with FFmpeg and, when asked, measure VMAF against the undistorted window.
 
-    Takes the columns of `actors.rows`. Gives ``path`` (the distorted file; empty for a row without recipe) and
+    Takes the columns of `actors.media.rows`. Gives ``path`` (the distorted file; empty for a row without recipe) and
     ``vmaf`` (float, NaN when not asked). Rows that share all but the last step of a recipe reuse the intermediate file.
     """
 
@@ -87,9 +88,9 @@ class Synthesise:
 
 
 class Decode:
-    """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.views.Sample`.
+    """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.media.views.Sample`.
 
-    Gives the columns of `actors.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels), and with ``measure`` the columns
+    Gives the columns of `actors.media.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels), and with ``measure`` the columns
     of `actors.indicators.INDICATORS`, measured in the same pass. The distorted file is deleted afterwards unless ``keep``
     is set: a recipe is enough to make it again.
     """

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from actors.outcome import Failure
-from actors.rows import SAMPLE_COLUMNS, Row, failed, unpack
+from actors.media.outcome import Failure
+from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack
 from actors.teachers import load_teacher
-from trainers.student import build_encoder
+from trainers.student.table import build_encoder
 from trainers.videos import write_video
 
 

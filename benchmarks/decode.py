@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors import ffmpeg
-from actors.decode import Decoder
+from actors.media import ffmpeg
+from actors.media.decode import Decoder
+from actors.media.views import SampleSpec
 from actors.teachers import views_of
-from actors.views import SampleSpec
 
 TEACHERS = ("dover", "fastvqa", "minimalistic_vii", "minimalistic_ix", "qalign")
 

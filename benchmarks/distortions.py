@@ -26,12 +26,13 @@ import ffmpeg as graph
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors import distortions, ffmpeg
-from actors.distortions import DISTORTIONS, EncodeOptions, apply
-from actors.pools import Pool, chain
-from actors.rows import Row, format_recipe
+from actors.distortions.apply import apply, streaming
+from actors.distortions.table import DISTORTIONS
+from actors.media import ffmpeg
+from actors.media.rows import Row, format_recipe
+from actors.media.window import EncodeOptions, Window
 from actors.sample import Synthesise
-from actors.window import Window
+from cluster.pools import Pool, chain
 
 
 class Forget:
@@ -124,7 +125,7 @@ def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOp
 def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: EncodeOptions) -> tuple[float, float]:
     """Wall-clock seconds of all levels of one type: a process for each, and one process with the split filter."""
     window = Window.open(str(path), 0.0, seconds, False, options)
-    make, codec = distortions.streaming(name)
+    make, codec = streaming(name)
     levels = DISTORTIONS[name].levels
     start = time.perf_counter()
     for level in range(1, len(levels) + 1):

@@ -17,10 +17,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors.decode import Decoder
 from actors.indicators import INDICATORS, Meter
-from actors.outcome import Failure
-from actors.views import SampleSpec
+from actors.media.decode import Decoder
+from actors.media.outcome import Failure
+from actors.media.views import SampleSpec
 
 SPEC = SampleSpec(key_frames=1, motion_frames=1)
 

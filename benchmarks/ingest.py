@@ -21,15 +21,14 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors.pools import Pool
-from actors.rows import Row, fresh
-from pipeline.config import load
-from pipeline.console import Console
-from pipeline.corpus import list_inputs, short_id
-from pipeline.records import VIDEOS
+from actors.media.rows import Row, fresh
+from cluster.pools import Pool
+from cluster.stream import collect
+from pipeline.corpus.listing import list_inputs, short_id
+from pipeline.run_folder.records import VIDEOS
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import load
 from pipeline.steps.ingest import windows_of
-from pipeline.store import write_table
-from pipeline.stream import collect
 
 
 class Answer:
@@ -80,7 +79,7 @@ def _through_ray(rows: list[Row]) -> list[Row]:
     from cluster.session import SessionSettings, connect
 
     with connect(None, SessionSettings()):
-        return collect(pa.Table.from_pylist(rows), [Pool(Answer)], Console(), "answering", lambda row: row)
+        return collect(pa.Table.from_pylist(rows), [Pool(Answer)], lambda row: row)
 
 
 if __name__ == "__main__":

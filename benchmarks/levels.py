@@ -18,9 +18,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors import ffmpeg
-from actors.distortions import DISTORTIONS, PRISTINE, EncodeOptions, apply
-from actors.scenes import make_clip
+from actors.distortions.apply import apply
+from actors.distortions.table import DISTORTIONS, PRISTINE
+from actors.media import ffmpeg
+from actors.media.scenes import make_clip
+from actors.media.window import EncodeOptions
 
 WIDTH, HEIGHT, SECONDS, FPS = 320, 240, 1.0, 24.0
 TILE = (160, 120)  # of the frame's centre, at its own size: what is shown is not scaled

@@ -22,9 +22,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors import ffmpeg
-from actors.distortions import DISTORTIONS, PRISTINE, Distortion, EncodeOptions, apply
-from actors.vmaf import vmaf
+from actors.distortions.apply import apply
+from actors.distortions.table import DISTORTIONS, PRISTINE, Distortion
+from actors.media import ffmpeg
+from actors.media.vmaf import vmaf
+from actors.media.window import EncodeOptions
 
 _IDENTICAL_DB = 100.0
 _SLACK = {"PSNR": 0.1, "VMAF": 0.5}

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from trainers.batches import PairSampler
 from trainers.losses import sequence_loss
-from trainers.student.llava import SHRUNK_TEXT, SHRUNK_VISION, SO400M
-from trainers.student.llava_network import LlavaNetwork, llava_config
-from trainers.student.packing import visual_tokens
-from trainers.student.prompt import QWEN2
-from trainers.student.seconds import Seconds
+from trainers.student.language.llava import SHRUNK_TEXT, SHRUNK_VISION, SO400M
+from trainers.student.language.llava_network import LlavaNetwork, llava_config
+from trainers.student.language.packing import visual_tokens
+from trainers.student.language.prompt import QWEN2
+from trainers.student.language.seconds import Seconds
 
 QWEN2_7B = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
             "num_key_value_heads": 4, "vocab_size": 152064}  # fmt: skip

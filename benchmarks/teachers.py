@@ -36,8 +36,8 @@ from torch import nn
 from actors.networks.dover import Dover
 from actors.networks.fastvqa import FastVQA
 from actors.networks.minimalistic import MinimalisticVQA
-from trainers.student.formula import fill
-from trainers.student.slowfast import FastPathway
+from trainers.student.language.formula import fill
+from trainers.student.language.slowfast import FastPathway
 
 NAMES = ("fastvqa", "dover", "minimalistic_vii", "minimalistic_ix")
 FILES: dict[str, Callable[[], nn.Module]] = {
@@ -61,7 +61,7 @@ def write_weights(folder: Path) -> None:
 
 def clips(folder: Path, count: int, seconds: float) -> list[Path]:
     """Rendered clips of 960x540, 24 frames per second."""
-    from actors.scenes import make_clip
+    from actors.media.scenes import make_clip
 
     paths = [folder / f"made-{number:02d}.mp4" for number in range(count)]
     for number, path in enumerate(paths):
@@ -161,14 +161,13 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     """The figures of one chained execution with the named teachers, on a Ray that runs already."""
     import pyarrow as pa
 
-    from actors.pools import Pool
+    from actors.media.views import SampleSpec
     from actors.score import DropSample
     from actors.teachers import views_of
-    from actors.views import SampleSpec
-    from pipeline.console import Console
-    from pipeline.observe import SHOWN, score_pools
-    from pipeline.settings import ScorePoolConfig
-    from pipeline.stream import PIXEL_ROWS, stream
+    from cluster.pools import Pool
+    from cluster.stream import PIXEL_ROWS, stream
+    from pipeline.look.observe import SHOWN, score_pools
+    from pipeline.settings.sections import ScorePoolConfig
 
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
     rows = [{"video_id": path.name, "uri": str(path.absolute()), **plain} for path in videos]
@@ -179,7 +178,7 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     ]
     start, used = time.perf_counter(), machine_cpu_s()
     table = pa.Table.from_pylist(rows, schema=SHOWN)
-    done = [row for batch in stream(table, pools, Console(), "scoring", most_rows=PIXEL_ROWS) for row in batch]
+    done = [row for batch in stream(table, pools, most_rows=PIXEL_ROWS) for row in batch]
     wall, used = time.perf_counter() - start, machine_cpu_s() - used
     for row in done:
         problems = [row["error"], *(row[f"error_{name}"] for name in names)]
@@ -219,10 +218,10 @@ def on_ray(videos: list[Path], weights: Path, part: str) -> None:
 
 def alone(name: str, videos: list[Path], weights: Path) -> dict[str, float]:
     """One teacher in this process: decode and score one video after the other."""
-    from actors.decode import Decoder
+    from actors.media.decode import Decoder
+    from actors.media.views import SampleSpec
     from actors.teachers import load_teacher
     from actors.teachers.network import NetworkTeacher
-    from actors.views import SampleSpec
 
     start = time.perf_counter()
     teacher, network = load_teacher(name, str(weights)), 0.0

@@ -169,8 +169,8 @@ def check_ffmpeg(binary: str | None = None) -> Check:
     """
     mend = "install imageio-ffmpeg again: pip install --force-reinstall imageio-ffmpeg"
     try:
-        from actors.ffmpeg import ask
-        from actors.outcome import Failure
+        from actors.media.ffmpeg import ask
+        from actors.media.outcome import Failure
     except ImportError as error:
         return Check("FFmpeg", ok=False, detail=f"does not run: {error}", mend=mend)
     try:

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from cluster import ClusterError
 
 DONE = 0

@@ -1,6 +1,6 @@
 """The whole method on one page: label, train, mine, and again with the student as the teacher (CVPR 2026, section 4).
 
-Each step is committed by its manifest (`pipeline.manifest`): running the same command again does only what is missing.
+Each step is committed by its manifest (`pipeline.run_folder.manifest`): running the same command again does only what is missing.
 The inputs that are named beside a step are all that decides its outputs.
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pipeline.config import Config, fingerprint
 from pipeline.console import Console
-from pipeline.corpus import list_inputs
-from pipeline.layout import RunLayout
-from pipeline.manifest import Steps, input_fingerprint
-from pipeline.observe import look_settings
+from pipeline.corpus.listing import list_inputs
+from pipeline.look.observe import look_settings
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Steps, input_fingerprint
+from pipeline.settings.config import Config, fingerprint
 from pipeline.steps import benchmark, evaluate, ingest, judge, mine, pair, report, score, shape, synthesise, train
 
 

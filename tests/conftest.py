@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fake_bucket import Bucket
 
-from actors import ffmpeg
-from actors.scenes import make_clip
+from actors.media import ffmpeg
+from actors.media.scenes import make_clip
 
 Make = Callable[..., Path]
 

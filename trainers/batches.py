@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trainers.levels import LEVEL_INDEX
-from trainers.student import SEQUENCE_STUDENTS
+from trainers.student.table import SEQUENCE_STUDENTS
 from trainers.videos import VideoStore, parquet_files
 
 SEVERITY_ORIGINS = ("synthetic", "missed")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainers.batches import Features, Pairs
 from trainers.losses import Average, LossTerms, sequence_loss, weak_to_strong_loss
-from trainers.student.seconds import Seconds, unpack
+from trainers.student.language.seconds import Seconds, unpack
 from trainers.videos import VideoStore
 
 PAIRS_JUDGED = 512

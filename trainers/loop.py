@@ -31,8 +31,8 @@ from trainers.examples import Examples, SequenceExamples, examples_of
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
-from trainers.student import build_student, load_student
 from trainers.student.base import Student
+from trainers.student.table import build_student, load_student
 from trainers.videos import VideoStore
 
 logger = logging.getLogger(__name__)

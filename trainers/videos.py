@@ -1,4 +1,4 @@
-"""Packed videos (`trainers.student.packing`) on the disk: written one by one, found by name, read when they are needed.
+"""Packed videos (`trainers.student.language.packing`) on the disk: written one by one, found by name, read when they are needed.
 
 A packed video is megabytes long, so nothing holds many of them: a process that names videos holds their places, and the
 process that computes with them opens each in turn.
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from trainers.student.packing import tokens_of_length
+from trainers.student.language.packing import tokens_of_length
 
 Place = tuple[str, int, int]  # file, row group, row within it
 

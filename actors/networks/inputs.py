@@ -1,4 +1,4 @@
-"""From pictures, uint8 RGB as `actors.network_views` makes them, to what the networks take."""
+"""From pictures, uint8 RGB as `actors.media.network_views` makes them, to what the networks take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from actors.network_views import CLIP
+from actors.media.network_views import CLIP
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from actors.media.outcome import Failure
 from actors.networks import swin2d
-from actors.outcome import Failure
-from trainers.student.slowfast import FEATURE
+from trainers.student.language.slowfast import FEATURE
 
 HIDDEN = 128
 

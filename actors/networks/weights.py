@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 
 State = dict[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 
 if TYPE_CHECKING:
     from actors.teachers.base import Teacher
@@ -78,7 +78,7 @@ def everywhere(name: str) -> str:
 
 
 def views_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The views (`actors.network_views`) that the named teachers look at, each once."""
+    """The views (`actors.media.network_views`) that the named teachers look at, each once."""
     return tuple(dict.fromkeys(view for name in names for view in teacher_class(name).views))
 
 

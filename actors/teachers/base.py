@@ -13,8 +13,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
-from actors.views import Sample
+from actors.media.outcome import Failure
+from actors.media.views import Sample
 
 
 class Teacher(ABC):
@@ -33,7 +33,7 @@ class Teacher(ABC):
         parameters: Number of learnt parameters (0 for a signal model).
         weights: Where the learnt parameters come from ("none" for a signal model).
         non_commercial: The licence forbids commercial use; a run that uses the teacher says so.
-        views: What it is shown besides key frames and luma, by names of `actors.network_views.VIEWS`.
+        views: What it is shown besides key frames and luma, by names of `actors.media.network_views.VIEWS`.
         whole_video: Its published score is that of a whole video, not of a window.
         version: Raised whenever a change of the code changes scores; part of the digest.
     """
@@ -56,7 +56,7 @@ class Teacher(ABC):
         """Raw score of one sample, within `range`."""
 
     def score_video(self, uri: str, recipe: str, sample: Sample) -> float:  # noqa: ARG002 - for teachers that look a video up
-        """Raw score of a sample of a video: its file, and the recipe of the distorted copy (`actors.rows`) that it is."""
+        """Raw score of a sample of a video: its file, and the recipe of the distorted copy (`actors.media.rows`) that it is."""
         return self.score(sample)
 
     def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:

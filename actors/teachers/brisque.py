@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from actors.teachers.base import FrameTeacher
 from actors.teachers.nss import Values, fit_aggd, pair_products, window_moments
 from actors.teachers.planes import Plane, limit_short_side, packaged_file, pad_to

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from actors.teachers.base import FrameTeacher
 
 SCHEME = "pyiqa:"

@@ -76,7 +76,7 @@ class ModelIX(_Minimalistic):
         """The model and the fast pathway of SlowFast."""
         from actors.networks.minimalistic import MinimalisticVQA
         from actors.networks.weights import load
-        from trainers.student.slowfast import FastPathway, fast_part
+        from trainers.student.language.slowfast import FastPathway, fast_part
 
         model = load(lambda: MinimalisticVQA(motion=True), self.first, "MinimalisticVQA Model IX")
         motion = load(FastPathway, self.path(self.files[1]), "SlowFast R50", select=fast_part)
@@ -86,7 +86,7 @@ class ModelIX(_Minimalistic):
         """Published score; frames and seconds that are seen again are computed once."""
         import torch
 
-        from actors.network_views import CLIP
+        from actors.media.network_views import CLIP
         from actors.networks.inputs import IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 
         model, motion = self.network

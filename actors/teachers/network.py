@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
+from actors.media.views import Sample
 from actors.teachers.base import Teacher
-from actors.views import Sample
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ Judging = Generator[Request, "torch.Tensor", float]
 
 
 class NetworkTeacher(Teacher):
-    """A teacher that looks at views (`actors.network_views`) through a network with released weights.
+    """A teacher that looks at views (`actors.media.network_views`) through a network with released weights.
 
     The weights are read when the first video is scored; a GPU is used where there is one. In float32 the scores are
     those of the released code (TF32 stays off); only Q-Align runs in float16 on a GPU, as its authors run it.

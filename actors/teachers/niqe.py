@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from actors.teachers.base import FrameTeacher
 from actors.teachers.nss import Values, fit_aggd, window_moments
 from actors.teachers.planes import Plane, half, limit_short_side, luma, packaged_file, pad_to

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 
 Plane = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from actors.teachers.network import Judging, NetworkTeacher
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
-from actors.outcome import Failure
-from actors.rows import parse_recipe
-from actors.score_table import VIDEO_COLUMNS, ScoreTable
+from actors.media.outcome import Failure
+from actors.media.rows import parse_recipe
+from actors.media.views import Sample
 from actors.teachers.base import Teacher
-from actors.views import Sample
+from actors.teachers.score_table import VIDEO_COLUMNS, ScoreTable
 
 SCHEME = "table:"
 SYNTAX = "table:FILE?score=COLUMN, with &video=COLUMN for other names and &better=lower where a low score is good"
@@ -61,7 +61,7 @@ class TableTeacher(Teacher):
         Raises:
             Failure: ``missing`` for a video that is not in the table and for a distorted copy.
         """
-        from actors.distortions import PRISTINE
+        from actors.distortions.table import PRISTINE
 
         if any(name != PRISTINE for name, _, _ in parse_recipe(recipe)):
             raise Failure("missing", "published scores are of videos as they are, not of distorted copies")

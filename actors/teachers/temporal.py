@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.media.views import Sample
 from actors.teachers.base import Teacher
 from actors.teachers.nss import Values, fit_aggd, window_moments
 from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
-from actors.views import Sample
 
 NEUTRAL = 50.0
 SHORT_SIDE = 540

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.benchmark_file import Benchmark, read_benchmark
 from pipeline.commands.score import tell_failed
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.corpus.benchmark_file import Benchmark, read_benchmark
 from pipeline.method.metrics import MetricError, agreement, weighted_overall
-from pipeline.scoring import FAILED, FileScore, open_model, score_files
+from pipeline.student.scoring import FAILED, FileScore, open_model, score_files
 
 OVERALL = ("srcc", "plcc", "plcc_mapped", "krcc")
 FIGURES = (*OVERALL, "rmse")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.run import configuration, layout_of
-from pipeline.config import Config
 from pipeline.console import DONE, Console, UserError
+from pipeline.settings.config import Config
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
         config = config.model_copy(update={"corpus": corpus})
         files = min(files, config.corpus.limit or files)
     layout = layout_of(options, config)
-    from pipeline.forecast import corpus_size, distortion_rows, forecast
+    from pipeline.planning.forecast import corpus_size, distortion_rows, forecast
 
     console = Console(sys.stdout)
     steps = forecast(config, layout, files)

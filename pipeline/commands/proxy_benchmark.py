@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.commands import VIDEOS_HELP
-from pipeline.config import Config, load
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus import list_inputs, pool_recipe
-from pipeline.layout import RunLayout
-from pipeline.manifest import Steps
-from pipeline.records import BENCHMARK, OBSERVED, OK, VIDEOS
-from pipeline.store import append_shard, read_shards, read_table, sweep_temporary, write_bytes, write_table
+from pipeline.corpus.listing import list_inputs, pool_recipe
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Steps
+from pipeline.run_folder.records import BENCHMARK, OBSERVED, OK, VIDEOS
+from pipeline.run_folder.store import append_shard, read_shards, read_table, sweep_temporary, write_bytes, write_table
+from pipeline.settings.config import Config, load
 
 COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
 
@@ -81,7 +81,7 @@ def main(options: argparse.Namespace) -> int:
     # Heavy imports and Ray come after the options are known to be good.
     from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
-    from pipeline.lock import RunLock
+    from pipeline.run_folder.lock import RunLock
     from pipeline.steps.benchmark import SUITES, build
 
     require(doctor(layout.root, thorough=False))
@@ -113,7 +113,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _look(config: Config, layout: RunLayout) -> dict[str, Any]:
-    from pipeline.observe import look_settings
+    from pipeline.look.observe import look_settings
     from pipeline.steps import score
 
     return look_settings(score.look(config, layout), config)

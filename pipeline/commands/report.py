@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.console import DONE, Console, UserError
-from pipeline.layout import RunLayout
+from pipeline.run_folder.layout import RunLayout
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Write the report."""
     layout = open_run(options.run)
-    from pipeline.report import write_report
+    from pipeline.report.page import write_report
 
     write_report(layout)
     Console().line(f"report: {layout.report_html}")

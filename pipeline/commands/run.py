@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from pipeline.commands import configuration_arguments
-from pipeline.config import Config, check_weights, load
 from pipeline.console import SOME_FAILED, Console
-from pipeline.corpus import list_inputs
-from pipeline.layout import RunLayout, default_root
-from pipeline.records import QUARANTINE
-from pipeline.store import exists, read_bytes, read_json, read_table, sweep_temporary, write_bytes
+from pipeline.corpus.listing import list_inputs
+from pipeline.run_folder.layout import RunLayout, default_root
+from pipeline.run_folder.records import QUARANTINE
+from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, sweep_temporary, write_bytes
+from pipeline.settings.config import Config, check_weights, load
 
 arguments = configuration_arguments
 
@@ -46,8 +46,8 @@ def main(options: argparse.Namespace) -> int:
     # Heavy imports and Ray come after the configuration is known to be good.
     from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
-    from pipeline.lock import RunLock
     from pipeline.loop import run_rounds
+    from pipeline.run_folder.lock import RunLock
 
     require(doctor(layout.root, thorough=False))
     _announce(config, layout, console)

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.scoring import FAILED, FileScore, expand, open_model, score_files
-from pipeline.store import write_bytes
+from pipeline.run_folder.store import write_bytes
+from pipeline.student.scoring import FAILED, FileScore, expand, open_model, score_files
 
 COLUMNS = ("video", "status", "score", "raw", "std", "error")
 

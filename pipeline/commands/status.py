@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from pipeline.commands.report import open_run
 from pipeline.console import DONE, Console
-from pipeline.layout import RunLayout
-from pipeline.lock import holder
-from pipeline.manifest import Manifest, read_manifests
-from pipeline.store import StoreError, read_json
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.lock import holder
+from pipeline.run_folder.manifest import Manifest, read_manifests
+from pipeline.run_folder.store import StoreError, read_json
 
 SUITES = ("seen", "unseen")
 _LOOKS = {"score": "pool"}  # the other looks carry their step's name, apart from `distort-<k>` -> `distorted-<k>`

@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.charts import SERIES_COLOURS, Bar, bar_chart, standalone
 from pipeline.commands import configuration_arguments
 from pipeline.commands.run import configuration, layout_of
-from pipeline.config import Config, check_weights, fingerprint
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus import shuffled
-from pipeline.layout import RunLayout
-from pipeline.manifest import Steps, input_fingerprint
-from pipeline.records import PAIRS
-from pipeline.store import read_json, read_table, sweep_temporary, write_bytes, write_json, write_table
+from pipeline.corpus.listing import shuffled
+from pipeline.report.charts import SERIES_COLOURS, Bar, bar_chart, standalone
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Steps, input_fingerprint
+from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.store import read_json, read_table, sweep_temporary, write_bytes, write_json, write_table
+from pipeline.settings.config import Config, check_weights, fingerprint
 
 Value = float | str
 VALUES = "0,0.25,0.5,adaptive"
@@ -84,8 +84,8 @@ def main(options: argparse.Namespace) -> int:
     # Heavy imports and Ray come after the options are known to be good.
     from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect
-    from pipeline.lock import RunLock
     from pipeline.loop import paired, prepare
+    from pipeline.run_folder.lock import RunLock
 
     require(doctor(layout.root, thorough=False))
     layout.root.mkdir(parents=True, exist_ok=True)

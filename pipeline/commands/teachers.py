@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
 from actors.teachers import FORMS, TEACHERS, load_teacher, teacher_class
 from actors.teachers.network import NetworkTeacher
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.scoring import FAILED, OK, expand
+from pipeline.student.scoring import FAILED, OK, expand
 
 WINDOW_S = 2.0
 
@@ -154,9 +154,9 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
 
 def _score(teacher: Any, name: str) -> dict[str, Any]:
     """One row: the video, its raw score, or why there is none."""
-    from actors import ffmpeg
-    from actors.decode import Decoder
-    from actors.views import SampleSpec
+    from actors.media import ffmpeg
+    from actors.media.decode import Decoder
+    from actors.media.views import SampleSpec
 
     row: dict[str, Any] = {"video": name, "status": OK, "score": None, "error": None}
     try:

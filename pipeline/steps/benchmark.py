@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from actors.distortions import DISTORTIONS
-from actors.rows import format_recipe
-from pipeline.config import Config
+from actors.distortions.table import DISTORTIONS
+from actors.media.rows import format_recipe
+from cluster.stream import Row
 from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.corpus import short_id, shuffled
-from pipeline.layout import RunLayout
+from pipeline.corpus.listing import short_id, shuffled
+from pipeline.look.observe import Look, observe
 from pipeline.method.metrics import MetricError, agreement, pairwise_accuracy, within_source_srcc
-from pipeline.observe import Look, observe
-from pipeline.records import BENCHMARK, OK, VIDEOS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import BENCHMARK, OK, VIDEOS
+from pipeline.run_folder.store import read_table, write_json, write_table
+from pipeline.settings.config import Config
 from pipeline.steps.ingest import HELDOUT
 from pipeline.steps.score import calibrated, directions, pool, raw_scores, teacher_digests
-from pipeline.store import read_table, write_json, write_table
-from pipeline.stream import Row
 
 T = TypeVar("T")
 

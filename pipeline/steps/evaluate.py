@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.config import Config
 from pipeline.console import Console
-from pipeline.layout import RunLayout
-from pipeline.records import PAIRS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.store import read_json, read_table, write_json
+from pipeline.settings.config import Config
 from pipeline.steps.benchmark import SUITES, by_distortion, figures, items
 from pipeline.steps.judge import anchor_logits
-from pipeline.store import read_json, read_table, write_json
 from trainers.batches import read_encoded
 
 

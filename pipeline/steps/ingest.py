@@ -8,17 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from actors.pools import Pool
+from actors.media.views import SampleSpec
 from actors.probe import UNKNOWN, MakeClip, Probe
-from actors.views import SampleSpec
-from pipeline.config import Config
+from cluster.pools import Pool
+from cluster.stream import Row, collect
 from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.corpus import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
-from pipeline.layout import RunLayout
-from pipeline.observe import downloads
-from pipeline.records import FAILED, OK, VIDEOS
-from pipeline.store import write_table
-from pipeline.stream import Row, collect
+from pipeline.corpus.listing import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
+from pipeline.look.observe import downloads
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import FAILED, OK, VIDEOS
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import Config
 
 TRAIN, HELDOUT = "train", "heldout"
 
@@ -41,7 +41,8 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> Listing
     layout.corpus.mkdir(parents=True, exist_ok=True)
     scene = {"seed": config.seed, "width": corpus.made_width, "height": corpus.made_height}
     maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
-    made = collect(pa.Table.from_pylist(rows), [maker], console, "rendering demo clips", lambda row: row)
+    with console.track(len(rows), "rendering demo clips") as progress:
+        made = collect(pa.Table.from_pylist(rows), [maker], lambda row: row, progress.advance)
     failed = next((row for row in made if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
@@ -87,7 +88,8 @@ def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": downloads(config, layout.downloads)})
     # a row whose worker died comes back as it was sent
-    probed = collect(table, [probe], console, "probing files", lambda row: {**UNKNOWN, **row})
+    with console.track(table.num_rows, "probing files") as progress:
+        probed = collect(table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
     return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
 
 

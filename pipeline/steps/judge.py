@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Config
+from cluster.fanout import comparers, ordered
 from pipeline.console import Console
-from pipeline.fanout import comparers, ordered
-from pipeline.layout import RunLayout
 from pipeline.method.scale import preference
-from pipeline.records import PREFERENCES, STUDENT_SCORES
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import Config
 from pipeline.steps.score import pool
-from pipeline.store import write_table
-from pipeline.student_folder import Anchors, read_anchors
+from pipeline.student.folder import Anchors, read_anchors
 from trainers.batches import Features, read_encoded
 from trainers.levels import LEVELS
 from trainers.videos import VideoStore
@@ -31,7 +31,7 @@ def anchor_logits(
     if not ids:
         return np.zeros((0, len(anchors.ids), len(LEVELS)), np.float32), anchors
     chunks = [encoded.take(ids[k : k + encoded.at_once]) for k in range(0, len(ids), encoded.at_once)]
-    with comparers(config, folder, anchors.features, len(chunks)) as students:
+    with comparers(config.pools.compare.gpus, folder, anchors.features, len(chunks)) as students:
         parts = ordered(students, lambda actor, chunk: actor.against_anchors.remote(chunk), chunks)
     return np.concatenate(parts), anchors
 

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from actors.mine import Found, Game, Miner
-from pipeline.config import Config
+from cluster.fanout import actors, comparers, ordered, pool_size
+from cluster.stream import Row
 from pipeline.console import Console
-from pipeline.fanout import actors, comparers, ordered, pool_size
-from pipeline.layout import RunLayout
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, presented, synthetic_pairs
-from pipeline.records import MINED, STUDENT_SCORES
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import MINED, STUDENT_SCORES
+from pipeline.run_folder.store import read_table, write_table
+from pipeline.settings.config import Config
 from pipeline.steps.pair import copies
 from pipeline.steps.score import calibrated, pool
-from pipeline.store import read_table, write_table
-from pipeline.stream import Row
-from pipeline.student_folder import read_anchors
+from pipeline.student.folder import read_anchors
 from trainers.batches import Features, read_encoded
 from trainers.levels import LEVELS, at_least
 from trainers.videos import VideoStore
@@ -118,7 +118,7 @@ def _judged(config: Config, folder: Path, encoded: Features | VideoStore, pairs:
         part = pairs[k : k + encoded.at_once]
         first, second = [pair.first.video_id for pair in part], [pair.second.video_id for pair in part]
         chunks.append((encoded.take(first), encoded.take(second)))
-    with comparers(config, folder, read_anchors(folder).features, len(chunks)) as students:
+    with comparers(config.pools.compare.gpus, folder, read_anchors(folder).features, len(chunks)) as students:
         return np.concatenate(ordered(students, lambda actor, chunk: actor.pairs.remote(*chunk), chunks))
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import Config, per_round
+from cluster.stream import Row
 from pipeline.console import Console, UserError
-from pipeline.layout import RunLayout
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import LEVELS, ensemble_labels, label_names, severity_labels
 from pipeline.method.pairs import Copy, deduplicate, pair_id, sample_pairs, synthetic_pairs
-from pipeline.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
+from pipeline.run_folder.store import read_table, write_table
+from pipeline.settings.config import Config, per_round
 from pipeline.steps.score import pool
-from pipeline.store import read_table, write_table
-from pipeline.stream import Row
 
 HOMOGENEOUS = ("ensemble", "gmad")
 RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.layout import RunLayout
-from pipeline.records import BENCHMARK, DISTORTED, OBSERVED, OK, QUARANTINE, VIDEOS
+from cluster.stream import Row
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import BENCHMARK, DISTORTED, OBSERVED, OK, QUARANTINE, VIDEOS
+from pipeline.run_folder.store import read_shards, read_table, write_table
 from pipeline.steps.benchmark import SUITES
-from pipeline.store import read_shards, read_table, write_table
-from pipeline.stream import Row
 
 
 def collect(layout: RunLayout, rounds: int) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.layout import RunLayout
-from pipeline.report import write_report
+from pipeline.report.page import write_report
+from pipeline.run_folder.layout import RunLayout
 from pipeline.steps import quarantine
 
 

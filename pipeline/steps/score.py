@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from actors.outcome import Failure
-from actors.score_table import ScoreTable
+from actors.media.outcome import Failure
 from actors.teachers import load_teacher, teacher_class
-from pipeline.config import Config
+from actors.teachers.score_table import ScoreTable
+from cluster.stream import Row
 from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.layout import RunLayout
+from pipeline.look.observe import Look, observe, weights_folder
 from pipeline.method.calibration import MIN_LOGISTIC_POINTS, Calibrated, CalibrationError, calibrate
-from pipeline.observe import Look, observe, weights_folder
-from pipeline.records import ENSEMBLE, INDICATORS, OK, SCORES, VIDEOS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import ENSEMBLE, INDICATORS, OK, SCORES, VIDEOS
+from pipeline.run_folder.store import read_shards, read_table, write_json, write_table
+from pipeline.settings.config import Config
 from pipeline.steps.ingest import TRAIN
-from pipeline.store import read_shards, read_table, write_json, write_table
-from pipeline.stream import Row
 
 _TARGETS = {"given": "human scores", "consensus": "consensus of the teachers"}
 
@@ -27,7 +27,7 @@ _TARGETS = {"given": "human scores", "consensus": "consensus of the teachers"}
 def teacher_digests(config: Config) -> dict[str, str]:
     """Digest of each teacher's weights and settings: scores are keyed by it.
 
-    A plan needs no weights, and a run has been refused before this without them (`pipeline.config.check_weights`).
+    A plan needs no weights, and a run has been refused before this without them (`pipeline.settings.config.check_weights`).
     """
     try:
         teachers = {name: load_teacher(name, weights_folder(config)) for name in config.teachers.names}

@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.indicators import INDICATORS as INDICATOR_ROWS
-from pipeline.config import Config
 from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.corpus import pool_rounds
-from pipeline.layout import RunLayout
+from pipeline.corpus.listing import pool_rounds
+from pipeline.look.observe import Look, observe
 from pipeline.method import shaping
-from pipeline.observe import Look, observe
-from pipeline.records import INDICATORS, OBSERVED, OK, VIDEOS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import INDICATORS, OBSERVED, OK, VIDEOS
+from pipeline.run_folder.store import read_json, read_shards, read_table, write_json, write_table
+from pipeline.settings.config import Config
 from pipeline.steps.ingest import TRAIN
-from pipeline.store import read_json, read_shards, read_table, write_json, write_table
 
 UNIFORM = "uniform"
 

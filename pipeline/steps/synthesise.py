@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from actors.distortions import DISTORTIONS
-from actors.rows import format_recipe, parse_recipe
-from pipeline.config import Config, per_round
+from actors.distortions.table import DISTORTIONS
+from actors.media.rows import format_recipe, parse_recipe
+from cluster.stream import Row
 from pipeline.console import Console
-from pipeline.corpus import PRISTINE, short_id, shuffled
-from pipeline.layout import RunLayout
-from pipeline.observe import Look, observe
-from pipeline.records import DISTORTED
+from pipeline.corpus.listing import PRISTINE, short_id, shuffled
+from pipeline.look.observe import Look, observe
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import DISTORTED
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import Config, per_round
 from pipeline.steps.score import pool
-from pipeline.store import write_table
-from pipeline.stream import Row
 
 
 def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from actors.views import SampleSpec
-from pipeline.config import Config
+from actors.media.views import SampleSpec
+from cluster.fanout import comparers, ordered
 from pipeline.console import Console
-from pipeline.fanout import comparers, ordered
-from pipeline.layout import RunLayout
 from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
-from pipeline.model_card import write_card
-from pipeline.records import ENSEMBLE, PAIRS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import ENSEMBLE, PAIRS
+from pipeline.run_folder.store import read_table, write_json
+from pipeline.settings.config import Config
 from pipeline.steps.score import pool
-from pipeline.store import read_table, write_json
-from pipeline.student_folder import Anchors, write_anchors, write_processor
+from pipeline.student.folder import Anchors, write_anchors, write_processor
+from pipeline.student.model_card import write_card
 from trainers.batches import read_encoded
 from trainers.job import TrainJob
 from trainers.launch import train as fit
@@ -118,7 +118,7 @@ def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
     features = read_encoded(config.student.name, layout.features).take([ids[k] for k in chosen])[:]
     first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
-    with comparers(config, folder, features) as students:
+    with comparers(config.pools.compare.gpus, folder, features) as students:
         (logits,) = ordered(students, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])
     matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
     return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)

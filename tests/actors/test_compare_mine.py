@@ -14,7 +14,7 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]
     """A saved student with a seeded head, and its D."""
     import torch
 
-    from trainers.student import build_student
+    from trainers.student.table import build_student
 
     torch.manual_seed(3)
     student = build_student("lite", {"blocks": ["half"]})

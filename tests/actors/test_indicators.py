@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actors import ffmpeg
-from actors.decode import Decoder
-from actors.decode_child import second_positions
 from actors.indicators import INDICATORS, Meter
 from actors.indicators.cpbd import BETA, JUST_NOTICEABLE, WIDTH_HIGH
 from actors.indicators.instant import Instant, luma
 from actors.indicators.motion import ti
 from actors.indicators.picture import si
+from actors.media import ffmpeg
+from actors.media.decode import Decoder
+from actors.media.decode_child import second_positions
+from actors.media.views import SampleSpec
 from actors.sample import Decode
-from actors.views import SampleSpec
 
 Frame = NDArray[np.uint8]
 

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from actors import ffmpeg, sample
-from actors.distortions import PRISTINE
-from actors.rows import SAMPLE_COLUMNS, format_recipe, unpack
+from actors import sample
+from actors.distortions.table import PRISTINE
+from actors.media import ffmpeg
+from actors.media.rows import SAMPLE_COLUMNS, format_recipe, unpack
+from actors.media.views import SampleSpec
+from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
-from actors.views import SampleSpec
-from actors.window import EncodeOptions
 
 FAST = EncodeOptions(x265_preset="ultrafast", max_short_side=96)
 SPEC = SampleSpec(key_frames=2, motion_frames=8)

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from actors.compare import Comparer
-from actors.rows import SAMPLE_COLUMNS, format_recipe
-from actors.rows import unpack as unpack_row
+from actors.media.rows import SAMPLE_COLUMNS, format_recipe
+from actors.media.rows import unpack as unpack_row
+from actors.media.views import Sample, SampleSpec
+from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
-from actors.views import Sample, SampleSpec
-from actors.window import EncodeOptions
-from pipeline.observe import score_pools
-from pipeline.settings import ScorePoolConfig
-from trainers.student import VIEWS_TAKEN
-from trainers.student.seconds import unpack
+from pipeline.look.observe import score_pools
+from pipeline.settings.sections import ScorePoolConfig
+from trainers.student.language.seconds import unpack
+from trainers.student.table import VIEWS_TAKEN
 
 TINY = {
     "shrunk": True,
@@ -126,7 +126,7 @@ def test_every_row_comes_out_with_its_packed_video_and_without_pixels(rows):
 
 
 def test_packed_videos_lie_on_the_disk_and_are_scored_as_they_are(rows, tmp_path):
-    from trainers.student import build_student
+    from trainers.student.table import build_student
     from trainers.videos import VideoStore, write_video
 
     vectors = {row["video_id"]: np.frombuffer(row["features"], np.float32) for row in rows}

@@ -59,16 +59,16 @@ import io, json, sys
 from pathlib import Path
 import pyarrow as pa
 import faulty
-from actors.pools import Pool
-from actors.scenes import make_clip
+from cluster.pools import Pool
+from actors.media.scenes import make_clip
 from cluster.session import SessionSettings, connect
-from pipeline import stream
-from pipeline.config import load
+from cluster import stream
+from pipeline.settings.config import load
 from pipeline.console import Console
-from pipeline.layout import RunLayout
-from pipeline.records import ENSEMBLE, SCORES, VIDEOS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import ENSEMBLE, SCORES, VIDEOS
 from pipeline.steps import score
-from pipeline.store import read_json, read_shards, read_table, write_table
+from pipeline.run_folder.store import read_json, read_shards, read_table, write_table
 
 root = Path(sys.argv[1])
 layout, told = RunLayout(root / "run"), io.StringIO()
@@ -86,11 +86,11 @@ write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
 
 with connect(settings=SessionSettings(cpus=2)):
     table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(8)])
-    streamed = [row for batch in stream.stream(table, [Pool(faulty.Deadly)], console, "rows") for row in batch]
+    streamed = [row for batch in stream.stream(table, [Pool(faulty.Deadly)]) for row in batch]
     deaths = root / "deaths"
     deaths.touch()
     unlucky = Pool(faulty.Unlucky, {"deaths": str(deaths)})
-    saved = [row for batch in stream.stream(table, [unlucky], console, "rows") for row in batch]
+    saved = [row for batch in stream.stream(table, [unlucky]) for row in batch]
     said = score.score(config, layout, console)
 score.ensemble(config, layout, console)
 print(json.dumps({

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from sweeps import check_trials
 
-from pipeline.layout import RunLayout
-from pipeline.records import PAIRS
-from pipeline.store import read_json, read_table
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.store import read_json, read_table
 from trainers.checkpoint import REGISTER
-from trainers.student import load_student
+from trainers.student.table import load_student
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

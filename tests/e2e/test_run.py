@@ -12,10 +12,10 @@ import pytest
 import yaml
 from sweeps import check_trials
 
-from actors.scenes import make_clip
-from pipeline.layout import RunLayout
-from pipeline.manifest import digest, read_manifests
-from pipeline.records import (
+from actors.media.scenes import make_clip
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import digest, read_manifests
+from pipeline.run_folder.records import (
     DISTORTED,
     ENSEMBLE,
     MINED,
@@ -28,9 +28,9 @@ from pipeline.records import (
     VIDEOS,
     Table,
 )
-from pipeline.store import read_json, read_shards, read_table
-from pipeline.student_folder import read_anchors
-from trainers.student import load_student
+from pipeline.run_folder.store import read_json, read_shards, read_table
+from pipeline.student.folder import read_anchors
+from trainers.student.table import load_student
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

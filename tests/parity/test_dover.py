@@ -7,7 +7,7 @@ import pytest
 import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record, smooth
 
-from actors import network_views as views
+from actors.media import network_views as views
 from actors.networks.dover import Dover, aesthetic_score, fused_over_set, published, technical_score
 from actors.networks.inputs import IMAGENET, clips_of
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
 
-from actors import network_views as views
+from actors.media import network_views as views
 from actors.networks.fastvqa import FastVQA, published
 from actors.networks.inputs import IMAGENET, clips_of
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record, widened
 
-from actors import network_views as views
+from actors.media import network_views as views
 from actors.networks.inputs import IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 from actors.networks.minimalistic import MinimalisticVQA, published
-from trainers.student.slowfast import FastPathway
+from trainers.student.language.slowfast import FastPathway
 
 FILE = ("teachers", "minimalisticvqa.json")
 RECORD = record(*FILE)

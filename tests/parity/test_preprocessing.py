@@ -8,7 +8,7 @@ import pytest
 import torch
 from parity_kit import assert_close, clip, record, smooth, sources
 
-from actors import network_views as views
+from actors.media import network_views as views
 from actors.networks.inputs import CLIP_MODEL, IMAGENET, IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 
 FILE = ("teachers", "preprocessing.json")

@@ -5,14 +5,14 @@ import pytest
 import torch
 from parity_kit import clip, record, sources
 
-from actors.network_views import student_key_frames, student_motion_clips, student_picture
+from actors.media.network_views import student_key_frames, student_motion_clips, student_picture
 from trainers.levels import LEVELS
 from trainers.losses import adaptive_weight, sequence_loss
-from trainers.student import formula
-from trainers.student.llava_checkpoint import own_name
-from trainers.student.llava_network import LlavaNetwork, llava_config
-from trainers.student.prompt import END, NEWLINE, QWEN2, START
-from trainers.student.seconds import motion_order, normalise
+from trainers.student.language import formula
+from trainers.student.language.llava_checkpoint import own_name
+from trainers.student.language.llava_network import LlavaNetwork, llava_config
+from trainers.student.language.prompt import END, NEWLINE, QWEN2, START
+from trainers.student.language.seconds import motion_order, normalise
 
 FILE = ("student", "student.json")
 RECORD = record(*FILE)
@@ -301,8 +301,8 @@ def test_student_prompt_ids_and_targets():
 
 
 def test_student_full_size_has_the_published_parameters():
-    from trainers.student.llava import SO400M
-    from trainers.student.slowfast import FastPathway
+    from trainers.student.language.llava import SO400M
+    from trainers.student.language.slowfast import FastPathway
 
     text = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
             "num_key_value_heads": 4, "vocab_size": 152064}  # fmt: skip

@@ -5,9 +5,9 @@ import pytest
 import torch
 from parity_kit import clip, record, sources
 
-from actors.network_views import motion_picture
-from trainers.student import formula
-from trainers.student.slowfast import FastPathway, normalise_clip
+from actors.media.network_views import motion_picture
+from trainers.student.language import formula
+from trainers.student.language.slowfast import FastPathway, normalise_clip
 
 FILE = ("student", "slowfast.json")
 RECORD = record(*FILE)

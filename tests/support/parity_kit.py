@@ -1,5 +1,6 @@
-"""Recorded numbers and their comparison, for the parity tests; weights, inputs and clips are those of `trainers.student.formula`.
+"""Recorded numbers and their comparison, for the parity tests.
 
+Weights, inputs and clips are those of `trainers.student.language.formula`.
 The recorded numbers lie under ``tests/data/parity``; a folder of the same layout named by the environment variable
 ``PARITY_CASES`` may hold more cases.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainers.student import formula
+from trainers.student.language import formula
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from trainers.levels import LEVELS
-from trainers.student.prompt import BEFORE, BETWEEN, QUESTION, REST
+from trainers.student.language.prompt import BEFORE, BETWEEN, QUESTION, REST
 
 TINY = {
     "shrunk": True,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from pipeline.layout import RunLayout
-from pipeline.store import read_json
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.store import read_json
 
 
 def check_trials(layout: RunLayout, values: set[float | str]) -> None:

@@ -34,7 +34,7 @@ def ray_session():
 def write_ordering():
     """Write features and pairs whose labels follow a hidden linear quality; returns the two paths."""
     from trainers.levels import LEVELS
-    from trainers.student import build_student
+    from trainers.student.table import build_student
 
     size = build_student("lite").feature_size
 

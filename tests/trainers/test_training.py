@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
-from trainers.student import load_student
+from trainers.student.table import load_student
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from actors.views import Sample
+from actors.media.views import Sample
 
 Frames = np.ndarray
 HEIGHT, WIDTH = 288, 384

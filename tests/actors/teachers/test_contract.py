@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
+from actors.media.views import Sample
 from actors.teachers import TEACHERS, load_teacher, teacher_class
 from actors.teachers.base import FrameTeacher, Teacher
 from actors.teachers.network import NetworkTeacher
-from actors.views import Sample
 
 Maker = Callable[[np.ndarray], Sample]
 RANDOM = np.random.default_rng(3)

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from actors.outcome import Failure
+from actors.media.outcome import Failure
+from actors.media.views import Sample
 from actors.teachers import TEACHERS, load_teacher, teacher_class
 from actors.teachers.base import Teacher
 from actors.teachers.network import NetworkTeacher
-from actors.views import Sample
 
 Maker = Callable[[np.ndarray], Sample]
 IMAGE_TEACHERS = sorted(

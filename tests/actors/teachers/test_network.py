@@ -13,15 +13,15 @@ import torch
 from parity_kit import clip, filled, record
 from safetensors.torch import save_file
 
-from actors import network_views as views
+from actors.media import network_views as views
+from actors.media.outcome import Failure
+from actors.media.views import Sample
 from actors.networks import qalign
 from actors.networks.head import VQAHead
 from actors.networks.weights import digest, load, read_state
-from actors.outcome import Failure
 from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
 from actors.teachers.network import Judging, NetworkTeacher, distinct
-from actors.views import Sample
-from trainers.student.slowfast import FastPathway, fast_part
+from trainers.student.language.slowfast import FastPathway, fast_part
 
 NETWORKS = sorted(name for name in TEACHERS if issubclass(teacher_class(name), NetworkTeacher))
 SHRUNK = record("teachers", "qalign.json")

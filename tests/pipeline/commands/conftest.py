@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import run
-from pipeline.layout import RunLayout
-from pipeline.manifest import Manifest
-from pipeline.store import write_json
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Manifest
+from pipeline.run_folder.store import write_json
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix
-    from pipeline.student_folder import Anchors, write_anchors, write_processor
-    from trainers.student import build_student
+    from pipeline.student.folder import Anchors, write_anchors, write_processor
+    from trainers.student.table import build_student
 
     folder = tmp_path_factory.mktemp("model") / "student"
     torch.manual_seed(0)

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.benchmark_file import read_benchmark
 from pipeline.commands import evaluate
 from pipeline.console import UserError
+from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.method.metrics import agreement
-from pipeline.scoring import FileScore
+from pipeline.student.scoring import FileScore
 
 
 @pytest.fixture

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from actors.distortions import DISTORTIONS
-from pipeline.config import load
+from actors.distortions.table import DISTORTIONS
 from pipeline.console import Console
-from pipeline.forecast import DONE, LATER, PENDING, expected_videos, forecast, states
-from pipeline.large_student import training_gib, training_seconds
-from pipeline.layout import RunLayout
 from pipeline.loop import run_rounds
-from pipeline.manifest import Steps
-from pipeline.records import VIDEOS
-from pipeline.settings import SEEN
-from pipeline.store import write_table
+from pipeline.planning.forecast import DONE, LATER, PENDING, expected_videos, forecast, states
+from pipeline.planning.large_student import training_gib, training_seconds
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Steps
+from pipeline.run_folder.records import VIDEOS
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import load
+from pipeline.settings.sections import SEEN
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[artefact, sharpness]"]

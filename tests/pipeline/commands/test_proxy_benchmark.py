@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from actors.teachers import load_teacher
-from pipeline.benchmark_file import read_benchmark
 from pipeline.commands import proxy_benchmark
 from pipeline.commands.proxy_benchmark import COLUMNS, ProxyLayout, _close, _forget_lost
-from pipeline.config import load
 from pipeline.console import Console
-from pipeline.records import BENCHMARK, OBSERVED, SCORES, VIDEOS
-from pipeline.store import append_shard, read_shards, write_table
+from pipeline.corpus.benchmark_file import read_benchmark
+from pipeline.run_folder.records import BENCHMARK, OBSERVED, SCORES, VIDEOS
+from pipeline.run_folder.store import append_shard, read_shards, write_table
+from pipeline.settings.config import load
 
 NAMES = ("artefact", "sharpness")
 CONFIG = load("local", overrides=[f"teachers.names=[{', '.join(NAMES)}]"], videos="x")

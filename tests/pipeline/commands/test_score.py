@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors import inputs
+from actors.media import inputs
 from cluster import ClusterError
-from pipeline import scoring
-from pipeline.layout import RunLayout
-from pipeline.scoring import FileScore, expand, open_model
+from pipeline.run_folder.layout import RunLayout
+from pipeline.student import scoring
+from pipeline.student.scoring import FileScore, expand, open_model
 
 
 def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(
@@ -197,7 +197,7 @@ def test_json_is_ascii_and_names_survive_it(call, trained, tmp_path) -> None:
 def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_path) -> None:
     from released_kit import TINY, write_authors
 
-    from trainers.student import build_student
+    from trainers.student.table import build_student
 
     folder, file = tmp_path / "released", clip.parent / "anchors.csv"
     write_authors(build_student("llava", TINY), folder)

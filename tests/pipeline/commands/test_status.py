@@ -3,11 +3,11 @@ import os
 
 import pytest
 
-from pipeline.layout import RunLayout
-from pipeline.lock import RunLock
-from pipeline.manifest import Manifest
-from pipeline.records import OBSERVED
-from pipeline.store import append_shard
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.lock import RunLock
+from pipeline.run_folder.manifest import Manifest
+from pipeline.run_folder.records import OBSERVED
+from pipeline.run_folder.store import append_shard
 
 FIGURES = {"srcc": 0.75, "plcc": 0.5, "within": None, "pair_accuracy": 0.625}
 

@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _judged, as_csv, as_svg, split_pairs, values_of
-from pipeline.config import load
 from pipeline.console import Console, UserError
-from pipeline.layout import RunLayout
-from pipeline.records import PAIRS
-from pipeline.store import read_table, write_table
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.store import read_table, write_table
+from pipeline.settings.config import load
 
 
 def pairs(layout: RunLayout, counts: dict[str, int]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Config, load
 from pipeline.console import Console
-from pipeline.layout import RunLayout
-from pipeline.records import BENCHMARK, DISTORTED, ENSEMBLE, STUDENT_SCORES, VIDEOS, Table
-from pipeline.store import write_table
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, STUDENT_SCORES, VIDEOS, Table
+from pipeline.run_folder.store import write_table
+from pipeline.settings.config import Config, load
 
 Row = dict[str, Any]
 WHOLE = {"start_s": 0.0, "duration_s": 0.0}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.distortions import DISTORTIONS
-from actors.rows import parse_recipe
-from pipeline.settings import SEEN, UNSEEN
+from actors.distortions.table import DISTORTIONS
+from actors.media.rows import parse_recipe
+from pipeline.settings.sections import SEEN, UNSEEN
 from pipeline.steps.benchmark import by_distortion, figures, items, plan, sources, spread
 
 WINDOW = {"video_id": "w", "uri": "w.mp4", "start_s": 1.0, "duration_s": 2.0}

@@ -6,16 +6,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from actors.outcome import KINDS
-from actors.pools import Pool
-from actors.rows import parse_recipe
+from actors.media.outcome import KINDS
+from actors.media.rows import parse_recipe
+from cluster.pools import Pool
+from cluster.stream import _crashed
 from pipeline.console import Console, UserError
-from pipeline.corpus import PRISTINE
-from pipeline.layout import RunLayout
-from pipeline.records import VIDEOS
+from pipeline.corpus.listing import PRISTINE
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import VIDEOS
+from pipeline.run_folder.store import read_table
 from pipeline.steps.ingest import HELDOUT, TRAIN, _first_of_each, check_budget, ingest, windows_of
-from pipeline.store import read_table
-from pipeline.stream import _crashed
 
 
 def probed(name: str, content: str, duration: float = 9.0) -> dict:
@@ -120,8 +120,8 @@ def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path
     return root
 
 
-def directly(table: pa.Table, pools: list[Pool], _console: object, _title: str, finish: Callable) -> list[dict]:
-    """`pipeline.stream.collect` without Ray; the worker dies of the file ``deadly.mp4``."""
+def directly(table: pa.Table, pools: list[Pool], finish: Callable, _progress: object) -> list[dict]:
+    """`cluster.stream.collect` without Ray; the worker dies of the file ``deadly.mp4``."""
     rows = table.to_pylist()
     for pool in pools:
         work = pool.work(**pool.options)

@@ -24,18 +24,18 @@ import numpy as np
 import torch
 
 from actors import compare, score
-from actors.rows import fresh, pack as pack_sample
-from actors.views import Sample
-from pipeline import observe
-from pipeline.config import load
+from actors.media.rows import fresh, pack as pack_sample
+from actors.media.views import Sample
+from pipeline.look import observe
+from pipeline.settings.config import load
 from pipeline.console import Console
-from pipeline.layout import RunLayout
-from pipeline.records import BENCHMARK, DISTORTED, ENSEMBLE, PAIRS, VIDEOS
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, PAIRS, VIDEOS
 from pipeline.steps import benchmark, evaluate, judge, mine, train
-from pipeline.store import write_json, write_table
-from pipeline.student_folder import write_anchors
+from pipeline.run_folder.store import write_json, write_table
+from pipeline.student.folder import write_anchors
 from trainers.student.base import Student
-from trainers.student.packing import pack
+from trainers.student.language.packing import pack
 
 root, count, frames = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 layout, console = RunLayout(root), Console()
@@ -66,11 +66,11 @@ class Here:
 
 
 @contextmanager
-def comparers(config, student, anchors, work=1):
+def comparers(gpus, student, anchors, work=1):
     yield Here(compare.Comparer(str(student), anchors))
 
 
-def stream(table, pools, console, title, most_rows):
+def stream(table, pools, progress, most_rows):
     (encoder,) = [pool for pool in pools if pool.work is score.StudentEncoder]
     encode, drop = encoder.work(**encoder.options), score.DropSample()
     for place, row in enumerate(table.to_pylist()):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from actors.teachers import load_teacher
-from pipeline.config import Config
-from pipeline.observe import feature_table
-from pipeline.records import FEATURES, MINED, SCORES
+from pipeline.look.observe import feature_table
+from pipeline.run_folder.records import FEATURES, MINED, SCORES
+from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps import mine as step
-from pipeline.store import append_shard, read_table
 
 TEACHERS = ("artefact", "sharpness")
 LEVELS = 4
@@ -51,7 +50,7 @@ def run(tables, copies, monkeypatch: pytest.MonkeyPatch):
         yield Here(kind, arguments)
 
     @contextmanager
-    def comparers(config: Config, student: Path, anchors: np.ndarray, work: int) -> Iterator[Here]:
+    def comparers(gpus: float, student: Path, anchors: np.ndarray, work: int) -> Iterator[Here]:
         yield Here(Judge, (str(student), anchors))
 
     def ordered(pool: Here, call: Any, work: Sequence[Any]) -> list[Any]:

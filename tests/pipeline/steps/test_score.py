@@ -5,9 +5,9 @@ import pytest
 
 from actors.teachers import load_teacher
 from pipeline.console import UserError
-from pipeline.records import ENSEMBLE, SCORES
+from pipeline.run_folder.records import ENSEMBLE, SCORES
+from pipeline.run_folder.store import read_json, read_table
 from pipeline.steps import score
-from pipeline.store import read_json, read_table
 
 NAMES = ("artefact", "exposure", "sharpness")
 COUNT = 40

@@ -9,20 +9,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from actors.decode import Decoder
 from actors.indicators import INDICATORS as ROWS
-from actors.pools import Pool
-from pipeline.config import load
+from actors.media.decode import Decoder
+from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus import short_id
-from pipeline.forecast import forecast, states
-from pipeline.layout import RunLayout
-from pipeline.observe import look_settings, pools
-from pipeline.records import INDICATORS, OBSERVED, SCORES, VIDEOS
-from pipeline.report import gather, render
+from pipeline.corpus.listing import short_id
+from pipeline.look.observe import look_settings, pools
+from pipeline.planning.forecast import forecast, states
+from pipeline.report.page import gather, render
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import INDICATORS, OBSERVED, SCORES, VIDEOS
+from pipeline.run_folder.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
+from pipeline.settings.config import load
 from pipeline.steps import score, shape
 from pipeline.steps.ingest import HELDOUT, TRAIN, destination, windows_of
-from pipeline.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
 
 COUNT = 60
 FINE = {"status": "ok", "error_kind": "", "error": ""}
@@ -160,13 +160,13 @@ def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams run their actors one after the other in this process, without Ray."""
 
-    def stream(table: pa.Table, chain: list[Pool], console: Console, title: str, most_rows: int = 1):
+    def stream(table: pa.Table, chain: list[Pool], progress: object, most_rows: int = 1):
         rows = table.to_pylist()
         for actor in [pool.work(**pool.options) for pool in chain]:
             rows = [actor(row) for row in rows]
         yield rows
 
-    monkeypatch.setattr("pipeline.observe.stream", stream)
+    monkeypatch.setattr("pipeline.look.observe.stream", stream)
 
 
 def candidates_of(layout: RunLayout, *uris: Path) -> None:

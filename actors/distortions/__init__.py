@@ -1,0 +1,1 @@
+"""The distortion simulators: `table` says what they are, `apply` makes a copy."""

@@ -1,0 +1,337 @@
+"""Decode one window of an untrusted file into a `Sample`, in a child process that may crash, hang or be killed.
+
+The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is
+always checked by `actors.media.ffmpeg.probe` first, because decord has no format whitelist; the child can open one file only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import resource
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+import ffmpeg as graph
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.indicators import Meter
+from actors.media import ffmpeg, ffmpeg_log
+from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
+from actors.media.network_views import Clip, Gatherer, plan
+from actors.media.outcome import Failure
+from actors.media.views import Sample, SampleSpec
+
+CHILD = Path(__file__).with_name("decode_child.py")
+# Running the file by path keeps the child independent of how and where the project is installed.
+_BOOT = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
+_HEADER_BYTES = 1 << 16
+
+
+class _Child:
+    """The decord process and the pipe to it; every method raises a Failure and leaves no process behind on error."""
+
+    def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
+        # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
+        # Without a fixed threshold the allocator keeps freed frames of up to 32 MB for itself.
+        freeing = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
+        environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1", **freeing)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, str(program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+            bufsize=0,
+        )
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self.process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+            resource.prlimit(self.process.pid, resource.RLIMIT_CORE, (0, 0))
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (0, 0))  # it only reads
+        self._requests = cast("IO[bytes]", self.process.stdin)
+        self._answers = cast("IO[bytes]", self.process.stdout)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for pipe in (self._requests, self._answers):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self.process.wait()
+
+    def ask(
+        self,
+        request: dict[str, Any],
+        deadline: float,
+        second: Callable[[NDArray[np.uint8], NDArray[np.uint8]], None] | None,
+    ) -> tuple[dict[str, Any], list[NDArray[np.uint8]], dict[str, NDArray[np.uint8]]]:
+        """Send a request, receive its header, arrays and views; TimeoutError or ConnectionError if that fails.
+
+        ``second`` is called with the two frames of every second of the window as they come.
+        """
+        views: dict[str, NDArray[np.uint8]] = {}
+        body = json.dumps({**request, "seconds": second is not None}).encode()
+        self._requests.write(struct.pack(">I", len(body)) + body)
+        while True:
+            header, arrays = self._message(deadline)
+            if "view" in header:
+                name, picture = header["view"], arrays[0]
+                if name not in views:
+                    views[name] = np.empty((header["count"], *picture.shape), np.uint8)
+                views[name][header["places"]] = picture
+            elif second is not None and "second" in header:
+                second(arrays[0], arrays[1])
+            else:
+                return header, arrays, views
+
+    def _message(self, deadline: float) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+        size = struct.unpack(">I", self._receive(4, deadline))[0]
+        if size > _HEADER_BYTES:
+            raise ConnectionError
+        header = json.loads(bytes(self._receive(size, deadline)))
+        shapes = header.get("shapes", [])
+        data = [self._receive(math.prod(shape), deadline) for shape in shapes]
+        return header, [np.frombuffer(part, np.uint8).reshape(shape) for part, shape in zip(data, shapes, strict=True)]
+
+    def _receive(self, size: int, deadline: float) -> bytearray:
+        data = bytearray(size)
+        view, at = memoryview(data), 0
+        poller = select.poll()
+        poller.register(self._answers, select.POLLIN | select.POLLHUP)
+        while at < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poller.poll(left * 1000):
+                raise TimeoutError
+            got = os.readv(self._answers.fileno(), [view[at:]])
+            if got == 0:
+                raise ConnectionError
+            at += got
+        return data
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What one `Decoder.decode` is asked for, of which file, and until when (`time.monotonic`)."""
+
+    header: ffmpeg.Probe
+    name: str
+    start_s: float
+    duration_s: float
+    spec: SampleSpec
+    seed: str
+    deadline: float
+    meter: Meter | None
+
+
+class Decoder:
+    """Owns one decoding child process; restarts it after a crash or a time-out. Not for several threads at once.
+
+    Args:
+        timeout_s: Wall-clock limit of one `decode`, seconds.
+        threads: Decoder threads.
+        memory_bytes: Address-space limit of the child.
+        child: Program of the child process (a test puts a hanging or crashing one here).
+    """
+
+    def __init__(
+        self, timeout_s: float = 120.0, threads: int = 1, memory_bytes: int = 12 * 2**30, child: Path = CHILD
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._threads = threads
+        self._memory = memory_bytes
+        self._program = child
+        self._child: _Child | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_child"):
+            self.close()
+
+    def close(self) -> None:
+        """End the child process; the next `decode` starts another."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+
+    def decode(
+        self,
+        uri: str | os.PathLike[str],
+        start_s: float = 0.0,
+        duration_s: float = 0.0,
+        spec: SampleSpec | None = None,
+        seed: str = "",
+        meter: Meter | None = None,
+    ) -> Sample:
+        """Decode a window.
+
+        Args:
+            uri: Path of a video or a still image.
+            start_s: Start of the window, seconds from the first frame.
+            duration_s: Length of the window, seconds; 0 means to the end.
+            spec: How much to keep.
+            seed: The video's id: random offsets of views depend on it alone.
+            meter: Is given the frames of every second in passing; what it held before is forgotten.
+
+        Raises:
+            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
+                ``crash``.
+        """
+        spec = spec or SampleSpec()
+        deadline = time.monotonic() + self._timeout_s
+        header = ffmpeg.probe(uri, timeout_s=self._timeout_s)
+        name = os.fspath(uri)
+        if header.width * header.height > spec.max_pixels:
+            size = f"{header.width}x{header.height}"
+            raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
+        window = _Window(header, name, start_s, duration_s, spec, seed, deadline, meter)
+        if header.is_still:
+            return self._by_ffmpeg(window)
+        try:
+            sample = self._by_child(window)
+        except Failure as failure:
+            if failure.kind == "timeout":
+                raise
+            return self._after(failure, window)
+        # decord picks the "best" of several streams; ours is the first one that is no cover picture.
+        if (sample.width, sample.height) != (header.width, header.height):
+            return self._by_ffmpeg(window)
+        return sample
+
+    def _after(self, first: Failure, window: _Window) -> Sample:
+        """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
+        try:
+            return self._by_ffmpeg(window)
+        except Failure as second:
+            message = second.message if window.name in second.message else f"{window.name}: {second.message}"
+            if first.kind == "crash" and second.kind == "decode":
+                raise Failure("crash", f"{first.message}; FFmpeg: {second.message}") from second
+            raise Failure(second.kind, message) from second
+
+    def _by_child(self, window: _Window) -> Sample:
+        if self._child is None or not self._child.alive():
+            self.close()
+            self._child = _Child(self._program, self._threads, self._memory)
+        name, spec, meter = window.name, window.spec, window.meter
+        request = {
+            "path": str(Path(name).absolute()),
+            "picture_bytes": window.header.width * window.header.height * 3,
+            "start_s": window.start_s,
+            "duration_s": window.duration_s,
+            "threads": self._threads,
+            "key_frames": spec.key_frames,
+            "motion_frames": spec.motion_frames,
+            "motion_short_side": spec.motion_short_side,
+            "views": spec.views,
+            "seed": window.seed,
+        }
+        if meter is not None:
+            meter.clear()
+        try:
+            second = meter.add if meter is not None else None
+            answer, arrays, views = self._child.ask(request, window.deadline, second)
+            sample = None if {"error", "large"} & answer.keys() else _sample(spec, answer, arrays, views)
+        except TimeoutError:
+            self.close()
+            limit = f"decoding {name} took more than {self._timeout_s:g} s"
+            raise Failure("timeout", f"{limit}; raise the time-out or shorten the window") from None
+        except (OSError, ValueError, IndexError, KeyError):
+            self.close()
+            raise Failure("crash", f"the decoding process died on {name}") from None
+        except BaseException:
+            self.close()  # an interrupt between question and answer must not shift later answers by one
+            raise
+        if "error" in answer:
+            raise Failure("decode", f"{name}: {answer['error']}")
+        return sample or self._by_ffmpeg(window, (int(answer["large"]), float(answer["fps"])))
+
+    def _by_ffmpeg(self, window: _Window, known: tuple[int, float] | None = None) -> Sample:
+        """Count the frames of the window unless they and their rate are known, then read them once and keep what is needed."""
+
+        def left() -> float:
+            return max(0.1, window.deadline - time.monotonic())
+
+        header = window.header
+        place, limit = (window.name, window.start_s, window.duration_s), window.spec.max_pixels
+        stream = ffmpeg.source(*place, max_pixels=limit, threads=self._threads)["V:0"]
+        count, fps = known or (1, header.fps)
+        if known is None and not header.is_still:
+            counting = graph.output(stream, "pipe:1", f="null", fps_mode="passthrough")
+            count = ffmpeg_log.progress(ffmpeg.run(ffmpeg.arguments(counting), timeout_s=left()))[0]
+        if count < 1:
+            where = f"{window.name}: no frame at {window.start_s:g} s"
+            raise Failure("decode", f"{where}; check start_s and duration_s")
+        one = {"frames:v": 1} if header.is_still else {}
+        node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
+        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left(), reuse=True)
+        with contextlib.closing(frames):  # type: ignore[type-var]
+            size = Clip(count, header.height, header.width, 0.0 if header.is_still else fps)
+            gatherer = Gatherer(plan(window.spec.views, size, window.seed))
+            return _gather(window, frames, count, fps, gatherer)
+
+
+def _sample(
+    spec: SampleSpec, answer: dict[str, Any], arrays: list[NDArray[np.uint8]], views: dict[str, NDArray[np.uint8]]
+) -> Sample:
+    """What a child has sent; a KeyError or an IndexError when something is missing."""
+    key = views[KEY].reshape(-1, 2, *views[KEY].shape[1:])
+    return Sample(key, arrays[0], float(answer["fps"]), {name: views[name] for name in spec.views})
+
+
+def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
+    """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed.
+
+    ``frames`` may come all in the same memory: nothing of a frame's own size is held but the key frames, which go to
+    their places at once, and the first frame of a second that is measured.
+    """
+    spec, meter, header = window.spec, window.meter, window.header
+    places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
+    for part, at in enumerate(key_positions(count, spec.key_frames)):
+        places.setdefault(at, []).append((part, 0))
+        places.setdefault(min(at + 1, count - 1), []).append((part, 1))
+    key = np.empty((spec.key_frames, 2, header.height, header.width, 3), np.uint8)
+    seconds = second_positions(count, fps) if meter is not None else []
+    measured = (min(at + 1, count - 1) for at in seconds)
+    last = max(*places, *gatherer.needed, *measured, min(spec.motion_frames, count) - 1)
+    if meter is not None:
+        meter.clear()
+    held: NDArray[np.uint8] | None = None  # the first frame of a second, until its successor comes
+    luma: list[NDArray[np.uint8]] = []
+    for number, frame in enumerate(frames):
+        if number < spec.motion_frames:
+            luma.append(luma_strip(frame, spec.motion_short_side))
+        for part, shift in places.pop(number, ()):
+            key[part, shift] = frame
+        gatherer.add(number, frame)
+        if meter is not None and held is not None:
+            meter.add(held, frame)
+        held = frame.copy() if number in seconds else None
+        if number == last:
+            break
+    if meter is not None and held is not None:  # a window of one frame
+        meter.add(held, held)
+    if places:
+        raise Failure("decode", f"{window.name}: frames went missing between two reads; copy the file again")
+    return Sample(key, np.stack(luma), fps, gatherer.pictures)

@@ -1,0 +1,124 @@
+"""A window of a file in the one form that all its copies share: even size, constant rate, one colour matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from actors.media import ffmpeg
+from actors.media.outcome import Failure
+
+# Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
+SCALER = "bicubic+accurate_rnd+full_chroma_int"
+MATRIX = "smpte170m"
+SCREEN_FPS = 60.0  # at which a variable rate is sampled at most
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How copies are made; the same for the reference and all distorted copies of a window.
+
+    Attributes:
+        x265_preset: The paper's is ``veryslow``.
+        threads: Encoder and decoder threads.
+        max_short_side: Shrink the window so that its short side is at most this many pixels, or None.
+        max_fps: Keep every k-th frame so that the rate is at most this, or None.
+        hold_output: Stutter repeats the last shown frame (True) or the original previous frame (False).
+        max_pixels: Refuse larger source frames.
+        timeout_s: Wall-clock limit of each FFmpeg process, seconds.
+    """
+
+    x265_preset: str = "veryslow"
+    threads: int = 1
+    max_short_side: int | None = None
+    max_fps: float | None = None
+    hold_output: bool = True
+    max_pixels: int = ffmpeg.MAX_PIXELS
+    timeout_s: float = 900.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A normalised window.
+
+    Attributes:
+        source: File.
+        start_s: Start, seconds; for a still the time of its frame.
+        duration_s: Length, seconds; 0 means to the end.
+        crop: Cut the last odd row and column instead of scaling.
+        width: Even number of pixels.
+        height: Even number of pixels.
+        keep_every: Every k-th native frame is kept; 0 where the rate is variable, and what is on the screen is sampled.
+        rate: Frames per second after that.
+        options: Limits and threads.
+    """
+
+    source: str
+    start_s: float
+    duration_s: float
+    crop: bool
+    width: int
+    height: int
+    keep_every: int
+    rate: Fraction
+    options: EncodeOptions
+
+    @classmethod
+    def open(cls, source: str, start_s: float, duration_s: float, still: bool, options: EncodeOptions) -> Window:
+        """Plan the window from the file's header; for a still, the middle of the window.
+
+        Raises:
+            Failure: As `actors.media.ffmpeg.probe`; ``too_large``; ``format`` for frames of less than 2x2 pixels.
+        """
+        header = ffmpeg.probe(source)
+        width, height = header.width, header.height
+        if width * height > options.max_pixels:
+            raise Failure("too_large", f"{source} is {width}x{height}; the limit is {options.max_pixels} pixels")
+        ratio = min(1.0, options.max_short_side / min(width, height)) if options.max_short_side else 1.0
+        if ratio < 1:
+            width, height = max(2, round(width * ratio)), max(2, round(height * ratio))
+        if width < 2 or height < 2:
+            raise Failure("format", f"{source} is {width}x{height}; at least 2x2 pixels are needed")
+        keep_every = 1
+        rate = Fraction(header.fps or 25.0).limit_denominator(1001)
+        if header.tick_rate:
+            keep_every = 0
+            rate = Fraction(min(header.tick_rate, options.max_fps or SCREEN_FPS)).limit_denominator(1001)
+        elif options.max_fps and rate > Fraction(options.max_fps):
+            # a rate a hair above the limit (29.97 asked, 30000/1001 found) is no reason to lose every other frame
+            keep_every = -int(-(float(rate) / options.max_fps - 1e-3) // 1)
+        if still and not header.is_still:
+            rest = max(header.duration_s - start_s, 0.0)
+            start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
+        return cls(source, start_s, duration_s, ratio == 1, width - width % 2, height - height % 2, keep_every,
+                   rate / max(keep_every, 1), options)  # fmt: skip
+
+    def stream(self, still: bool) -> Any:
+        """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
+        limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
+        node = ffmpeg.source(self.source, self.start_s, self.duration_s, **limits)["V:0"]
+        if self.keep_every > 1:
+            node = node.filter("select", f"not(mod(n,{self.keep_every}))")
+        if self.keep_every:
+            node = node.filter("setpts", f"N/({self.rate})/TB")
+        node = node.filter("fps", fps=str(self.rate))
+        if self.crop:
+            node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
+        node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")
+        return node.filter("format", "rgb24" if still else "yuv420p").filter("setsar", 1)
+
+    def rgb(self, still: bool) -> Any:
+        """The same stream as RGB frames."""
+        return (
+            self.stream(still)
+            .filter("scale", in_color_matrix=MATRIX, in_range="tv", flags=SCALER)
+            .filter("format", "rgb24")
+        )
+
+    def raw_input(self, still: bool) -> Any:
+        """ffmpeg-python stream that takes such RGB frames back from standard input."""
+        node = ffmpeg.raw_source(self.width, self.height, float(self.rate))
+        if still:
+            return node
+        return node.filter("scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER).filter("format", "yuv420p")

@@ -1,0 +1,116 @@
+"""Numbers that belong to videos by name, from a CSV or Parquet file: published scores of a model, or human scores."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from actors.media.outcome import Failure
+
+VIDEO_COLUMNS = ("video", "name", "filename", "uri")
+
+
+class ScoreTable:
+    """One column of numbers of a file, found by a second column of video names.
+
+    A name and a video's path belong together when one ends with the other, folder by folder; either may lack the
+    ending of the file: ``Video/A001.mp4``, ``A001.mp4`` and ``A001`` all name ``/data/Video/A001.mp4``. Of several rows
+    that fit, the one that shares most of the path counts.
+
+    Args:
+        path: The file; one whose name ends in ``.parquet`` is read as such, any other as CSV with a header.
+        score: Names of the column of numbers, whatever their case: the first that the file has.
+        video: The same for the column of names.
+
+    Raises:
+        Failure: ``usage``, in one line: the file cannot be read, or has no such column or no row.
+    """
+
+    def __init__(self, path: str, score: Sequence[str], video: Sequence[str] = VIDEO_COLUMNS) -> None:
+        self.path = Path(path).expanduser()
+        columns, rows = self._read()
+        self.column = self._column(columns, score)
+        name = self._column(columns, video)
+        if not rows:
+            raise Failure("usage", f"{self.path} has a header and no rows")
+        self._names = [str(row[name] or "").strip().removeprefix("file://") for row in rows]
+        self._values = [_number(row[self.column]) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file's content."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def find(self, video: str) -> float:
+        """The number of a video, from its path.
+
+        Raises:
+            Failure: ``missing`` when no row fits or several do, ``decode`` when the row holds no finite number.
+        """
+        row = next((found for ending in _endings(video) if (found := self._rows.get(ending)) is not None), None)
+        if row is None:
+            raise Failure("missing", f"{self.path} has no row for {video}")
+        if row < 0:
+            raise Failure(
+                "missing", f"{self.path} has several rows that fit {video}; give their names more of the path"
+            )
+        if not math.isfinite(self._values[row]):
+            raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is no finite number")
+        return self._values[row]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Row of every ending of every name; -1 where several rows have it."""
+        rows: dict[str, int] = {}
+        for row, name in enumerate(self._names):
+            for ending in _endings(name):
+                rows[ending] = -1 if ending in rows else row
+        return rows
+
+    def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            if self.path.suffix.lower() == ".parquet":
+                table = pq.read_table(self.path)
+                return list(table.column_names), table.to_pylist()
+            with self.path.open(newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream, skipinitialspace=True)
+                return [name or "" for name in reader.fieldnames or ()], list(reader)
+        except (OSError, pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
+            raise Failure(
+                "usage", f"{self.path} cannot be read as a table ({error}); name a CSV or Parquet file"
+            ) from error
+
+    def _column(self, found: Sequence[str], wanted: Sequence[str]) -> str:
+        by_name = {column.strip().lower(): column for column in reversed(found)}
+        match = next((by_name[name.lower()] for name in wanted if name.lower() in by_name), None)
+        if match is None:
+            have = ", ".join(found) or "nothing"
+            raise Failure("usage", f"{self.path} has no column {' or '.join(wanted)}; it has {have}")
+        return match
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return math.nan
+
+
+def _endings(name: str) -> Iterator[str]:
+    """The ends of a path, longest first: each with the file's ending, then without."""
+    path = PurePosixPath(name)
+    parts = [part for part in path.parts if part != "/"]
+    for start in range(len(parts)):
+        whole = "/".join(parts[start:])
+        yield from dict.fromkeys((whole, whole.removesuffix(path.suffix)))

@@ -1,0 +1,108 @@
+"""Benchmarks with human scores: a CSV or Parquet file that names videos and their mean opinion scores."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.console import UserError
+from pipeline.corpus.listing import VIDEO_SUFFIXES
+
+VIDEO_COLUMNS = ("video", "name", "filename", "uri")
+LABEL_COLUMNS = ("mos", "score", "dmos")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The rows of one benchmark.
+
+    Attributes:
+        name: The file's name without its ending.
+        column: The column of the labels.
+        videos: Paths below the videos' root; they need not exist.
+        labels: One per video, higher is better (the sign of `dmos`, a difference from the reference, is turned).
+    """
+
+    name: str
+    column: str
+    videos: tuple[str, ...]
+    labels: tuple[float, ...]
+
+
+def read_benchmark(file: str, root: str) -> Benchmark:
+    """Read a benchmark whose names count from ``root``.
+
+    Raises:
+        UserError: No such file or folder, no usable column, a label that is no number, or a name that leads out of
+            ``root``.
+    """
+    path, base = Path(file).expanduser(), Path(root).expanduser()
+    if not base.is_dir():
+        raise UserError(
+            f"--videos-root {root}: there is no such folder; name the folder that the benchmark's names count from"
+        )
+    columns, rows = _rows(path)
+    video = _column(path, columns, VIDEO_COLUMNS)
+    label = _column(path, columns, LABEL_COLUMNS)
+    if not rows:
+        raise UserError(f"{path}: it has a header and no rows")
+    sign = -1.0 if label.lower() == "dmos" else 1.0
+    videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2))
+    labels = tuple(sign * _number(path, row[label], number, label) for number, row in enumerate(rows, 2))
+    return Benchmark(path.stem, label, videos, labels)
+
+
+def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file; name a CSV or Parquet file with columns video and mos")
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pq.read_table(path)
+            return list(table.column_names), table.to_pylist()
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, skipinitialspace=True)
+            return [name or "" for name in reader.fieldnames or ()], list(reader)
+    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: this is no CSV or Parquet file ({error})") from error
+
+
+def _column(path: Path, found: Sequence[str], wanted: Sequence[str]) -> str:
+    """The first of the wanted columns, whatever its case."""
+    for name in wanted:
+        match = next((column for column in found if column.strip().lower() == name), None)
+        if match is not None:
+            return match
+    have = ", ".join(found) or "nothing"
+    raise UserError(f"{path}: no column {' or '.join(wanted)}; found {have}; rename the one that is meant")
+
+
+def _number(path: Path, value: object, line: int, column: str) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{path}, row {line}: {column} is {value!r}, which is no number; correct or remove the row")
+    return number
+
+
+def _inside(path: Path, root: Path, value: object, line: int) -> str:
+    """The file that a name means; a name without its ending is completed when just one video fits."""
+    name = str(value or "").strip()
+    if not name or "\0" in name:
+        raise UserError(f"{path}, row {line}: the name of the video is empty or unreadable")
+    candidate = root / name.removeprefix("file://")
+    if root.resolve() not in candidate.resolve().parents:
+        raise UserError(f"{path}, row {line}: {name!r} leads out of {root}; only names below it are read")
+    if not candidate.exists() and candidate.suffix.lower() not in VIDEO_SUFFIXES:
+        fits = [full for end in sorted(VIDEO_SUFFIXES) if (full := candidate.with_name(candidate.name + end)).is_file()]
+        if len(fits) == 1:
+            return str(fits[0])
+    return str(candidate)

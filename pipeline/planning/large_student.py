@@ -1,0 +1,48 @@
+"""What the published student of 8 billion parameters takes of GPUs and time, for the forecast. Estimated, not measured here.
+
+Time is the paper's: 19, 24 and 29 hours for 500,000, 600,000 and 700,000 pairs on eight H200 (CVPR 2026); memory follows from
+the sizes of the network, the ZeRO stage, and activations that are recomputed block by block.
+"""
+
+from __future__ import annotations
+
+from pipeline.settings.config import Config
+
+PARAMETERS = 8.08e9
+TRAINED = {"published": 0.428e9, "lora": 0.468e9, "full": 8.04e9}
+GPU_SECONDS_PER_PAIR = 19 * 3600 * 8 / 500_000  # clips of 8 s
+LAYERS, WIDTH, INSIDE = 28, 3584, 18944  # of the language model
+VISION_LAYERS, VISION_WIDTH, VISION_INSIDE, PATCHES = 26, 1152, 4304, 729
+CONTEXT_GIB = 1.0  # CUDA, NCCL and their buffers
+
+
+def is_large(config: Config) -> bool:
+    """Whether the configured student is the published one at full size."""
+    return config.student.name == "llava" and not config.student.options.get("shrunk")
+
+
+def tokens(seconds: float) -> float:
+    """Tokens of a pair of clips: 196 a frame, one newline and at most ten motion tokens a clip, and the text."""
+    return 2 * (196 * seconds + 1 + min(10.0, max(8.0, seconds))) + 84
+
+
+def training_gib(config: Config) -> float:
+    """GiB on the GPU of one training worker: weights, gradients, optimiser, and the activations that are kept."""
+    training, options, seconds = config.training, config.student.options, config.corpus.window_s
+    workers, stage = training.workers, training.zero_stage
+    size = 4.0 if options.get("dtype", "float32") == "float32" else 2.0
+    trained = TRAINED[str(options.get("trained", "published"))]
+    weights = PARAMETERS * size / (workers if stage == 3 else 1)
+    gradients = trained * size / (workers if stage >= 2 else 1)
+    optimiser = trained * 12 / (workers if stage >= 1 else 1)  # master weights and both moments, float32
+    long, patches = tokens(seconds), 2 * seconds * PATCHES
+    kept = long * WIDTH * LAYERS + patches * VISION_WIDTH * VISION_LAYERS
+    block = max(long * (3 * INSIDE + 6 * WIDTH), patches * (2 * VISION_INSIDE + 8 * VISION_WIDTH))
+    activations = training.batch_size / workers * (kept + block) * size
+    return CONTEXT_GIB + (weights + gradients + optimiser + activations) / 2**30
+
+
+def training_seconds(config: Config, pairs: int) -> float:
+    """Wall-clock seconds of a training on so many pairs, on GPUs like those of the paper."""
+    longer = tokens(config.corpus.window_s) / tokens(8.0)
+    return GPU_SECONDS_PER_PAIR * longer * pairs * config.training.epochs / config.training.workers

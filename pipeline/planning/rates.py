@@ -1,0 +1,123 @@
+"""How long the work of a run takes by measurement: CPU seconds per row, for the forecast of a run that has not begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.media.rows import parse_recipe
+from pipeline.settings.config import Config
+
+
+@dataclass(frozen=True)
+class Rates:
+    """CPU seconds, measured on one core of a two-core machine with windows of 960x540 at 30 frames per second.
+
+    Attributes:
+        normalise: Per second of window: into the run's common form.
+        decode: Per second of window.
+        vmaf: Per second of window.
+        distort: Per second of window, by distortion; `h265` is that of preset fast.
+        x265: How much longer another preset takes than fast.
+        still: Per distorted still.
+        teachers: Per window, 3 key frames and 48 frames of luma; a teacher that is not named counts as `other`.
+        encode: Per window: the frozen part of the student.
+        indicators: Per second of window.
+        probe: Per file.
+        render: Per second of a demo clip of 320x240.
+        pools: Wall-clock seconds until the actors of a stream stand.
+        train: Wall-clock seconds until the workers of a training stand.
+        pair: Per training pair and epoch.
+        compare: Per video: against the anchors.
+    """
+
+    normalise: float = 0.24
+    decode: float = 0.15
+    vmaf: float = 0.40
+    distort: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "resize": 0.60, "gaussian_blur": 0.52, "gaussian_noise": 1.0, "darken": 0.90, "brighten": 0.82, "jitter": 0.50,
+            "stutter": 0.44, "h264": 0.48, "h265": 0.82, "vp9": 0.35, "av1": 0.43, "mpeg2": 0.19, "mjpeg": 0.18,
+            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42, "banding": 0.5, "oversharpen": 0.5, "colour_shift": 0.9,
+            "frame_rate": 0.42, "rebuffer": 0.42, "packet_loss": 0.7,
+        }
+    )  # fmt: skip
+    x265: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "ultrafast": 0.45, "superfast": 0.55, "veryfast": 0.65, "faster": 0.8, "fast": 1.0, "medium": 1.2, "slow": 3.0,
+            "slower": 7.0, "veryslow": 11.6,
+        }
+    )  # fmt: skip
+    still: float = 0.30
+    teachers: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "artefact": 0.02, "brisque": 0.08, "exposure": 0.03, "niqe": 0.14, "piqe": 0.02, "sharpness": 0.02,
+            "temporal": 0.05,
+        }
+    )  # fmt: skip
+    other: float = 1.0
+    encode: float = 0.40
+    indicators: float = 0.03
+    probe: float = 0.15
+    render: float = 2.0
+    pools: float = 10.0
+    train: float = 20.0
+    pair: float = 2e-4
+    compare: float = 1e-4
+
+
+RATES = Rates()
+_WHOLE_FILE_S = 10.0  # assumed where windows are whole files
+MEMORY_GIB = {"Synthesise": 0.35, "Decode": 0.30, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
+OTHER_GIB = 0.15
+TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
+
+
+def look_seconds(
+    row: Mapping[str, Any],
+    config: Config,
+    *,
+    rendered: bool,
+    teachers: bool,
+    vmaf: bool,
+    encode: bool,
+    indicators: bool,
+) -> float:
+    """CPU seconds of one row of a look: make the copy, decode it, measure it, score it, encode it.
+
+    Args:
+        row: With the columns duration_s, recipe and still.
+        rendered: The run makes its own clips.
+        teachers: All teachers score it.
+        vmaf: It is measured against its source.
+        encode: The student encodes it.
+        indicators: The nine indicators are measured.
+    """
+    corpus = config.corpus
+    seconds = float(row["duration_s"]) or (corpus.made_seconds if rendered else corpus.window_s or _WHOLE_FILE_S)
+    pixels = _pixels(config, rendered=rendered) / (960 * 540)
+    clip = seconds * pixels
+    making = 0.0
+    for name, level, _seed in parse_recipe(row["recipe"]):
+        if row["still"]:
+            making += RATES.still * pixels
+        elif level == 0:
+            making += RATES.normalise * clip
+        else:
+            slower = RATES.x265[config.distort.x265_preset] if name == "h265" else 1.0
+            making += RATES.distort.get(name, 1.0) * slower * clip
+    looking = RATES.decode * (0.5 if row["still"] else clip) + (RATES.encode if encode else 0.0)
+    looking += RATES.indicators * clip if indicators else 0.0
+    if teachers:
+        looking += pixels * sum(RATES.teachers.get(name, RATES.other) for name in config.teachers.names)
+    return making + looking + (RATES.vmaf * clip if vmaf else 0.0)
+
+
+def _pixels(config: Config, *, rendered: bool) -> float:
+    """Pixels of a frame: of the made clips, else of a 16:9 picture as high as the configuration allows."""
+    corpus = config.corpus
+    if rendered:
+        return float(corpus.made_width * corpus.made_height)
+    high = corpus.max_short_side or 540
+    return high * high * 16 / 9

@@ -1,0 +1,272 @@
+"""Where the files of a run lie. No other module knows their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from pipeline.console import UserError
+from pipeline.run_folder.store import is_remote
+
+_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+def default_root(name: str) -> Path:
+    """Return the run folder that is used without `--out`."""
+    return Path("runs") / name
+
+
+def _part(name: str) -> str:
+    """Return `name` if it can be a file's name: what comes from a user's file never leads out of the run folder."""
+    if not _SAFE.match(name):
+        raise ValueError(f"{name!r} cannot be the name of a file of a run")
+    return name
+
+
+def _teacher_part(teacher: str) -> str:
+    """A file's name for a teacher; those with a colon, which are not of the table, may hold a path."""
+    plain = teacher.replace(":", "-")
+    if ":" not in teacher or _SAFE.match(plain):
+        return _part(plain)
+    end = re.sub(r"[^A-Za-z0-9]+", "-", plain)[-48:].strip("-")
+    return _part(f"{end}-{sha256(teacher.encode()).hexdigest()[:8]}")
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """The paths of one run folder."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, folder: str | Path) -> Self:
+        """Make the layout of a folder that the user named.
+
+        Raises:
+            UserError: The folder is in an object store, where FFmpeg cannot write, or it is a file.
+        """
+        if is_remote(folder) or "://" in str(folder):
+            raise UserError(
+                f"--out {folder}: a run folder must lie on a local or shared disk; copy it to a store later"
+            )
+        root = Path(folder).expanduser()
+        if root.exists() and not root.is_dir():
+            raise UserError(f"--out {folder}: this is a file; name a folder")
+        return cls(root.resolve())
+
+    @property
+    def config(self) -> Path:
+        """The whole configuration, YAML."""
+        return self.root / "config.yaml"
+
+    @property
+    def report_html(self) -> Path:
+        """The report for reading."""
+        return self.root / "report.html"
+
+    @property
+    def report_json(self) -> Path:
+        """The report's data."""
+        return self.root / "report.json"
+
+    @property
+    def quarantine(self) -> Path:
+        """Table `Quarantine`."""
+        return self.root / "quarantine.parquet"
+
+    @property
+    def manifests(self) -> Path:
+        """Folder of the committed steps."""
+        return self.root / "manifests"
+
+    def manifest(self, step: str) -> Path:
+        """The manifest of one step."""
+        return self.manifests / f"{_part(step)}.json"
+
+    def started(self, step: str) -> Path:
+        """The mark of a step that began and has not committed."""
+        return self.manifests / f".{_part(step)}.started"
+
+    @property
+    def lock(self) -> Path:
+        """Who is running in this folder."""
+        return self.root / ".lock"
+
+    @property
+    def videos(self) -> Path:
+        """Table `Video`."""
+        return self.root / "videos.parquet"
+
+    @property
+    def candidates(self) -> Path:
+        """Table `Video` of all windows that shaping chooses from; only where it is switched on."""
+        return self.root / "candidates.parquet"
+
+    @property
+    def indicators(self) -> Path:
+        """Table `Indicators` of the pool, or of the candidates where shaping is switched on."""
+        return self.root / "indicators.parquet"
+
+    @property
+    def shaping(self) -> Path:
+        """JSON: histograms of every indicator before and after the choice, and the target."""
+        return self.root / "shaping.json"
+
+    def indicator_shards(self, look: str) -> Path:
+        """Folder of shards of table `Indicators` from one look at many videos."""
+        return self.root / "observed" / f"{_part(look)}-indicators"
+
+    def scores(self, teacher: str) -> Path:
+        """Folder of shards of table `TeacherScore`."""
+        return self.root / "scores" / _teacher_part(teacher)
+
+    @property
+    def ensemble(self) -> Path:
+        """Table `EnsembleScore`."""
+        return self.root / "ensemble.parquet"
+
+    @property
+    def calibration(self) -> Path:
+        """JSON: for every teacher the logistic parameters and the curve."""
+        return self.root / "calibration.json"
+
+    @property
+    def features(self) -> Path:
+        """Folder of all features that training may read, one folder of shards for each look."""
+        return self.root / "features"
+
+    def features_of(self, look: str) -> Path:
+        """Folder of shards of table `Feature` from one look at many videos."""
+        return self.features / _part(look)
+
+    def observed(self, look: str) -> Path:
+        """Folder of shards of table `Observed` from one look at many videos."""
+        return self.root / "observed" / _part(look)
+
+    def benchmark(self, suite: str) -> Path:
+        """Table `BenchmarkItem` of one suite."""
+        return self.root / "benchmarks" / f"{_part(suite)}.parquet"
+
+    @property
+    def benchmark_features(self) -> Path:
+        """Folder of shards of table `Feature` of all benchmark copies; never below `features`, where training reads."""
+        return self.root / "benchmarks" / "features"
+
+    def benchmark_scores(self, teacher: str) -> Path:
+        """Folder of shards of table `TeacherScore` of all benchmark copies."""
+        return self.root / "benchmarks" / "scores" / _teacher_part(teacher)
+
+    @property
+    def benchmark_teachers(self) -> Path:
+        """JSON: figures of every teacher on every suite."""
+        return self.root / "benchmarks" / "teachers.json"
+
+    @property
+    def benchmark_clips(self) -> Path:
+        """Folder of the distorted copies that the proxy benchmarks hold."""
+        return self.root / "benchmarks" / "clips"
+
+    @property
+    def corpus(self) -> Path:
+        """Folder of the clips that the run makes for itself."""
+        return self.root / "corpus"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for what no finished run needs: decoded frames, step checkpoints."""
+        return self.root / "scratch"
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of the objects of buckets that the nodes keep while the run goes on."""
+        return self.scratch / "downloads"
+
+    @property
+    def train_storage(self) -> Path:
+        """Ray Train's storage path: its checkpoints and its state."""
+        return self.scratch / "train"
+
+    @property
+    def sweep(self) -> Path:
+        """Folder of the students of a sweep and of the pairs that they share."""
+        return self.root / "sweep"
+
+    @property
+    def sweep_json(self) -> Path:
+        """JSON: the figures of every trial of a sweep."""
+        return self.root / "sweep.json"
+
+    @property
+    def sweep_csv(self) -> Path:
+        """CSV: the same figures."""
+        return self.root / "sweep.csv"
+
+    @property
+    def sweep_svg(self) -> Path:
+        """SVG: the same figures as bars."""
+        return self.root / "sweep.svg"
+
+    def round(self, number: int) -> Path:
+        """Folder of one round, counted from 1."""
+        if number < 1:
+            raise ValueError(f"rounds count from 1, not {number}")
+        return self.root / f"round-{number}"
+
+    def pairs(self, number: int) -> Path:
+        """Table `Pair`: all that round `number` trains on."""
+        return self.round(number) / "pairs.parquet"
+
+    def distorted(self, number: int) -> Path:
+        """Table `Distorted` of the copies made in round `number`."""
+        return self.round(number) / "distorted.parquet"
+
+    def distorted_clips(self, number: int) -> Path:
+        """Folder of the copies that table `Distorted` lists."""
+        return self.round(number) / "distorted"
+
+    def student(self, number: int) -> Path:
+        """Folder of the student trained in round `number`."""
+        return self.round(number) / "student"
+
+    def student_scores(self, number: int) -> Path:
+        """Table `StudentScore` of the student of round `number`."""
+        return self.round(number) / "scores.parquet"
+
+    def preferences(self, number: int) -> Path:
+        """Table `Preference` of the student of round `number`."""
+        return self.round(number) / "preferences.parquet"
+
+    def mined(self, number: int) -> Path:
+        """Table `Mined`: the hard pairs found with the student of round `number`."""
+        return self.round(number) / "mined.parquet"
+
+    def training(self, number: int) -> Path:
+        """JSON: what the training of round `number` reported."""
+        return self.round(number) / "training.json"
+
+    def metrics(self, number: int) -> Path:
+        """JSON: losses, benchmark figures and label counts of round `number`."""
+        return self.round(number) / "metrics.json"
+
+    def thumbnails(self, number: int) -> Path:
+        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; need not exist."""
+        return self.round(number) / "thumbnails.json"
+
+    def rounds(self) -> list[int]:
+        """The rounds that have a folder, ascending."""
+        found = [re.fullmatch(r"round-([1-9]\d*)", path.name) for path in self.root.glob("round-*") if path.is_dir()]
+        return sorted(int(match[1]) for match in found if match)
+
+    def last_student(self) -> Path:
+        """The student of the latest round that has one.
+
+        Raises:
+            UserError: No round of this run has trained a student.
+        """
+        for number in reversed(self.rounds()):
+            if self.manifest(f"train-{number}").is_file() and self.student(number).is_dir():
+                return self.student(number)
+        raise UserError(f"{self.root}: no round of this run has trained a student yet; finish the run first")

@@ -1,0 +1,1 @@
+"""The configuration of a run: its sections, the presets, and how they become one validated tree."""

@@ -1,0 +1,257 @@
+"""The configuration of a run: one tree of frozen, validated objects, built from a preset, a file and `--set a.b=c`.
+
+Later sources win: preset, then file, then named flags, then `--set`. Lists that are "per round" repeat their last
+entry, so that `--stages 5` needs no other change. The whole tree is written into the run folder; the fingerprint of a
+part of it is what a step is committed under.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError, model_validator
+
+from actors.media.inputs import masked
+from actors.media.outcome import Failure
+from actors.teachers import load_teacher
+from pipeline.console import UserError
+from pipeline.settings.presets import PRESETS
+from pipeline.settings.sections import (
+    BenchmarkConfig,
+    CorpusConfig,
+    Count,
+    DistortConfig,
+    ErrorsConfig,
+    MiningConfig,
+    PairsConfig,
+    Part,
+    PoolsConfig,
+    Positive,
+    RunConfig,
+    ScoringConfig,
+    ShapingConfig,
+    StudentConfig,
+    TeachersConfig,
+    TrainingConfig,
+    nearest,
+)
+from trainers.student.table import SEQUENCE_STUDENTS
+
+T = TypeVar("T")
+
+
+class ConfigError(UserError):
+    """A configuration that cannot be used; exit code 2."""
+
+
+class Config(Part):
+    """Everything that decides a run."""
+
+    preset: str
+    seed: Count = 0
+    stages: Positive = 3
+    corpus: CorpusConfig = CorpusConfig()
+    shaping: ShapingConfig = ShapingConfig()
+    teachers: TeachersConfig = TeachersConfig()
+    distort: DistortConfig = DistortConfig()
+    pairs: PairsConfig = PairsConfig()
+    mining: MiningConfig = MiningConfig()
+    student: StudentConfig = StudentConfig()
+    training: TrainingConfig = TrainingConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+    pools: PoolsConfig = PoolsConfig()
+    errors: ErrorsConfig = ErrorsConfig()
+    run: RunConfig = RunConfig()
+
+    @model_validator(mode="after")
+    def _something_to_train_on(self) -> Self:
+        if not self.distort.enabled and not any(self.pairs.homogeneous):
+            raise ValueError("no distortion is switched on and pairs.homogeneous is 0: there is no pair to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _unseen_is_unseen(self) -> Self:
+        trained = [name for name in self.benchmark.unseen if name in self.distort.enabled]
+        if trained:
+            raise ValueError(
+                f"{trained[0]} is trained on (distort.types) and cannot be in benchmark.unseen; take it out of one of them"
+            )
+        return self
+
+    def name(self) -> str:
+        """Return the name of the default run folder.
+
+        The number of stages and what changes no result are left out of it, so that `--stages 3` goes on from what
+        `--stages 2` has finished.
+        """
+        tree = self.model_dump(mode="json", exclude={"stages", "pools", "errors", "run"})
+        parts = [self.preset]
+        if self.corpus.videos is not None:
+            stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(self.corpus.videos.rstrip("/")).stem).strip("-").lower()
+            parts.append(stem[:32].rstrip("-") or "videos")
+        return "-".join([*parts, fingerprint(tree)[:8]])
+
+    def to_yaml(self) -> str:
+        """Return the whole tree as YAML that `load(file=...)` accepts."""
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+        return text
+
+
+def per_round(values: Sequence[T], round_number: int) -> T:
+    """Return the entry of round `round_number` (1-based); the last entry stands for all later rounds."""
+    if round_number < 1:
+        raise ValueError(f"rounds count from 1, not {round_number}")
+    return values[min(round_number, len(values)) - 1]
+
+
+def fingerprint(value: object) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of `value` as canonical JSON (sorted keys, no spaces).
+
+    Raises:
+        TypeError: `value` holds something that JSON cannot; paths must be given as digests.
+        ValueError: `value` holds a number that is not finite.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_jsonable)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no canonical form: {value!r}")
+
+
+def load(
+    preset: str | None = None, file: str | Path | None = None, overrides: Sequence[str] = (), **flags: object
+) -> Config:
+    """Build the configuration.
+
+    Args:
+        preset: Name of a preset. Default: the file's `preset`, else `local` where videos are given, else `demo`.
+        file: YAML or JSON file with any part of the tree.
+        overrides: Entries `a.b=c`; values are read as YAML.
+        flags: Named flags of the command line: `seed`, `stages`, `videos`, `limit`; None means not given.
+
+    Raises:
+        ConfigError: Unknown preset or key, unreadable file, or a value out of its range; one line.
+    """
+    tree = _read_file(Path(file)) if file is not None else {}
+    places = {"seed": "seed", "stages": "stages", "videos": "corpus.videos", "limit": "corpus.limit"}
+    for name, value in flags.items():
+        if value is not None:
+            _put(tree, places[name], value)
+    for entry in overrides:
+        key, equals, text = entry.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {entry!r} is not of the form a.b=c; for example --set training.epochs=4")
+        try:
+            _put(tree, key.strip(), yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {key.strip()}: the value {text!r} is no YAML; quote it") from None
+    written = tree.get("preset")
+    has_videos = isinstance(tree.get("corpus"), dict) and tree["corpus"].get("videos") is not None
+    name = preset or (str(written) if written is not None else None) or ("local" if has_videos else "demo")
+    if name not in PRESETS:
+        raise ConfigError(f"no preset is named {name!r}; presets of this version: {', '.join(PRESETS)}")
+    if name in ("local", "paper", "paper-printed") and not has_videos:
+        instead = "demo" if name == "local" else "paper-shrunk"
+        raise ConfigError(
+            f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
+        )
+    merged = _merge(PRESETS[name], {**tree, "preset": name})
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error)) from None
+
+
+def check_weights(config: Config) -> None:
+    """Refuse a student or a teacher without weights before anything is done for it (`plan` needs none).
+
+    Raises:
+        ConfigError: No checkpoint is named, its folder holds none, or a teacher's file is not there.
+    """
+    options = config.student.options
+    if config.student.name in SEQUENCE_STUDENTS and not options.get("shrunk"):
+        if not options.get("checkpoint"):
+            raise ConfigError(
+                f"preset {config.preset}: the student {config.student.name} needs the folder of a checkpoint: "
+                "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
+            )
+        if not (Path(options["checkpoint"]) / "config.json").is_file():
+            raise ConfigError(
+                f"student.options.checkpoint: {options['checkpoint']} holds no config.json; name the folder of a checkpoint"
+            )
+    try:
+        for teacher in config.teachers.names:
+            load_teacher(teacher, config.run.weights).require()
+    except Failure as failure:
+        raise ConfigError(failure.message) from failure
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}; name a readable YAML or JSON file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise ConfigError(f"--config {path}{where}: this is no YAML or JSON") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"--config {path}: the file must hold keys and values, for example 'seed: 1'")
+    return tree
+
+
+def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
+    *parents, last = dotted.split(".")
+    for depth, part in enumerate(parents):
+        inner = tree.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{dotted}: {'.'.join(parents[: depth + 1])} is a value, not a group of keys")
+        tree = inner
+    tree[last] = value
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    # Pydantic puts the branch of a union into the place ("constrained-float"), which no user ever wrote.
+    where = ".".join(str(part) for part in problem["loc"] if not re.match(r"constrained-|literal\[", str(part)))
+    if problem["type"] == "extra_forbidden":
+        keys = sorted(_keys(Config))
+        return f"unknown key {where!r} in the configuration; {nearest(where, keys)}"
+    said = problem["msg"].removeprefix("Value error, ")
+    said = said[:1].lower() + said[1:]
+    given = masked(problem["input"]) if isinstance(problem["input"], str) else problem["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"configuration{f', {where}' if where else ''}: {said}{shown}"
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """List every dotted key of the tree below `model`."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        dotted = f"{prefix}{field.alias or name}"
+        kinds = (field.annotation, *get_args(field.annotation))
+        parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        keys += _keys(parts[0], f"{dotted}.") if parts else [dotted]
+        if parts:
+            keys.append(dotted)
+    return keys

@@ -1,0 +1,295 @@
+"""The sections of the configuration: frozen objects, validated where they are read, with the defaults of every key.
+
+Lists that are "per round" repeat their last entry for all later rounds.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from actors.media.inputs import masked
+from actors.teachers import TEACHERS, everywhere
+
+SPATIAL = ("resize", "gaussian_blur", "gaussian_noise", "darken", "brighten")
+TEMPORAL = ("jitter", "stutter")
+STREAMING = ("h264", "h265")
+SEEN = SPATIAL + TEMPORAL + STREAMING
+UNSEEN = ("vp9", "av1", "mpeg2", "mjpeg", "denoise", "noise_h264", "frame_drop")
+# Beyond the paper: off unless `distort.types` switches it on (VP9 and AV1 are then no longer unseen).
+SECOND = ("banding", "oversharpen", "colour_shift", "frame_rate", "rebuffer", "vp9", "av1", "packet_loss")
+ORIGINS = ("ensemble", "synthetic", "gmad", "missed")
+
+X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeReal = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def all_known(names: tuple[str, ...], known: Sequence[str]) -> tuple[str, ...]:
+    """Return `names` if each is known and none comes twice; pydantic shows the ValueError beside the key."""
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} is not known here; {nearest(name, known)}")
+    if len(set(names)) != len(names):
+        raise ValueError("a name is given twice")
+    return names
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Say which known names the unknown `name` may have meant."""
+    last = name.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    ends = {key: key.rsplit(".", 1)[-1] for key in known if key not in close}
+    close += [key for key, end in ends.items() if difflib.get_close_matches(last, [end], cutoff=0.75)]
+    if close:
+        return f"nearest: {', '.join(close[:3])}"
+    tops = sorted({key.split(".", 1)[0] for key in known})
+    return f"known: {', '.join(tops)}"
+
+
+class Part(BaseModel):
+    """A frozen part of the tree; a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
+
+
+class FamilyCounts(Part):
+    """One number for each family of distortions."""
+
+    spatial: Count = 0
+    temporal: Count = 0
+    streaming: Count = 0
+
+
+class CorpusConfig(Part):
+    """Which videos, and which windows of them. Without `videos` the run makes its own clips."""
+
+    videos: str | None = None
+    window_s: NonNegativeReal = 5.0  # 0: the whole file
+    windows_per_clip: Positive = 1
+    max_short_side: Annotated[int, Field(ge=64)] | None = None
+    max_fps: PositiveReal | None = None
+    degraded_copies: Count = 0  # of each training window, by seeded chains of simulators
+    heldout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    limit: Positive | None = None
+    made_clips: Annotated[int, Field(ge=4)] = 18
+    made_width: Annotated[int, Field(ge=64, multiple_of=2)] = 320
+    made_height: Annotated[int, Field(ge=64, multiple_of=2)] = 240
+    made_seconds: PositiveReal = 2.0
+    made_fps: PositiveReal = 24.0
+
+    @field_validator("videos")
+    @classmethod
+    def _no_secret(cls, videos: str | None) -> str | None:
+        if videos is not None and masked(videos) != videos:  # the configuration is written into the run folder
+            raise ValueError("credentials belong into the environment, not into a uri")
+        return videos
+
+
+class ShapingConfig(Part):
+    """Balance: keep windows whose indicators have the histograms of a target (CVPR 2026, section 3.2). Off without `keep`."""
+
+    measure: bool = True  # the nine indicators of every pool video, in the decode that the teachers share
+    keep: Positive | None = None  # training windows to keep of all that ingest cuts
+    # uniform, a JSON file of histograms, or the indicators.parquet of a run on the reference corpus
+    target: Annotated[str, Field(min_length=1)] = "uniform"
+    bins: Annotated[int, Field(ge=2, le=50)] = 10  # of each histogram; a JSON file has its own
+    exact_up_to: Count = 100  # videos; larger pools are chosen from by the relaxation
+
+
+class TeachersConfig(Part):
+    """The weak teachers and what they are shown of a window."""
+
+    names: Annotated[tuple[str, ...], Field(min_length=2)] = (
+        "artefact",
+        "brisque",
+        "exposure",
+        "niqe",
+        "piqe",
+        "sharpness",
+        "temporal",
+    )
+    weights: Literal["uniform", "reliability"] = "uniform"  # of teachers in the mean; published: uniform
+    mos: Annotated[str, Field(min_length=1)] | None = (
+        None  # table of human scores of pool videos, the target of the maps
+    )
+    key_frames: Positive = 3
+    motion_frames: Positive = 48
+
+    @field_validator("names")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        own = tuple(name for name in names if ":" in name)  # the open forms
+        all_known(names, (*TEACHERS, *own))
+        return tuple(everywhere(name) for name in names)
+
+
+class DistortConfig(Part):
+    """Synthetic distortions: which types, of how many sources in each round."""
+
+    types: Mapping[str, bool] = Field(default_factory=lambda: dict.fromkeys(SEEN, True))
+    sources: Annotated[tuple[FamilyCounts, ...], Field(min_length=1)] = (
+        FamilyCounts(spatial=6, temporal=3, streaming=4),
+    )
+    x265_preset: X265Preset = "veryslow"
+    hold_output: bool = (
+        True  # stutter repeats the frame that was shown, a freeze; false: the original frame before, as printed
+    )
+    still_spatial: bool = True  # spatial types on one key frame, not the whole clip (arXiv v3, appendix C.2.1)
+    keep: bool = False  # the distorted files; their recipes make them again
+    include_pristine: bool = False  # the undistorted source as level 0 in synthetic pairs
+
+    @field_validator("types")
+    @classmethod
+    def _known(cls, types: Mapping[str, bool]) -> Mapping[str, bool]:
+        all_known(tuple(types), SEEN + SECOND)
+        return {**dict.fromkeys(SEEN, True), **types}
+
+    @property
+    def enabled(self) -> tuple[str, ...]:
+        """The types that are switched on, in the order of the table."""
+        return tuple(name for name in SEEN + SECOND if self.types.get(name))
+
+
+class PairsConfig(Part):
+    """How many pairs each round makes, and how they are labelled (CVPR 2026, section 4.1)."""
+
+    homogeneous: Annotated[tuple[Count, ...], Field(min_length=1)] = (60,)
+    synthetic: Annotated[tuple[FamilyCounts, ...], Field(min_length=1)] = (
+        FamilyCounts(spatial=60, temporal=18, streaming=24),
+    )
+    max_uses: Positive = 5
+    decisive: bool = (
+        False  # only homogeneous pairs that are labelled superior or inferior: more than two deviations apart
+    )
+    sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
+    # which homogeneous pairs of the union the latest student labels anew: all of them, or those that were mined
+    relabel: Literal["all", "mined"] = "all"
+    student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
+
+
+class MiningConfig(Part):
+    """Hard pairs of the later rounds: gMAD against every teacher, and synthetic pairs that the student misjudges."""
+
+    levels: Positive = 10  # the levels of equal quality, xi in CVPR 2026, equation 1
+    pairs: Count = 40  # for each teacher and each direction
+    max_uses: Positive = 5
+    missed: FamilyCounts = FamilyCounts(spatial=10, temporal=5, streaming=5)
+
+
+class StudentConfig(Part):
+    """The student network and the options of its builder."""
+
+    name: str = "lite"
+    options: Mapping[str, Any] = {}
+
+
+class TrainingConfig(Part):
+    """Training of the student; `lambda` is the confidence weight, a number or "adaptive" (arXiv v3, appendix C.2.2),
+    or "auxiliary" for the loss of Burns et al. (2023)."""
+
+    workers: Positive = 1
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
+    epochs: Positive = 10
+    batch_size: Positive = 16
+    severity: Literal["level", "censored"] = "level"  # published, or "at least better"
+    lr: PositiveReal = 1e-3
+    weight_decay: NonNegativeReal = 0.05
+    lambda_: Share | Literal["adaptive", "auxiliary"] = Field(default="adaptive", alias="lambda")
+    lr_warmup: Share = 0.03  # share of all steps
+    not_finite: Literal["stop", "skip"] = (
+        "stop"  # what a loss that is not finite does: end the training, or skip its step
+    )
+    checkpoint_every: Positive = 100  # steps
+    origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
+    type_weights: Mapping[str, NonNegativeReal] = {}  # of the pairs of a distortion type; 1 where it is not named
+
+    @field_validator("type_weights")
+    @classmethod
+    def _known_types(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
+        all_known(tuple(weights), SEEN + SECOND)
+        return weights
+
+    @field_validator("origin_weights")
+    @classmethod
+    def _known(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
+        all_known(tuple(weights), ORIGINS)
+        return {**dict.fromkeys(ORIGINS, 1.0), **weights}
+
+
+class ScoringConfig(Part):
+    """From comparisons with the anchors to a score; temperatures divide the five logits (arXiv v3, appendix C.3)."""
+
+    anchors: Annotated[int, Field(ge=2)] = 5
+    test_temperature: PositiveReal = 5.0
+    anchor_temperature: PositiveReal = 1.0
+
+
+class BenchmarkConfig(Part):
+    """The proxy benchmarks: distorted copies of held-out windows with VMAF as the score."""
+
+    levels: Positive = 3  # of each type, spread over those that the type has
+    windows_per_clip: Positive = 1
+    keep: bool = False  # the distorted files
+    seen: Annotated[tuple[str, ...], Field(min_length=1)] = SEEN
+    unseen: Annotated[tuple[str, ...], Field(min_length=1)] = UNSEEN
+
+    @field_validator("seen")
+    @classmethod
+    def _known_seen(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return all_known(names, SEEN + SECOND)
+
+    @field_validator("unseen")
+    @classmethod
+    def _known_unseen(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return all_known(names, tuple(dict.fromkeys(UNSEEN + SECOND)))
+
+
+class PoolConfig(Part):
+    """What one actor of a stage may use; how many there are follows from the cluster (`cluster.pools`)."""
+
+    gpus: Annotated[float, Field(ge=0, le=1)] = 0.0  # of each actor
+    timeout_s: PositiveReal = 120.0  # for one row
+
+    @field_validator("gpus")
+    @classmethod
+    def _divides_one(cls, gpus: float) -> float:
+        if gpus not in (0, 0.25, 0.5, 1):
+            raise ValueError("use 0, 0.25, 0.5 or 1: an autoscaler never starts a node for other fractions of a GPU")
+        return gpus
+
+
+class ScorePoolConfig(PoolConfig):
+    """What one actor of the teachers may use."""
+
+    batch: Annotated[int, Field(ge=1, le=64)] = 4  # videos in one call of a network on a GPU; a CPU takes one at a time
+
+
+class PoolsConfig(Part):
+    """The actor pools: teachers (and the decoding before them), distortion, the student's encoder, its comparisons."""
+
+    score: ScorePoolConfig = ScorePoolConfig()
+    distort: PoolConfig = PoolConfig(timeout_s=600.0)
+    encode: PoolConfig = PoolConfig()
+    compare: PoolConfig = PoolConfig()
+
+
+class ErrorsConfig(Part):
+    """The error budget: a run with a larger share of failed rows stops before it trains on what is left."""
+
+    budget: Share = 0.2
+
+
+class RunConfig(Part):
+    """How this machine is used; nothing here changes a result."""
+
+    threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
+    weights: str = "weights"  # folder of the released weights of the published teachers (docs/teachers.md)
+    train_on_gpus: bool = False  # one GPU for each training worker
+    downloads_gib: NonNegativeReal = 20.0  # of objects of a bucket that a node keeps until the run ends

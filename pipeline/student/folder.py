@@ -1,0 +1,96 @@
+"""A student folder that scores any video: the network, its anchors with their scores, what it wants to see, and a model card.
+
+`anchors.json` holds the anchors' preference matrix and the fixed map to 0-100, `anchors.safetensors` their features,
+`processor.json` the sampling of a window. The network's own files are written by `trainers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from pipeline.console import UserError
+from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
+from pipeline.run_folder.store import StoreError, read_json, write_bytes, write_json
+
+ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
+    "anchors.json",
+    "anchors.safetensors",
+    "processor.json",
+    "MODEL_CARD.md",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Five anchors, lowest quality first.
+
+    Attributes:
+        features: float32 ``[A, D]``.
+        matrix: P(i beats j) ``[A, A]``.
+        scores: Their scores 0-100 on the teachers' scale ``[A]``.
+        ids: Video ids.
+        temperature: Divides the logits of a test video against an anchor.
+    """
+
+    features: np.ndarray
+    matrix: np.ndarray
+    scores: np.ndarray
+    ids: tuple[str, ...]
+    temperature: float
+
+    def scale(self) -> AnchorScale:
+        """The fixed affine map from MAP estimates to 0-100."""
+        return fit_anchor_scale(self.matrix, self.scores)
+
+    def score(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(raw MAP estimate, score on the 0-100 scale, its standard deviation) ``[N]`` from logits ``[N, A, 5]``."""
+        raw, deviation = score_tests(self.matrix, preference(logits, self.temperature))
+        scale = self.scale()
+        return raw, scale(raw), scale.deviation(deviation)
+
+
+def write_anchors(folder: Path, anchors: Anchors) -> None:
+    """Write the anchors beside the network."""
+    write_bytes(folder / ANCHORS_FEATURES, save({"features": np.ascontiguousarray(anchors.features, np.float32)}))
+    scale = anchors.scale()
+    write_json(
+        folder / ANCHORS_JSON,
+        {
+            "ids": list(anchors.ids),
+            "scores": [float(value) for value in anchors.scores],
+            "matrix": [[float(value) for value in row] for row in anchors.matrix],
+            "temperature": anchors.temperature,
+            "scale": {"slope": scale.slope, "intercept": scale.intercept, "kind": scale.kind},
+        },
+    )
+
+
+def read_anchors(folder: Path) -> Anchors:
+    """Read what `write_anchors` wrote.
+
+    Raises:
+        UserError: The folder holds no anchors.
+    """
+    try:
+        facts = read_json(folder / ANCHORS_JSON)
+        features = load_file(folder / ANCHORS_FEATURES)["features"]
+    except (StoreError, OSError, KeyError) as error:
+        raise UserError(f"{folder}: no anchors there; name a run folder or its round-<k>/student folder") from error
+    matrix, scores = np.array(facts["matrix"], np.float64), np.array(facts["scores"], np.float64)
+    return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
+
+
+def write_processor(folder: Path, settings: dict[str, Any]) -> None:
+    """Write how a window is sampled before it is encoded; scoring uses the very same sampling as training."""
+    write_json(folder / PROCESSOR_JSON, settings)
+
+
+def read_processor(folder: Path) -> dict[str, Any]:
+    """Read what `write_processor` wrote."""
+    settings: dict[str, Any] = read_json(folder / PROCESSOR_JSON)
+    return settings

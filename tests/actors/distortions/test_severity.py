@@ -1,0 +1,58 @@
+"""A higher level is a worse picture, on real clips (`tests/data/clips`): every level of every type, as a run makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ffmpeg as graph
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from actors.distortions.apply import apply
+from actors.distortions.table import DISTORTIONS, PRISTINE
+from actors.media import ffmpeg
+from actors.media.vmaf import vmaf
+from actors.media.window import EncodeOptions
+
+CLIPS = sorted((Path(__file__).parents[2] / "data" / "clips").glob("*.mp4"))
+SECONDS = 0.8
+OPTIONS = EncodeOptions(x265_preset="ultrafast")
+# VMAF looks at luma and rewards contrast: to these it says nothing reliable, so only PSNR is asked.
+NOT_SEEN_BY_VMAF = {"darken", "brighten", "oversharpen", "colour_shift", "banding"}
+SLACK_DB, SLACK_VMAF = 0.1, 0.5
+
+
+@pytest.fixture(scope="module", params=CLIPS, ids=lambda path: path.stem)
+def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A clip and its undistorted window."""
+    path = tmp_path_factory.mktemp("reference") / "reference.mkv"
+    apply(PRISTINE, 0, request.param, 0.0, SECONDS, path, 0, options=OPTIONS)
+    return request.param, path
+
+
+def _frames(path: Path) -> NDArray[np.float32]:
+    header = ffmpeg.probe(path)
+    node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
+    return np.stack(list(ffmpeg.read_frames(node, header.width, header.height, timeout_s=60))).astype(np.float32)
+
+
+def test_there_are_real_clips() -> None:
+    assert len(CLIPS) == 3
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_a_higher_level_is_measured_worse(name: str, reference: tuple[Path, Path], tmp_path: Path) -> None:
+    source, undistorted = reference
+    plain, copy = _frames(undistorted), tmp_path / "copy.mkv"
+    decibels, quality = [], []
+    for level in range(1, len(DISTORTIONS[name].levels) + 1):
+        apply(name, level, source, 0.0, SECONDS, copy, 7, options=OPTIONS)
+        error = float(np.mean((_frames(copy) - plain) ** 2))  # refuses unequal sizes and frame counts
+        decibels.append(10 * np.log10(255**2 / max(error, 1e-6)))
+        if name not in NOT_SEEN_BY_VMAF:
+            quality.append(vmaf(undistorted, copy))
+    assert all(np.diff(decibels) <= SLACK_DB), decibels
+    assert decibels[0] > decibels[-1] + 2, decibels
+    assert all(np.diff(quality) <= SLACK_VMAF), quality
+    assert not quality or quality[0] > quality[-1] + 4, quality

@@ -1,0 +1,193 @@
+"""Decoding of windows in a child process that may die."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.media import ffmpeg
+from actors.media.decode import Decoder
+from actors.media.decode_child import key_positions, luma_strip
+from actors.media.outcome import Failure
+from actors.media.views import Sample, SampleSpec
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(timeout_s=60) as one:
+        yield one
+
+
+def _numbers(sample: Sample) -> tuple[list[int], list[list[int]]]:
+    luma = [round(float(frame.mean()) / 8) for frame in sample.luma]
+    return luma, [[round(float(frame.mean()) / 8) for frame in pair] for pair in sample.key]
+
+
+def test_a_whole_clip(decoder: Decoder, numbered: Path) -> None:
+    sample = decoder.decode(numbered, spec=SampleSpec(key_frames=3, motion_frames=12))
+    luma, keys = _numbers(sample)
+    assert luma == list(range(12))
+    assert keys == [[5, 6], [15, 16], [25, 26]]
+    assert sample.key.shape == (3, 2, 48, 64, 3)
+    assert sample.key.dtype == sample.luma.dtype == np.uint8
+    assert sample.fps == 10
+    assert (sample.width, sample.height, sample.is_still) == (64, 48, False)
+
+
+def test_a_window(decoder: Decoder, numbered: Path) -> None:
+    luma, keys = _numbers(decoder.decode(numbered, 1.0, 0.8, SampleSpec(key_frames=2)))
+    assert luma == list(range(10, 18))
+    assert keys == [[12, 13], [16, 17]]
+
+
+def test_decord_and_ffmpeg_see_the_same_sample(decoder: Decoder, clip: Path, numbered: Path, tmp_path: Path) -> None:
+    dead = tmp_path / "dead.py"
+    dead.write_text("import os\nos._exit(139)\n")
+    with Decoder(timeout_s=60, child=dead) as without_decord:
+        for path, window in ((clip, (0.0, 0.0)), (numbered, (0.7, 1.1))):
+            first, second = decoder.decode(path, *window), without_decord.decode(path, *window)
+            np.testing.assert_array_equal(first.key, second.key)
+            np.testing.assert_array_equal(first.luma, second.luma)
+            assert first.fps == pytest.approx(second.fps, abs=0.01)
+
+
+def test_unusual_files(decoder: Decoder, odd_files: dict[str, Path]) -> None:
+    shapes = {name: decoder.decode(path).key.shape[2:4] for name, path in odd_files.items()}
+    assert shapes.pop("rotated") == (176, 144)
+    assert shapes.pop("odd_444") == (143, 175)
+    assert set(shapes.values()) == {(144, 176)}
+    one = decoder.decode(odd_files["one_frame"])
+    assert one.is_still
+    np.testing.assert_array_equal(one.key[:, 0], one.key[:, 1])
+    assert decoder.decode(odd_files["vfr"]).luma.shape[0] == 14
+
+
+def test_rotation_is_as_a_player_shows_it(decoder: Decoder, clip: Path, odd_files: dict[str, Path]) -> None:
+    upright = decoder.decode(clip, spec=SampleSpec(key_frames=1)).key[0, 0].astype(int)
+    turned = decoder.decode(odd_files["rotated"], spec=SampleSpec(key_frames=1)).key[0, 0].astype(int)
+    assert np.abs(np.rot90(upright, 1) - turned).mean() < 1
+    assert np.abs(np.rot90(upright, -1) - turned).mean() > 10
+
+
+def test_a_still(decoder: Decoder, clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "still.png"
+    node = ffmpeg.target(ffmpeg.source(clip)["V:0"], path, {}, "image2pipe")
+    ffmpeg.run(ffmpeg.arguments(node), timeout_s=60)
+    sample = decoder.decode(path, 3.0, 2.0)
+    assert sample.is_still
+    assert sample.luma.shape == (1, 144, 176)
+    assert sample.fps == 0
+    np.testing.assert_array_equal(sample.key[0, 0], sample.key[2, 1])
+
+
+def test_broken_files_are_named_and_the_decoder_lives_on(
+    decoder: Decoder, broken_files: dict[str, Path], clip: Path
+) -> None:
+    for name, path in broken_files.items():
+        with pytest.raises(Failure) as caught:
+            decoder.decode(path)
+        assert caught.value.kind == name.split(".")[0], name
+    assert decoder.decode(clip).luma.shape[0] == 18
+
+
+def test_damaged_copies_give_a_sample_or_a_failure(decoder: Decoder, clip: Path, tmp_path: Path) -> None:
+    data = clip.read_bytes()
+    decoded = 0
+    for seed in range(6):
+        generator = np.random.default_rng(seed)
+        damaged = bytearray(data)
+        for at in generator.integers(0, len(data), size=40):
+            damaged[at] ^= 1 << int(generator.integers(8))
+        path = tmp_path / f"damaged{seed}.mp4"
+        path.write_bytes(damaged)
+        with contextlib.suppress(Failure):  # and nothing but a Failure
+            decoded += decoder.decode(path).key.shape[:2] == (3, 2)
+    assert decoded > 0
+    assert decoder.decode(clip).luma.shape[0] == 18
+
+
+def test_a_window_past_the_end_is_a_failure(decoder: Decoder, clip: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        decoder.decode(clip, 100.0, 2.0)
+    assert caught.value.kind == "decode"
+    assert "start_s" in caught.value.message
+
+
+def test_large_frames_are_refused(decoder: Decoder, clip: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        decoder.decode(clip, spec=SampleSpec(max_pixels=1000))
+    assert caught.value.kind == "too_large"
+
+
+def test_a_hanging_child_is_killed(clip: Path, tmp_path: Path) -> None:
+    hanging = tmp_path / "hanging.py"
+    hanging.write_text("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)\n")
+    with Decoder(timeout_s=1.5, child=hanging) as one:
+        pids = []
+        for _ in range(2):
+            with pytest.raises(Failure) as caught:
+                one.decode(clip)
+            assert caught.value.kind == "timeout"
+            assert one._child is None
+            pids.append(caught.value.message)
+    assert len(pids) == 2
+
+
+def test_a_child_that_dies_on_one_file_is_replaced(clip: Path, numbered: Path, tmp_path: Path) -> None:
+    from actors.media.decode import CHILD
+
+    moody = tmp_path / "moody.py"
+    moody.write_text(
+        textwrap.dedent(f"""
+        import os, runpy
+        program = runpy.run_path({str(CHILD)!r})
+        read = program["read"]
+        def fragile(request, *others):
+            if "numbered" in request["path"]:
+                os.kill(os.getpid(), 11)
+            return read(request, *others)
+        program["serve"].__globals__["read"] = fragile
+        program["main"]()
+        """)
+    )
+    with Decoder(timeout_s=60, child=moody) as one:
+        one.decode(clip)
+        assert one._child is not None
+        before = one._child.process.pid
+        assert one.decode(numbered).luma.shape[0] == 30  # FFmpeg took over
+        one.decode(clip)
+        assert one._child.process.pid != before
+
+
+def test_nonsense_from_the_child_is_a_crash_when_ffmpeg_fails_too(clip: Path, tmp_path: Path) -> None:
+    liar = tmp_path / "liar.py"
+    liar.write_text("import sys, time\nsys.stdout.buffer.write(b'\\xff' * 64)\nsys.stdout.flush()\ntime.sleep(60)\n")
+    with Decoder(timeout_s=30, child=liar) as one:
+        assert one.decode(clip).luma.shape[0] == 18
+        with pytest.raises(Failure) as caught:
+            one.decode(clip, 50.0)
+    assert caught.value.kind == "crash"
+
+
+@pytest.mark.parametrize(
+    ("count", "keys", "expected"),
+    [(1, 3, [0, 0, 0]), (2, 3, [0, 0, 0]), (6, 3, [1, 3, 4]), (30, 3, [5, 15, 25]), (7, 1, [3])],
+)
+def test_key_positions_leave_room_for_a_successor(count: int, keys: int, expected: list[int]) -> None:
+    assert key_positions(count, keys) == expected
+
+
+def test_luma_is_never_enlarged() -> None:
+    frame = np.zeros((20, 30, 3), np.uint8)
+    assert luma_strip(frame, 144).shape == (20, 30)
+    assert luma_strip(frame, 10).shape == (10, 15)
+
+
+def test_spec_refuses_nonsense() -> None:
+    with pytest.raises(ValueError, match="key_frames"):
+        SampleSpec(key_frames=0)

@@ -1,0 +1,122 @@
+"""Mutated files through ingest, decode and distortion: every one ends as a row, and no process is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.media.outcome import KINDS
+from actors.media.rows import Row, format_recipe, unpack
+from actors.media.views import SampleSpec
+from actors.media.window import EncodeOptions
+from actors.probe import Probe
+from actors.sample import Decode, Synthesise
+
+FILES_PER_SEED = 60
+SEEDS = {
+    "h264.mp4": ("-c:v", "libx264", "-preset", "ultrafast", "-movflags", "+faststart"),
+    "hevc.mkv": ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"),
+    "vp9.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime"),
+    "mpeg4.avi": ("-c:v", "mpeg4"),
+    "mpeg2.ts": ("-c:v", "mpeg2video"),
+}
+EXTREMES = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+Mutation = Callable[[bytearray, np.random.Generator], bytes]
+
+
+def bit_flips(data: bytearray, generator: np.random.Generator) -> bytes:
+    for at in generator.integers(0, len(data), size=int(generator.integers(1, 60))):
+        data[at] ^= 1 << int(generator.integers(8))
+    return bytes(data)
+
+
+def truncation(data: bytearray, generator: np.random.Generator) -> bytes:
+    return bytes(data[: int(generator.integers(1, len(data)))])
+
+
+def header_edit(data: bytearray, generator: np.random.Generator) -> bytes:
+    """Fields of four bytes near the beginning become numbers that nobody expects: sizes, counts, rates."""
+    for at in generator.integers(0, min(1500, len(data) - 4), size=int(generator.integers(1, 8))):
+        data[at : at + 4] = int(generator.choice(EXTREMES)).to_bytes(4, "big")
+    return bytes(data)
+
+
+def repetition(data: bytearray, generator: np.random.Generator) -> bytes:
+    """A piece is copied to another place, over what was there or between it."""
+    start, place = (int(at) for at in generator.integers(0, len(data), size=2))
+    piece = data[start : start + int(generator.integers(1, 800))]
+    data[place : place + (len(piece) if generator.random() < 0.5 else 0)] = piece
+    return bytes(data)
+
+
+MUTATIONS: tuple[Mutation, ...] = (bit_flips, truncation, header_edit, repetition)
+
+
+@pytest.fixture(scope="module")
+def decode() -> Iterator[Decode]:
+    actor = Decode(SampleSpec(key_frames=1, motion_frames=4, max_pixels=10**6), measure=True, timeout_s=60)
+    yield actor
+    actor.decoder.close()
+
+
+def children() -> list[tuple[int, str]]:
+    """Process id and state of every child of this process."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            except OSError:  # it has ended
+                continue
+            if int(parent) == os.getpid():
+                found.append((int(folder.name), state))
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_mutated_files_end_as_rows_and_leave_nothing_behind(
+    seed: str, make: Callable[..., Path], tmp_path: Path, decode: Decode
+) -> None:
+    source = "testsrc2=size=64x64:rate=8:duration=1"
+    whole = make(f"seed-{seed}", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *SEEDS[seed]).read_bytes()
+    generator = np.random.default_rng(list(SEEDS).index(seed))
+    before = {pid for pid, _ in children()}
+    probe = Probe(10**6)
+    synthesise = Synthesise(EncodeOptions(max_short_side=32, max_pixels=10**6, timeout_s=60), str(tmp_path / "out"))
+    kinds: Counter[str] = Counter()
+    for number in range(FILES_PER_SEED):
+        path = tmp_path / f"{number}-{seed}"
+        path.write_bytes(MUTATIONS[number % len(MUTATIONS)](bytearray(whole), generator))
+        step = ("h264", 2, 0) if number % 8 < 4 else ("jitter", 2, 0)
+        for row in passed(path, step, probe, decode, synthesise):
+            assert row["status"] in {"ok", "failed"}
+            assert (row["error_kind"] in KINDS) == (row["status"] == "failed")
+            assert row["error_kind"] != "timeout", path
+            assert "\n" not in row["error"]
+            kinds[row["error_kind"] or "ok"] += 1
+    assert kinds["ok"] > FILES_PER_SEED / 2, "the mutations leave something to decode and to distort"
+    assert sum(kinds.values()) > kinds["ok"], "and break something"
+    own = decode.decoder._child.process.pid if decode.decoder._child else None
+    assert {pid for pid, _ in children()} - before <= {own}
+    assert "Z" not in {state for _, state in children()}
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def passed(
+    path: Path, step: tuple[str, int, int], probe: Probe, decode: Decode, synthesise: Synthesise
+) -> Iterator[Row]:
+    """The file's rows on its way, as far as it gets."""
+    row: Row = {"video_id": path.name, "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "still": False}
+    probed = probe(row)
+    yield probed
+    if probed["status"] == "ok":
+        shown = decode({**row, "recipe": ""})
+        yield shown
+        assert shown["status"] == "failed" or unpack(shown).key.size
+        yield decode(synthesise({**row, "recipe": format_recipe([step])}))

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.console import UserError
+from pipeline.run_folder.layout import RunLayout, default_root
+
+
+def test_the_files_that_users_rely_on_have_their_names(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    places = [
+        *(layout.config, layout.report_html, layout.report_json, layout.quarantine, layout.manifest("ingest")),
+        *(layout.videos, layout.scores("niqe"), layout.ensemble),
+        *(
+            layout.pairs(1),
+            layout.distorted(1),
+            layout.student(2),
+            layout.preferences(2),
+            layout.mined(2),
+            layout.metrics(3),
+        ),
+    ]
+    assert [place.relative_to(tmp_path).as_posix() for place in places] == [
+        *("config.yaml", "report.html", "report.json", "quarantine.parquet", "manifests/ingest.json"),
+        *("videos.parquet", "scores/niqe", "ensemble.parquet"),
+        *("round-1/pairs.parquet", "round-1/distorted.parquet", "round-2/student", "round-2/preferences.parquet"),
+        *("round-2/mined.parquet", "round-3/metrics.json"),
+    ]
+    assert default_root("demo-1") == Path("runs/demo-1")
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/b", "", "-x", ".hidden", "a\0b", "x" * 65])
+def test_no_name_leads_out_of_the_run_folder(name: str, tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    for place in (layout.scores, layout.manifest, layout.benchmark):
+        with pytest.raises(ValueError, match="cannot be the name"):
+            place(name)
+
+
+def test_a_teacher_of_the_user_s_own_has_a_folder(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    assert layout.scores("mine.quality:Sharp").name == "mine.quality-Sharp"
+    tables = [layout.scores(f"table:/data/{'long/' * 30}scores.csv?score={column}") for column in ("niqe", "dover")]
+    assert tables[0] != tables[1]
+    assert all(place.parent == layout.root / "scores" and len(place.name) <= 64 for place in tables)
+
+
+def test_rounds_count_from_one(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    with pytest.raises(ValueError, match="from 1"):
+        layout.round(0)
+    for name in ("round-10", "round-2", "round-x", "round-0"):
+        (tmp_path / name).mkdir()
+    assert layout.rounds() == [2, 10]
+
+
+def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path: Path) -> None:
+    layout = RunLayout(tmp_path)
+    with pytest.raises(UserError, match="no round"):
+        layout.last_student()
+    layout.manifests.mkdir()
+    for number in (1, 2, 3):
+        layout.student(number).mkdir(parents=True)
+    for number in (1, 2):
+        layout.manifest(f"train-{number}").write_text("{}", encoding="ascii")
+    assert layout.last_student() == layout.student(2)
+
+
+@pytest.mark.parametrize("folder", ["s3://bucket/run", "gs://bucket/run", "http://host/run"])
+def test_a_run_folder_is_on_a_disk(folder: str) -> None:
+    with pytest.raises(UserError, match="local or shared disk"):
+        RunLayout.at(folder)
+
+
+def test_a_file_is_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    with pytest.raises(UserError, match="this is a file"):
+        RunLayout.at(tmp_path / "f")

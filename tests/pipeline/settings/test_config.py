@@ -1,0 +1,197 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round
+from pipeline.settings.presets import PRESETS
+from pipeline.settings.sections import SEEN
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_is_valid_and_survives_its_own_yaml(preset: str, tmp_path: Path) -> None:
+    config = load(preset, videos="clips")
+    file = tmp_path / "config.yaml"
+    file.write_text(config.to_yaml(), encoding="utf-8")
+    assert load(file=file) == config
+
+
+def test_the_preset_follows_the_videos_unless_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("preset: demo\n", encoding="utf-8")
+    assert load().preset == "demo"
+    assert load(videos="clips").preset == "local"
+    assert load("demo", videos="clips").preset == "demo"
+    assert load(file=file, videos="clips").preset == "demo"
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({"seed": 1, "training": {"epochs": 2, "lr": 0.5}}), encoding="utf-8")
+    config = load(file=file, seed=7, overrides=["training.lr=1e-4", "training.lambda=0.25"])
+    assert (config.seed, config.training.epochs, config.training.lr, config.training.lambda_) == (7, 2, 1e-4, 0.25)
+
+
+def test_one_distortion_can_be_switched_off() -> None:
+    config = load(overrides=["distort.types.h265=off"])
+    assert "h265" not in config.distort.enabled
+    assert "h264" in config.distort.enabled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"preset": "papers"}, ["'papers'", "demo, local, paper, paper-printed, paper-shrunk"]),
+        ({"preset": "local"}, ["--videos", "--preset demo"]),
+        ({"preset": "paper"}, ["--videos", "--preset paper-shrunk"]),
+        ({"overrides": ["training.lamda=1"]}, ["'training.lamda'", "nearest: training.lambda"]),
+        ({"overrides": ["epochs=3"]}, ["'epochs'", "training.epochs"]),
+        ({"overrides": ["zzz=3"]}, ["'zzz'", "known: benchmark, corpus"]),
+        ({"overrides": ["distort.sources=[{spatil: 2}]"]}, ["distort.sources.0.spatil", "distort.sources.spatial"]),
+        ({"overrides": ["training.lambda=2"]}, ["training.lambda:", "less than or equal to 1", "2"]),
+        ({"overrides": ["training.epochs"]}, ["a.b=c"]),
+        ({"overrides": ["training.epochs={"]}, ["training.epochs", "YAML"]),
+        ({"overrides": ["seed.a=1"], "seed": 1}, ["seed is a value"]),
+        ({"overrides": ["teachers.names=[brisqe, niqe]"]}, ["'brisqe'", "brisque"]),
+        ({"overrides": ["teachers.names=[niqe, niqe]"]}, ["twice"]),
+        ({"overrides": ["teachers.names=[niqe]"]}, ["at least 2"]),
+        ({"overrides": ["benchmark.unseen=[h264]"]}, ["'h264'"]),
+        ({"overrides": ["distort.types.resiz=off"]}, ["'resiz'", "resize"]),
+        ({"overrides": ["pools.encode.gpus=0.3"]}, ["pools.encode.gpus", "0.25"]),
+        ({"overrides": ["training.lr=.nan"]}, ["training.lr"]),
+        ({"stages": 0}, ["stages"]),
+        ({"file": "missing.yaml"}, ["missing.yaml", "No such file"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_place_and_the_remedy(arguments: dict, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(**arguments)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "a: [", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"c\.yaml"):
+        load(file=file)
+
+
+def test_the_tree_is_frozen() -> None:
+    config = load()
+    with pytest.raises(ValidationError):
+        config.training.epochs = 3  # type: ignore[misc]
+
+
+def test_nothing_to_train_on_is_refused() -> None:
+    types = dict.fromkeys(load().distort.types, False)
+    with pytest.raises(ConfigError, match="no pair"):
+        load(overrides=[f"distort.types={json.dumps(types)}", "pairs.homogeneous=[0]"])
+
+
+def test_the_name_of_the_run_ignores_what_changes_no_result() -> None:
+    name = load().name()
+    assert load(stages=5).name() == name
+    assert load(overrides=["pools.score.timeout_s=9", "run.threads=2", "errors.budget=0.5"]).name() == name
+    assert load(seed=1).name() != name
+    assert load(videos="/data/My Clips/").name().startswith("local-my-clips-")
+
+
+def test_rounds_after_the_last_entry_repeat_it() -> None:
+    assert [per_round((5, 3), number) for number in (1, 2, 3, 9)] == [5, 3, 3, 3]
+    with pytest.raises(ValueError, match="count from 1"):
+        per_round((5, 3), 0)
+
+
+@given(
+    st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), max_size=6)
+)
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(tree: dict) -> None:
+    assert fingerprint(tree) == fingerprint(dict(reversed(tree.items())))
+    assert len(fingerprint(tree)) == 16
+
+
+def test_a_fingerprint_depends_on_every_value() -> None:
+    prints = {fingerprint(load(overrides=[f"training.epochs={epochs}"]).training) for epochs in range(1, 6)}
+    assert len(prints) == 5
+    assert fingerprint({"a": 1}) == "015abd7f5cc57a2d"  # sha256 of {"a":1}
+
+
+def test_a_fingerprint_refuses_what_has_no_canonical_form() -> None:
+    with pytest.raises(TypeError, match="PosixPath"):
+        fingerprint({"a": Path("x")})
+    with pytest.raises(ValueError, match="JSON"):
+        fingerprint(float("nan"))
+
+
+def test_fingerprints_do_not_depend_on_locale_or_time_zone() -> None:
+    code = "from pipeline.settings.config import load, fingerprint; print(fingerprint(load(videos='clips ä', seed=3)))"
+    environments = [{"LC_ALL": "C", "TZ": "UTC"}, {"LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}]
+    root = Path(__file__).resolve().parents[3]
+    prints = {
+        subprocess.run(
+            [sys.executable, "-X", "utf8", "-c", code], env=env, cwd=root, capture_output=True, text=True, check=True
+        ).stdout
+        for env in environments
+    }
+    assert len(prints) == 1
+
+
+def test_every_key_of_the_dump_can_be_set() -> None:
+    config = load()
+    tree = yaml.safe_load(config.to_yaml())
+    for section, values in tree.items():
+        for key, value in values.items() if isinstance(values, dict) else ():
+            assert load(overrides=[f"{section}.{key}={json.dumps(value)}"]) == config
+    assert Config.model_validate(tree) == config
+
+
+def test_the_second_suite_is_off_until_a_type_is_switched_on() -> None:
+    plain = load()
+    assert plain.distort.enabled == SEEN
+    config = load(overrides=["distort.types.banding=true", "distort.types.packet_loss=true"])
+    assert config.distort.enabled == (*SEEN, "banding", "packet_loss")
+    assert config.benchmark == plain.benchmark
+
+
+def test_what_is_trained_on_is_not_called_unseen() -> None:
+    with pytest.raises(ConfigError, match=r"vp9 is trained on .* benchmark\.unseen; take it out of one of them"):
+        load(overrides=["distort.types.vp9=true"])
+    config = load(overrides=["distort.types.vp9=true", "benchmark.unseen=[av1, mpeg2]", "benchmark.seen=[vp9]"])
+    assert config.distort.enabled[-1] == "vp9"
+
+
+def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: Path) -> None:
+    check_weights(load("demo"))
+    check_weights(load("paper-shrunk"))
+    with pytest.raises(ConfigError, match=r"--set student.options.checkpoint=FOLDER"):
+        check_weights(load("paper", videos="clips"))
+    named = load("paper", videos="clips", overrides=[f"student.options.checkpoint={tmp_path}"])
+    with pytest.raises(ConfigError, match=r"holds no config.json; name the folder of a checkpoint"):
+        check_weights(named)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"teacher 'minimalistic_vii': there is no .*MinimalisticVQA_Model_VII_LSVQ.pth"
+    ):
+        check_weights(named)
+    signal = f"student.options.checkpoint={tmp_path}", "teachers.names=[niqe, piqe]"
+    check_weights(load("paper", videos="clips", overrides=signal))
+
+
+def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
+    released, printed = load("paper", videos="clips"), load("paper-printed", videos="clips")
+    assert (released.training.lr, released.training.weight_decay) == (1e-5, 0.0)
+    assert released.student.options["vision_rate"] * released.training.lr == pytest.approx(2e-6)
+    assert (printed.training.lr, printed.training.weight_decay) == (1e-4, 0.05)
+    for config in (released, printed, load("paper-shrunk")):
+        assert (config.student.name, config.training.zero_stage) == ("llava", 3)
+    assert released.training.batch_size == printed.training.batch_size == 8

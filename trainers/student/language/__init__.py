@@ -1,0 +1,1 @@
+"""The students that are language models: the published LLaVA-OneVision one and Qwen3-VL."""

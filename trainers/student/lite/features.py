@@ -1,0 +1,160 @@
+"""Feature blocks of the lite student: each one function from a video's views to a vector of known length.
+
+`key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
+
+The spatial blocks are *log deviations of order 8*: how far each channel of a frozen ImageNet network departs from its
+mean where the picture is strongest. Distortions scale deviations, so in the logarithm a distortion is a shift that is
+nearly the same for all contents; channel means follow the content instead. The high order listens to the strongest edges:
+nearly every picture has some, while the share of smooth areas, which rules the standard deviation (order 2), is content.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from trainers.student.lite.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
+
+LAYERS: tuple[int | str, ...] = ("stem", *range(4))  # down to 1/8 of the size; deeper blocks see objects, not quality
+ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
+TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
+DEVIATION_FLOOR = 0.01
+FREEZE = 3  # numbers of the block `freeze`
+DUPLICATE = 0.02  # mean absolute step of luma, grey levels, below which two frames are the same picture
+STILL_SCENE = 0.1  # grey levels: where nothing moves faster, nothing can be seen to be held
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the blocks look at: the frozen network and the two views of one video with its frame rate."""
+
+    network: EfficientNetLite0
+    key: np.ndarray
+    luma: np.ndarray
+    fps: float
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
+
+    The head gives every group the same weight, whatever its length, times `weight`. A `coarse` block tells what all others
+    owe to the content (`trainers.student.lite.content`).
+    """
+
+    name: str
+    groups: tuple[int, ...]
+    compute: Callable[[Views], np.ndarray]
+    weight: float = 1.0
+    coarse: bool = False
+
+    @property
+    def size(self) -> int:
+        """Length of the block's vector."""
+        return sum(self.groups)
+
+
+def tiles(frame: np.ndarray) -> list[np.ndarray]:
+    """The frame [H, W, 3] in at most 2 x 2 pieces of at most TILE (turned for portrait): the centres of its halves.
+
+    At native resolution; what does not fit is left out, so that time and memory are bounded for every frame size.
+    """
+    height, width = frame.shape[:2]
+    most = TILE if width >= height else TILE[::-1]
+    rows, columns = (1 + int(size > limit) for size, limit in zip((height, width), most, strict=True))
+    return [
+        frame[top : top + tall, left : left + wide]
+        for top, tall in _centres(height, most[0], rows)
+        for left, wide in _centres(width, most[1], columns)
+    ]
+
+
+def _centres(size: int, limit: int, parts: int) -> list[tuple[int, int]]:
+    """(start, length) of a centred stretch of at most `limit` in each of `parts` equal parts of `size`."""
+    bounds = [size * k // parts for k in range(parts + 1)]
+    stretches = []
+    for low, high in itertools.pairwise(bounds):
+        length = min(limit, high - low)
+        stretches.append((low + (high - low - length) // 2, length))
+    return stretches
+
+
+def shrunk(frame: np.ndarray, factor: int) -> np.ndarray:
+    """The frame reduced by `factor`, each pixel the mean of the pixels it covers."""
+    if factor == 1:
+        return frame
+    size = max(frame.shape[1] // factor, 1), max(frame.shape[0] // factor, 1)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def _padded(image: np.ndarray) -> np.ndarray:
+    """Reflect the border of an image [H, W, 3] up to the smallest side that the network can take."""
+    lacking = [max(0, SMALLEST_SIDE - side) for side in image.shape[:2]]
+    if not any(lacking):
+        return image
+    return np.pad(image, ((0, lacking[0]), (0, lacking[1]), (0, 0)), mode="symmetric")
+
+
+@torch.inference_mode()
+def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.ndarray:
+    """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of LAYERS, means over all pixels of all images.
+
+    Returns float32 [sum of the channels of LAYERS].
+    """
+    pieces = [
+        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), LAYERS)
+        for image in images
+    ]
+    parts = []
+    for maps in zip(*pieces, strict=True):
+        flat = torch.cat([activation[0].flatten(1) for activation in maps], dim=1).double()
+        power = (flat - flat.mean(dim=1, keepdim=True)).pow_(ORDER).mean(dim=1)
+        parts.append(torch.log(power.pow(1 / ORDER) + DEVIATION_FLOOR))
+    return torch.cat(parts).float().numpy()
+
+
+def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
+    def compute(views: Views) -> np.ndarray:
+        frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
+        pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
+        return log_deviations(views.network, pieces)
+
+    return compute
+
+
+def freeze(views: Views) -> np.ndarray:
+    """Held frames: share of held steps, log staleness in frames, and log staleness times motion; zeros for stills.
+
+    A step is held when it is far smaller than the clip's own fast steps, so that slow clips do not count as frozen.
+    """
+    if len(views.luma) < 3:
+        return np.zeros(FREEZE, np.float32)
+    frames = views.luma.astype(np.float32)
+    step = np.abs(frames[1:] - frames[:-1]).mean(axis=(1, 2))
+    fast = float(np.sort(step)[-max(2, len(step) // 6) :].mean()) + DUPLICATE
+    if fast <= STILL_SCENE:
+        return np.zeros(FREEZE, np.float32)
+    held = np.where(step < DUPLICATE, 1.0, np.exp(-(step / fast) / 0.1))
+    stale = np.zeros(len(frames))
+    for t in range(1, len(frames)):
+        stale[t] = (stale[t - 1] + 1) * held[t - 1]
+    moving = step[step > 0.3 * fast]
+    # a jump after a hold grows slower than the time held: the square root of the mean hold undoes it
+    velocity = (float(moving.mean()) if moving.size else fast) / np.sqrt(1 + 2 * stale.mean())
+    return np.array([held.mean(), np.log1p(stale.mean()), np.log1p(stale.mean() * velocity)], np.float32)
+
+
+_LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
+
+BLOCKS: tuple[FeatureBlock, ...] = (
+    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False)),
+    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
+    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True),
+    # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
+    FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0),
+)

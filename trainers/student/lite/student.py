@@ -1,0 +1,153 @@
+"""The lite student: frozen ImageNet features and motion statistics, one trained comparison head.
+
+It runs on a CPU, needs no download, and the folder it saves stands alone (encoder weights included).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from trainers.levels import LEVELS
+from trainers.student.base import NO_VIEWS, Student
+from trainers.student.lite.efficientnet import EfficientNetLite0, pretrained
+from trainers.student.lite.features import BLOCKS, FeatureBlock, Views
+from trainers.student.lite.head import ComparisonHead
+from trainers.student.table import ENCODER_VERSIONS
+
+FEATURES_VERSION = ENCODER_VERSIONS["lite"]
+
+
+class LiteStudent(Student):
+    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `blocks` of features to use.
+
+    `content`: take out of the features what their content makes of them (`trainers.student.lite.content`).
+    """
+
+    name: ClassVar[str] = "lite"
+
+    def __init__(
+        self,
+        hidden: int = 0,
+        dropout: float = 0.1,
+        blocks: Sequence[str] | None = None,
+        content: bool = True,
+        backbone: EfficientNetLite0 | None = None,
+    ) -> None:
+        super().__init__()
+        known = {block.name: block for block in BLOCKS}
+        names = list(known) if blocks is None else list(blocks)
+        unknown = sorted(set(names) - set(known))
+        if unknown or not names:
+            raise ValueError(f"student option 'blocks': unknown {unknown}; choose from {', '.join(known)}")
+        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
+        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names, "content": content}
+        self.backbone = backbone if backbone is not None else pretrained()
+        groups = [(size, block.weight) for block in self.blocks for size in block.groups]
+        self.head = ComparisonHead(groups, hidden, dropout, self._coarse() if content else slice(0))
+
+    def _coarse(self) -> slice:
+        """Where the coarse block lies in the feature vector; empty without one."""
+        start = 0
+        for block in self.blocks:
+            if block.coarse:
+                return slice(start, start + block.size)
+            start += block.size
+        return slice(0)
+
+    @property
+    def feature_size(self) -> int:
+        """D, the sum of the blocks' sizes."""
+        return sum(block.size for block in self.blocks)
+
+    def encode(
+        self,
+        key: np.ndarray,
+        luma: np.ndarray,
+        fps: float,
+        views: Mapping[str, np.ndarray] = NO_VIEWS,  # noqa: ARG002 - it takes none
+    ) -> np.ndarray:
+        """All feature blocks in a row, float32 [D]. Raises ValueError for views of another shape."""
+        if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
+            raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
+        self.backbone.eval()
+        seen = Views(self.backbone, key, luma, fps)
+        parts = [block.compute(seen) for block in self.blocks]
+        features = np.concatenate(parts).astype(np.float32)
+        if not np.isfinite(features).all():
+            raise ValueError("the encoder gave a number that is not finite")
+        return features
+
+    @cached_property
+    def _encoder_digest(self) -> str:
+        digest = hashlib.sha256(json.dumps([FEATURES_VERSION, self.options["blocks"]]).encode())
+        for key, value in sorted(self.backbone.state_dict().items()):
+            digest.update(key.encode() + value.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encoder_digest(self) -> str:
+        """Digest over the blocks, the version of the features and the encoder's weights."""
+        return self._encoder_digest
+
+    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
+        """Fit the normalisation of the features."""
+        self.head.fit_normalisation(features, differences, weights)
+
+    def trained_module(self) -> nn.Module:
+        """The comparison head alone: features are cached, so the encoder need not be there."""
+        return self.head
+
+    def pair_logits(self, first: Tensor, second: Tensor) -> Tensor:
+        """Logits [B, 5]; exchanging the videos mirrors them exactly."""
+        logits: Tensor = self.head(first, second)
+        return logits
+
+    @torch.inference_mode()
+    def quality(self, features: np.ndarray) -> np.ndarray:
+        """Scalar quality float32 [B] of feature rows [B, D]; comparable between videos, higher is better."""
+        self.eval()
+        result: np.ndarray = self.head.quality(torch.from_numpy(np.asarray(features, np.float32))).numpy()
+        return result
+
+    def save(self, folder: str | Path) -> None:
+        """Write encoder and head as safetensors, and the options as JSON."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        state = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
+        save_file(state, target / "model.safetensors")
+        config = {
+            "student": self.name,
+            "options": self.options,
+            "features_version": FEATURES_VERSION,
+            "feature_blocks": {block.name: block.size for block in self.blocks},
+            "levels": list(LEVELS),
+        }
+        (target / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> LiteStudent:
+        """Read what `save` wrote. Raises ValueError for another student or version of the features."""
+        source = Path(folder)
+        config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        if config.get("student") != cls.name:
+            raise ValueError(f"{source} holds the student '{config.get('student')}', not '{cls.name}'")
+        if config.get("features_version") != FEATURES_VERSION:
+            raise ValueError(
+                f"{source} was trained on features of version {config.get('features_version')}, this "
+                f"program computes version {FEATURES_VERSION}: train the student again"
+            )
+        student = cls(**config["options"], backbone=EfficientNetLite0().freeze())
+        state = load_file(source / "model.safetensors")
+        state.setdefault("head.content", student.head.content)  # zeros: what was trained before there was a content map
+        student.load_state_dict(state)
+        student.backbone.freeze()
+        return student.eval()
