@@ -32,7 +32,8 @@ from actors.media import ffmpeg
 from actors.media.rows import Row, format_recipe
 from actors.media.window import EncodeOptions, Window
 from actors.sample import Synthesise
-from cluster.pools import Pool, chain
+from cluster.chain import chain
+from cluster.pools import Pool
 
 
 class Forget:

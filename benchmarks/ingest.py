@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.media.rows import Row, fresh
+from cluster.engine import RayEngine, collect
 from cluster.pools import Pool
-from cluster.stream import collect
 from pipeline.corpus.listing import list_inputs, short_id
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import write_table
@@ -78,8 +78,8 @@ def main() -> None:
 def _through_ray(rows: list[Row]) -> list[Row]:
     from cluster.session import SessionSettings, connect
 
-    with connect(None, SessionSettings()):
-        return collect(pa.Table.from_pylist(rows), [Pool(Answer)], lambda row: row)
+    with RayEngine(lambda: connect(None, SessionSettings())) as engine:
+        return collect(engine, pa.Table.from_pylist(rows), [Pool(Answer)])
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pipeline.corpus.proxies import items
 from pipeline.method.metrics import srcc, within_source_srcc
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
-from pipeline.steps.benchmark import items
 from pipeline.student.folder import read_anchors
 from trainers.batches import Features, read_features
 from trainers.student.table import load_student

@@ -164,9 +164,11 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     from actors.media.views import SampleSpec
     from actors.score import DropSample
     from actors.teachers import views_of
+    from cluster.engine import PIXEL_ROWS
     from cluster.pools import Pool
-    from cluster.stream import PIXEL_ROWS, stream
-    from pipeline.look.observe import SHOWN, score_pools
+    from cluster.stream import stream
+    from pipeline.look.chain import score_pools
+    from pipeline.look.look import SHOWN
     from pipeline.settings.sections import ScorePoolConfig
 
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import ray.data
 
-from cluster.pools import MAX_LOST_BLOCKS, Pool, chain, cluster_cpus
-
-Row = dict[str, Any]
-Progress = Callable[[int], object]  # called with the number of rows that have just been finished
+from cluster.chain import chain, cluster_cpus
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
+from cluster.pools import MAX_LOST_BLOCKS, Pool
 
 _BLOCKS_PER_CPU = 8  # enough blocks that every actor has work until near the end
-_MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
-PIXEL_ROWS = 1  # of a block whose rows carry frames on their way: some of these fill the object store, and all stops
 
 
-def block_rows(rows: int, cpus: int, most: int = _MAX_BLOCK_ROWS) -> int:
+def block_rows(rows: int, cpus: int, most: int = MAX_BLOCK_ROWS) -> int:
     """Rows of one block: small enough to spread over all actors, large enough that Ray's per-block cost stays small."""
     return max(1, min(most, rows // (_BLOCKS_PER_CPU * cpus)))
 
 
 def stream(
     table: pa.Table,
-    pools: list[Pool],
-    progress: Progress = lambda _count: None,
+    pools: Sequence[Pool],
+    progress: Progress = silent,
     key: str = "video_id",
-    most_rows: int = _MAX_BLOCK_ROWS,
+    most_rows: int = MAX_BLOCK_ROWS,
 ) -> Iterator[list[Row]]:
     """Yield batches of finished rows, in no particular order.
 
@@ -90,11 +86,3 @@ def _crashed(row: Row, key: str) -> Row:
         f"{row[key]}: the worker process died every time that it met this row; look at the file {row.get('uri', '')}"
     )
     return {**row, "status": "failed", "error_kind": "crash", "error": message}
-
-
-def collect(
-    table: pa.Table, pools: list[Pool], finish: Callable[[Row], Row], progress: Progress = lambda _count: None
-) -> list[Row]:
-    """Run `stream` to its end and return ``finish(row)`` of every row, ordered by ``video_id``."""
-    rows = [finish(row) for batch in stream(table, pools, progress) for row in batch]
-    return sorted(rows, key=lambda row: str(row["video_id"]))

@@ -9,10 +9,11 @@ switched on with it, and are then left out of the benchmark that they would no l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Family = Literal["spatial", "temporal", "streaming"]
 Suite = Literal["train", "unseen", "extra"]
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 PRISTINE = "pristine"  # the name that goes with level 0
 

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands import configuration_arguments
-from pipeline.commands.run import configuration, layout_of
+from pipeline.commands.opening import configuration, layout_of
 from pipeline.console import DONE, Console, UserError
+from pipeline.run_folder.step import Rows
 from pipeline.settings.config import Config
 
 
@@ -40,10 +41,11 @@ def main(options: argparse.Namespace) -> int:
         config = config.model_copy(update={"corpus": corpus})
         files = min(files, config.corpus.limit or files)
     layout = layout_of(options, config)
-    from pipeline.planning.forecast import corpus_size, distortion_rows, forecast
+    from pipeline.planning.forecast import distortion_rows, forecast, of_folder
+    from pipeline.steps.ingest import corpus_size
 
     console = Console(sys.stdout)
-    steps = forecast(config, layout, files)
+    steps = forecast(of_folder(config, layout), files)
     console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {layout.root}")
     console.line(f"videos: {_videos(config, files, corpus_size(config))}")
     if config.shaping.keep is not None:
@@ -53,12 +55,12 @@ def main(options: argparse.Namespace) -> int:
         "steps in order",
         ("step", "rows", "seconds", "from", "actors", "GPUs", "GiB", "state"),
         [
-            (one.name, _count(one.rows, at_most=one.at_most), f"{one.seconds:.0f}", one.basis, one.actors, f"{one.gpus:g}",
-             f"{one.memory_gib:.1f}", one.state)
+            (one.name, _count(one.rows), f"{one.seconds:.0f}", one.basis, one.resources.actors, f"{one.resources.gpus:g}",
+             f"{one.resources.memory_gib:.1f}", one.state)
             for one in steps
         ],
     )  # fmt: skip
-    if any(one.name in ("benchmark", "score") and one.rows == 0 for one in steps):
+    if any(one.name in ("benchmark", "score") and one.rows == Rows(0) for one in steps):
         console.warn("too few videos: training and held-out contents are both needed; give at least 4")
     _totals([one.left for one in steps], price, console)
     console.table("distortions", ("name", "used for", "levels", "unit"), distortion_rows(config))
@@ -86,10 +88,10 @@ def _videos(config: Config, files: int | None, listed: int) -> str:
     return f"{listed:,} files of {config.corpus.videos}"
 
 
-def _count(rows: int | None, *, at_most: bool) -> str:
+def _count(rows: Rows | None) -> str:
     if rows is None:
         return "-"
-    return f"<= {rows:,}" if at_most else f"{rows:,}"
+    return f"<= {rows.count:,}" if rows.at_most else f"{rows.count:,}"
 
 
 def _totals(left: Sequence[float], price: float | None, console: Console) -> None:

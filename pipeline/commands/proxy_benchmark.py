@@ -20,12 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.commands import VIDEOS_HELP
+from pipeline.commands.opening import opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus.listing import list_inputs, pool_recipe
+from pipeline.corpus.listing import pool_recipe
+from pipeline.corpus.members import HELDOUT
+from pipeline.corpus.proxies import SUITES, figures, items
+from pipeline.opinions import benchmark_scores, signed
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, OK, VIDEOS
-from pipeline.run_folder.store import append_shard, read_shards, read_table, sweep_temporary, write_bytes, write_table
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Step
+from pipeline.run_folder.store import append_shard, read_shards, read_table, write_bytes, write_table
 from pipeline.settings.config import Config, load
 
 COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
@@ -73,57 +79,38 @@ def configuration(options: argparse.Namespace) -> Config:
 def main(options: argparse.Namespace) -> int:
     """Make what is missing; return 0, or 1 when a video or a copy failed."""
     config = configuration(options)
-    listing = list_inputs(options.videos, config.corpus.limit)  # a wrong path is told before anything starts
     layout = ProxyLayout.at(options.out)
     if layout.config.is_file():
         raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
     console = Console()
-    # Heavy imports and Ray come after the options are known to be good.
-    from cluster.preflight import doctor, require
-    from cluster.session import SessionSettings, connect
-    from pipeline.run_folder.lock import RunLock
-    from pipeline.steps.benchmark import SUITES, build
+    with opened(config, layout, console, options) as run:
+        from pipeline.steps import benchmark
 
-    require(doctor(layout.root, thorough=False))
-    layout.root.mkdir(parents=True, exist_ok=True)
-    with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
-        sweep_temporary(layout.root)
-        steps = Steps(layout, console)
-        steps.run_step(
-            "ingest",
-            {"corpus": config.corpus, "seed": config.seed, "files": listing.state()},
-            [layout.videos],
-            lambda: _ingest(config, layout, console),
-        )
+        steps = Steps(layout, console, run.engine.start)
+        steps.run(_ingest_step(run))
         _forget_lost(layout)
-        steps.run_step(
-            "benchmark",
-            {
-                "videos": layout.videos,
-                "benchmark": config.benchmark,
-                "seed": config.seed,
-                "look": _look(config, layout),
-            },
-            [*(layout.benchmark(suite) for suite in SUITES), layout.benchmark_clips],
-            lambda: _build(build, config, layout, console),
-            keep=[layout.benchmark_clips],
-        )
-        steps.close()
-    return _close(config, layout, console)
+        steps.run(benchmark.step(run, encode=False))
+        for left in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
+            shutil.rmtree(left, ignore_errors=True)
+    steps.close()
+    return _close(run, layout)
 
 
-def _look(config: Config, layout: RunLayout) -> dict[str, Any]:
-    from pipeline.look.observe import look_settings
-    from pipeline.steps import score
+def _ingest_step(run: Run) -> Step:
+    """Every usable window, held out."""
+    from pipeline.steps.ingest import corpus_state
 
-    return look_settings(score.look(config, layout), config)
+    config = run.config
+    inputs = {"corpus": config.corpus, "seed": config.seed, "files": corpus_state(config)}
+    return Step("ingest", inputs, [run.layout.videos], lambda: _ingest(run))
 
 
-def _ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+def _ingest(run: Run) -> dict[str, Any]:
     """Write `videos.parquet` with every usable window held out."""
-    from pipeline.steps.ingest import HELDOUT, check_budget, probe_files, windows_of
+    from pipeline.steps.ingest import check_budget, probe_files, windows_of
 
-    probed = probe_files(config, layout, console)
+    config = run.config
+    probed = probe_files(run)
     check_budget(probed, config)
     rows = [
         {**row, "split": HELDOUT, "round": 0, "recipe": pool_recipe(row["video_id"], 0, config.seed)}
@@ -131,7 +118,7 @@ def _ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, An
         else row
         for row in windows_of(probed, config)
     ]
-    write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
+    write_table(run.layout.videos, VIDEOS.table(rows), VIDEOS)
     usable = sum(row["status"] == OK for row in rows)
     if not usable:
         raise UserError(
@@ -140,16 +127,9 @@ def _ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, An
     return {"rows": len(rows), "what": f"{len(probed)} files, {usable} usable windows"}
 
 
-def _build(build: Any, config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
-    summary: dict[str, Any] = build(config, layout, console, encode=False)
-    for left in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
-        shutil.rmtree(left, ignore_errors=True)
-    return summary
-
-
 def _forget_lost(layout: RunLayout) -> None:
     """A copy that was removed since it was made is no longer marked as made."""
-    folder = layout.observed("benchmark")
+    folder = layout.observed(layout.BENCHMARK)
     table = read_shards(folder, OBSERVED)
     lost = [
         row["video_id"]
@@ -163,18 +143,17 @@ def _forget_lost(layout: RunLayout) -> None:
         append_shard(folder, kept, OBSERVED)
 
 
-def _close(config: Config, layout: ProxyLayout, console: Console) -> int:
+def _close(run: Run, layout: ProxyLayout) -> int:
     """Write the CSV, print the teachers' figures, and name what failed."""
-    from pipeline.steps.benchmark import SUITES, figures, items, teacher_scores
-
+    console = run.console
     lines: list[dict[str, object]] = []
     failed = [row for row in read_table(layout.videos, VIDEOS).to_pylist() if row["status"] != OK]
     for suite in SUITES:
         rows = items(layout, suite)
         lines += [_line(row, suite, layout) for row in rows]
         failed += [row for row in read_table(layout.benchmark(suite), BENCHMARK).to_pylist() if row["status"] != OK]
-        _, signed = teacher_scores(config, layout, rows)
-        table = [(name, figures(values, rows)) for name, values in signed.items()]
+        scores = signed(run.config, benchmark_scores(run, [row["video_id"] for row in rows]))
+        table = [(name, figures(values, rows)) for name, values in scores.items()]
         Console(sys.stdout).table(
             f"{suite} distortions: {len(rows)} copies, label VMAF",
             ("teacher", "SRCC", "PLCC", "SRCC within source", "pairwise accuracy"),

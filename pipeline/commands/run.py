@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
 from typing import Any
 
 from pipeline.commands import configuration_arguments
+from pipeline.commands.opening import configuration, layout_of, opened
 from pipeline.console import SOME_FAILED, Console
-from pipeline.corpus.listing import list_inputs
-from pipeline.run_folder.layout import RunLayout, default_root
+from pipeline.corpus.proxies import SUITES
+from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
-from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, sweep_temporary, write_bytes
-from pipeline.settings.config import Config, check_weights, load
+from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
+from pipeline.settings.config import Config, check_weights
 
 arguments = configuration_arguments
-
-
-def configuration(options: argparse.Namespace) -> Config:
-    """The configuration that the options name."""
-    return load(
-        options.preset,
-        options.config,
-        options.overrides,
-        stages=options.stages,
-        videos=options.videos,
-        seed=options.seed,
-        limit=options.limit,
-    )
-
-
-def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
-    """The run folder that the options name."""
-    return RunLayout.at(options.out or default_root(config.name()))
 
 
 def main(options: argparse.Namespace) -> int:
@@ -41,22 +23,12 @@ def main(options: argparse.Namespace) -> int:
     check_weights(config)
     console = Console()
     layout = layout_of(options, config)
-    if config.corpus.videos is not None:
-        list_inputs(config.corpus.videos, config.corpus.limit)  # a wrong path is told before anything is started
-    # Heavy imports and Ray come after the configuration is known to be good.
-    from cluster.preflight import doctor, require
-    from cluster.session import SessionSettings, connect
-    from pipeline.loop import run_rounds
-    from pipeline.run_folder.lock import RunLock
+    with opened(config, layout, console, options) as run:
+        from pipeline.loop import run_all
 
-    require(doctor(layout.root, thorough=False))
-    _announce(config, layout, console)
-    layout.root.mkdir(parents=True, exist_ok=True)
-    with RunLock(layout), ExitStack() as stack:
-        sweep_temporary(layout.root)
+        _announce(config, layout, console)
         _write_config(config, layout)
-        session = connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug))
-        steps = run_rounds(config, layout, console, lambda: stack.enter_context(session))
+        steps = run_all(run)
     steps.close()
     return _close(config, layout, console)
 
@@ -82,7 +54,7 @@ def _write_config(config: Config, layout: RunLayout) -> None:
 
 def _close(config: Config, layout: RunLayout, console: Console) -> int:
     metrics = [read_json(layout.metrics(number)) for number in range(1, config.stages + 1)]
-    for suite in ("seen", "unseen"):
+    for suite in SUITES:
         count = metrics[-1]["benchmarks"][suite]["count"]
         rows = [_figures(name, row) for name, row in metrics[-1]["benchmarks"][suite]["teachers"].items()]
         rows += [_figures(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -15,13 +14,12 @@ import pyarrow.parquet as pq
 
 from pipeline.commands.report import open_run
 from pipeline.console import DONE, Console
+from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import holder
 from pipeline.run_folder.manifest import Manifest, read_manifests
 from pipeline.run_folder.store import StoreError, read_json
-
-SUITES = ("seen", "unseen")
-_LOOKS = {"score": "pool"}  # the other looks carry their step's name, apart from `distort-<k>` -> `distorted-<k>`
+from trainers.launch import PROGRESS_FILE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,15 +64,11 @@ def _ago(layout: RunLayout, one: Manifest) -> str:
 
 def _begun(layout: RunLayout) -> Iterator[str]:
     """One line for each step that was begun and is not committed, with what it has so far."""
-    for path in sorted(layout.manifests.glob(".*.started")):
-        step = path.name.removeprefix(".").removesuffix(".started")
-        if layout.manifest(step).is_file():
-            continue
-        look = _LOOKS.get(step, re.sub(r"^distort-", "distorted-", step))
-        rows = _rows_in(layout.observed(look))
+    for step in layout.begun():
+        rows = _rows_in(layout.observed_by(step))
         detail = f", {rows:,} rows so far" if rows else ""
         if step.startswith("train-"):
-            detail = _training(layout, step)
+            detail = _training(layout, int(step.removeprefix("train-")))
         yield f"begun, not finished: {step}{detail}"
 
 
@@ -88,12 +82,12 @@ def _rows_in(folder: Path) -> int:
     return total
 
 
-def _training(layout: RunLayout, step: str) -> str:
+def _training(layout: RunLayout, number: int) -> str:
     """How far the latest training of a round has come."""
-    number = step.removeprefix("train-")
-    files = sorted(layout.train_storage.glob(f"round-{number}-*/progress.json"), key=lambda path: path.stat().st_mtime)
+    files = [folder / PROGRESS_FILE for folder in layout.train_folders(number)]
+    states = [file for file in files if file.is_file()]
     try:
-        state = read_json(files[-1]) if files else None
+        state = read_json(states[-1]) if states else None
         return f", step {state['step']} of {state['steps']}" if state else ""
     except (StoreError, KeyError, TypeError):  # being written at this moment
         return ""

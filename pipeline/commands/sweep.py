@@ -21,14 +21,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.commands import configuration_arguments
-from pipeline.commands.run import configuration, layout_of
+from pipeline.commands.opening import configuration, layout_of, opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.listing import shuffled
+from pipeline.corpus.proxies import SUITES, figures, items
 from pipeline.report.charts import SERIES_COLOURS, Bar, bar_chart, standalone
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import Steps, input_fingerprint
+from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
-from pipeline.run_folder.store import read_json, read_table, sweep_temporary, write_bytes, write_json, write_table
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Step
+from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
 
 Value = float | str
@@ -81,59 +84,48 @@ def main(options: argparse.Namespace) -> int:
     check_weights(config)
     layout = layout_of(options, config)
     console = Console()
-    # Heavy imports and Ray come after the options are known to be good.
-    from cluster.preflight import doctor, require
-    from cluster.session import SessionSettings, connect
-    from pipeline.loop import paired, prepare
-    from pipeline.run_folder.lock import RunLock
+    with opened(config, layout, console, options) as run:
+        from pipeline.loop import preparation
 
-    require(doctor(layout.root, thorough=False))
-    layout.root.mkdir(parents=True, exist_ok=True)
-    with RunLock(layout), connect(options.address, SessionSettings(threads=config.run.threads, verbose=options.debug)):
-        sweep_temporary(layout.root)
         if not layout.config.is_file():
             write_bytes(layout.config, config.to_yaml().encode())
-        steps = Steps(layout, console)
-        prepare(config, layout, console, steps)
-        paired(config, layout, console, steps, 1)
-        inputs = _inputs(config, layout)
-        steps.run_step(
-            "sweep",
-            {**inputs, "values": values, "benchmark": layout.benchmark_features},
-            [layout.sweep_json, layout.sweep_csv, layout.sweep_svg],
-            lambda: run(
-                config,
-                layout,
-                console,
-                values,
-                fingerprint({name: input_fingerprint(one) for name, one in inputs.items()}),
-            ),
-        )
+        steps = Steps(layout, console, run.engine.start)
+        for one in preparation(run):
+            steps.run(one)
+        steps.run(step(run, values))
         shutil.rmtree(layout.downloads, ignore_errors=True)
-        steps.close()
+    steps.close()
     return _close(layout, console)
 
 
-def _inputs(config: Config, layout: RunLayout) -> dict[str, Any]:
-    """All that decides a trial besides its value."""
-    training = config.training.model_dump(mode="json", exclude={"lambda_"})
-    return {
+def step(run: Run, values: Sequence[Value]) -> Step:
+    """The students of round 1 with each value of lambda."""
+    config, layout = run.config, run.layout
+    # all that decides a trial besides its value
+    inputs = {
         "pairs": layout.pairs(1),
         "ensemble": layout.ensemble,
         "student": config.student,
-        "training": training,
+        "training": config.training.model_dump(mode="json", exclude={"lambda_"}),
         "scoring": config.scoring,
         "seed": config.seed,
-        "features pool": layout.features_of("pool"),
-        "features distorted-1": layout.features_of("distorted-1"),
+        **{f"features {name}": layout.features_of(name) for name in (layout.POOL, layout.copies_look(1))},
     }
+    trial = Step("trial", inputs, [], dict)
+    return Step(
+        "sweep",
+        {**inputs, "values": values, "benchmark": layout.benchmark_features},
+        [layout.sweep_json, layout.sweep_csv, layout.sweep_svg],
+        lambda: sweep(run, values, fingerprint(fingerprints(trial))),
+    )
 
 
-def run(config: Config, layout: RunLayout, console: Console, values: Sequence[Value], identity: str) -> dict[str, Any]:
+def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
     """Train every value, judge every student, and write `sweep.json`, `sweep.csv` and `sweep.svg`."""
+    import trainers.sweep
     from pipeline.steps.train import job_of
-    from trainers.sweep import sweep
 
+    config, layout = run.config, run.layout
     training, validation = split_pairs(config, layout)
     job = replace(
         job_of(config, layout, 1, identity),
@@ -142,12 +134,13 @@ def run(config: Config, layout: RunLayout, console: Console, values: Sequence[Va
         validation=str(validation),
         output=str(layout.sweep),
     )
-    console.line(f"training {len(values)} value(s) of lambda: {', '.join(map(str, values))}")
+    run.console.line(f"training {len(values)} value(s) of lambda: {', '.join(map(str, values))}")
+    run.engine.start()
     try:
-        trials = [asdict(row) for row in sweep(job, values)]
+        trials = [asdict(row) for row in trainers.sweep.sweep(job, values)]
     except ValueError as error:
         raise UserError(f"sweep: {error}", exit_code=3) from error
-    rows = [_judged(config, layout, trial) for trial in trials]
+    rows = [_judged(run, trial) for trial in trials]
     write_json(layout.sweep_json, {"identity": identity, "trials": rows})
     write_bytes(layout.sweep_csv, as_csv(rows))
     write_bytes(layout.sweep_svg, as_svg(rows))
@@ -169,13 +162,13 @@ def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
             f"sweep: {table.num_rows} pairs are too few to hold some out; raise pairs.homogeneous or pairs.synthetic"
         )
     kept = np.array([name not in held for name in table["pair_id"].to_pylist()])
-    training, validation = layout.sweep / "pairs.parquet", layout.sweep / "held-out.parquet"
+    training, validation = layout.sweep_pairs
     write_table(training, table.filter(kept), PAIRS)
     write_table(validation, table.filter(~kept), PAIRS)
     return training, validation
 
 
-def _judged(config: Config, layout: RunLayout, trial: dict[str, Any]) -> dict[str, Any]:
+def _judged(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     """One row of the table; a trial that failed or was ended early has no student and no benchmark figures."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
@@ -189,25 +182,24 @@ def _judged(config: Config, layout: RunLayout, trial: dict[str, Any]) -> dict[st
     folder = Path(trial["output"])
     finished = not trial["error"] and trial["stopped_at"] >= trial["steps"]
     if finished and (folder / "config.json").is_file():
-        for suite, found in _benchmark(config, layout, folder).items():
-            row |= {f"srcc_{suite}": found["srcc"], f"within_{suite}": found["within"]}
-        row["student"] = str(folder.relative_to(layout.root))
+        for suite, values in _benchmark(run, folder).items():
+            row |= {f"srcc_{suite}": values["srcc"], f"within_{suite}": values["within"]}
+        row["student"] = str(folder.relative_to(run.layout.root))
     return row
 
 
-def _benchmark(config: Config, layout: RunLayout, folder: Path) -> dict[str, dict[str, float | None]]:
+def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
     """Complete the student's folder with its anchors and judge it on both suites."""
-    from pipeline.steps.benchmark import SUITES, figures, items
-    from pipeline.steps.judge import anchor_logits
-    from pipeline.steps.train import finish
+    from pipeline.student.anchors import complete
+    from pipeline.student.comparison import anchor_logits
     from trainers.batches import read_encoded
 
-    anchors = finish(config, layout, folder)
-    rows = {suite: items(layout, suite) for suite in SUITES}
-    everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
-    encoded = read_encoded(config.student.name, layout.benchmark_features)
-    logits, _ = anchor_logits(config, folder, encoded, everything)  # one start of the actors for both suites
-    raw = dict(zip(everything, anchors.score(logits)[0], strict=True))
+    anchors = complete(run, folder)
+    rows = {suite: items(run.layout, suite) for suite in SUITES}
+    ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
+    encoded = read_encoded(run.config.student.name, run.layout.benchmark_features)
+    logits, _ = anchor_logits(run, folder, encoded, ids)  # one start of the actors for both suites
+    raw = dict(zip(ids, anchors.score(logits)[0], strict=True))
     return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from pipeline.console import UserError
 from pipeline.run_folder.store import is_remote
@@ -35,11 +35,27 @@ def _teacher_part(teacher: str) -> str:
     return _part(f"{end}-{sha256(teacher.encode()).hexdigest()[:8]}")
 
 
+def settings_mark(observed: Path) -> Path:
+    """The file in a folder of table `Observed` that says with which settings its videos were looked at."""
+    return observed / ".settings"
+
+
 @dataclass(frozen=True)
 class RunLayout:
-    """The paths of one run folder."""
+    """The paths of one run folder.
 
+    A look at many videos has a name, under which its shards lie: `POOL`, `CANDIDATES`, `BENCHMARK`, or `copies_look(k)`.
+    """
+
+    POOL: ClassVar[str] = "pool"
+    CANDIDATES: ClassVar[str] = "candidates"
+    BENCHMARK: ClassVar[str] = "benchmark"
     root: Path
+
+    @staticmethod
+    def copies_look(number: int) -> str:
+        """The look at the distorted copies of round `number`."""
+        return f"distorted-{number}"
 
     @classmethod
     def at(cls, folder: str | Path) -> Self:
@@ -89,6 +105,17 @@ class RunLayout:
     def started(self, step: str) -> Path:
         """The mark of a step that began and has not committed."""
         return self.manifests / f".{_part(step)}.started"
+
+    def begun(self) -> list[str]:
+        """Names of the steps that have begun and are not committed."""
+        names = (path.name.removeprefix(".").removesuffix(".started") for path in self.manifests.glob(".*.started"))
+        return sorted(name for name in names if not self.manifest(name).is_file())
+
+    def observed_by(self, step: str) -> Path:
+        """The folder in which a step that looks at videos marks those that it has seen; others have none of that name."""
+        copies = re.fullmatch(r"distort-(\d+)", step)
+        looks = {"score": self.POOL, "measure": self.CANDIDATES, "benchmark": self.BENCHMARK}
+        return self.observed(self.copies_look(int(copies[1])) if copies else looks.get(step, step))
 
     @property
     def lock(self) -> Path:
@@ -180,6 +207,11 @@ class RunLayout:
         return self.root / "scratch"
 
     @property
+    def scratch_clips(self) -> Path:
+        """Folder of copies that live only until they have been decoded."""
+        return self.scratch / "clips"
+
+    @property
     def downloads(self) -> Path:
         """Folder of the objects of buckets that the nodes keep while the run goes on."""
         return self.scratch / "downloads"
@@ -188,6 +220,20 @@ class RunLayout:
     def train_storage(self) -> Path:
         """Ray Train's storage path: its checkpoints and its state."""
         return self.scratch / "train"
+
+    def train_name(self, number: int, identity: str) -> str:
+        """Name of the training of round `number` below `train_storage`; trainings of other identities never meet."""
+        return f"round-{number}-{identity[:8]}"
+
+    def train_folders(self, number: int) -> list[Path]:
+        """What trainings of round `number` have left below `train_storage`, the latest last."""
+        found = self.train_storage.glob(f"round-{number}-*")
+        return sorted((path for path in found if path.is_dir()), key=lambda path: path.stat().st_mtime)
+
+    @property
+    def sweep_pairs(self) -> tuple[Path, Path]:
+        """Tables `Pair` of a sweep: those that every trial trains on, and those that are held out."""
+        return self.sweep / "pairs.parquet", self.sweep / "held-out.parquet"
 
     @property
     def sweep(self) -> Path:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import TEMPORARY, StoreError, read_json, write_json
 from pipeline.settings.config import fingerprint
 
@@ -106,89 +107,78 @@ class Steps:
         self._layout = layout
         self._console = console
         self._before_work = before_work
-        self._kept: list[str] = []
-        self._worked: list[str] = []
+        self._skipped: list[str] = []
+        self._ran: list[str] = []
 
     @property
-    def worked(self) -> tuple[str, ...]:
+    def ran(self) -> tuple[str, ...]:
         """Names of the steps that ran, in order."""
-        return tuple(self._worked)
+        return tuple(self._ran)
 
     @property
-    def kept(self) -> tuple[str, ...]:
-        """Names of the steps that were skipped, in order."""
-        return tuple(self._kept)
+    def skipped(self) -> tuple[str, ...]:
+        """Names of the steps that were done already, in order."""
+        return tuple(self._skipped)
 
-    def run_step(
-        self,
-        name: str,
-        inputs: Mapping[str, Any],
-        outputs: Sequence[Path],
-        work: Callable[[], Mapping[str, Any]],
-        *,
-        keep: Sequence[Path] = (),
-    ) -> bool:
+    def run(self, step: Step) -> bool:
         """Run one step unless it is done; return whether it ran.
-
-        Args:
-            name: The step's name, unique in the run.
-            inputs: All that decides the outputs: JSON values, parts of the configuration, or paths (their contents).
-            outputs: The files and folders below the run folder that the step makes.
-            work: Makes the outputs. Returns what the step says about itself as plain JSON; of it `rows` (a count) and
-                `what` (a few words) are printed.
-            keep: Outputs that stay when the inputs have changed, because their rows carry their own key and the step
-                adds only what is missing.
 
         Raises:
             RuntimeError: The step returned without making one of its outputs.
         """
-        prints = {key: input_fingerprint(value) for key, value in inputs.items()}
-        whole = fingerprint(prints)
-        reason = self._reason(name, prints, whole, outputs)
+        prints = fingerprints(step)
+        reason = self._reason(step, prints)
         if reason is None:
-            self._kept.append(name)
-            if self._worked:
-                self._console.line(f"kept  {name}")
+            self._skipped.append(step.name)
+            if self._ran:
+                self._console.line(f"kept  {step.name}")
             return False
-        self._announce(name, reason)
-        self._prepare(name, whole, [path for path in outputs if path not in keep])
+        self._announce(step.name, reason)
+        self._prepare(step, fingerprint(prints))
         if self._before_work is not None:
             ready, self._before_work = self._before_work, None
             ready()
         start = self._console.clock()
-        summary = dict(work())
+        summary = dict(step.work())
         seconds = round(self._console.clock() - start, 3)
-        manifest = self._commit(name, prints, whole, outputs, seconds, summary)
-        self._worked.append(name)
-        self._console.step(name, str(summary.get("what", "")), rows=manifest.rows, seconds=seconds)
+        manifest = self._commit(step, prints, seconds, summary)
+        self._ran.append(step.name)
+        self._console.step(step.name, str(summary.get("what", "")), rows=manifest.rows, seconds=seconds)
         return True
+
+    def reason(self, step: Step) -> str | None:
+        """Say why a step must run: None if it is done, "" if it never was or a step before it has not run."""
+        try:
+            return self._reason(step, fingerprints(step))
+        except FileNotFoundError:  # an input that another step makes
+            return ""
 
     def close(self) -> None:
         """Say so, in one line, when there was nothing to do at all."""
-        if self._kept and not self._worked:
-            count = len(self._kept)
+        if self._skipped and not self._ran:
+            count = len(self._skipped)
             self._console.line(f"everything is done already: {count} steps verified in {self._layout.root}")
 
     def _announce(self, name: str, reason: str) -> None:
-        if self._kept and not self._worked:
-            self._console.line(f"kept  {', '.join(self._kept)}")
+        if self._skipped and not self._ran:
+            self._console.line(f"kept  {', '.join(self._skipped)}")
         if reason:
             self._console.line(f"again {name}: {reason}")
 
-    def _reason(self, name: str, prints: Mapping[str, str], whole: str, outputs: Sequence[Path]) -> str | None:
+    def _reason(self, step: Step, prints: Mapping[str, str]) -> str | None:
         """Return None if the step is done, "" if it never was, and otherwise why it must run again."""
-        path = self._layout.manifest(name)
+        path = self._layout.manifest(step.name)
         if not path.is_file():
             return ""
         try:
             committed = _read(path)
         except StoreError:
             return "its manifest was damaged"
-        if committed.fingerprint != whole:
+        if committed.fingerprint != fingerprint(prints):
             both = sorted(set(prints) | set(committed.inputs))
             changed = [key for key in both if prints.get(key) != committed.inputs.get(key)]
             return f"changed since it was done: {', '.join(changed)}"
-        for output in outputs:
+        for output in step.outputs:
             place = self._place(output)
             if not output.exists():
                 return f"{place} is gone"
@@ -196,12 +186,12 @@ class Steps:
                 return f"{place} was changed or damaged"
         return None
 
-    def _prepare(self, name: str, whole: str, stale: Sequence[Path]) -> None:
-        started = self._layout.started(name)
-        self._layout.manifest(name).unlink(missing_ok=True)
+    def _prepare(self, step: Step, whole: str) -> None:
+        started = self._layout.started(step.name)
+        self._layout.manifest(step.name).unlink(missing_ok=True)
         same = started.is_file() and started.read_text(encoding="ascii") == whole
         if not same:
-            for path in stale:
+            for path in (path for path in step.outputs if path not in step.kept_outputs):
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
@@ -210,28 +200,27 @@ class Steps:
             # A torn mark differs from every fingerprint, so it needs no atomic write.
             started.write_text(whole, encoding="ascii")
 
-    def _commit(
-        self,
-        name: str,
-        prints: dict[str, str],
-        whole: str,
-        outputs: Sequence[Path],
-        seconds: float,
-        summary: dict[str, Any],
-    ) -> Manifest:
-        for output in outputs:
+    def _commit(self, step: Step, prints: dict[str, str], seconds: float, summary: dict[str, Any]) -> Manifest:
+        for output in step.outputs:
             if not output.exists():
-                raise RuntimeError(f"step {name} returned without making {self._place(output)}")
-        digests = {self._place(output): digest(output) for output in outputs}
-        manifest = Manifest(name, whole, prints, digests, seconds, summary.pop("rows", None), summary)
-        write_json(self._layout.manifest(name), asdict(manifest))
-        self._layout.started(name).unlink(missing_ok=True)
+                raise RuntimeError(f"step {step.name} returned without making {self._place(output)}")
+        digests = {self._place(output): digest(output) for output in step.outputs}
+        rows = summary.pop("rows", None)
+        manifest = Manifest(step.name, fingerprint(prints), prints, digests, seconds, rows, summary)
+        write_json(self._layout.manifest(step.name), asdict(manifest))
+        self._layout.started(step.name).unlink(missing_ok=True)
         return manifest
 
     def _place(self, output: Path) -> str:
         return Path(os.path.relpath(output, self._layout.root)).as_posix()
 
 
-def input_fingerprint(value: object) -> str:
-    """Return the fingerprint of one input of a step: the digest of a path's contents, or of the value itself."""
-    return digest(value) if isinstance(value, Path) else fingerprint(value)
+def fingerprints(step: Step) -> dict[str, str]:
+    """Return the fingerprint of each input of a step: the digest of a path's contents, or of the value itself.
+
+    Raises:
+        FileNotFoundError: An input is a path at which there is nothing.
+    """
+    return {
+        name: digest(value) if isinstance(value, Path) else fingerprint(value) for name, value in step.inputs.items()
+    }

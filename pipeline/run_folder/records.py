@@ -32,13 +32,13 @@ FAILED = "failed"
 
 
 @dataclass(frozen=True)
-class Row:
-    """Base of all rows. `KEY` names the columns that identify a row."""
+class Record:
+    """Base of all kinds of rows. `KEY` names the columns that identify a row."""
 
     KEY: ClassVar[tuple[str, ...]] = ()
 
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,8 @@ class Table(Generic[R]):
                 raise ValueError(f"{self.name}: columns differ from the schema at: {odd}")
         return pa.Table.from_pylist(dicts, schema=self.schema)
 
-    def rows(self, table: pa.Table) -> list[R]:
-        """Make rows from an Arrow table of this kind."""
-        lists = [field.name for field in self.schema if pa.types.is_list(field.type)]
-        records = table.to_pylist()
-        for record in records:
-            for name in lists:
-                record[name] = tuple(record[name])
-        return [self.row(**record) for record in records]
 
-
-def _as_dict(row: Row) -> dict[str, Any]:
+def _as_dict(row: Record) -> dict[str, Any]:
     return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
 
 
@@ -96,7 +87,7 @@ def table_of(row: type[R]) -> Table[R]:
 
 
 @dataclass(frozen=True)
-class Video(Row):
+class Video(Record):
     """A window of a video file, the unit that everything scores. `duration_s` 0 means to the end of the file."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -120,7 +111,7 @@ class Video(Row):
 
 
 @dataclass(frozen=True)
-class TeacherScore(Row):
+class TeacherScore(Record):
     """One teacher's raw score of one video, in its own range and direction; `digest` covers weights and settings."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id", "teacher", "digest")
@@ -134,7 +125,7 @@ class TeacherScore(Row):
 
 
 @dataclass(frozen=True)
-class EnsembleScore(Row):
+class EnsembleScore(Record):
     """Mean and variance of the teachers' scores on the common scale (CVPR 2026, section 4.1.2)."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -145,7 +136,7 @@ class EnsembleScore(Row):
 
 
 @dataclass(frozen=True)
-class Distorted(Row):
+class Distorted(Record):
     """A synthetically distorted copy of a source window. `level` counts from 1; 0 is the undistorted source."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -166,7 +157,7 @@ class Distorted(Row):
 
 
 @dataclass(frozen=True)
-class Pair(Row):
+class Pair(Record):
     """A training pair. `label` says how the second video compares with the first; `delta` is second minus first."""
 
     KEY: ClassVar[tuple[str, ...]] = ("pair_id",)
@@ -185,7 +176,7 @@ class Pair(Row):
 
 
 @dataclass(frozen=True)
-class Preference(Row):
+class Preference(Record):
     """The student's probabilities of the five labels for an ordered pair, in the order of the columns."""
 
     KEY: ClassVar[tuple[str, ...]] = ("first", "second")
@@ -199,7 +190,7 @@ class Preference(Row):
 
 
 @dataclass(frozen=True)
-class StudentScore(Row):
+class StudentScore(Record):
     """A student's score of one video: MAP estimate `raw`, the reported 0-100 `score`, and its posterior deviation."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id", "round")
@@ -211,7 +202,7 @@ class StudentScore(Row):
 
 
 @dataclass(frozen=True)
-class Mined(Row):
+class Mined(Record):
     """A hard pair, from gMAD (the `defender` holds both videos equal, the `attacker` does not) or a misjudged copy."""
 
     KEY: ClassVar[tuple[str, ...]] = ("first", "second")
@@ -226,7 +217,7 @@ class Mined(Row):
 
 
 @dataclass(frozen=True)
-class Feature(Row):
+class Feature(Record):
     """The frozen part of the student, applied to one video."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -235,7 +226,7 @@ class Feature(Row):
 
 
 @dataclass(frozen=True)
-class Observed(Row):
+class Observed(Record):
     """What one look at a video gave besides scores and features; `vmaf` only of distorted copies that were measured."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -252,14 +243,14 @@ class Observed(Row):
 Indicators = dataclasses.make_dataclass(
     "Indicators",
     [("video_id", str), *((name, float) for name in _INDICATORS)],
-    bases=(Row,),
+    bases=(Record,),
     namespace={"KEY": ("video_id",), "__doc__": "The indicators of one video (`actors.indicators`)."},
     frozen=True,
 )
 
 
 @dataclass(frozen=True)
-class BenchmarkItem(Row):
+class BenchmarkItem(Record):
     """A video of a benchmark with its subjective score, or VMAF where the benchmark is a proxy."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
@@ -278,7 +269,7 @@ class BenchmarkItem(Row):
 
 
 @dataclass(frozen=True)
-class Quarantine(Row):
+class Quarantine(Record):
     """An input that could not be used, where it failed and why."""
 
     KEY: ClassVar[tuple[str, ...]] = ("step", "item")
@@ -299,6 +290,6 @@ STUDENT_SCORES = table_of(StudentScore)
 MINED = table_of(Mined)
 FEATURES = table_of(Feature)
 OBSERVED = table_of(Observed)
-INDICATORS: Table[Row] = table_of(Indicators)
+INDICATORS: Table[Record] = table_of(Indicators)
 BENCHMARK = table_of(BenchmarkItem)
 QUARANTINE = table_of(Quarantine)

@@ -5,25 +5,42 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.console import Console
-from pipeline.run_folder.layout import RunLayout
+from pipeline.corpus.proxies import SUITES, by_distortion, count, figures, items
+from pipeline.costs.rates import compare_resources, compare_seconds
 from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_json, read_table, write_json
-from pipeline.settings.config import Config
-from pipeline.steps.benchmark import SUITES, by_distortion, figures, items
-from pipeline.steps.judge import anchor_logits
+from pipeline.student.comparison import anchor_logits
 from trainers.batches import read_encoded
 
 
-def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+def step(run: Run, number: int) -> Step:
+    """The student of round ``number``."""
+    config, layout = run.config, run.layout
+    return Step(
+        "evaluate",
+        {"student": layout.student(number), "pairs": layout.pairs(number), "training": layout.training(number)}
+        | {"teachers": layout.benchmark_teachers, "features": layout.benchmark_features},
+        [layout.metrics(number)],
+        lambda: evaluate(run, number),
+        round=number,
+        rows=lambda: Rows(count(config, layout)),
+        resources=lambda _cpus: compare_resources(config),
+        seconds=lambda _cpus: compare_seconds(count(config, layout)),
+    )
+
+
+def evaluate(run: Run, number: int) -> dict[str, Any]:
     """Score both suites with the student of round ``number``."""
+    config, layout = run.config, run.layout
     teachers = read_json(layout.benchmark_teachers)
     encoded = read_encoded(config.student.name, layout.benchmark_features)
     rows = {suite: items(layout, suite) for suite in SUITES}
-    everything = [row["video_id"] for suite in SUITES for row in rows[suite]]
-    logits, anchors = anchor_logits(config, layout.student(number), encoded, everything)
+    ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
+    logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
     raw, _, _ = anchors.score(logits)
-    place = {video: k for k, video in enumerate(everything)}
+    place = {video: k for k, video in enumerate(ids)}
     benchmarks: dict[str, Any] = {}
     for suite in SUITES:
         scores = raw[[place[row["video_id"]] for row in rows[suite]]]
@@ -33,17 +50,22 @@ def evaluate(config: Config, layout: RunLayout, console: Console, number: int) -
             "student": figures(scores, rows[suite]),
             "student_by_distortion": by_distortion(scores, rows[suite]),
         }
-    pairs = read_table(layout.pairs(number), PAIRS)
-    labels: dict[str, Counter[str]] = {}
-    for origin, label in zip(pairs["origin"].to_pylist(), pairs["label"].to_pylist(), strict=True):
-        labels.setdefault(origin, Counter())[label] += 1
     metrics = {
         "round": number,
         "train": read_json(layout.training(number)),
         "benchmarks": benchmarks,
-        "labels": {origin: dict(counts) for origin, counts in labels.items()},
+        "labels": _label_counts(run, number),
     }
     write_json(layout.metrics(number), metrics)
     unseen = benchmarks["unseen"]["student"]
     srcc, within = ("undefined" if value is None else f"{value:.3f}" for value in (unseen["srcc"], unseen["within"]))
-    return {"rows": len(everything), "what": f"unseen distortions: SRCC {srcc}, within source {within}"}
+    return {"rows": len(ids), "what": f"unseen distortions: SRCC {srcc}, within source {within}"}
+
+
+def _label_counts(run: Run, number: int) -> dict[str, dict[str, int]]:
+    """How many pairs of each origin have each label."""
+    pairs = read_table(run.layout.pairs(number), PAIRS)
+    counts: dict[str, Counter[str]] = {}
+    for origin, label in zip(pairs["origin"].to_pylist(), pairs["label"].to_pylist(), strict=True):
+        counts.setdefault(origin, Counter())[label] += 1
+    return {origin: dict(labels) for origin, labels in counts.items()}

@@ -10,52 +10,68 @@ import pyarrow as pa
 
 from actors.media.views import SampleSpec
 from actors.probe import UNKNOWN, MakeClip, Probe
+from cluster.engine import Row, collect
 from cluster.pools import Pool
-from cluster.stream import Row, collect
-from pipeline.console import TOO_MANY_BAD, Console, UserError
-from pipeline.corpus.listing import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
-from pipeline.look.observe import downloads
+from pipeline.console import UserError
+from pipeline.corpus.listing import (
+    Listing,
+    heldout_contents,
+    list_inputs,
+    pool_recipe,
+    pool_rounds,
+    short_id,
+    windows,
+)
+from pipeline.corpus.members import HELDOUT, TRAIN
+from pipeline.costs.rates import ingest_seconds
+from pipeline.look.chain import downloads
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import FAILED, OK, VIDEOS
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import Config
+from pipeline.steps import budget
 
-TRAIN, HELDOUT = "train", "heldout"
+
+def step(run: Run) -> Step:
+    """The corpus, or the candidates that shaping chooses it from."""
+    config = run.config
+    return Step(
+        "ingest",
+        {"corpus": config.corpus, "seed": config.seed, "files": corpus_state(config)},
+        [destination(config, run.layout)],
+        lambda: ingest(run),
+        rows=lambda: Rows(corpus_size(config)),
+        seconds=lambda cpus: ingest_seconds(corpus_size(config), config, cpus),
+    )
 
 
-def corpus_files(config: Config, layout: RunLayout, console: Console) -> Listing:
-    """The files of the corpus; without ``--videos`` the program renders its own clips, and says so."""
+def corpus_state(config: Config) -> list[list[object]]:
+    """Name, size and time of every input file, so that a changed corpus is noticed without reading it."""
+    return [] if config.corpus.videos is None else list_inputs(config.corpus.videos, config.corpus.limit).state()
+
+
+def corpus_size(config: Config) -> int:
+    """Number of input files: listed, or made by the run."""
     corpus = config.corpus
-    if corpus.videos is not None:
-        listing = list_inputs(corpus.videos, corpus.limit)
-        if listing.passed_over:
-            console.line(
-                f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
-            )
-        return listing
-    count = min(corpus.made_clips, corpus.limit or corpus.made_clips)
-    rows = [
-        {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
-        for index in range(count)
-    ]
-    layout.corpus.mkdir(parents=True, exist_ok=True)
-    scene = {"seed": config.seed, "width": corpus.made_width, "height": corpus.made_height}
-    maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
-    with console.track(len(rows), "rendering demo clips") as progress:
-        made = collect(pa.Table.from_pylist(rows), [maker], lambda row: row, progress.advance)
-    failed = next((row for row in made if row["status"] != OK), None)
-    if failed is not None:
-        raise UserError(f"a demo clip could not be rendered: {failed['error']}")
-    return Listing([str(row["uri"]) for row in rows])
+    if corpus.videos is None:
+        return min(corpus.made_clips, corpus.limit or corpus.made_clips)
+    return len(list_inputs(corpus.videos, corpus.limit).files)
 
 
-def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+def destination(config: Config, layout: RunLayout) -> Path:
+    """Where ingest writes: the corpus itself, or the candidates that shaping chooses it from."""
+    return layout.videos if config.shaping.keep is None else layout.candidates
+
+
+def ingest(run: Run) -> dict[str, Any]:
     """Probe every file, keep one of each content, cut windows, hold out contents for the benchmarks, and add degraded copies."""
-    probed = probe_files(config, layout, console)
-    rows = windows_of(probed, config)
-    write_table(destination(config, layout), VIDEOS.table(rows), VIDEOS)
+    probed = probe_files(run)
+    rows = windows_of(probed, run.config)
+    write_table(destination(run.config, run.layout), VIDEOS.table(rows), VIDEOS)
     status = Counter(row["status"] for row in rows)
-    check_budget(probed, config)
+    check_budget(probed, run.config)
     parts = Counter(
         "heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window")
         for row in rows
@@ -74,28 +90,49 @@ def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any
     }
 
 
-def destination(config: Config, layout: RunLayout) -> Path:
-    """Where ingest writes: the corpus itself, or the candidates that shaping chooses it from."""
-    return layout.videos if config.shaping.keep is None else layout.candidates
+def corpus_files(run: Run) -> Listing:
+    """The files of the corpus; without ``--videos`` the program renders its own clips, and says so."""
+    corpus, layout = run.config.corpus, run.layout
+    if corpus.videos is not None:
+        listing = list_inputs(corpus.videos, corpus.limit)
+        if listing.passed_over:
+            run.console.line(
+                f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
+            )
+        return listing
+    rows = [
+        {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
+        for index in range(corpus_size(run.config))
+    ]
+    layout.corpus.mkdir(parents=True, exist_ok=True)
+    scene = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
+    maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
+    with run.console.track(len(rows), "rendering demo clips") as progress:
+        made = collect(run.engine, pa.Table.from_pylist(rows), [maker], progress=progress.advance)
+    failed = next((row for row in made if row["status"] != OK), None)
+    if failed is not None:
+        raise UserError(f"a demo clip could not be rendered: {failed['error']}")
+    return Listing([str(row["uri"]) for row in rows])
 
 
-def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row]:
+def probe_files(run: Run) -> list[Row]:
     """Header facts and content id of every file of the corpus, with later files of the same bytes marked as duplicates.
 
     Names that may not be read are among them, failed.
     """
-    listing = corpus_files(config, layout, console)
+    listing = corpus_files(run)
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
-    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": downloads(config, layout.downloads)})
-    # a row whose worker died comes back as it was sent
-    with console.track(table.num_rows, "probing files") as progress:
-        probed = collect(table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
+    store = downloads(run.config, run.layout.downloads)
+    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": store})
+    with run.console.track(table.num_rows, "probing files") as progress:
+        # a row whose worker died comes back as it was sent
+        probed = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
     return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
 
 
 def _refused(uri: str, why: str) -> Row:
-    told = {"status": FAILED, "error_kind": "refused", "error": f"{uri}: {why}"}
-    return {"video_id": short_id(uri), "uri": uri, **UNKNOWN, **told}
+    reason = {"status": FAILED, "error_kind": "refused", "error": f"{uri}: {why}"}
+    return {"video_id": short_id(uri), "uri": uri, **UNKNOWN, **reason}
 
 
 def _first_of_each(probed: list[Row]) -> list[Row]:
@@ -115,14 +152,9 @@ def check_budget(probed: list[Row], config: Config) -> None:
     Raises:
         UserError: More than the error budget; exit code 4.
     """
-    failed, total = [row for row in probed if row["status"] == FAILED], len(probed)
-    if len(failed) > config.errors.budget * total:
-        example = failed[0]
-        raise UserError(
-            f"{len(failed)} of {total} files cannot be used, more than errors.budget={config.errors.budget:g} allows; "
-            f"for example {Path(example['uri']).name}: {example['error']}",
-            TOO_MANY_BAD,
-        )
+    failed = [row for row in probed if row["status"] == FAILED]
+    example = f"{Path(failed[0]['uri']).name}: {failed[0]['error']}" if failed else ""
+    budget.check(len(failed), len(probed), config, "files cannot be used", example)
 
 
 def windows_of(probed: list[Row], config: Config) -> list[Row]:
@@ -169,6 +201,3 @@ def _video(row: Row, start: float, length: float, split: str, recipe: str, copy:
         "error_kind": row["error_kind"] or None,
         "error": row["error"] or None,
     }
-
-
-__all__ = ["HELDOUT", "TRAIN", "check_budget", "corpus_files", "destination", "ingest", "probe_files", "windows_of"]

@@ -3,44 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from cluster.fanout import comparers, ordered
-from pipeline.console import Console
+from pipeline.corpus.members import pool
+from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.method.labels import LEVELS
 from pipeline.method.scale import preference
-from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
-from pipeline.settings.config import Config
-from pipeline.steps.score import pool
-from pipeline.student.folder import Anchors, read_anchors
-from trainers.batches import Features, read_encoded
-from trainers.levels import LEVELS
-from trainers.videos import VideoStore
+from pipeline.student.comparison import anchor_logits
+from pipeline.student.folder import Anchors
+from trainers.batches import read_encoded
 
 
-def anchor_logits(
-    config: Config, folder: Path, encoded: Features | VideoStore, ids: Sequence[str]
-) -> tuple[np.ndarray, Anchors]:
-    """Logits ``[N, A, 5]`` of the named videos against the anchors of the student in ``folder``, and the anchors."""
-    anchors = read_anchors(folder)
-    if not ids:
-        return np.zeros((0, len(anchors.ids), len(LEVELS)), np.float32), anchors
-    chunks = [encoded.take(ids[k : k + encoded.at_once]) for k in range(0, len(ids), encoded.at_once)]
-    with comparers(config.pools.compare.gpus, folder, anchors.features, len(chunks)) as students:
-        parts = ordered(students, lambda actor, chunk: actor.against_anchors.remote(chunk), chunks)
-    return np.concatenate(parts), anchors
+def step(run: Run, number: int) -> Step:
+    """The scores of round ``number``."""
+    config, layout = run.config, run.layout
+    return Step(
+        "judge",
+        {"student": layout.student(number), "features": layout.features_of(layout.POOL)},
+        [layout.student_scores(number), layout.preferences(number)],
+        lambda: judge(run, number),
+        round=number,
+        rows=lambda: Rows(len(pool(layout))),
+        resources=lambda _cpus: compare_resources(config),
+        seconds=lambda _cpus: compare_seconds(len(pool(layout))),
+    )
 
 
-def judge(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+def judge(run: Run, number: int) -> dict[str, Any]:
     """Write `round-<k>/preferences.parquet` (label probabilities against each anchor) and `scores.parquet`."""
-    encoded = read_encoded(config.student.name, layout.features)
+    layout = run.layout
+    encoded = read_encoded(run.config.student.name, layout.features)
     ids = [row["video_id"] for row in pool(layout) if row["video_id"] in encoded.row_of]
-    logits, anchors = anchor_logits(config, layout.student(number), encoded, ids)
+    logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
     raw, score, deviation = anchors.score(logits)
     rows = [
         {"video_id": video, "round": number, "raw": float(raw[k]), "std": float(deviation[k]), "score": float(score[k])}

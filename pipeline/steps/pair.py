@@ -12,28 +12,60 @@ from typing import Any
 
 import numpy as np
 
-from cluster.stream import Row
-from pipeline.console import Console, UserError
+from cluster.engine import Row
+from pipeline.console import UserError
+from pipeline.corpus.members import by_family, copies, pool
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import LEVELS, ensemble_labels, label_names, severity_labels
-from pipeline.method.pairs import Copy, deduplicate, pair_id, sample_pairs, synthetic_pairs
+from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.records import DISTORTED, ENSEMBLE, MINED, OK, PAIRS, STUDENT_SCORES
+from pipeline.run_folder.records import ENSEMBLE, MINED, PAIRS, STUDENT_SCORES
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import Config, per_round
-from pipeline.steps.score import pool
+from pipeline.steps import mine, synthesise
 
 HOMOGENEOUS = ("ensemble", "gmad")
 RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}
 
 
-def copies(layout: RunLayout, number: int) -> list[Row]:
-    """The usable distorted copies of one round."""
-    return [row for row in read_table(layout.distorted(number), DISTORTED).to_pylist() if row["status"] == OK]
+def step(run: Run, number: int) -> Step:
+    """The pairs of round ``number``."""
+    config, layout = run.config, run.layout
+    inputs: dict[str, Any] = {
+        "ensemble": layout.ensemble,
+        "distorted": layout.distorted(number),
+        "config": config.pairs,
+        "seed": config.seed,
+    }
+    if number > 1:
+        inputs |= {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)}
+        inputs |= {"scores before": layout.student_scores(number - 1)}
+    return Step(
+        "pair",
+        inputs,
+        [layout.pairs(number)],
+        lambda: pair(run, number),
+        round=number,
+        rows=lambda: expected(run, number),
+    )
 
 
-def pair(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+def expected(run: Run, number: int) -> Rows:
+    """The pairs of a round as far as the configuration says: how many are decisive or hard depends on the models."""
+    config, layout = run.config, run.layout
+    if number > 1:
+        return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count, at_most=True)
+    ids = [row["video_id"] for row in pool(layout) if row["round"] == 1]
+    total = len(sample_pairs(ids, per_round(config.pairs.homogeneous, 1), config.seed, config.pairs.max_uses))
+    total += len(_severity_pairs(config, synthesise.plan(config, layout, 1)))
+    return Rows(total, at_most=config.pairs.decisive)
+
+
+def pair(run: Run, number: int) -> dict[str, Any]:
     """Write `round-<k>/pairs.parquet`."""
+    config, layout = run.config, run.layout
     teachers = {
         row["video_id"]: (row["mean"], row["variance"]) for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()
     }
@@ -92,18 +124,18 @@ def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, 
 
 
 def _severity(config: Config, layout: RunLayout) -> list[Row]:
-    made = copies(layout, 1)
+    return [severity_row(one.first, one.second, "synthetic", 1) for one in _severity_pairs(config, copies(layout, 1))]
+
+
+def _severity_pairs(config: Config, rows: list[Row]) -> list[SyntheticPair]:
+    """The severity pairs of round 1 among these copies, family by family."""
     counts = per_round(config.pairs.synthetic, 1)
-    rows: list[Row] = []
-    for family in ("spatial", "temporal", "streaming"):
-        members = [
-            Copy(row["video_id"], row["source_id"], row["distortion"], row["level"])
-            for row in made
-            if row["family"] == family
-        ]
-        chosen = synthetic_pairs(members, getattr(counts, family), config.seed, config.distort.include_pristine)
-        rows += [severity_row(pair.first, pair.second, "synthetic", 1) for pair in chosen]
-    return rows
+    pristine = config.distort.include_pristine
+    return [
+        one
+        for family, members in by_family(rows).items()
+        for one in synthetic_pairs(members, getattr(counts, family), config.seed, pristine)
+    ]
 
 
 def severity_row(first: Copy, second: Copy, origin: str, number: int) -> Row:
@@ -163,6 +195,3 @@ def _union(earlier: list[Row], new: list[Row]) -> list[Row]:
     """All pairs, each unordered pair once; what was there first stays."""
     rows = [*earlier, *new]
     return [rows[index] for index in deduplicate([(row["first"], row["second"]) for row in rows])]
-
-
-__all__ = ["copies", "pair", "severity_row", "student_quality"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cluster.stream import Row
+from cluster.engine import Row
+from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, DISTORTED, OBSERVED, OK, QUARANTINE, VIDEOS
 from pipeline.run_folder.store import read_shards, read_table, write_table
-from pipeline.steps.benchmark import SUITES
 
 
 def collect(layout: RunLayout, rounds: int) -> int:
@@ -21,7 +21,7 @@ def collect(layout: RunLayout, rounds: int) -> int:
 def _failed(layout: RunLayout, rounds: int) -> Iterator[Row]:
     videos = {row["video_id"]: row for row in read_table(layout.videos, VIDEOS).to_pylist()}
     yield from (_row("ingest", row, row["uri"]) for row in videos.values() if row["status"] != OK)
-    for row in read_shards(layout.observed("pool"), OBSERVED).to_pylist():
+    for row in read_shards(layout.observed(layout.POOL), OBSERVED).to_pylist():
         if row["status"] != OK and row["video_id"] in videos:
             yield _row("score", row, videos[row["video_id"]]["uri"])
     for suite in SUITES:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.report.page import write_report
-from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Step
 from pipeline.steps import quarantine
 
 
-def report(layout: RunLayout, rounds: int) -> dict[str, Any]:
+def step(run: Run) -> Step:
+    """The report of all rounds."""
+    layout, stages = run.layout, run.config.stages
+    return Step(
+        "report",
+        {"stages": stages} | {f"metrics {k}": layout.metrics(k) for k in range(1, stages + 1)},
+        [layout.quarantine, layout.report_html, layout.report_json],
+        lambda: report(run),
+    )
+
+
+def report(run: Run) -> dict[str, Any]:
     """Write `quarantine.parquet`, `report.html` and `report.json`."""
-    count = quarantine.collect(layout, rounds)
-    write_report(layout)
+    count = quarantine.collect(run.layout, run.config.stages)
+    write_report(run.layout)
     return {"what": f"report.html, {count} quarantined row(s)"}

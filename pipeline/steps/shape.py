@@ -15,29 +15,66 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.indicators import INDICATORS as INDICATOR_ROWS
-from pipeline.console import TOO_MANY_BAD, Console, UserError
+from cluster.engine import Row
+from pipeline.console import UserError
 from pipeline.corpus.listing import pool_rounds
-from pipeline.look.observe import Look, observe
+from pipeline.corpus.members import TRAIN
+from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.look.look import Look, look_settings
+from pipeline.look.observe import observe
 from pipeline.method import shaping
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import INDICATORS, OBSERVED, OK, VIDEOS
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_json, read_shards, read_table, write_json, write_table
 from pipeline.settings.config import Config
-from pipeline.steps.ingest import TRAIN
+from pipeline.steps import budget
 
 UNIFORM = "uniform"
+
+
+def measure_step(run: Run) -> Step:
+    """The indicators of all candidates."""
+    config, layout = run.config, run.layout
+    target_state(config)  # a wrong name stops the run before hours of measuring
+    taken = look(layout)
+    keyed = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
+    return Step(
+        "measure",
+        {"candidates": layout.candidates, "look": look_settings(taken, config)},
+        [*keyed, layout.indicators],
+        lambda: measure(run),
+        kept_outputs=keyed,
+        rows=lambda: Rows(candidates(layout).num_rows),
+        resources=lambda cpus: look_resources(config, taken, cpus),
+        seconds=lambda cpus: look_seconds(_windows(layout), config, taken, cpus),
+    )
+
+
+def shape_step(run: Run) -> Step:
+    """The corpus that is chosen from the candidates."""
+    config, layout = run.config, run.layout
+    return Step(
+        "shape",
+        {"candidates": layout.candidates, "indicators": layout.indicators, "seen": layout.observed(layout.CANDIDATES)}
+        | {"config": config.shaping, "seed": config.seed, "target": target_state(config)},
+        [layout.videos, layout.shaping],
+        lambda: shape(run),
+        rows=lambda: Rows(candidates(layout).num_rows),
+    )
 
 
 def look(layout: RunLayout) -> Look:
     """What is taken from each candidate: its indicators."""
     return Look(
         downloads=layout.downloads,
-        observed=layout.observed("candidates"),
+        observed=layout.observed(layout.CANDIDATES),
         features=None,
         scores={},
         digests={},
-        clips=layout.scratch / "clips",
-        indicators=layout.indicator_shards("candidates"),
+        clips=layout.scratch_clips,
+        indicators=layout.indicator_shards(layout.CANDIDATES),
         bare=True,
     )
 
@@ -49,25 +86,27 @@ def candidates(layout: RunLayout) -> pa.Table:
     return table.filter(pc.and_(usable, pc.equal(table["copy"], 0)))
 
 
-def measure(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
-    """Decode every candidate once; write `indicators.parquet`."""
+def _windows(layout: RunLayout) -> list[Row]:
     rows = candidates(layout).select(["video_id", "uri", "start_s", "duration_s"]).to_pylist()
-    shown = [{**row, "recipe": "", "still": False} for row in rows]
-    seen = observe(shown, look(layout), config, console, "indicators")
-    failed = seen.filter(pc.not_equal(seen["status"], OK))
-    if failed.num_rows > config.errors.budget * len(rows):
-        raise UserError(
-            f"{failed.num_rows} of {len(rows)} windows could not be measured, more than errors.budget="
-            f"{config.errors.budget:g} allows; for example {failed['error'][0].as_py()}",
-            TOO_MANY_BAD,
-        )
-    write_table(layout.indicators, read_shards(layout.indicator_shards("candidates"), INDICATORS), INDICATORS)
-    what = f"{len(INDICATOR_ROWS)} indicators, one decode per window, {failed.num_rows} failed"
-    return {"rows": len(rows), "failed": failed.num_rows, "what": what}
+    return [{**row, "recipe": "", "still": False} for row in rows]
 
 
-def shape(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
+def measure(run: Run) -> dict[str, Any]:
+    """Decode every candidate once; write `indicators.parquet`."""
+    layout, rows = run.layout, _windows(run.layout)
+    results = observe(run, rows, look(layout), "indicators")
+    failed = results.filter(pc.not_equal(results["status"], OK))
+    count = failed.num_rows
+    example = str(failed["error"][0].as_py()) if count else ""
+    budget.check(count, len(rows), run.config, "windows could not be measured", example)
+    write_table(layout.indicators, read_shards(layout.indicator_shards(layout.CANDIDATES), INDICATORS), INDICATORS)
+    what = f"{len(INDICATOR_ROWS)} indicators, one decode per window, {count} failed"
+    return {"rows": len(rows), "failed": count, "what": what}
+
+
+def shape(run: Run) -> dict[str, Any]:
     """Choose; write `videos.parquet` and `shaping.json`."""
+    config, layout = run.config, run.layout
     measured = read_table(layout.indicators, INDICATORS)
     ids = candidates(layout)["video_id"]
     measured = measured.filter(pc.is_in(measured["video_id"], value_set=ids.combine_chunks()))
@@ -106,7 +145,9 @@ def shape(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]
         },
     )  # fmt: skip
     if keep == len(numbers):
-        console.warn(f"shaping.keep={config.shaping.keep} leaves no choice among {len(numbers)} windows: all are kept")
+        run.console.warn(
+            f"shaping.keep={config.shaping.keep} leaves no choice among {len(numbers)} windows: all are kept"
+        )
     return {
         "rows": rows.num_rows,
         "what": f"{keep} of {len(numbers)} windows, out of place {misplaced[0]:.1%} before and {misplaced[1]:.1%} after",
@@ -176,8 +217,8 @@ def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
     A window that could not be measured stays in it as failed, so that quarantine names it.
     """
     table = read_table(layout.candidates, VIDEOS)
-    seen = read_shards(layout.observed("candidates"), OBSERVED)
-    broken = {row["video_id"]: row for row in seen.filter(pc.not_equal(seen["status"], OK)).to_pylist()}
+    results = read_shards(layout.observed(layout.CANDIDATES), OBSERVED)
+    broken = {row["video_id"]: row for row in results.filter(pc.not_equal(results["status"], OK)).to_pylist()}
     window = pc.binary_join_element_wise(
         table["content_id"], pc.cast(table["start_s"], pa.string()), pc.cast(table["duration_s"], pa.string()), "@"
     )

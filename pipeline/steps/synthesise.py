@@ -5,17 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from actors.distortions.table import DISTORTIONS
+from actors.distortions.table import DISTORTIONS, FAMILIES
 from actors.media.rows import format_recipe, parse_recipe
-from cluster.stream import Row
-from pipeline.console import Console
+from cluster.engine import Row
 from pipeline.corpus.listing import PRISTINE, short_id, shuffled
-from pipeline.look.observe import Look, observe
+from pipeline.corpus.members import pool
+from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.look.look import Look, look_settings
+from pipeline.look.observe import observe
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.records import DISTORTED
+from pipeline.run_folder.records import DISTORTED, OK
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import Config, per_round
-from pipeline.steps.score import pool
+
+
+def step(run: Run, number: int) -> Step:
+    """The copies of round ``number``."""
+    config, layout = run.config, run.layout
+    taken = look(run, number)
+    name = layout.copies_look(number)
+    keyed = [layout.features_of(name), layout.observed(name)]
+    return Step(
+        "distort",
+        {"videos": layout.videos, "config": config.distort, "seed": config.seed, "look": look_settings(taken, config)},
+        [layout.distorted(number), *keyed],
+        lambda: synthesise(run, number),
+        kept_outputs=keyed,
+        round=number,
+        rows=lambda: Rows(len(plan(config, layout, number))),
+        resources=lambda cpus: look_resources(config, taken, cpus),
+        seconds=lambda cpus: look_seconds(plan(config, layout, number), config, taken, cpus),
+    )
+
+
+def look(run: Run, number: int) -> Look:
+    """What is taken from each copy, and where it goes."""
+    layout = run.layout
+    name = layout.copies_look(number)
+    return Look(
+        downloads=layout.downloads,
+        observed=layout.observed(name),
+        features=layout.features_of(name),
+        scores={},
+        digests={},
+        clips=layout.distorted_clips(number),
+        keep=run.config.distort.keep,
+    )
 
 
 def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
@@ -23,7 +60,7 @@ def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
     members = {row["video_id"]: row for row in pool(layout) if row["round"] == number}
     counts = per_round(config.distort.sources, number)
     rows: list[Row] = []
-    for family in ("spatial", "temporal", "streaming"):
+    for family in FAMILIES:
         types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]
         chosen = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
         for source in chosen:
@@ -56,35 +93,19 @@ def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
         }
 
 
-def look(config: Config, layout: RunLayout, number: int) -> Look:
-    """What is taken from each copy, and where it goes."""
-    return Look(
-        downloads=layout.downloads,
-        observed=layout.observed(f"distorted-{number}"),
-        features=layout.features_of(f"distorted-{number}"),
-        scores={},
-        digests={},
-        clips=layout.distorted_clips(number),
-        keep=config.distort.keep,
-    )
-
-
-def synthesise(config: Config, layout: RunLayout, console: Console, number: int) -> dict[str, Any]:
+def synthesise(run: Run, number: int) -> dict[str, Any]:
     """Make and encode the copies of one round; write `round-<k>/distorted.parquet`."""
-    rows = plan(config, layout, number)
-    seen = {
-        row["video_id"]: row
-        for row in observe(
-            rows, look(config, layout, number), config, console, f"round {number}: distorted copies"
-        ).to_pylist()
-    }
+    rows = plan(run.config, run.layout, number)
+    taken = look(run, number)
+    looks = observe(run, rows, taken, f"round {number}: distorted copies").to_pylist()
+    results = {row["video_id"]: row for row in looks}
     finished = [
         {name: row[name] for name in DISTORTED.schema.names if name in row}
-        | {name: seen[row["video_id"]][name] for name in ("status", "error_kind", "error")}
+        | {name: results[row["video_id"]][name] for name in ("status", "error_kind", "error")}
         for row in rows
     ]
-    write_table(layout.distorted(number), DISTORTED.table(finished), DISTORTED)
-    failed = sum(row["status"] != "ok" for row in finished)
+    write_table(run.layout.distorted(number), DISTORTED.table(finished), DISTORTED)
+    failed = sum(row["status"] != OK for row in finished)
     sources = len({row["source_id"] for row in finished})
     return {
         "rows": len(finished),

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from actors.teachers import teacher_class
+from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json, write_bytes
 from pipeline.settings.config import Config
 from pipeline.student.folder import CARD, Anchors
 from trainers.student.table import BASES
 
-SUITES = ("seen", "unseen")
 FORMULA = (
     "small networks that a formula fills; it proves that all parts work together and has learnt nothing worth having"
 )

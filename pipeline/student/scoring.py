@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ import numpy as np
 import pyarrow as pa
 from safetensors import SafetensorError
 
+from actors.folder import FolderEncoder, HeaderReader, WindowReader
 from actors.media.inputs import from_path, is_remote, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
+from cluster.engine import PIXEL_ROWS, Engine, RayEngine
+from cluster.in_process import InProcess
+from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.listing import PRISTINE, list_inputs, windows
+from pipeline.look.look import SHOWN
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import StoreError, read_json
 from pipeline.settings.sections import CorpusConfig
@@ -33,6 +38,7 @@ from pipeline.student.released import add_anchors, is_released
 from trainers.student.table import SEQUENCE_STUDENTS, VIEWS_TAKEN, student_name
 
 WINDOWS_PER_FILE = 3
+_SCORING = "scoring windows"
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
 OK, FAILED = "ok", "failed"
 
@@ -163,74 +169,70 @@ def score_files(
         UserError: The student's network cannot be loaded.
         ClusterError: Ray cannot be started or joined.
     """
-    todo = [{"video_id": f"{k:08d}", "uri": from_path(name)} for k, name in enumerate(files)]
-    if address is None and len(todo) <= WITHOUT_RAY:
-        headers = _headers_here(todo)
-        cut = _windows_of(headers, model)
-        if len(cut) <= WITHOUT_RAY:
-            return _collected(files, headers, _score_here(cut, model, console), model)
-    else:
-        headers, cut = [], []
+    names = [from_path(name) for name in files]
+    headers: list[Row] = []
+    if address is None and len(names) <= WITHOUT_RAY:
+        here = InProcess()
+        headers = _streamed(here, _files_table(names), [Pool(HeaderReader)], console, "")
+        windows_here = _windows_of(headers, model)
+        if not windows_here:
+            return _collected(files, headers, [], model)
+        if len(windows_here) <= WITHOUT_RAY:
+            network = _network(model)
+            scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
+            return _collected(files, headers, scored, model)
+    from cluster.chain import cluster_gpus
     from cluster.session import SessionSettings, connect
 
-    _encoder(model)
-    with connect(address, SessionSettings(verbose=verbose)):
-        headers = headers or list(_on_ray(_files_table(todo), _header_pools(), console, "reading headers"))
-        cut = cut or _windows_of(headers, model)
-        scored = list(_on_ray(_windows_table(cut), _score_pools(model), console, "scoring windows"))
+    _network(model)  # without this look, every worker would die of a damaged file
+    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose))) as engine:
+        engine.start()
+        if headers:
+            headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
+        else:
+            table = _files_table([_absolute(name) for name in names])
+            headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
+        # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
+        gpus = 1.0 if student_name(model.folder) in SEQUENCE_STUDENTS and cluster_gpus() >= 1 else 0.0
+        options = {"student": str(model.folder), "anchors": model.anchors.features}
+        pools = _pools(model, FolderEncoder, options, gpus)
+        scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
     return _collected(files, headers, scored, model)
 
 
-def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
-    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=WINDOWS_PER_FILE)
-    return [
-        {
-            "video_id": f"{row['video_id']}-{number}",
-            "uri": row["uri"],
-            "start_s": start,
-            "duration_s": length,
-            "recipe": format_recipe([PRISTINE]),
-            "still": False,
-        }
-        for row in headers
-        if row["status"] == OK
-        for number, (start, length) in enumerate(windows(row["length_s"], sampling))
-    ]
+def _pools(
+    model: Model, encoder: Callable[..., Any], options: Mapping[str, Any] | None = None, gpus: float = 0.0
+) -> list[Pool]:
+    """Read a window in the form of the student's run, then encode it and compare it with the anchors."""
+    reader = Pool(WindowReader, {"spec": model.spec, "options": model.options})
+    return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
-def _headers_here(rows: Sequence[Row]) -> list[Row]:
-    from actors.folder import HeaderReader
-
-    read = HeaderReader()
-    return [read(row) for row in rows]
-
-
-def _score_here(rows: Sequence[Row], model: Model, console: Console) -> list[Row]:
-    if not rows:
-        return []
-    from actors.folder import WindowReader
-
-    encode = _encoder(model)
-    reader = WindowReader(model.spec, model.options)
-    try:
-        scored = []
-        with console.track(len(rows), "scoring windows") as progress:
-            for row in rows:
-                scored.append(encode(reader(row)))
-                progress.advance()
-        return scored
-    finally:
-        reader.close()
+def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> list[Row]:
+    with console.track(table.num_rows, title) as progress:
+        batches = engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS)
+        return [row for batch in batches for row in batch]
 
 
-def _encoder(model: Model) -> Any:
+def _files_table(uris: Sequence[str]) -> pa.Table:
+    rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
+
+
+def _windows_table(rows: Sequence[Row]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=SHOWN)
+
+
+def _absolute(uri: str) -> str:
+    return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
+
+
+def _network(model: Model) -> FolderEncoder:
     """The folder's network in this process.
 
     Raises:
-        UserError: Its files are damaged or of another version; without this look, every worker would die of it.
+        UserError: Its files are damaged or of another version.
     """
-    from actors.folder import FolderEncoder
-
     try:
         return FolderEncoder(str(model.folder), model.anchors.features)
     except (
@@ -248,48 +250,21 @@ def _encoder(model: Model) -> Any:
         ) from error
 
 
-def _header_pools() -> list[Any]:
-    from actors.folder import HeaderReader
-    from cluster.pools import Pool
-
-    return [Pool(HeaderReader)]
-
-
-def _score_pools(model: Model) -> list[Any]:
-    from actors.folder import FolderEncoder, WindowReader
-    from cluster.pools import Pool, cluster_gpus
-
-    # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-    gpus = 1.0 if student_name(model.folder) in SEQUENCE_STUDENTS and cluster_gpus() >= 1 else 0.0
+def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
+    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=WINDOWS_PER_FILE)
     return [
-        Pool(WindowReader, {"spec": model.spec, "options": model.options}),
-        Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}, gpus=gpus),
+        {
+            "video_id": f"{row['video_id']}-{number}",
+            "uri": row["uri"],
+            "start_s": start,
+            "duration_s": length,
+            "recipe": format_recipe([PRISTINE]),
+            "still": False,
+        }
+        for row in headers
+        if row["status"] == OK
+        for number, (start, length) in enumerate(windows(row["length_s"], sampling))
     ]
-
-
-def _files_table(rows: Sequence[Row]) -> pa.Table:
-    absolute = [{**row, "uri": _absolute(row["uri"])} for row in rows]
-    return pa.Table.from_pylist(absolute, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
-
-
-def _absolute(uri: str) -> str:
-    """Workers run in folders of their own."""
-    return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
-
-
-def _windows_table(rows: Sequence[Row]) -> pa.Table:
-    from pipeline.look.observe import SHOWN
-
-    absolute = [{**row, "uri": _absolute(row["uri"])} for row in rows]
-    return pa.Table.from_pylist(absolute, schema=SHOWN)
-
-
-def _on_ray(table: pa.Table, pools: list[Any], console: Console, title: str) -> Iterator[Row]:
-    from cluster.stream import PIXEL_ROWS, stream
-
-    with console.track(table.num_rows, title) as progress:
-        for batch in stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
-            yield from batch
 
 
 def _collected(files: Sequence[str], headers: Sequence[Row], scored: Sequence[Row], model: Model) -> list[FileScore]:

@@ -13,7 +13,7 @@ from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
-from pipeline.look.observe import score_pools
+from pipeline.look.chain import score_pools
 from pipeline.settings.sections import ScorePoolConfig
 from trainers.student.language.seconds import unpack
 from trainers.student.table import VIEWS_TAKEN

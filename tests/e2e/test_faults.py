@@ -59,6 +59,7 @@ import io, json, sys
 from pathlib import Path
 import pyarrow as pa
 import faulty
+from cluster.engine import RayEngine
 from cluster.pools import Pool
 from actors.media.scenes import make_clip
 from cluster.session import SessionSettings, connect
@@ -67,7 +68,8 @@ from pipeline.settings.config import load
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, SCORES, VIDEOS
-from pipeline.steps import score
+from pipeline.run_folder.run import Run
+from pipeline.steps import ensemble, score
 from pipeline.run_folder.store import read_json, read_shards, read_table, write_table
 
 root = Path(sys.argv[1])
@@ -84,15 +86,17 @@ for index in range(4):
                  "recipe": "", "status": "ok"})
 write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
 
-with connect(settings=SessionSettings(cpus=2)):
+with RayEngine(lambda: connect(settings=SessionSettings(cpus=2))) as engine:
+    engine.start()
+    run = Run(config, layout, console, engine)
     table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(8)])
     streamed = [row for batch in stream.stream(table, [Pool(faulty.Deadly)]) for row in batch]
     deaths = root / "deaths"
     deaths.touch()
     unlucky = Pool(faulty.Unlucky, {"deaths": str(deaths)})
     saved = [row for batch in stream.stream(table, [unlucky]) for row in batch]
-    said = score.score(config, layout, console)
-score.ensemble(config, layout, console)
+    said = score.score(run)
+ensemble.ensemble(run)
 print(json.dumps({
     "streamed": [{name: row[name] for name in ("video_id", "status", "error_kind", "error")} for row in streamed],
     "saved": [[row["video_id"], row["status"]] for row in saved],

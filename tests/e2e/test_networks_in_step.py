@@ -42,7 +42,8 @@ import meeting
 from cluster.pools import Pool
 from cluster import session
 from pipeline.console import Console
-from cluster.stream import PIXEL_ROWS, stream
+from cluster.engine import PIXEL_ROWS
+from cluster.stream import stream
 
 session.object_store_bytes = lambda: 512 << 20
 table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(4)])

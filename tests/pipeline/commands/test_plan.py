@@ -7,41 +7,50 @@ import pytest
 
 from actors.distortions.table import DISTORTIONS
 from pipeline.console import Console
-from pipeline.loop import run_rounds
-from pipeline.planning.forecast import DONE, LATER, PENDING, expected_videos, forecast, states
-from pipeline.planning.large_student import training_gib, training_seconds
+from pipeline.costs.large_student import training_gib, training_seconds
+from pipeline.loop import run_all
+from pipeline.planning.forecast import (
+    DONE,
+    DONE_UNLESS_CHANGED,
+    PENDING,
+    expected_videos,
+    forecast,
+    of_folder,
+    states,
+)
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import VIDEOS
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
-from pipeline.settings.config import load
+from pipeline.settings.config import Config, load
 from pipeline.settings.sections import SEEN
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[artefact, sharpness]"]
 
 
+def asked(config: Config, folder: Path) -> Run:
+    return of_folder(config, RunLayout.at(folder))
+
+
 def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch) -> None:
-    config = load("demo", overrides=SMALL, stages=3)
-    seen: list[str] = []
-
-    def noted(self: Steps, name: str, inputs: object, outputs: object, work: object, *, keep: object = ()) -> bool:
-        seen.append(name)
-        self._kept.append(name)
-        return False
-
-    planned = list(states(config, RunLayout.at(tmp_path)))
-    monkeypatch.setattr(Steps, "run_step", noted)
-    run_rounds(config, RunLayout.at(tmp_path), Console())
-    assert planned == seen
+    names: list[str] = []
+    run = asked(load("demo", overrides=SMALL, stages=3), tmp_path)
+    planned = list(states(run))
+    monkeypatch.setattr(Steps, "run", lambda _self, step: names.append(step.name))
+    run_all(run)
+    assert planned == names
+    assert len(set(names)) == len(names) == 6 + 3 * 6 - 1
 
 
 def test_rows_follow_from_the_configuration(tmp_path) -> None:
     distort = ["distort.sources=[{spatial: 2, temporal: 1, streaming: 1}]", "distort.include_pristine=false"]
     benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
     config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
-    steps = {one.name: one for one in forecast(config, RunLayout.at(tmp_path))}
-    rows = {name: one.rows for name, one in steps.items()}
+    steps = {one.name: one for one in forecast(asked(config, tmp_path))}
+    rows = {name: one.rows and one.rows.count for name, one in steps.items()}
     levels = dict.fromkeys(("spatial", "temporal", "streaming"), 0)
     for name in SEEN:
         levels[DISTORTIONS[name].family] += len(DISTORTIONS[name].levels)
@@ -50,7 +59,7 @@ def test_rows_follow_from_the_configuration(tmp_path) -> None:
     assert rows["benchmark"] == 2 * 2 * 3, "two windows, two levels, three types"
     assert rows["distort-1"] == 2 * levels["spatial"] + levels["temporal"] + levels["streaming"]
     assert rows["pair-2"] >= rows["pair-1"] > 0
-    assert steps["pair-1"].at_most, "how many pairs are decisive depends on what the teachers will say"
+    assert steps["pair-1"].rows.at_most, "how many pairs are decisive depends on what the teachers will say"
     assert rows["report"] is None
 
 
@@ -130,28 +139,30 @@ def test_wrong_usage_is_told(call, words: list[str], message: str) -> None:
 
 def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
     config = load("demo", overrides=SMALL, stages=1)
-    layout = RunLayout.at(tmp_path)
+    run = asked(config, tmp_path)
+    layout = run.layout
     inputs = {"corpus": config.corpus, "seed": config.seed, "files": []}
 
     def work() -> dict[str, object]:
         write_table(layout.videos, VIDEOS.table(expected_videos(config, 8)), VIDEOS)
         return {"rows": 8}
 
-    Steps(layout, Console()).run_step("ingest", inputs, [layout.videos], work)
-    found = states(config, layout)
+    Steps(layout, Console()).run(Step("ingest", inputs, [layout.videos], work))
+    found = states(run)
     assert (found["ingest"], found["score"], found["report"]) == (DONE, PENDING, PENDING)
-    plan = {one.name: one for one in forecast(config, layout)}
-    assert (plan["ingest"].rows, plan["ingest"].left) == (8, 0.0)
+    plan = {one.name: one for one in forecast(run)}
+    assert (plan["ingest"].rows, plan["ingest"].left) == (Rows(8), 0.0)
     assert plan["score"].left > 0
     other = load("demo", overrides=[*SMALL, "corpus.made_width=160"], stages=1)
-    assert states(other, layout)["ingest"] == "again: changed since it was done: corpus"
+    assert states(asked(other, tmp_path))["ingest"] == "again: changed since it was done: corpus"
     layout.videos.unlink()
-    assert states(config, layout)["ingest"] == "again: videos.parquet is gone"
+    assert states(run)["ingest"] == "again: videos.parquet is gone"
 
 
 def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
     config = load("demo", overrides=SMALL, stages=1)
-    layout = RunLayout.at(tmp_path)
+    run = asked(config, tmp_path)
+    layout = run.layout
     layout.benchmark("seen").parent.mkdir(parents=True)
     for path in (layout.benchmark("seen"), layout.benchmark("unseen"), layout.calibration):
         path.write_bytes(b"x")
@@ -161,8 +172,8 @@ def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
         layout.benchmark_teachers.write_text("{}")
         return {}
 
-    Steps(layout, Console()).run_step("benchmark-teachers", inputs, [layout.benchmark_teachers], work)
-    assert states(config, layout)["benchmark-teachers"] == LATER
+    Steps(layout, Console()).run(Step("benchmark-teachers", inputs, [layout.benchmark_teachers], work))
+    assert states(run)["benchmark-teachers"] == DONE_UNLESS_CHANGED
 
 
 def test_the_published_training_takes_what_the_paper_says(tmp_path) -> None:
@@ -178,6 +189,6 @@ def test_the_published_training_takes_what_the_paper_says(tmp_path) -> None:
     full = training_gib(load("paper", videos=str(tmp_path), overrides=["student.options.trained=full"]))
     assert full - shared == pytest.approx((8.04e9 - 0.428e9) * 14 / 8 / 2**30)
     (tmp_path / "a.mp4").write_bytes(b"x")
-    train = next(one for one in forecast(config, RunLayout.at(tmp_path / "run"), 1000) if one.name == "train-1")
-    assert (train.actors, train.gpus) == (8, 8.0)
-    assert train.memory_gib == pytest.approx(8 * shared)
+    train = next(one for one in forecast(asked(config, tmp_path / "run"), 1000) if one.name == "train-1")
+    assert (train.resources.actors, train.resources.gpus) == (8, 8.0)
+    assert train.resources.memory_gib == pytest.approx(8 * shared)

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from actors.teachers import load_teacher
+from cluster.in_process import InProcess
 from pipeline.commands import proxy_benchmark
 from pipeline.commands.proxy_benchmark import COLUMNS, ProxyLayout, _close, _forget_lost
 from pipeline.console import Console
 from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, SCORES, VIDEOS
+from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import append_shard, read_shards, write_table
 from pipeline.settings.config import load
 
@@ -52,7 +54,7 @@ def made(tmp_path) -> ProxyLayout:
 
 def test_the_csv_is_a_benchmark_that_evaluate_reads(made, capsys) -> None:
     stream = io.StringIO()
-    assert _close(CONFIG, made, Console(stream)) == 1, "one copy failed"
+    assert _close(Run(CONFIG, made, Console(stream), InProcess()), made) == 1, "one copy failed"
     rows = list(csv.DictReader(io.StringIO(made.table.read_text())))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 15

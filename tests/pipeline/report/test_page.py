@@ -10,6 +10,7 @@ from pipeline.report.page import gather, headline, results, write_report
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import MINED, QUARANTINE, SCORES, Mined, Quarantine, TeacherScore
+from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import append_shard, read_json, write_bytes, write_json, write_table
 from pipeline.settings.config import load
 
@@ -66,8 +67,8 @@ def layout(tmp_path: Path) -> RunLayout:
     ]
     write_table(run.quarantine, QUARANTINE.table(causes), QUARANTINE)
     steps = Steps(run, Console())
-    steps.run_step("ingest", {}, [run.config], lambda: {"rows": 4, "what": HOSTILE}, keep=[run.config])
-    steps.run_step("report", {}, [run.quarantine], dict, keep=[run.quarantine])
+    steps.run(Step("ingest", {}, [run.config], lambda: {"rows": 4, "what": HOSTILE}, [run.config]))
+    steps.run(Step("report", {}, [run.quarantine], dict, [run.quarantine]))
     return run
 
 

@@ -9,6 +9,7 @@ import pytest
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, digest, read_manifests
+from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, read_json
 from pipeline.settings.sections import TrainingConfig
 
@@ -30,7 +31,7 @@ class Run:
             output.write_text(f"{value}\n", encoding="utf-8")
             return {"rows": 3, "what": "written", "extra": [1]}
 
-        return self.steps.run_step(name, {"value": value}, [output], work or write, keep=[output] if keep else [])
+        return self.steps.run(Step(name, {"value": value}, [output], work or write, [output] if keep else []))
 
     @property
     def printed(self) -> str:
@@ -66,7 +67,7 @@ def test_only_the_step_whose_input_changed_runs_again_and_says_why(tmp_path: Pat
         run.step("b", value)
         run.step("c", 1)
         run.steps.close()
-    assert (run.steps.kept, run.steps.worked) == (("a", "c"), ("b",))
+    assert (run.steps.skipped, run.steps.ran) == (("a", "c"), ("b",))
     assert "kept  a\nagain b: changed since it was done: value\n" in run.printed
     assert (tmp_path / "b.txt").read_text(encoding="utf-8") == "2\n"
 
@@ -150,12 +151,14 @@ from pathlib import Path
 import pipeline.run_folder.manifest
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.step import Step
 pipeline.run_folder.manifest.write_json = lambda path, value: os._exit(9)
 root = Path(sys.argv[1])
 def work():
     (root / "a.txt").write_text("1\\n")
     return {}
-pipeline.run_folder.manifest.Steps(RunLayout(root), Console()).run_step("a", {"value": 1}, [root / "a.txt"], work)
+step = Step("a", {"value": 1}, [root / "a.txt"], work)
+pipeline.run_folder.manifest.Steps(RunLayout(root), Console()).run(step)
 """
     root = Path(__file__).resolve().parents[3]
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=False)

@@ -1,21 +1,24 @@
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from actors.media.outcome import KINDS
 from actors.media.rows import parse_recipe
+from cluster.in_process import InProcess
 from cluster.pools import Pool
 from cluster.stream import _crashed
-from pipeline.console import Console, UserError
+from pipeline.console import UserError
 from pipeline.corpus.listing import PRISTINE
-from pipeline.run_folder.layout import RunLayout
+from pipeline.corpus.members import HELDOUT, TRAIN
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import read_table
-from pipeline.steps.ingest import HELDOUT, TRAIN, _first_of_each, check_budget, ingest, windows_of
+from pipeline.steps.ingest import _first_of_each, check_budget, ingest, windows_of
 
 
 def probed(name: str, content: str, duration: float = 9.0) -> dict:
@@ -120,27 +123,26 @@ def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path
     return root
 
 
-def directly(table: pa.Table, pools: list[Pool], finish: Callable, _progress: object) -> list[dict]:
-    """`cluster.stream.collect` without Ray; the worker dies of the file ``deadly.mp4``."""
-    rows = table.to_pylist()
-    for pool in pools:
-        work = pool.work(**pool.options)
-        rows = [_crashed(row, "video_id") if row["uri"].endswith("deadly.mp4") else work(row) for row in rows]
-    return [finish(row) for row in rows]
+class Deadly(InProcess):
+    """Streams in this process whose worker dies of the file ``deadly.mp4``."""
+
+    def stream(self, table: pa.Table, pools: Sequence[Pool], *how: Any, **options: Any) -> Iterator[list[dict]]:
+        deadly = pc.ends_with(table["uri"], "deadly.mp4")
+        yield [_crashed(row, "video_id") for row in table.filter(deadly).to_pylist()]
+        yield from super().stream(table.filter(pc.invert(deadly)), pools, *how, **options)
 
 
 def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
-    pile: Path, tmp_path: Path, monkeypatch, configured
+    pile: Path, tmp_path: Path, tables, configured
 ) -> None:
-    monkeypatch.setattr("pipeline.steps.ingest.collect", directly)
-    layout = RunLayout.at(tmp_path / "run")
+    tables.engine = Deadly()
     settings = (f"corpus.videos={pile}", "corpus.window_s=1", "corpus.windows_per_clip=2")
     with pytest.raises(UserError, match=r"9 of 17 files cannot be used, more than errors\.budget=0\.3") as caught:
-        ingest(configured(*settings, "errors.budget=0.3"), layout, Console())
+        ingest(tables.run(configured(*settings, "errors.budget=0.3")))
     assert caught.value.exit_code == 4
-    done = ingest(configured(*settings, "errors.budget=0.6"), layout, Console())
+    done = ingest(tables.run(configured(*settings, "errors.budget=0.6")))
     assert (done["files"], done["failed"]) == (17, 9)
-    rows = read_table(layout.videos, VIDEOS).to_pylist()
+    rows = read_table(tables.layout.videos, VIDEOS).to_pylist()
     reasons = {Path(row["uri"]).name: row["error_kind"] for row in rows if row["status"] != "ok"}
     kinds = {name: name.split(".")[0] for name in broken_files_of(pile)}
     assert reasons == kinds | {"out.mp4": "refused", "grey 5\n.mp4": "duplicate"}

@@ -26,12 +26,17 @@ import torch
 from actors import compare, score
 from actors.media.rows import fresh, pack as pack_sample
 from actors.media.views import Sample
-from pipeline.look import observe
+from cluster.in_process import InProcess
+from pipeline.corpus.proxies import SUITES, items
+from pipeline.look.look import Look
+from pipeline.look.observe import observe
 from pipeline.settings.config import load
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, PAIRS, VIDEOS
-from pipeline.steps import benchmark, evaluate, judge, mine, train
+from pipeline.run_folder.run import Run
+from pipeline.steps import evaluate, judge, mine
+from pipeline.student.anchors import choose_anchors
 from pipeline.run_folder.store import write_json, write_table
 from pipeline.student.folder import write_anchors
 from trainers.student.base import Student
@@ -57,31 +62,17 @@ class Quality(Student):
 Quality.__abstractmethods__ = frozenset()
 
 
-class Here:
-    def __init__(self, inner):
-        self.inner = inner
-
-    def __getattr__(self, name):
-        return SimpleNamespace(remote=getattr(self.inner, name))
-
-
-@contextmanager
-def comparers(gpus, student, anchors, work=1):
-    yield Here(compare.Comparer(str(student), anchors))
-
-
-def stream(table, pools, progress, most_rows):
-    (encoder,) = [pool for pool in pools if pool.work is score.StudentEncoder]
-    encode, drop = encoder.work(**encoder.options), score.DropSample()
-    for place, row in enumerate(table.to_pylist()):
-        seen = Sample(np.full((1, 2, 2, 2, 3), 5 * place % 256, np.uint8), np.zeros((1, 2, 2), np.uint8), 1.0, {})
-        yield [drop(encode({**fresh(row), **pack_sample(seen), "width": 2, "height": 2}))]
+class Engine(InProcess):
+    def stream(self, table, pools, progress, key="video_id", most_rows=1):
+        (encoder,) = [pool for pool in pools if pool.work is score.StudentEncoder]
+        encode, drop = encoder.work(**encoder.options), score.DropSample()
+        for place, row in enumerate(table.to_pylist()):
+            sample = Sample(np.full((1, 2, 2, 2, 3), 5 * place % 256, np.uint8), np.zeros((1, 2, 2), np.uint8), 1.0, {})
+            yield [drop(encode({**fresh(row), **pack_sample(sample), "width": 2, "height": 2}))]
 
 
 compare.load_student = score.build_encoder = lambda *_: Quality()
-observe.stream = stream
-for step in (judge, mine, train):
-    step.comparers, step.ordered = comparers, lambda pool, call, work: [call(pool, item) for item in work]
+run = Run(config, layout, console, Engine())
 
 
 def write(path, table, rows):
@@ -99,8 +90,7 @@ write(layout.ensemble, ENSEMBLE, [{"video_id": n, "mean": m, "variance": 1.0, "n
 
 
 def seen(rows, observed, features):
-    look = observe.Look(observed, features, {}, {}, layout.scratch / "clips")
-    observe.observe(rows, look, config, console, "videos")
+    observe(run, rows, Look(observed, features, {}, {}, layout.scratch_clips), "videos")
 
 
 seen(videos, layout.observed("pool"), layout.features_of("pool"))
@@ -108,21 +98,21 @@ copies = [{**whole, "video_id": f"d{k:03d}", "source_id": f"s{k // 5}", "distort
            "level": 1 + k % 5, "seed": 0} for k in range(count)]
 seen(copies, layout.observed("distorted-2"), layout.features_of("distorted-2"))
 write(layout.distorted(2), DISTORTED, copies)
-items = [{**{name: row[name] for name in row if name in BENCHMARK.schema.names}, "mos": float(k)}
+copied = [{**{name: row[name] for name in row if name in BENCHMARK.schema.names}, "mos": float(k)}
          for k, row in enumerate(copies)]
-for suite in benchmark.SUITES:
-    write(layout.benchmark(suite), BENCHMARK, [{**row, "video_id": f"{suite}-{row['video_id']}"} for row in items])
-shown = [{**row, "still": False} for suite in benchmark.SUITES for row in benchmark.items(layout, suite)]
+for suite in SUITES:
+    write(layout.benchmark(suite), BENCHMARK, [{**row, "video_id": f"{suite}-{row['video_id']}"} for row in copied])
+shown = [{**row, "still": False} for suite in SUITES for row in items(layout, suite)]
 seen(shown, layout.observed("benchmark"), layout.benchmark_features)
-write_json(layout.benchmark_teachers, dict.fromkeys(benchmark.SUITES, {}))
+write_json(layout.benchmark_teachers, dict.fromkeys(SUITES, {}))
 write_json(layout.training(1), {})
 write_table(layout.pairs(1), PAIRS.schema.empty_table(), PAIRS)
 
 layout.student(1).mkdir(parents=True)
-write_anchors(layout.student(1), train.choose_anchors(config, layout, layout.student(1)))
-judge.judge(config, layout, console, 1)
-evaluate.evaluate(config, layout, console, 1)
-assert len(mine._missed(config, layout, 1))
+write_anchors(layout.student(1), choose_anchors(run, layout.student(1)))
+judge.judge(run, 1)
+evaluate.evaluate(run, 1)
+assert len(mine._missed(run, 1))
 kept = sum(path.stat().st_size > 0 for path in layout.root.rglob("*.parquet") if path.stem[:1] in "vds")
 print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

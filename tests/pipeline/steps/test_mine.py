@@ -1,31 +1,20 @@
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from actors.compare import Comparer
 from actors.teachers import load_teacher
+from cluster.in_process import InProcess
 from pipeline.look.observe import feature_table
 from pipeline.run_folder.records import FEATURES, MINED, SCORES
 from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps import mine as step
+from pipeline.student.folder import Anchors, write_anchors
 
 TEACHERS = ("artefact", "sharpness")
 LEVELS = 4
-
-
-class Here:
-    """An actor in this process: ``here.method.remote(...)`` calls the method."""
-
-    def __init__(self, kind: type, arguments: tuple[Any, ...]) -> None:
-        self.inner = kind(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return SimpleNamespace(remote=getattr(self.inner, name))
 
 
 class Judge:
@@ -41,26 +30,20 @@ class Judge:
         return -surety[:, None] * (np.arange(5) - says[:, None]) ** 2
 
 
+class Judged(InProcess):
+    """An engine whose student is `Judge`."""
+
+    def calls(self, kind: type, *how: Any) -> list[Any]:
+        return super().calls(Judge if kind is Comparer else kind, *how)
+
+
 @pytest.fixture
-def run(tables, copies, monkeypatch: pytest.MonkeyPatch):
+def run(tables, copies):
     """Sixteen new videos and two old ones, two teachers, a student, and copies of three sources for round 2."""
 
-    @contextmanager
-    def actors(kind: type, arguments: tuple[Any, ...], count: int) -> Iterator[Here]:
-        yield Here(kind, arguments)
-
-    @contextmanager
-    def comparers(gpus: float, student: Path, anchors: np.ndarray, work: int) -> Iterator[Here]:
-        yield Here(Judge, (str(student), anchors))
-
-    def ordered(pool: Here, call: Any, work: Sequence[Any]) -> list[Any]:
-        return [call(pool, item) for item in work]
-
-    monkeypatch.setattr(step, "actors", actors)
-    monkeypatch.setattr(step, "ordered", ordered)
-    monkeypatch.setattr(step, "pool_size", lambda work: 1)
-    monkeypatch.setattr(step, "comparers", comparers)
-    monkeypatch.setattr(step, "read_anchors", lambda folder: SimpleNamespace(features=np.zeros((5, 2), np.float32)))
+    tables.engine = Judged()
+    anchors = Anchors(np.zeros((5, 2), np.float32), np.full((5, 5), 0.5), np.arange(5.0), tuple("abcde"), 5.0)
+    write_anchors(tables.layout.student(1), anchors)
     names = [f"n{k:02d}" for k in range(16)]
     tables.videos([{"video_id": name, "round": 2} for name in names] + [{"video_id": f"o{k}"} for k in range(2)])
     quality = np.arange(18.0)
@@ -114,7 +97,7 @@ def settings(configured):
 
 
 def mined(run, config, origin: str) -> list[dict]:
-    step.mine(config, run.layout, run.console, 1)
+    step.mine(run.run(config), 1)
     return [row for row in read_table(run.layout.mined(1), MINED).to_pylist() if row["origin"] == origin]
 
 

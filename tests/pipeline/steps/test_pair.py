@@ -3,11 +3,11 @@ from collections import Counter
 import pytest
 
 from pipeline.console import UserError
+from pipeline.corpus.members import copies as usable_copies
 from pipeline.method.labels import LEVELS
 from pipeline.method.pairs import Copy
 from pipeline.run_folder.records import MINED, PAIRS
 from pipeline.run_folder.store import read_table
-from pipeline.steps.pair import copies as usable_copies
 from pipeline.steps.pair import pair, severity_row, student_quality
 
 SETTINGS = (
@@ -52,7 +52,7 @@ def test_severity_says_how_the_second_compares_with_the_first(first: int, second
 
 
 def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
-    said = pair(configured(*SETTINGS), run.layout, run.console, 1)
+    said = pair(run.run(configured(*SETTINGS)), 1)
     rows = pairs_of(run)
     assert Counter(row["distortion"] for row in rows) == {None: 6, "resize": 4, "jitter": 2, "h264": 3}
     assert said == {"rows": 15, "what": "6 ensemble, 9 synthetic"}
@@ -72,7 +72,7 @@ def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
 
 def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, configured) -> None:
     run.ensemble({f"v{k}": (1.0 * k, 1.0) for k in (0, 1, 3)})
-    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS)), 1)
     random = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
     assert {frozenset((row["first"], row["second"])) for row in random} == {
         frozenset(pair) for pair in (("v0", "v1"), ("v0", "v3"), ("v1", "v3"))
@@ -81,12 +81,12 @@ def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, con
 
 def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviations(run, configured) -> None:
     run.ensemble({f"v{k}": (10.0 * k, 200.0) for k in range(5)})  # sigma 20 for every pair
-    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.max_uses=5"), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.max_uses=5")), 1)
     assert "similar" in {row["label"] for row in pairs_of(run) if row["origin"] == "ensemble"}
-    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true"), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true")), 1)
     assert not [row for row in pairs_of(run) if row["origin"] == "ensemble"], "four steps of ten are not more than 40"
     run.ensemble({f"v{k}": (10.0 * k, 100.0) for k in range(5)})  # sigma 14.1
-    pair(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true"), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.decisive=true")), 1)
     decisive = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
     assert {frozenset((row["first"], row["second"])) for row in decisive} == {
         frozenset(pair) for pair in (("v0", "v3"), ("v0", "v4"), ("v1", "v4"))
@@ -99,7 +99,7 @@ def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
     made[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
     run.distorted(1, made)
     assert [row["level"] for row in usable_copies(run.layout, 1)] == [1, 3]
-    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS)), 1)
     (only,) = [row for row in pairs_of(run) if row["origin"] == "synthetic"]
     assert {only["level_first"], only["level_second"]} == {1, 3}
 
@@ -107,7 +107,7 @@ def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
 def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, configured) -> None:
     found = []
     for seed in (1, 1, 2):
-        pair(configured(*SETTINGS, f"seed={seed}"), run.layout, run.console, 1)
+        pair(run.run(configured(*SETTINGS, f"seed={seed}")), 1)
         found.append(pairs_of(run))
     assert found[0] == found[1] != found[2]
 
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, config
 @pytest.fixture
 def second(run, copies, configured):
     """The run at the beginning of round 2: its student reverses the teachers' order of w0 and w1."""
-    pair(configured(*SETTINGS), run.layout, run.console, 1)
+    pair(run.run(configured(*SETTINGS)), 1)
     raw = {f"v{k}": 0.2 * k - 0.5 for k in range(5)} | {"w0": 0.3, "w1": -0.5}
     run.student_scores(1, raw)
     run.distorted(2, copies("w0", "h265", "streaming", (1, 2, 4)))
@@ -133,7 +133,7 @@ def second(run, copies, configured):
 
 
 def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, configured) -> None:
-    said = pair(configured(*SETTINGS), second.layout, second.console, 2)
+    said = pair(second.run(configured(*SETTINGS)), 2)
     rows = pairs_of(second, 2)
     keys = [frozenset((row["first"], row["second"])) for row in rows]
     assert len(set(keys)) == len(keys) == 15 + 3
@@ -143,7 +143,7 @@ def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, c
 
 
 def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(second, configured) -> None:
-    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS)), 2)
     rows = {(row["first"], row["second"]): row for row in pairs_of(second, 2)}
     assert rows["w0", "w1"]["teacher"] == "niqe"
     assert rows["v4", "w0"]["teacher"] == "piqe"
@@ -154,7 +154,7 @@ def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(sec
 
 def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(second, configured) -> None:
     before = {row["pair_id"]: row for row in pairs_of(second, 1)}
-    pair(configured(*SETTINGS, "pairs.student_variance=0.25"), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS, "pairs.student_variance=0.25")), 2)
     rows = pairs_of(second, 2)
     for row in rows:
         if row["origin"] == "synthetic":
@@ -170,9 +170,9 @@ def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(s
 
 def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(second, configured) -> None:
     before = {row["pair_id"]: row for row in pairs_of(second, 1)}
-    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS)), 2)
     everything = {row["pair_id"]: row for row in pairs_of(second, 2)}
-    pair(configured(*SETTINGS, "pairs.relabel=mined"), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS, "pairs.relabel=mined")), 2)
     mined = {row["pair_id"]: row for row in pairs_of(second, 2)}
     assert mined.keys() == everything.keys()
     assert [mined[name] for name in before] == list(before.values())
@@ -182,9 +182,9 @@ def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(se
 
 
 def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured) -> None:
-    pair(configured(*SETTINGS), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS)), 2)
     all_of_them = {row["pair_id"]: row for row in pairs_of(second, 2)}
-    pair(configured(*SETTINGS, "pairs.decisive=true"), second.layout, second.console, 2)
+    pair(second.run(configured(*SETTINGS, "pairs.decisive=true")), 2)
     kept = {row["pair_id"]: row for row in pairs_of(second, 2)}
     assert kept.items() <= all_of_them.items()
     left_out = [row for name, row in all_of_them.items() if name not in kept]
@@ -207,4 +207,4 @@ def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(
 def test_a_missing_table_is_named(run, configured) -> None:
     run.layout.ensemble.unlink()
     with pytest.raises(UserError, match=r"ensemble\.parquet: there is no such file"):
-        pair(configured(*SETTINGS), run.layout, run.console, 1)
+        pair(run.run(configured(*SETTINGS)), 1)

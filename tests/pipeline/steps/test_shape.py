@@ -6,26 +6,34 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from actors.indicators import INDICATORS as ROWS
 from actors.media.decode import Decoder
-from cluster.pools import Pool
+from cluster.in_process import InProcess
 from pipeline.console import Console, UserError
 from pipeline.corpus.listing import short_id
-from pipeline.look.observe import look_settings, pools
+from pipeline.corpus.members import HELDOUT, TRAIN
+from pipeline.look.chain import pools
+from pipeline.look.look import look_settings
 from pipeline.planning.forecast import forecast, states
 from pipeline.report.page import gather, render
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import INDICATORS, OBSERVED, SCORES, VIDEOS
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows
 from pipeline.run_folder.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
-from pipeline.settings.config import load
+from pipeline.settings.config import Config, load
 from pipeline.steps import score, shape
-from pipeline.steps.ingest import HELDOUT, TRAIN, destination, windows_of
+from pipeline.steps.ingest import destination, windows_of
 
 COUNT = 60
 FINE = {"status": "ok", "error_kind": "", "error": ""}
+
+
+def asked(config: Config, layout: RunLayout) -> Run:
+    """A run whose actors work in this process."""
+    return Run(config, layout, Console(), InProcess())
 
 
 def shaped(*overrides: str):
@@ -56,7 +64,7 @@ def layout(tmp_path: Path) -> RunLayout:
 
 def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_ones(layout: RunLayout) -> None:
     before = read_table(layout.candidates, VIDEOS).to_pylist()
-    summary = shape.shape(shaped(), layout, Console())
+    summary = shape.shape(asked(shaped(), layout))
     after = read_table(layout.videos, VIDEOS).to_pylist()
     assert summary["rows"] == len(after)
     windows = {
@@ -74,7 +82,7 @@ def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_one
 
 
 def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunLayout, tmp_path: Path) -> None:
-    shape.shape(shaped(), layout, Console())
+    shape.shape(asked(shaped(), layout))
     told = read_json(layout.shaping)
     assert told["keep"] == 20
     assert told["misplaced_after"] < told["misplaced_before"]
@@ -84,7 +92,7 @@ def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunL
         for part in ("shares", "before", "after"):
             assert sum(one[part]) == pytest.approx(1)
     first = read_table(layout.videos, VIDEOS)
-    shape.shape(shaped(f"shaping.target={layout.shaping}"), layout, Console())
+    shape.shape(asked(shaped(f"shaping.target={layout.shaping}"), layout))
     assert read_table(layout.videos, VIDEOS).equals(first)
 
 
@@ -92,7 +100,7 @@ def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> No
     rows = read_table(layout.indicators, INDICATORS).to_pylist()
     bright = [{**row, "luminance": abs(row["luminance"])} for row in rows]
     write_table(tmp_path / "reference.parquet", INDICATORS.table(bright), INDICATORS)
-    shape.shape(shaped(f"shaping.target={tmp_path / 'reference.parquet'}", "shaping.bins=4"), layout, Console())
+    shape.shape(asked(shaped(f"shaping.target={tmp_path / 'reference.parquet'}", "shaping.bins=4"), layout))
     one = read_json(layout.shaping)["indicators"]["luminance"]
     wrong = [np.abs(np.subtract(one[part], one["shares"])).sum() for part in ("before", "after")]
     assert wrong[1] < 0.5 * wrong[0]
@@ -112,14 +120,14 @@ def test_a_wrong_target_is_told_in_one_line(text: str, message: str, layout: Run
     path = tmp_path / "target.json"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        shape.shape(shaped(f"shaping.target={path}"), layout, Console())
+        shape.shape(asked(shaped(f"shaping.target={path}"), layout))
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
 
 def test_a_target_that_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.json: no such file; name .* or use uniform"):
-        states(shaped("shaping.target=none.json"), RunLayout.at(tmp_path))
+        states(asked(shaped("shaping.target=none.json"), RunLayout.at(tmp_path)))
 
 
 def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path: Path) -> None:
@@ -127,46 +135,37 @@ def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path: Path) -> 
     plain, off = load("demo"), load("demo", overrides=["shaping.measure=false"])
     assert plain.shaping.keep is None
     assert destination(plain, layout) == layout.videos
-    assert "measure" not in states(plain, layout)
+    assert "measure" not in states(asked(plain, layout))
     decoding = [
-        [pool.options["measure"] for pool in pools(config, score.look(config, layout)) if "measure" in pool.options]
+        [
+            pool.options["measure"]
+            for pool in pools(config, score.look(asked(config, layout)))
+            if "measure" in pool.options
+        ]
         for config in (plain, off)
     ]
     assert decoding == [[True], [False]]
-    assert "indicators" not in look_settings(score.look(off, layout), off)
+    assert "indicators" not in look_settings(score.look(asked(off, layout)), off)
 
 
 def test_the_plan_counts_candidates_and_what_is_kept(tmp_path: Path) -> None:
     config = load("demo", overrides=["corpus.made_clips=40", "corpus.degraded_copies=0", "shaping.keep=12"], stages=1)
-    plans = {one.name: one for one in forecast(config, RunLayout.at(tmp_path))}
+    plans = {one.name: one for one in forecast(asked(config, RunLayout.at(tmp_path)))}
     assert list(plans)[:4] == ["ingest", "measure", "shape", "score"]
-    assert (plans["measure"].rows, plans["score"].rows) == (30, 12)
+    assert (plans["measure"].rows, plans["score"].rows) == (Rows(30), Rows(12))
     assert plans["measure"].seconds > 0
 
 
 def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
     config = shaped()
     write_bytes(layout.config, config.to_yaml().encode())
-    shape.shape(config, layout, Console())
+    shape.shape(asked(config, layout))
     page = render(gather(layout), {})
     assert page.count("<svg") == len(ROWS)
     assert "20 of 44 windows" in page
     assert json.dumps(gather(layout).shaping)
     write_bytes(layout.config, load("demo").to_yaml().encode())
     assert "<h2>Corpus</h2>" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams run their actors one after the other in this process, without Ray."""
-
-    def stream(table: pa.Table, chain: list[Pool], progress: object, most_rows: int = 1):
-        rows = table.to_pylist()
-        for actor in [pool.work(**pool.options) for pool in chain]:
-            rows = [actor(row) for row in rows]
-        yield rows
-
-    monkeypatch.setattr("pipeline.look.observe.stream", stream)
 
 
 def candidates_of(layout: RunLayout, *uris: Path) -> None:
@@ -183,21 +182,21 @@ def candidates_of(layout: RunLayout, *uris: Path) -> None:
 
 
 def test_candidates_are_measured_once_and_what_fails_is_counted(
-    layout: RunLayout, in_process: None, clip: Path, numbered: Path, tmp_path: Path
+    layout: RunLayout, clip: Path, numbered: Path, tmp_path: Path
 ) -> None:
     run = RunLayout(tmp_path / "measured")
     candidates_of(run, clip, numbered, tmp_path / "none.mp4")
-    summary = shape.measure(shaped("errors.budget=0.5"), run, Console())
+    summary = shape.measure(asked(shaped("errors.budget=0.5"), run))
     assert (summary["rows"], summary["failed"]) == (3, 1)
     found = read_table(run.indicators, INDICATORS)
     assert found.num_rows == 2
     assert all(np.isfinite(found[name].to_numpy()).all() for name in ROWS)
     with pytest.raises(UserError, match="1 of 3 windows could not be measured"):
-        shape.measure(shaped("errors.budget=0.2"), run, Console())
+        shape.measure(asked(shaped("errors.budget=0.2"), run))
 
 
 def test_indicators_come_with_the_scores_from_one_decode(
-    in_process: None, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decodes = []
     real = Decoder.decode
@@ -205,7 +204,7 @@ def test_indicators_come_with_the_scores_from_one_decode(
     run = RunLayout(tmp_path / "scored")
     candidates_of(run, clip)
     config = load("demo", overrides=["teachers.names=[artefact, sharpness]"])
-    score.score(config, run, Console())
+    score.score(asked(config, run))
     assert len(decodes) == 1
     (row,) = read_table(run.indicators, INDICATORS).to_pylist()
     assert row["si"] > 5

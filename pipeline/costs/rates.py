@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from actors.media.rows import parse_recipe
+from cluster.pools import actor_counts
+from pipeline.look.chain import pools
+from pipeline.look.look import Look
+from pipeline.run_folder.step import Resources
 from pipeline.settings.config import Config
 
 
@@ -74,26 +78,48 @@ OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 
 
-def look_seconds(
-    row: Mapping[str, Any],
-    config: Config,
-    *,
-    rendered: bool,
-    teachers: bool,
-    vmaf: bool,
-    encode: bool,
-    indicators: bool,
-) -> float:
-    """CPU seconds of one row of a look: make the copy, decode it, measure it, score it, encode it.
+def look_resources(config: Config, look: Look, cpus: int) -> Resources:
+    """What the actor pools of a look ask for together on so many CPUs."""
+    chain = pools(config, look)
+    counts = actor_counts(chain, cpus)
+    gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
+    each = [pool.memory_gib or MEMORY_GIB.get(getattr(pool.work, "__name__", ""), OTHER_GIB) for pool in chain]
+    memory = sum(gib * count for gib, count in zip(each, counts, strict=True))
+    return Resources(sum(counts), gpus, memory)
+
+
+def look_seconds(rows: Iterable[Mapping[str, Any]], config: Config, look: Look, cpus: int) -> float:
+    """Wall-clock seconds of a look at many rows, all CPUs busy.
 
     Args:
-        row: With the columns duration_s, recipe and still.
-        rendered: The run makes its own clips.
-        teachers: All teachers score it.
-        vmaf: It is measured against its source.
-        encode: The student encodes it.
-        indicators: The nine indicators are measured.
+        rows: With the columns duration_s, recipe and still.
+        config: Of the run.
+        look: What is taken of each row.
+        cpus: Logical CPUs.
     """
+    return RATES.pools + sum(row_seconds(row, config, look) for row in rows) / cpus
+
+
+def ingest_seconds(files: int, config: Config, cpus: int) -> float:
+    """Wall-clock seconds of probing so many files, and of rendering them where the run makes its own."""
+    rendered = config.corpus.videos is None
+    rendering = files * RATES.render * config.corpus.made_seconds if rendered else 0.0
+    return RATES.pools + (files * RATES.probe + rendering) / cpus
+
+
+def compare_resources(config: Config) -> Resources:
+    """What the student's comparisons ask for."""
+    return Resources(gpus=config.pools.compare.gpus, memory_gib=OTHER_GIB)
+
+
+def compare_seconds(videos: int) -> float:
+    """Wall-clock seconds of comparing so many videos with the anchors."""
+    return 2.0 + RATES.compare * videos
+
+
+def row_seconds(row: Mapping[str, Any], config: Config, look: Look) -> float:
+    """CPU seconds of one row of a look: make the copy, decode it, measure it, score it, encode it."""
+    rendered = config.corpus.videos is None
     corpus = config.corpus
     seconds = float(row["duration_s"]) or (corpus.made_seconds if rendered else corpus.window_s or _WHOLE_FILE_S)
     pixels = _pixels(config, rendered=rendered) / (960 * 540)
@@ -107,11 +133,11 @@ def look_seconds(
         else:
             slower = RATES.x265[config.distort.x265_preset] if name == "h265" else 1.0
             making += RATES.distort.get(name, 1.0) * slower * clip
-    looking = RATES.decode * (0.5 if row["still"] else clip) + (RATES.encode if encode else 0.0)
-    looking += RATES.indicators * clip if indicators else 0.0
-    if teachers:
+    looking = RATES.decode * (0.5 if row["still"] else clip) + (RATES.encode if look.features is not None else 0.0)
+    looking += RATES.indicators * clip if look.indicators is not None else 0.0
+    if look.scores:
         looking += pixels * sum(RATES.teachers.get(name, RATES.other) for name in config.teachers.names)
-    return making + looking + (RATES.vmaf * clip if vmaf else 0.0)
+    return making + looking + (RATES.vmaf * clip if look.vmaf else 0.0)
 
 
 def _pixels(config: Config, *, rendered: bool) -> float:

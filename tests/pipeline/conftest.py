@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from cluster.engine import Engine
+from cluster.in_process import InProcess
 from pipeline.console import Console
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, STUDENT_SCORES, VIDEOS, Table
+from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import Config, load
 
@@ -26,6 +29,11 @@ class Tables:
         self.layout = RunLayout(root)
         self.stream = io.StringIO()
         self.console = Console(self.stream)
+        self.engine: Engine = InProcess()
+
+    def run(self, config: Config) -> Run:
+        """The run of this folder with a configuration."""
+        return Run(config, self.layout, self.console, self.engine)
 
     def write(self, path: Path, kind: Table[Any], rows: Sequence[Row]) -> None:
         """Write rows, empty in the columns that they leave out."""

@@ -5,9 +5,10 @@ import pytest
 
 from actors.teachers import load_teacher
 from pipeline.console import UserError
+from pipeline.opinions import human_scores
 from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.store import read_json, read_table
-from pipeline.steps import score
+from pipeline.steps.ensemble import ensemble
 
 NAMES = ("artefact", "exposure", "sharpness")
 COUNT = 40
@@ -49,7 +50,7 @@ def means(tables):
 
 
 def test_without_human_scores_the_scale_is_that_of_the_consensus(tables, configured, quality):
-    score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+    ensemble(tables.run(configured(TEACHERS)))
     assert read_json(tables.layout.calibration)["target"] == "consensus"
     assert np.corrcoef(means(tables), quality)[0, 1] > 0.95
     assert abs(means(tables).mean() - 50) < 1
@@ -57,7 +58,7 @@ def test_without_human_scores_the_scale_is_that_of_the_consensus(tables, configu
 
 def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
     file = rated(tmp_path, 3 + quality[:30] / 50)
-    score.ensemble(configured(TEACHERS, f"teachers.mos={file}"), tables.layout, tables.console)
+    ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
     assert read_json(tables.layout.calibration)["target"] == "given"
     assert np.abs(means(tables) - (3 + quality / 50)).mean() < 0.1
 
@@ -65,7 +66,7 @@ def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
 def test_degraded_copies_have_no_human_score(tables, configured, quality, tmp_path):
     tables.videos([{"video_id": f"v{k:02d}", "uri": f"/part/v{k:02d}.mp4", "copy": k % 2} for k in range(COUNT)])
     config = configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}")
-    target = score.human_scores(config, tables.layout, [f"v{k:02d}" for k in range(COUNT)])
+    target = human_scores(config, tables.layout, [f"v{k:02d}" for k in range(COUNT)])
     assert np.isnan(target[1::2]).all()
     np.testing.assert_allclose(target[::2], quality[::2])
 
@@ -83,13 +84,13 @@ def test_unusable_human_scores_stop_the_run(tables, configured, quality, tmp_pat
     if content is not None:
         file.write_text(content)
     with pytest.raises(UserError, match=words) as caught:
-        score.ensemble(configured(TEACHERS, f"teachers.mos={file}"), tables.layout, tables.console)
+        ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
     assert "\n" not in str(caught.value)
 
 
 def test_a_constant_teacher_is_left_out_and_said(tables, configured, quality):
     put(tables, "exposure", np.full(COUNT, 0.5))
-    score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+    ensemble(tables.run(configured(TEACHERS)))
     assert read_json(tables.layout.calibration)["excluded"] == {"exposure": "the same score (0.5) for every video"}
     assert "exposure is left out" in said(tables)
 
@@ -98,18 +99,18 @@ def test_one_teacher_that_is_left_stops_the_run(tables, configured, quality):
     for name in NAMES[:2]:
         put(tables, name, np.full(COUNT, 0.5))
     with pytest.raises(UserError, match=r"1 usable teacher.*artefact: the same score.*exposure: the same score"):
-        score.ensemble(configured(TEACHERS), tables.layout, tables.console)
+        ensemble(tables.run(configured(TEACHERS)))
 
 
 def test_a_bad_fit_is_said(tables, configured, quality, tmp_path):
     noise = quality[np.random.default_rng(8).permutation(COUNT)]
     put(tables, "sharpness", noise if np.corrcoef(noise, quality)[0, 1] > 0 else -noise)
-    score.ensemble(configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}"), tables.layout, tables.console)
+    ensemble(tables.run(configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}")))
     assert "sharpness fits the human scores badly" in said(tables)
 
 
 def test_reliability_weights_are_written_down(tables, configured, quality):
-    score.ensemble(configured(TEACHERS, "teachers.weights=reliability"), tables.layout, tables.console)
+    ensemble(tables.run(configured(TEACHERS, "teachers.weights=reliability")))
     weights = read_json(tables.layout.calibration)["weights"]
     assert weights["artefact"] > weights["sharpness"]
     assert sum(weights.values()) == pytest.approx(1)

@@ -1,0 +1,139 @@
+"""What a step asks of the machines that compute for it. `RayEngine` is a cluster; `cluster.in_process` is this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import pyarrow as pa
+
+from cluster.pools import Pool
+
+if TYPE_CHECKING:
+    from trainers.job import ProgressCallback, TrainJob
+
+Row = dict[str, Any]
+Progress = Callable[[int], object]  # called with the number of rows that have just been finished
+MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
+PIXEL_ROWS = 1  # of a block whose rows carry frames on their way: some of these fill the object store, and all stops
+
+
+def silent(_count: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
+class Engine(Protocol):
+    """Runs rows through actor pools, calls of actors, and trainings."""
+
+    def start(self) -> None:
+        """Get ready for work; called before the first step that has to run, and free when it is called again."""
+
+    def stream(
+        self,
+        table: pa.Table,
+        pools: Sequence[Pool],
+        progress: Progress = silent,
+        key: str = "video_id",
+        most_rows: int = MAX_BLOCK_ROWS,
+    ) -> Iterator[list[Row]]:
+        """Yield batches of finished rows, in no particular order.
+
+        Args:
+            table: Small rows (no pixels) with a unique `key`.
+            pools: The operators in order.
+            progress: Called with the number of rows of every batch.
+            key: Name of the unique column.
+            most_rows: Most rows of a block; `PIXEL_ROWS` where rows carry decoded frames on their way.
+        """
+
+    def calls(
+        self, kind: type, arguments: tuple[Any, ...], method: str, work: Sequence[tuple[Any, ...]], gpus: float = 0.0
+    ) -> list[Any]:
+        """Call a method of some actors once for every item of `work`.
+
+        Args:
+            kind: The class of the actors.
+            arguments: Of its constructor.
+            method: Its name.
+            work: The arguments of each call.
+            gpus: GPUs of each actor.
+
+        Returns:
+            The answers in the order of `work`.
+        """
+
+    def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
+        """Train a student, as `trainers.launch.train`."""
+
+
+def collect(
+    engine: Engine,
+    table: pa.Table,
+    pools: Sequence[Pool],
+    finish: Callable[[Row], Row] = dict,
+    progress: Progress = silent,
+) -> list[Row]:
+    """Run `Engine.stream` to its end and return `finish(row)` of every row, ordered by `video_id`."""
+    rows = [finish(row) for batch in engine.stream(table, pools, progress) for row in batch]
+    return sorted(rows, key=lambda row: str(row["video_id"]))
+
+
+class RayEngine:
+    """A Ray cluster, joined when it is first needed: a finished run needs none.
+
+    Args:
+        session: Opens the connection, for example ``lambda: cluster.session.connect(address, settings)``.
+    """
+
+    def __init__(self, session: Callable[[], AbstractContextManager[object]]) -> None:
+        self._session = session
+        self._stack: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stack is not None:
+            self._stack.__exit__(kind, error, trace)
+            self._stack = None
+
+    def start(self) -> None:
+        """Join the cluster, once."""
+        if self._stack is None:
+            with ExitStack() as stack:
+                stack.enter_context(self._session())
+                self._stack = stack.pop_all()
+
+    def stream(
+        self,
+        table: pa.Table,
+        pools: Sequence[Pool],
+        progress: Progress = silent,
+        key: str = "video_id",
+        most_rows: int = MAX_BLOCK_ROWS,
+    ) -> Iterator[list[Row]]:
+        """As `Engine.stream`; a row whose process died with every retry comes back failed, with the kind `crash`."""
+        from cluster.stream import stream
+
+        self.start()
+        yield from stream(table, pools, progress, key, most_rows)
+
+    def calls(
+        self, kind: type, arguments: tuple[Any, ...], method: str, work: Sequence[tuple[Any, ...]], gpus: float = 0.0
+    ) -> list[Any]:
+        """As `Engine.calls`; actors that die are started again a bounded number of times."""
+        from cluster.fanout import calls
+
+        self.start()
+        return calls(kind, arguments, method, work, gpus)
+
+    def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
+        """As `Engine.train`, under Ray Train."""
+        from trainers.launch import train
+
+        self.start()
+        return train(job, on_progress)

@@ -1,0 +1,66 @@
+"""The engine of small work: actors are objects of this process, and no Ray is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from cluster import ClusterError
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
+from cluster.pools import Pool
+
+if TYPE_CHECKING:
+    from trainers.job import ProgressCallback, TrainJob
+
+
+class InProcess:
+    """As `cluster.engine.Engine`, one row after the other in this process. A row that kills its process kills this one."""
+
+    def start(self) -> None:
+        """Nothing to get ready."""
+
+    def stream(
+        self,
+        table: pa.Table,
+        pools: Sequence[Pool],
+        progress: Progress = silent,
+        key: str = "video_id",  # noqa: ARG002 - no row can be lost here
+        most_rows: int = MAX_BLOCK_ROWS,  # noqa: ARG002 - rows go alone
+    ) -> Iterator[list[Row]]:
+        """As `Engine.stream`: every row alone, in the order of the table."""
+        if table.num_rows == 0:
+            return
+        actors = [(pool.work(**pool.options), pool.batch) for pool in pools]
+        try:
+            for row in table.to_pylist():
+                result: Row = row
+                for actor, batch in actors:
+                    result = actor(pa.Table.from_pylist([result])).to_pylist()[0] if batch > 1 else actor(result)
+                progress(1)
+                yield [result]
+        finally:
+            for actor, _ in actors:
+                if hasattr(actor, "close"):
+                    actor.close()
+
+    def calls(
+        self,
+        kind: type,
+        arguments: tuple[Any, ...],
+        method: str,
+        work: Sequence[tuple[Any, ...]],
+        gpus: float = 0.0,  # noqa: ARG002 - the object uses what this process has
+    ) -> list[Any]:
+        """As `Engine.calls`, with one object."""
+        call = getattr(kind(*arguments), method)
+        return [call(*item) for item in work]
+
+    def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: a training runs in workers of Ray Train.
+
+        Raises:
+            ClusterError: Always.
+        """
+        raise ClusterError(f"training {job.name} needs Ray; run it with a RayEngine")

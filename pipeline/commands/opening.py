@@ -1,0 +1,61 @@
+"""What commands that work in a run folder do before they start: options to configuration, checks, lock, engine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.console import Console
+from pipeline.corpus.listing import list_inputs
+from pipeline.run_folder.layout import RunLayout, default_root
+from pipeline.run_folder.run import Run
+from pipeline.settings.config import Config, load
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """The configuration that the options name (`pipeline.commands.configuration_arguments`)."""
+    return load(
+        options.preset,
+        options.config,
+        options.overrides,
+        stages=options.stages,
+        videos=options.videos,
+        seed=options.seed,
+        limit=options.limit,
+    )
+
+
+def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
+    """The run folder that the options name."""
+    return RunLayout.at(options.out or default_root(config.name()))
+
+
+@contextmanager
+def opened(config: Config, layout: RunLayout, console: Console, options: argparse.Namespace) -> Iterator[Run]:
+    """A run whose folder is there, clean and ours; its engine joins Ray when the first step has to run.
+
+    Args:
+        config: Of the run.
+        layout: Its folder.
+        console: For its lines.
+        options: With `address` and `debug`.
+
+    Raises:
+        UserError: The videos cannot be listed, the machine lacks something, or somebody else works in the folder.
+    """
+    if config.corpus.videos is not None:
+        list_inputs(config.corpus.videos, config.corpus.limit)  # a wrong path ends the command before anything starts
+    # Heavy imports come after the options are known to be good.
+    from cluster.engine import RayEngine
+    from cluster.preflight import doctor, require
+    from cluster.session import SessionSettings, connect
+    from pipeline.run_folder.lock import RunLock
+    from pipeline.run_folder.store import sweep_temporary
+
+    require(doctor(layout.root, thorough=False))
+    layout.root.mkdir(parents=True, exist_ok=True)
+    settings = SessionSettings(threads=config.run.threads, verbose=options.debug)
+    with RunLock(layout), RayEngine(lambda: connect(options.address, settings)) as engine:
+        sweep_temporary(layout.root)
+        yield Run(config, layout, console, engine)

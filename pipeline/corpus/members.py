@@ -1,0 +1,38 @@
+"""Who is in a run: the pool that is trained on, the contents that are held out, and the distorted copies of a round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from actors.distortions.table import FAMILIES
+from pipeline.method.pairs import Copy
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import DISTORTED, OK, VIDEOS
+from pipeline.run_folder.store import read_table
+
+TRAIN, HELDOUT = "train", "heldout"
+
+
+def usable(layout: RunLayout, split: str) -> list[dict[str, Any]]:
+    """The usable rows of table `Video` of one split (`TRAIN` or `HELDOUT`), ordered by id."""
+    rows = read_table(layout.videos, VIDEOS).to_pylist()
+    return [row for row in rows if row["status"] == OK and row["split"] == split]
+
+
+def pool(layout: RunLayout) -> list[dict[str, Any]]:
+    """The usable training videos (windows and degraded copies) with the columns of a look, ordered by id."""
+    return [{**row, "still": False} for row in usable(layout, TRAIN)]
+
+
+def copies(layout: RunLayout, number: int) -> list[dict[str, Any]]:
+    """The usable distorted copies of one round."""
+    return [row for row in read_table(layout.distorted(number), DISTORTED).to_pylist() if row["status"] == OK]
+
+
+def by_family(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Copy]]:
+    """Distorted copies (rows with video_id, source_id, distortion, level, family) by family, in the order of the table."""
+    families: dict[str, list[Copy]] = {family: [] for family in FAMILIES}
+    for row in rows:
+        families[row["family"]].append(Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]))
+    return families

@@ -1,0 +1,133 @@
+"""Proxy benchmarks: distorted copies of held-out windows with VMAF as the label, and the figures of a model on them.
+
+Suite ``seen`` uses the training simulators, suite ``unseen`` artefacts that no training ever meets. Their contents are
+held out of training, and VMAF, which needs the undistorted window, is never shown to a teacher or to a student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from actors.distortions.table import DISTORTIONS
+from actors.media.rows import format_recipe
+from pipeline.corpus.listing import short_id, shuffled
+from pipeline.corpus.members import HELDOUT, usable
+from pipeline.method.metrics import MetricError, agreement, pairwise_accuracy, within_source_srcc
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import BENCHMARK, OK
+from pipeline.run_folder.store import read_table
+from pipeline.settings.config import Config
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+SUITES = ("seen", "unseen")
+PAIR_GAP = 5.0  # VMAF points: copies nearer than this count as equal in the pairwise accuracy
+
+
+def spread(levels: int, wanted: int) -> list[int]:
+    """``wanted`` of the 1-based levels, evenly spread from the first to the last."""
+    return sorted({1 + round(k) for k in np.linspace(0, levels - 1, min(wanted, levels))})
+
+
+def sources(config: Config, layout: RunLayout) -> list[Row]:
+    """The held-out windows that the benchmarks are made of."""
+    rows = usable(layout, HELDOUT)
+    by_content: dict[str, list[str]] = {}
+    for row in rows:
+        by_content.setdefault(row["content_id"], []).append(row["video_id"])
+    chosen = {
+        video
+        for content in by_content.values()
+        for video in shuffled(content, config.seed, "benchmark")[: config.benchmark.windows_per_clip]
+    }
+    return [row for row in rows if row["video_id"] in chosen]
+
+
+def plan(config: Config, windows: Sequence[Row], suite: str) -> list[Row]:
+    """The copies of one suite: every type at some of its levels, for every window."""
+    rows = []
+    for window in windows:
+        for name in getattr(config.benchmark, suite):
+            for level in spread(len(DISTORTIONS[name].levels), config.benchmark.levels):
+                seed = int(short_id(config.seed, window["video_id"], name), 16) % 2**31
+                rows.append(
+                    {
+                        "video_id": short_id(window["video_id"], "benchmark", name, level),
+                        "source_id": window["video_id"],
+                        "uri": window["uri"],
+                        "start_s": window["start_s"],
+                        "duration_s": window["duration_s"],
+                        "recipe": format_recipe([(name, level, seed)]),
+                        "still": False,
+                        "distortion": name,
+                        "level": level,
+                    }
+                )
+    return rows
+
+
+def planned(config: Config, layout: RunLayout) -> list[Row]:
+    """The copies of both suites."""
+    windows = sources(config, layout)
+    return [row for suite in SUITES for row in plan(config, windows, suite)]
+
+
+def count(config: Config, layout: RunLayout) -> int:
+    """The number of copies of both suites, without making a row for each."""
+    names = [name for suite in SUITES for name in getattr(config.benchmark, suite)]
+    levels = sum(len(spread(len(DISTORTIONS[name].levels), config.benchmark.levels)) for name in names)
+    return len(sources(config, layout)) * levels
+
+
+def items(layout: RunLayout, suite: str) -> list[Row]:
+    """The usable copies of a suite with their VMAF (column ``mos``), ordered by id."""
+    rows = read_table(layout.benchmark(suite), BENCHMARK).to_pylist()
+    return [row for row in rows if row["status"] == OK and row["mos"] is not None]
+
+
+def figures(scores: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
+    """SRCC over all copies, mean SRCC within a source, pairwise accuracy within a source, and PLCC after the logistic.
+
+    Args:
+        scores: Of the copies, ``[len(rows)]``; higher is better.
+        rows: The copies (`items`).
+
+    Returns:
+        `srcc`, `plcc`, `within`, `pair_accuracy`; None where these numbers leave a figure undefined.
+    """
+    labels = np.array([row["mos"] for row in rows], np.float64)
+    groups = [row["source_id"] for row in rows]
+    # A teacher that gives one value to everything predicts nothing; a missing figure says so in every table.
+    overall = _defined(lambda: agreement(scores, labels))
+    within = _defined(lambda: within_source_srcc(scores, labels, groups))
+    accuracy = _defined(lambda: pairwise_accuracy(scores, labels, groups, PAIR_GAP))
+    return {
+        "srcc": overall.srcc if overall else None,
+        "plcc": overall.plcc_mapped if overall else None,
+        "within": within.value if overall and within else None,
+        "pair_accuracy": accuracy.value if overall and accuracy else None,
+    }
+
+
+def _defined(measure: Callable[[], T]) -> T | None:
+    """The value of a measure, or None where these numbers leave it undefined."""
+    try:
+        return measure()
+    except MetricError:
+        return None
+
+
+def by_distortion(scores: np.ndarray, rows: Sequence[Row]) -> dict[str, float]:
+    """SRCC over all copies of each distortion type for which it is defined."""
+    labels = np.array([row["mos"] for row in rows])
+    table = {}
+    for name in sorted({row["distortion"] for row in rows}):
+        mask = np.array([row["distortion"] == name for row in rows])
+        result = _defined(lambda mask=mask: agreement(scores[mask], labels[mask]))  # type: ignore[misc]
+        if result is not None:
+            table[name] = result.srcc
+    return table

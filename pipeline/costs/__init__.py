@@ -1,0 +1,1 @@
+"""What work takes: rates that were measured, and estimates where nothing could be measured."""

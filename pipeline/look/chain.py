@@ -1,0 +1,88 @@
+"""The chain of actor pools that a look sends its videos through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from actors.media.downloads import Keep
+from actors.sample import Decode, Synthesise
+from actors.score import BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
+from actors.teachers import is_network, teacher_class
+from cluster.pools import Pool
+from pipeline.look.look import Look, encode_options, packs, sample_spec
+from pipeline.settings.config import Config
+from pipeline.settings.sections import ScorePoolConfig
+
+_NETWORK_GIB = 2.2  # resident beside its weights: torch, one video's views and the activations of the largest network
+_NETWORK_WEIGHT = 5.0  # cost of a published network, that of a teacher without weights being 1 (`cluster.pools.Pool`)
+
+
+def weights_folder(config: Config) -> str:
+    """Where released weights are looked for: an absolute path, because workers run in folders of their own."""
+    return str(Path(config.run.weights).expanduser().absolute())
+
+
+def downloads(config: Config, folder: Path | None) -> Keep | None:
+    """Where and how much of the objects of buckets is kept, by configuration."""
+    return Keep(str(folder), int(config.run.downloads_gib * 2**30)) if folder is not None else None
+
+
+def pools(config: Config, look: Look) -> list[Pool]:
+    """The chain of actor pools: synthesise, decode, the teachers', the student's encoder."""
+    kept = downloads(config, look.downloads)
+    making = {
+        "downloads": kept,
+        "options": encode_options(config),
+        "folder": str(look.clips),
+        "measure_vmaf": look.vmaf,
+    }
+    decoding = {
+        "downloads": kept,
+        "spec": sample_spec(config, look),
+        "keep": look.keep,
+        "timeout_s": config.pools.score.timeout_s,
+    }
+    chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
+    chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
+    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score)
+    if look.features is not None:
+        options = {"student": config.student.name, "options": dict(config.student.options)}
+        if packs(config):
+            options["folder"] = str(look.features)
+        chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
+    return [*chain, Pool(DropSample, weight=0.1)]
+
+
+def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> list[Pool]:
+    """The pools of the named teachers.
+
+    On a GPU each teacher has a pool of its own, so that no GPU holds more than one network, and a network takes several videos
+    in a call. On CPUs one pool holds them all and an actor takes a video through every teacher in one thread: all CPUs work from
+    the first video to the last, where of pools in a row the slowest keeps the others waiting; and a score does not depend on
+    how many threads computed it.
+
+    Args:
+        names: Of the teachers.
+        weights: Folder of released weights.
+        how: GPUs of each actor, and videos in a call.
+    """
+    groups = [[name] for name in names] if how.gpus else [list(names)] if names else []
+    batch = how.batch if how.gpus else 1
+    return [
+        Pool(
+            BatchedTeacherScorer if batch > 1 else TeacherScorer,
+            {"names": group, "weights": weights},
+            gpus=how.gpus,
+            weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
+            batch=batch,
+            memory_gib=0.0 if how.gpus else _networks_gib(group),
+        )
+        for group in groups
+    ]
+
+
+def _networks_gib(names: Sequence[str]) -> float:
+    """Memory of an actor with the published networks among the named teachers, GiB: their float32 weights and the work."""
+    parameters = sum(teacher_class(name).parameters for name in names if is_network(name))
+    return 4 * parameters / 2**30 + _NETWORK_GIB if parameters else 0.0

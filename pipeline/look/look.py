@@ -1,0 +1,105 @@
+"""What is taken from each video of a look, and everything besides the videos that decides its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from actors.indicators import INDICATORS as INDICATOR_ROWS
+from actors.media.views import SampleSpec
+from actors.media.window import EncodeOptions
+from actors.teachers import views_of
+from pipeline.settings.config import Config
+from trainers.student.table import ENCODER_VERSIONS, SEQUENCE_STUDENTS, VIEWS_TAKEN
+
+# The columns of a video that a look takes.
+SHOWN = pa.schema(
+    [
+        pa.field("video_id", pa.string()),
+        pa.field("uri", pa.string()),
+        pa.field("start_s", pa.float64()),
+        pa.field("duration_s", pa.float64()),
+        pa.field("recipe", pa.string()),
+        pa.field("still", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What to take from each video, and where the numbers go.
+
+    Attributes:
+        observed: Folder of shards of table `Observed`; a video that is in it is not looked at again.
+        features: Folder of shards of table `Feature`, or None for no student.
+        scores: Folder of each teacher's shards of table `TeacherScore`.
+        digests: Digest of each teacher, the key of its scores.
+        clips: Run-owned folder for distorted copies.
+        vmaf: Measure VMAF of every distorted copy against its undistorted window.
+        keep: Keep the distorted copies in `clips`.
+        indicators: Folder of shards of table `Indicators`, or None to measure none.
+        downloads: Folder of the objects of buckets that are kept for other looks, or None to keep none.
+        bare: The videos are taken as they are and only measured: no copy is made, and no frame is kept for a model.
+    """
+
+    observed: Path
+    features: Path | None
+    scores: Mapping[str, Path]
+    digests: Mapping[str, str]
+    clips: Path
+    vmaf: bool = False
+    keep: bool = False
+    indicators: Path | None = None
+    bare: bool = False
+    downloads: Path | None = None
+
+
+def sample_spec(config: Config, look: Look) -> SampleSpec:
+    """What one decode of a look keeps of a window, by configuration."""
+    if look.bare:
+        return SampleSpec(key_frames=1, motion_frames=1)
+    views = [*views_of(look.scores), *(VIEWS_TAKEN.get(config.student.name, ()) if look.features is not None else ())]
+    return SampleSpec(config.teachers.key_frames, config.teachers.motion_frames, views=tuple(dict.fromkeys(views)))
+
+
+def encode_options(config: Config) -> EncodeOptions:
+    """How distorted copies are made, by configuration."""
+    return EncodeOptions(
+        x265_preset=config.distort.x265_preset,
+        threads=config.run.threads,
+        max_short_side=config.corpus.max_short_side,
+        max_fps=config.corpus.max_fps,
+        hold_output=config.distort.hold_output,
+        timeout_s=config.pools.distort.timeout_s,
+    )
+
+
+def packs(config: Config) -> bool:
+    """Whether the student takes whole videos, which its encoder writes one by one and which never pass this process."""
+    return config.student.name in SEQUENCE_STUDENTS
+
+
+def look_settings(look: Look, config: Config) -> dict[str, Any]:
+    """Everything besides the videos that decides the numbers of a look."""
+    making = asdict(encode_options(config))
+    for setting in ("threads", "timeout_s"):  # these change the time, not the result
+        making.pop(setting)
+    name = config.student.name
+    version = ENCODER_VERSIONS.get(name, 0)
+    student = (
+        {"name": name, "version": version, "options": dict(config.student.options)}
+        if look.features is not None
+        else None
+    )
+    settings = {
+        "sample": asdict(sample_spec(config, look)),
+        "copies": making,
+        "student": student,
+        "teachers": dict(look.digests),
+        "vmaf": look.vmaf,
+    }
+    return settings if look.indicators is None else {**settings, "indicators": list(INDICATOR_ROWS)}

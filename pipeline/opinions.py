@@ -1,0 +1,145 @@
+"""The teachers' opinions: their scores of the pool and of the benchmarks, and all of them on one scale (CVPR 2026, 4.1.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actors.media.outcome import Failure
+from actors.teachers import load_teacher, teacher_class
+from actors.teachers.score_table import ScoreTable
+from pipeline.console import UserError
+from pipeline.corpus.members import pool
+from pipeline.look.chain import weights_folder
+from pipeline.method.calibration import MIN_LOGISTIC_POINTS, Calibrated, CalibrationError, calibrate
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.records import SCORES
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.store import read_shards
+from pipeline.settings.config import Config
+
+
+def teacher_digests(config: Config) -> dict[str, str]:
+    """Digest of each teacher's weights and settings: scores are keyed by it.
+
+    A plan needs no weights, and a run has been refused before this without them (`pipeline.settings.config.check_weights`).
+    """
+    try:
+        teachers = {name: load_teacher(name, weights_folder(config)) for name in config.teachers.names}
+        return {name: "no weights" if teacher.missing() else teacher.digest() for name, teacher in teachers.items()}
+    except Failure as failure:
+        raise UserError(failure.message) from failure
+
+
+def directions(config: Config) -> dict[str, bool]:
+    """Whether higher is better, for each teacher."""
+    return {name: teacher_class(name).higher_is_better for name in config.teachers.names}
+
+
+def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Raw scores of each teacher.
+
+    Args:
+        folders: Name of each teacher -> folder of its shards of table `TeacherScore`.
+        digests: Name -> present digest.
+        ids: Of the videos.
+
+    Returns:
+        Name -> float64 ``[len(ids)]``, NaN where the teacher has no score under its present digest.
+    """
+    table = {}
+    for name, folder in folders.items():
+        rows = read_shards(folder, SCORES).to_pylist()
+        scores = {
+            row["video_id"]: row["score"] for row in rows if row["digest"] == digests[name] and row["score"] is not None
+        }
+        table[name] = np.array([scores.get(video, np.nan) for video in ids], dtype=np.float64)
+    return table
+
+
+def pool_scores(run: Run, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Raw scores of the named pool videos by each teacher, as `raw_scores`."""
+    digests = teacher_digests(run.config)
+    return raw_scores({name: run.layout.scores(name) for name in digests}, digests, ids)
+
+
+def benchmark_scores(run: Run, ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Raw scores of the named benchmark copies by each teacher, as `raw_scores`."""
+    digests = teacher_digests(run.config)
+    return raw_scores({name: run.layout.benchmark_scores(name) for name in digests}, digests, ids)
+
+
+def signed(config: Config, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same scores with the sign by which higher is better."""
+    rising = directions(config)
+    return {name: values if rising[name] else -values for name, values in scores.items()}
+
+
+def calibrated(run: Run, ids: Sequence[str]) -> Calibrated:
+    """All teachers on one scale for the named pool videos.
+
+    Raises:
+        UserError: Fewer than two usable teachers, or too few human scores where some are given.
+    """
+    config = run.config
+    target = human_scores(config, run.layout, ids)
+    try:
+        return calibrate(pool_scores(run, ids), directions(config), target, config.teachers.weights)
+    except CalibrationError as error:
+        raise UserError(f"the teachers cannot be combined: {error}") from error
+
+
+def mos_file(config: Config) -> Path | None:
+    """The table of human scores, if one is named.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    if config.teachers.mos is None:
+        return None
+    path = Path(config.teachers.mos).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"teachers.mos {path}: there is no such file; name a CSV or Parquet file with columns video and mos"
+        )
+    return path
+
+
+def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.ndarray | None:
+    """Human scores of the named pool videos.
+
+    Returns:
+        float64 ``[len(ids)]``, NaN for videos without one and for degraded copies; None where no table is named.
+
+    Raises:
+        UserError: The table cannot be read, or knows too few of the videos for a logistic.
+    """
+    path = mos_file(config)
+    if path is None:
+        return None
+    try:
+        table = ScoreTable(str(path), ("mos",))
+    except Failure as failure:
+        raise UserError(f"teachers.mos: {failure.message}") from failure
+    videos = {row["video_id"]: row for row in pool(layout)}
+    scores = np.array([_human_score(table, videos[name]) for name in ids])
+    known = int(np.isfinite(scores).sum())
+    if known < MIN_LOGISTIC_POINTS:
+        raise UserError(
+            f"teachers.mos {path}: it knows {known} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
+            f"its names must be ends of the videos' paths; leave the key out to map to the consensus"
+        )
+    return scores
+
+
+def _human_score(table: ScoreTable, video: Mapping[str, Any]) -> float:
+    if video["copy"]:
+        return math.nan
+    try:
+        return table.find(video["uri"])
+    except Failure:  # not every video of a pool has been rated
+        return math.nan

@@ -1,0 +1,85 @@
+"""Ensemble: the teachers' scores on one scale, their mean and their variance (CVPR 2026, section 4.1.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.corpus.members import pool
+from pipeline.method.calibration import Calibrated
+from pipeline.opinions import calibrated, mos_file, pool_scores
+from pipeline.run_folder.records import ENSEMBLE
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.step import Rows, Step
+from pipeline.run_folder.store import write_json, write_table
+
+_TARGETS = {"given": "human scores", "consensus": "consensus of the teachers"}
+_CURVE_POINTS = 41  # of each teacher's map, for the report
+
+
+def step(run: Run) -> Step:
+    """The ensemble of the pool."""
+    config, layout = run.config, run.layout
+    scores = {f"scores {name}": layout.scores(name) for name in config.teachers.names}
+    return Step(
+        "ensemble",
+        {**scores, "weights": config.teachers.weights, "mos": mos_file(config)},
+        [layout.ensemble, layout.calibration],
+        lambda: ensemble(run),
+        rows=lambda: Rows(len(pool(layout))),
+    )
+
+
+def ensemble(run: Run) -> dict[str, Any]:
+    """Write `ensemble.parquet` and `calibration.json`; a teacher that is left out is named with its reason."""
+    ids = [row["video_id"] for row in pool(run.layout)]
+    result = calibrated(run, ids)
+    _warn(run, result)
+    rows = [
+        {"video_id": video, "mean": float(mean), "variance": float(variance), "n_teachers": int(count)}
+        for video, mean, variance, count in zip(ids, result.mean, result.variance, result.count, strict=True)
+        if np.isfinite(mean) and np.isfinite(variance)
+    ]
+    write_table(run.layout.ensemble, ENSEMBLE.table(rows), ENSEMBLE)
+    raw = pool_scores(run, ids)
+    write_json(
+        run.layout.calibration,
+        {
+            "target": result.target,
+            "weights": result.weights,
+            "excluded": result.excluded,
+            "teachers": {name: _curve(result, name, raw[name]) for name in result.names},
+        },
+    )
+    spread = np.sqrt(np.nanmean(result.variance))
+    return {
+        "rows": len(rows),
+        "what": f"{len(result.names)} teachers on one scale, mean spread {spread:.1f} points",
+    }
+
+
+def _warn(run: Run, result: Calibrated) -> None:
+    for name, reason in result.excluded.items():
+        run.console.warn(f"teacher {name} is left out: {reason}")
+    for name in result.contradicting:
+        run.console.warn(
+            f"teacher {name} runs against the others on these videos although it states its direction; look at its scores"
+        )
+    for name, wrong in result.poor.items():
+        run.console.warn(f"teacher {name} fits the {_TARGETS[result.target]} badly: {wrong}")
+
+
+def _curve(result: Calibrated, name: str, raw: np.ndarray) -> dict[str, Any]:
+    fitted = result.maps[name]
+    finite = raw[np.isfinite(raw)]
+    points = np.linspace(finite.min(), finite.max(), _CURVE_POINTS)
+    return {
+        "kind": fitted.kind,
+        "parameters": list(fitted.parameters),
+        "rmse": fitted.rmse,
+        "srcc": fitted.srcc,
+        "agreement": result.agreement[name] if np.isfinite(result.agreement[name]) else None,
+        "reason": fitted.reason,
+        "curve": [[float(x), float(y)] for x, y in zip(points, fitted(points), strict=True)],
+    }
