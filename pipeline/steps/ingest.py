@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from actors.media.scenes import clip_id
 from actors.media.views import SampleSpec
 from actors.probe import UNKNOWN, MakeClip, Probe
 from cluster.pools import Pool
@@ -34,19 +35,24 @@ def corpus_files(config: Config, layout: RunLayout, console: Console) -> Listing
             )
         return listing
     count = min(corpus.made_clips, corpus.limit or corpus.made_clips)
+    scene: dict[str, Any] = {"seed": config.seed, "width": corpus.made_width, "height": corpus.made_height}
+    scene |= {"seconds": corpus.made_seconds, "fps": corpus.made_fps}
+    ids = [clip_id(index, **scene) for index in range(count)]
+    # The name holds the identity, so that a file drawn with other settings is never taken for this clip.
+    names = [f"made-{index:03d}-{identity[:8]}" for index, identity in enumerate(ids)]
     rows = [
-        {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
-        for index in range(count)
+        {"video_id": name, "index": index, "uri": str(layout.corpus / f"{name}.mp4")}
+        for index, name in enumerate(names)
     ]
     layout.corpus.mkdir(parents=True, exist_ok=True)
-    scene = {"seed": config.seed, "width": corpus.made_width, "height": corpus.made_height}
-    maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
+    maker = Pool(MakeClip, scene)
     with console.track(len(rows), "rendering demo clips") as progress:
         made = collect(pa.Table.from_pylist(rows), [maker], lambda row: row, progress.advance)
     failed = next((row for row in made if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
-    return Listing([str(row["uri"]) for row in rows])
+    files = [str(row["uri"]) for row in rows]
+    return Listing(files, content_ids=dict(zip(files, ids, strict=True)))
 
 
 def ingest(config: Config, layout: RunLayout, console: Console) -> dict[str, Any]:
@@ -85,7 +91,10 @@ def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row
     Names that may not be read are among them, failed.
     """
     listing = corpus_files(config, layout, console)
-    table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
+    files = [
+        {"video_id": short_id(uri), "uri": uri, "content_id": listing.content_ids.get(uri, "")} for uri in listing.files
+    ]
+    table = pa.Table.from_pylist(files)
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": downloads(config, layout.downloads)})
     # a row whose worker died comes back as it was sent
     with console.track(table.num_rows, "probing files") as progress:
