@@ -26,7 +26,10 @@ def content_id(path: Path) -> str:
 
 
 class Probe:
-    """Ray actor: header facts and content id of the file in column ``uri``; broken files get status failed."""
+    """Ray actor: header facts and content id of the file in column ``uri``; broken files get status failed.
+
+    A row that brings a ``content_id`` keeps it: the file was rendered here and is named by what it was drawn from.
+    """
 
     def __init__(self, max_pixels: int, timeout_s: float = 60.0, downloads: Keep | None = None) -> None:
         self.max_pixels = max_pixels
@@ -45,7 +48,7 @@ class Probe:
                 "too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels"
             )
         return {
-            "content_id": content_id(path),
+            "content_id": str(row.get("content_id") or "") or content_id(path),
             "width": header.width,
             "height": header.height,
             "fps": float(header.fps),

@@ -2,11 +2,14 @@
 
 They stand in for a real collection when somebody wants to see the whole program run, and they cost a moment each. The
 texture models are the usual ones of image statistics: dead leaves (Lee, Mumford and Huang 2001), 1/f noise (Field
-1987), zone plates and text-like structure. Everything is drawn from (seed, index).
+1987), zone plates and text-like structure. Everything is drawn from (seed, index), with arithmetic that gives the same
+grey levels on every processor: integers, or double precision that is rounded to 256 levels.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,8 +25,12 @@ from actors.media.outcome import Failure
 from actors.media.window import MATRIX, SCALER
 
 Frame = NDArray[np.uint8]
+Integers = NDArray[np.int32]
 Generator = np.random.Generator
 
+VERSION = 2  # of what this module draws: raise it with every change that alters a picture
+_UNIT_BITS = 16  # of the camera's fixed-point coefficients behind the point
+_POSITION_BITS = 8  # of the places between two pixels that it tells apart
 _MARGIN = 1.5  # the canvas is this much larger than the frame, room for the camera
 
 
@@ -82,21 +89,21 @@ def _spectral(rng: Generator, height: int, width: int) -> Frame:
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
     amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** 1.15
     spectra = [np.fft.rfft2(rng.standard_normal((height, width))) * amplitude for _ in range(3)]
-    planes = [np.asarray(np.fft.irfft2(spectrum, s=(height, width)), np.float32) for spectrum in spectra]
-    mixed: NDArray[np.float32] = np.stack([planes[0] + np.float32(0.35) * plane for plane in planes], axis=-1)
-    levels: NDArray[np.float32] = 128 + 52 * (mixed - mixed.mean()) / mixed.std()
+    planes = [np.fft.irfft2(spectrum, s=(height, width)) for spectrum in spectra]
+    mixed = np.stack([planes[0] + 0.35 * plane for plane in planes], axis=-1)
+    levels: NDArray[np.float64] = 128 + 52 * (mixed - mixed.mean()) / mixed.std()
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
 def _zone_plate(rng: Generator, height: int, width: int) -> Frame:
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
     x, y = columns - width * rng.uniform(0.3, 0.7), rows - height * rng.uniform(0.3, 0.7)
     rate = np.pi * 0.32 / max(height, width)
     rings = 0.5 + 0.5 * np.cos(rate * (x * x + y * y))
     bars = 0.5 + 0.5 * np.sin(2 * np.pi * (x * rng.uniform(0.02, 0.06) + y * rng.uniform(0.02, 0.06)))
-    low, high = np.array(_colour(rng), np.float32) * 0.4, 100 + np.array(_colour(rng), np.float32) * 0.6
+    low, high = np.array(_colour(rng)) * 0.4, 100 + np.array(_colour(rng)) * 0.6
     mixed = np.where((columns < width / 2)[..., None], rings[..., None], bars[..., None])
-    levels: NDArray[np.float32] = low + (high - low) * mixed
+    levels: NDArray[np.float64] = low + (high - low) * mixed
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
@@ -157,6 +164,16 @@ def describe(index: int) -> str:
     return f"{CONTENTS[index % len(CONTENTS)][0]}, {_quality(index).name}"
 
 
+def clip_id(index: int, seed: int, width: int, height: int, seconds: float, fps: float) -> str:
+    """16 hexadecimal digits that name a clip by what it is drawn from; the arguments are those of `make_clip`.
+
+    Its bytes are no identity: OpenCV, NumPy and the encoder may round differently on another processor or in another
+    release, and splits, seeds and pairs that follow from the identity would differ with them.
+    """
+    recipe = ("rendered clip", VERSION, index, seed, width, height, float(seconds), float(fps))
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:16]
+
+
 def _quality(index: int) -> Quality:
     # 6 contents and 8 qualities: the shift by index // 6 lets 24 indices meet 24 different pairs.
     base = QUALITIES[(index + index // len(CONTENTS)) % len(QUALITIES)]
@@ -174,11 +191,55 @@ class _Camera:
     turn: float
 
     def look(self, canvas: Frame, width: int, height: int, time_s: float, shake: tuple[float, float]) -> Frame:
-        scale = float(np.exp(self.zoom * time_s))
-        matrix = cv2.getRotationMatrix2D((canvas.shape[1] / 2, canvas.shape[0] / 2), self.turn * time_s, scale)
-        matrix[0, 2] += (width - canvas.shape[1]) / 2 + self.pan[0] * time_s + shake[0]
-        matrix[1, 2] += (height - canvas.shape[0]) / 2 + self.pan[1] * time_s + shake[1]
-        return cast("Frame", cv2.warpAffine(canvas, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101))
+        """The picture ``[height, width, 3]`` that the camera takes of the canvas at a time, in seconds."""
+        zoom, angle = math.exp(-self.zoom * time_s), math.radians(self.turn * time_s)
+        cosine, sine = zoom * math.cos(angle), zoom * math.sin(angle)
+        left = width / 2 + self.pan[0] * time_s + shake[0]
+        top = height / 2 + self.pan[1] * time_s + shake[1]
+        across = (cosine, -sine, canvas.shape[1] / 2 - cosine * left + sine * top)
+        down = (sine, cosine, canvas.shape[0] / 2 - sine * left - cosine * top)
+        return _sampled(canvas, across, down, width, height)
+
+
+Affine = tuple[float, float, float]
+
+
+def _sampled(canvas: Frame, across: Affine, down: Affine, width: int, height: int) -> Frame:
+    """Bilinear samples of a canvas whose edges reflect, ``[height, width, 3]``.
+
+    In integers, since `cv2.warpAffine` rounds otherwise on other vector units and in other releases.
+
+    Args:
+        canvas: ``[H, W, 3]``.
+        across: The canvas column of output pixel (x, y) is ``across[0] * x + across[1] * y + across[2]``.
+        down: Its row, likewise.
+        width: Of the output, pixels.
+        height: Of the output, pixels.
+    """
+    x, y = np.arange(width, dtype=np.int32), np.arange(height, dtype=np.int32)[:, None]
+    columns, right, share_x = _neighbours(across, x, y, canvas.shape[1])
+    rows, below, share_y = _neighbours(down, x, y, canvas.shape[0])
+    # One gather of whole pixels reads half of the memory that three colour planes would.
+    pixels = np.concatenate([canvas, canvas[..., :1]], axis=-1).view(np.uint32).ravel()
+    places = [row * canvas.shape[1] + column for row in (rows, below) for column in (columns, right)]
+    corners = [pixels[place].view(np.uint8).reshape(height, width, 4)[..., :3].astype(np.int32) for place in places]
+    first, second, third, fourth = corners
+    upper = (first << _POSITION_BITS) + (second - first) * share_x[..., None]
+    lower = (third << _POSITION_BITS) + (fourth - third) * share_x[..., None]
+    mixed: Integers = (upper << _POSITION_BITS) + (lower - upper) * share_y[..., None]
+    return ((mixed + (1 << 2 * _POSITION_BITS - 1)) >> 2 * _POSITION_BITS).astype(np.uint8)
+
+
+def _neighbours(line: Affine, x: Integers, y: Integers, size: int) -> tuple[Integers, Integers, Integers]:
+    """The two canvas places between which each output pixel lies, and the second one's share of 2**`_POSITION_BITS`."""
+    along_x, along_y, start = (np.int32(round(value * (1 << _UNIT_BITS))) for value in line)
+    place = (along_x * x + along_y * y + start) >> (_UNIT_BITS - _POSITION_BITS)
+    whole = place >> _POSITION_BITS
+    reach = np.arange(int(whole.min()), int(whole.max()) + 2, dtype=np.int32)
+    period = 2 * (size - 1)
+    inside = np.minimum(reach % period, -reach % period)  # where the edge's reflection shows each place
+    at = whole - reach[0]
+    return inside[at], inside[at + 1], place & ((1 << _POSITION_BITS) - 1)
 
 
 @dataclass(frozen=True)
@@ -248,7 +309,9 @@ def make_clip(
               int(short * rng.uniform(0.03, 0.09)), _colour(rng))
         for _ in range(int(rng.integers(0, 5)))
     ]  # fmt: skip
+    # x264 takes short cuts on some vector units unless it is told not to.
     codec = {"vcodec": "libx264", "preset": "veryfast", "crf": quality.crf, "threads": 1}
+    codec |= {"x264-params": "cpu-independent=1"}
     with atomic(destination) as partial:
         raw = ffmpeg.raw_source(width, height, fps).filter(
             "scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER

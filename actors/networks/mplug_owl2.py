@@ -146,11 +146,14 @@ class VisionModel(nn.Module):
 def sine_table(dim: int, places: NDArray[np.float32]) -> NDArray[np.float32]:
     """Fixed positions: sines, then cosines, of ``places`` ``[N]`` at ``dim / 2`` frequencies, ``[N, dim]``.
 
-    In NumPy's single precision, which made the tables of the released checkpoint.
+    The released code computes in NumPy's single precision, whose powers and sines differ in their last bits between
+    processors. Here every step is rounded to single precision too, but from a result in double, so that all processors
+    give the same table: within one unit in the last place of the released one.
     """
     exponents = np.arange(dim // 2, dtype=np.float32) / np.float32(dim / 2)
-    angles = np.outer(places, np.float32(1) / np.float32(10000) ** exponents)
-    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+    periods = np.power(10000.0, exponents.astype(np.float64)).astype(np.float32)
+    angles = np.outer(places, np.float32(1) / periods).astype(np.float64)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
 
 
 def picture_table(dim: int, grid: int) -> NDArray[np.float32]:

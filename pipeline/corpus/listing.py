@@ -44,12 +44,14 @@ class Listing:
         passed_over: How many names are no videos by their endings.
         refused: Uris that may not be read, with the reason.
         objects: Size in bytes and time (ns) of the files that lie in a bucket and were listed.
+        content_ids: Content ids of the files that are not named by their bytes: clips that the program rendered.
     """
 
     files: list[str]
     passed_over: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     objects: dict[str, tuple[int, int]] = field(default_factory=dict)
+    content_ids: dict[str, str] = field(default_factory=dict)
 
     def state(self) -> list[list[object]]:
         """Uri, size and time of every file, so that a changed corpus is noticed without reading it."""

@@ -95,7 +95,7 @@ class Video(Record):
     uri: str
     start_s: float
     duration_s: float
-    content_id: str  # the same for all windows of files with the same bytes
+    content_id: str  # the same for all windows of files with the same bytes; of a rendered clip what it is drawn from
     split: str  # "train" | "heldout"
     round: int  # in which a training window enters the pool, counted from 1; 0 for all others
     copy: int  # 0: the window itself; 1, 2, ...: a copy degraded by `recipe`

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from actors.media.scenes import clip_id
 from actors.media.views import SampleSpec
 from actors.probe import UNKNOWN, MakeClip, Probe
 from cluster.engine import Row, collect
@@ -100,19 +101,23 @@ def corpus_files(run: Run) -> Listing:
                 f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
             )
         return listing
+    scene: dict[str, Any] = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
+    scene |= {"seconds": corpus.made_seconds, "fps": corpus.made_fps}
+    ids = [clip_id(index, **scene) for index in range(corpus_size(run.config))]
+    # The name holds the identity, so that a file drawn with other settings is never taken for this clip.
+    names = [f"made-{index:03d}-{identity[:8]}" for index, identity in enumerate(ids)]
     rows = [
-        {"video_id": f"made-{index:03d}", "index": index, "uri": str(layout.corpus / f"made-{index:03d}.mp4")}
-        for index in range(corpus_size(run.config))
+        {"video_id": name, "index": index, "uri": str(layout.corpus / f"{name}.mp4")}
+        for index, name in enumerate(names)
     ]
     layout.corpus.mkdir(parents=True, exist_ok=True)
-    scene = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
-    maker = Pool(MakeClip, {**scene, "seconds": corpus.made_seconds, "fps": corpus.made_fps})
     with run.console.track(len(rows), "rendering demo clips") as progress:
-        made = collect(run.engine, pa.Table.from_pylist(rows), [maker], progress=progress.advance)
+        made = collect(run.engine, pa.Table.from_pylist(rows), [Pool(MakeClip, scene)], progress=progress.advance)
     failed = next((row for row in made if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
-    return Listing([str(row["uri"]) for row in rows])
+    files = [str(row["uri"]) for row in rows]
+    return Listing(files, content_ids=dict(zip(files, ids, strict=True)))
 
 
 def probe_files(run: Run) -> list[Row]:
@@ -121,11 +126,13 @@ def probe_files(run: Run) -> list[Row]:
     Names that may not be read are among them, failed.
     """
     listing = corpus_files(run)
-    table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
+    ids = listing.content_ids
+    rows = [{"video_id": short_id(uri), "uri": uri, "content_id": ids.get(uri, "")} for uri in listing.files]
     store = downloads(run.config, run.layout.downloads)
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": store})
-    with run.console.track(table.num_rows, "probing files") as progress:
+    with run.console.track(len(rows), "probing files") as progress:
         # a row whose worker died comes back as it was sent
+        table = pa.Table.from_pylist(rows)
         probed = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
     return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
 

@@ -1,7 +1,9 @@
 """Q-Align against numbers recorded from the released code, with a shrunk network."""
 
+import math
 from functools import lru_cache
 
+import numpy as np
 import pytest
 import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
@@ -14,6 +16,12 @@ FILE = ("teachers", "qalign.json")
 RECORD = record(*FILE)
 TOLERANCE = RECORD["tolerance"]
 SHAPES = {given["name"]: given["shape"] for given in RECORD["inputs"]}
+# The recorded tables of sines are float32 of a processor with AVX-512, ours are rounded from double. They differ by one
+# unit in the last place of a number below 1, 2**-24; twice that is allowed.
+TABLE_TOLERANCE = 2.0**-23
+# What follows from the tables inherits that: up to 2e-7 of a tensor's rms in float64 (measured). A wrong epsilon of a
+# LayerNorm, the smallest mistake that the records name, moves it by 1e-5.
+BEHIND_TABLES, SCORE_BEHIND_TABLES = 1e-6, 1e-7
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +34,8 @@ def split(ids):
     return torch.tensor(ids[:place]), torch.tensor(ids[place + 1 :])
 
 
-def check(expected, seed, input_seed, tolerance, score, dtype=torch.float32):
+def check(expected, seed, input_seed, tolerance, score, dtype=torch.float32, vision=None):
+    """Compare a case; `vision` is the tolerance of what comes before the tables, if it is another."""
     model = network(seed, dtype)
     for kind, outputs in expected.items():
         pictures = net_input(
@@ -37,7 +46,8 @@ def check(expected, seed, input_seed, tolerance, score, dtype=torch.float32):
         before, after = split(RECORD["input_ids"][kind])
         logits = model(before, pictures, after)
         for name, summary in outputs["features"].items():
-            assert_close(summary, seen[name], tolerance, f"{kind} {name}")
+            before_tables = name.startswith("model.vision_model")
+            assert_close(summary, seen[name], (before_tables and vision) or tolerance, f"{kind} {name}")
         assert_close(outputs["logits_last_token"], logits, tolerance, kind)
         assert seen["model.norm"].shape[1] == outputs["sequence_length"]
         assert logits.argmax(dim=-1).tolist() == outputs["argmax_token"]
@@ -74,7 +84,21 @@ def test_qalign_position_tables(dim):
 
     attention = AbstractorAttention(AbstractorConfig(hidden_size=dim, encoder_hidden_size=dim))
     for name, summary in RECORD["position_tables"][str(dim)].items():
-        assert_close(summary, getattr(attention, name), 1e-9, name)
+        # assert_close counts in units of the root mean square
+        assert_close(
+            summary, getattr(attention, name), TABLE_TOLERANCE / np.hypot(summary["mean"], summary["std"]), name
+        )
+
+
+def test_qalign_position_tables_are_the_same_on_every_processor():
+    from actors.networks.mplug_owl2 import sine_table
+
+    table = sine_table(1024, np.arange(64, dtype=np.float32))
+    # The C library's functions, one number at a time: no vector unit is involved.
+    rates = [np.float32(1) / np.float32(math.pow(10000, k / 512)) for k in range(512)]
+    angles = [[float(np.float32(place) * rate) for rate in rates] for place in range(64)]
+    one_by_one = [[*map(math.sin, row), *map(math.cos, row)] for row in angles]
+    assert np.array_equal(table, np.array(one_by_one).astype(np.float32))
 
 
 def test_qalign_question_is_the_official_one():
@@ -94,9 +118,10 @@ def test_qalign_case_in_float32(case):
 
 @torch.inference_mode()
 def test_qalign_in_float64():
-    expected, tolerance = RECORD["float64"], TOLERANCE["float64_tensor"]
+    expected = RECORD["float64"]
     seeds = expected["weight_seed"], expected["input_seed"]
-    check(expected["outputs"], *seeds, tolerance, TOLERANCE["float64_score"], torch.float64)
+    tolerance = (BEHIND_TABLES, SCORE_BEHIND_TABLES, torch.float64, TOLERANCE["float64_tensor"])
+    check(expected["outputs"], *seeds, *tolerance)
 
 
 @torch.inference_mode()
