@@ -26,7 +26,8 @@ import ffmpeg as graph
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors.distortions.apply import apply, streaming
+from actors.distortions.apply import apply
+from actors.distortions.maker import Encoding, Setting
 from actors.distortions.table import DISTORTIONS
 from actors.media import ffmpeg
 from actors.media.rows import Row, format_recipe
@@ -126,8 +127,11 @@ def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOp
 def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: EncodeOptions) -> tuple[float, float]:
     """Wall-clock seconds of all levels of one type: a process for each, and one process with the split filter."""
     window = Window.open(str(path), 0.0, seconds, False, options)
-    make, codec = streaming(name)
     levels = DISTORTIONS[name].levels
+    made = [DISTORTIONS[name].make(value, Setting.of(window, 3)) for value in levels]
+    encodings = [one for one in made if isinstance(one, Encoding) and one.transport is None]
+    if len(encodings) < len(levels):
+        raise SystemExit(f"--types {name}: not one process of FFmpeg; name codecs such as h264")
     start = time.perf_counter()
     for level in range(1, len(levels) + 1):
         apply(name, level, path, 0.0, seconds, folder / f"{level}.mkv", 3, options=options)
@@ -135,8 +139,8 @@ def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: 
     start = time.perf_counter()
     streams = window.stream(still=False).filter_multi_output("split", len(levels))
     nodes = [
-        ffmpeg.target(make(streams[at], value, 3), folder / f"split-{at}.mkv", codec(value, options), "matroska")
-        for at, value in enumerate(levels)
+        ffmpeg.target(one.chain(streams[at]), folder / f"split-{at}.mkv", one.codec, "matroska")
+        for at, one in enumerate(encodings)
     ]
     ffmpeg.run(ffmpeg.arguments(graph.merge_outputs(*nodes)), timeout_s=900, kind="encode")
     return single, time.perf_counter() - start

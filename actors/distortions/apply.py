@@ -1,85 +1,23 @@
-"""Make one distorted copy of a window: `apply`, and the FFmpeg process behind each streaming simulator."""
+"""Make one distorted copy of a window by the function that the table names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
 
-from actors.distortions import packet_loss
-from actors.distortions.table import DISTORTIONS
+from actors.distortions.maker import Effect, Encoding, Setting
+from actors.distortions.table import DISTORTIONS, Distortion
 from actors.media import ffmpeg, ffmpeg_log
 from actors.media.files import atomic
 from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
 
-_NOISE_CRF = {4: 28, 8: 32, 16: 37, 24: 41}  # a camera app spends fewer bits the noisier its sensor
 
-
-Codec = Callable[[float, EncodeOptions], dict[str, Any]]
-Chain = Callable[[Any, float, int], Any]
-
-
-def _x264(value: float, options: EncodeOptions) -> dict[str, Any]:
-    return {"vcodec": "libx264", "preset": "fast", "crf": f"{value:g}", "threads": options.threads}
-
-
-def _x265(value: float, options: EncodeOptions) -> dict[str, Any]:
-    pools = "none" if options.threads == 1 else str(options.threads)
-    params = f"log-level=error:frame-threads=1:pools={pools}"
-    return {"vcodec": "libx265", "preset": options.x265_preset, "crf": f"{value:g}", "x265-params": params}
-
-
-def _vp9(value: float, options: EncodeOptions) -> dict[str, Any]:
-    speed = {"deadline": "realtime", "cpu-used": 7, "row-mt": 1, "threads": options.threads}
-    return {"vcodec": "libvpx-vp9", "crf": f"{value:g}", "b:v": 0, **speed}
-
-
-def _av1(value: float, options: EncodeOptions) -> dict[str, Any]:
-    return {"vcodec": "libsvtav1", "preset": 10, "crf": f"{value:g}", "svtav1-params": f"lp={options.threads}"}
-
-
-def _mpeg2(value: float, options: EncodeOptions) -> dict[str, Any]:
-    return {"vcodec": "mpeg2video", "q:v": f"{value:g}", "g": 30, "threads": options.threads}
-
-
-def _mjpeg(value: float, options: EncodeOptions) -> dict[str, Any]:
-    return {"vcodec": "mjpeg", "q:v": f"{value:g}", "qmax": 69, "strict": "unofficial", "threads": options.threads}
-
-
-def _same(stream: Any, _value: float, _seed: int) -> Any:
-    return stream
-
-
-def _denoised(stream: Any, value: float, _seed: int) -> Any:
-    return stream.filter("hqdn3d", value, value, value, value)
-
-
-def _noisy(stream: Any, value: float, seed: int) -> Any:
-    return stream.filter("noise", all_seed=seed % 2**31, alls=f"{value:g}", allf="t")
-
-
-_STREAMING: dict[str, tuple[Chain, Codec]] = {
-    "h264": (_same, _x264),
-    "h265": (_same, _x265),
-    "vp9": (_same, _vp9),
-    "av1": (_same, _av1),
-    "mpeg2": (_same, _mpeg2),
-    "mjpeg": (_same, _mjpeg),
-    "denoise": (_denoised, lambda _value, options: ffmpeg.lossless(options.threads)),
-    "noise_h264": (_noisy, lambda value, options: _x264(_NOISE_CRF[int(value)], options)),
-}
-
-
-def streaming(name: str) -> tuple[Chain, Codec]:
-    """Filter chain and encoder options of a simulator that is one FFmpeg process."""
-    return _STREAMING[name]
-
-
-def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: Path, container: str) -> None:
+def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | Path, container: str) -> None:
     """One FFmpeg process from the source window to the file."""
     node = ffmpeg.target(stream, partial, codec, container)
     log = ffmpeg.run(ffmpeg.arguments(node), timeout_s=window.options.timeout_s, kind="encode")
@@ -87,15 +25,27 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: Path, c
         raise Failure("decode", f"{window.source}: no frame at {window.start_s:g} s; check start_s and duration_s")
 
 
-def _transform(window: Window, name: str, value: float, seed: int, partial: Path, container: str) -> None:
+def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
+    """Encode to a stream of H.264, let it be changed on its way, and store what the decoder makes of it."""
+    assert encoding.transport is not None
+    options = window.options
+    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=".h264") as stream:
+        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, "h264")
+        path = Path(stream.name)
+        path.write_bytes(encoding.transport(path.read_bytes()))
+        # Several decoder threads would conceal in the order in which they happen to finish.
+        received = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
+        shown = received.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
+        stored = ffmpeg.target(shown.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container)
+        ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
+
+
+def _transform(window: Window, effect: Effect, still: bool, partial: Path, container: str) -> None:
     """Decode to RGB, change frame by frame, store losslessly; never more than a few frames in memory."""
     import cv2
 
-    from actors.distortions import frame_effects
-
     cv2.setNumThreads(window.options.threads)
-    effect = frame_effects.build(name, value, seed, window.options.hold_output, float(window.rate))
-    still, timeout_s = container == "image2pipe", window.options.timeout_s
+    timeout_s = window.options.timeout_s
     read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
     write = ffmpeg.target(window.raw_input(still), partial, ffmpeg.lossless(window.options.threads), container)
     with ffmpeg.FrameWriter(write, timeout_s=timeout_s) as writer:
@@ -103,10 +53,18 @@ def _transform(window: Window, name: str, value: float, seed: int, partial: Path
             writer.write(effect(frame))
 
 
-def _check(name: str, level: int, still: bool) -> float:
-    """The parameter of a level, or a Failure for a request that makes no sense."""
-    if level == 0:
-        return 0.0
+def _write(window: Window, made: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
+    """The copy by what its distortion's function has given."""
+    if not isinstance(made, Encoding):
+        _transform(window, made, still, partial, container)
+    elif made.transport is None:
+        _encode(window, made.chain(window.stream(still)), made.codec, partial, container)
+    else:
+        _transport(window, made, partial, container)
+
+
+def _check(name: str, level: int, still: bool) -> Distortion:
+    """The row of a distortion, or a Failure for a request that makes no sense."""
     row = DISTORTIONS.get(name)
     if row is None:
         raise Failure("usage", f"unknown distortion {name!r}; known are {', '.join(DISTORTIONS)}")
@@ -114,7 +72,7 @@ def _check(name: str, level: int, still: bool) -> float:
         raise Failure("usage", f"distortion {name} has levels 0 to {len(row.levels)}, not {level}")
     if still and row.family != "spatial":
         raise Failure("usage", f"distortion {name} needs a clip; only the spatial family applies to stills")
-    return row.levels[level - 1]
+    return row
 
 
 def apply(
@@ -148,17 +106,12 @@ def apply(
         Failure: ``usage`` for an unknown name or level; otherwise as `actors.media.ffmpeg`.
     """
     options = options or EncodeOptions()
-    value = _check(name, level, still)
+    row = _check(name, level, still) if level else None
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
     container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
     container = "image2pipe" if still else container
+    made: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
+    if row is not None:
+        made = row.make(row.levels[level - 1], Setting.of(window, seed))
     with atomic(destination) as partial:
-        if level == 0:
-            _encode(window, window.stream(still), ffmpeg.lossless(options.threads), partial, container)
-        elif name in _STREAMING:
-            chain, codec = _STREAMING[name]
-            _encode(window, chain(window.stream(still), value, seed), codec(value, options), partial, container)
-        elif name == "packet_loss":
-            packet_loss.apply(window, value, seed, partial, container)
-        else:
-            _transform(window, name, value, seed, partial, container)
+        _write(window, made, still, partial, container)

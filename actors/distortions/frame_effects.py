@@ -1,28 +1,27 @@
 """The spatial and temporal distortion simulators as functions over RGB frames.
 
 CVPR 2026, section 4.1.3 (heterogeneous teachers) with the KADID-10k settings that its numbers come from. Every effect
-is a callable ``effect(frame) -> frame`` on uint8 ``[H, W, 3]``; temporal ones keep state, so build a new one per clip
-and feed it the frames in order. All randomness comes from the seed.
+is a callable ``effect(frame) -> frame`` on uint8 ``[H, W, 3]``; temporal ones keep state, so make a new one per clip
+and feed it the frames in order. All randomness comes from the seed. The functions that the table names are each a
+`maker.Maker`: they take the parameter of a level and a `Setting`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
-Effect = Callable[[Frame], Frame]
+from actors.distortions.maker import Effect, Frame, Setting
 
 DROP_GROUP = 8  # frame_drop loses k of every 8 frames
 STALL_PERIOD_S = 2.0  # rebuffer stalls once in every so many seconds
 
 
-def resize(factor: float) -> Effect:
+def resize(factor: float, _: Setting) -> Effect:
     """Shrink by ``factor`` and enlarge to the original size, bicubic both ways (unfiltered: it shows pixelation)."""
 
     def effect(frame: Frame) -> Frame:
@@ -34,7 +33,7 @@ def resize(factor: float) -> Effect:
     return effect
 
 
-def gaussian_blur(sigma: float) -> Effect:
+def gaussian_blur(sigma: float, _: Setting) -> Effect:
     """Gaussian blur with standard deviation ``sigma`` in pixels; kernel size 2*ceil(2*sigma)+1 as in KADID-10k."""
     size = 2 * math.ceil(2 * sigma) + 1
 
@@ -44,9 +43,9 @@ def gaussian_blur(sigma: float) -> Effect:
     return effect
 
 
-def gaussian_noise(variance: float, seed: int) -> Effect:
+def gaussian_noise(variance: float, setting: Setting) -> Effect:
     """White Gaussian noise on every channel; ``variance`` is for images in [0, 1] (KADID-10k, MATLAB ``imnoise``)."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(setting.seed)
     scale = np.float32(255.0 * math.sqrt(variance))
 
     def effect(frame: Frame) -> Frame:
@@ -77,12 +76,22 @@ def tone(amount: float) -> Effect:
     return effect
 
 
-def jitter(share: float, seed: int) -> Effect:
+def darken(amount: float, _: Setting) -> Effect:
+    """Bend lightness down (`tone`)."""
+    return tone(-amount)
+
+
+def brighten(amount: float, _: Setting) -> Effect:
+    """Bend lightness up (`tone`)."""
+    return tone(amount)
+
+
+def jitter(share: float, setting: Setting) -> Effect:
     """Shake: shift every frame by dx, dy ~ U{-s..s}, crop s pixels from each edge, resize back; s = share * short side.
 
     The margin equals the largest shift, so that shift and crop together are one displaced crop and no border shows.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(setting.seed)
 
     def effect(frame: Frame) -> Frame:
         height, width = frame.shape[:2]
@@ -94,16 +103,16 @@ def jitter(share: float, seed: int) -> Effect:
     return effect
 
 
-def stutter(probability: float, seed: int, hold_output: bool = True) -> Effect:
+def stutter(probability: float, setting: Setting) -> Effect:
     """Replace a frame by the one before it with the given probability.
 
     Args:
         probability: Chance of a hold, for every frame but the first.
-        seed: Seed of the draws.
-        hold_output: True repeats the last *shown* frame, a real freeze; False repeats the original previous frame,
-            as the paper's formula reads.
+        setting: Its ``hold_output`` repeats the last *shown* frame, a real freeze; without it the original previous
+            frame is repeated, as the paper's formula reads.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(setting.seed)
+    hold_output = setting.options.hold_output
     previous: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
@@ -115,9 +124,9 @@ def stutter(probability: float, seed: int, hold_output: bool = True) -> Effect:
     return effect
 
 
-def frame_drop(dropped: float, seed: int) -> Effect:
+def frame_drop(dropped: float, setting: Setting) -> Effect:
     """Lose ``dropped`` of every `DROP_GROUP` frames, at irregular places, and show the last good one instead."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(setting.seed)
     lost: list[bool] = []
     shown: list[Frame] = []
 
@@ -132,7 +141,7 @@ def frame_drop(dropped: float, seed: int) -> Effect:
     return effect
 
 
-def banding(step: float) -> Effect:
+def banding(step: float, _: Setting) -> Effect:
     """Posterise: every channel keeps the middle of its interval of ``step`` grey levels, without dither."""
     values = np.arange(256)
     table = np.clip((values // step + 0.5) * step, 0, 255).astype(np.uint8)
@@ -143,7 +152,7 @@ def banding(step: float) -> Effect:
     return effect
 
 
-def oversharpen(amount: float) -> Effect:
+def oversharpen(amount: float, _: Setting) -> Effect:
     """Unsharp masking, frame + amount * (frame - blurred) with a Gaussian of one pixel: halos and lifted noise."""
 
     def effect(frame: Frame) -> Frame:
@@ -153,9 +162,9 @@ def oversharpen(amount: float) -> Effect:
     return effect
 
 
-def colour_shift(shift: float, seed: int) -> Effect:
+def colour_shift(shift: float, setting: Setting) -> Effect:
     """Move every colour by ``shift`` in the (a, b) plane of CIELAB, in one seeded direction: a wrong white balance."""
-    angle = np.random.default_rng(seed).uniform(0, 2 * math.pi)
+    angle = np.random.default_rng(setting.seed).uniform(0, 2 * math.pi)
     move = np.array([0, shift * math.cos(angle), shift * math.sin(angle)], np.float32)
 
     def effect(frame: Frame) -> Frame:
@@ -166,7 +175,7 @@ def colour_shift(shift: float, seed: int) -> Effect:
     return effect
 
 
-def frame_rate(kept_of: float) -> Effect:
+def frame_rate(kept_of: float, _: Setting) -> Effect:
     """Show the first of every ``kept_of`` frames in the place of all of them: a lower frame rate in the same container."""
     count = 0
     shown: list[Frame] = []
@@ -181,14 +190,14 @@ def frame_rate(kept_of: float) -> Effect:
     return effect
 
 
-def rebuffer(share: float, seed: int, fps: float) -> Effect:
+def rebuffer(share: float, setting: Setting) -> Effect:
     """Stall once in every `STALL_PERIOD_S` seconds for that share of them, then go on at the live edge; no spinner.
 
     A stall begins at a seeded place that is the same at all levels, in the first quarter of its period. What was missed is
     skipped, as in a live stream, so that the copy stays aligned with its source.
     """
-    generator = np.random.default_rng(seed)
-    period = max(2, round(STALL_PERIOD_S * max(fps, 1.0)))
+    generator = np.random.default_rng(setting.seed)
+    period = max(2, round(STALL_PERIOD_S * max(float(setting.rate), 1.0)))
     length = max(1, round(share * period))
     number = start = 0
     shown: list[Frame] = []
@@ -205,23 +214,3 @@ def rebuffer(share: float, seed: int, fps: float) -> Effect:
         return shown[0]
 
     return effect
-
-
-def build(name: str, value: float, seed: int, hold_output: bool, fps: float = 25.0) -> Effect:
-    """The effect called ``name`` at the parameter ``value`` (see `actors.distortions.apply.DISTORTIONS`)."""
-    table: dict[str, Callable[[], Effect]] = {
-        "resize": lambda: resize(value),
-        "gaussian_blur": lambda: gaussian_blur(value),
-        "gaussian_noise": lambda: gaussian_noise(value, seed),
-        "darken": lambda: tone(-value),
-        "brighten": lambda: tone(value),
-        "jitter": lambda: jitter(value, seed),
-        "stutter": lambda: stutter(value, seed, hold_output),
-        "frame_drop": lambda: frame_drop(value, seed),
-        "banding": lambda: banding(value),
-        "oversharpen": lambda: oversharpen(value),
-        "colour_shift": lambda: colour_shift(value, seed),
-        "frame_rate": lambda: frame_rate(value),
-        "rebuffer": lambda: rebuffer(value, seed, fps),
-    }
-    return table[name]()

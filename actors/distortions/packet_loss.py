@@ -9,14 +9,11 @@ arrives, so that the copy has as many frames as its source; errors spread until 
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from actors.media import ffmpeg, ffmpeg_log
-from actors.media.outcome import Failure
-from actors.media.window import Window
+from actors.distortions.maker import Encoding, Setting
 
 CRF = 24
 PACKET_BYTES = 1200  # of a slice at most: below the usual limit of an Internet packet with its headers
@@ -25,31 +22,14 @@ _NAL = re.compile(rb"\x00\x00\x01")
 _SLICES = (1, 5)  # nal_unit_type of a slice, of a slice of an intra picture (ITU-T H.264, table 7-1)
 
 
-def apply(window: Window, share: float, seed: int, destination: Path, container: str) -> None:
-    """Write the copy of a window that has lost ``share`` of its slices.
-
-    Raises:
-        Failure: As `actors.media.ffmpeg`.
-    """
-    options = window.options
-    second = max(1, round(window.rate))
-    slices = f"slice-max-size={PACKET_BYTES}:slice-max-mbs={SLICE_ROWS * -(-window.width // 16)}"
+def packet_loss(share: float, setting: Setting) -> Encoding:
+    """A live stream that loses ``share`` of its slices."""
+    second = max(1, round(setting.rate))
+    slices = f"slice-max-size={PACKET_BYTES}:slice-max-mbs={SLICE_ROWS * -(-setting.width // 16)}"
     params = f"{slices}:keyint={second}:min-keyint={second}:scenecut=0:bframes=0:log-level=error"
-    live = {"vcodec": "libx264", "preset": "fast", "crf": CRF, "threads": options.threads, "x264-params": params}
-    with tempfile.NamedTemporaryFile(dir=destination.parent, prefix=".partial-", suffix=".h264") as stream:
-        sent = ffmpeg.target(window.stream(still=False), stream.name, live, "h264")
-        log = ffmpeg.run(ffmpeg.arguments(sent), timeout_s=options.timeout_s, kind="encode")
-        if ffmpeg_log.progress(log)[0] == 0:
-            raise Failure("decode", f"{window.source}: no frame at {window.start_s:g} s; check start_s and duration_s")
-        path = Path(stream.name)
-        path.write_bytes(lose(path.read_bytes(), share, seed))
-        # Several decoder threads would conceal in the order in which they happen to finish.
-        received = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
-        shown = received.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
-        stored = ffmpeg.target(
-            shown.filter("format", "yuv420p"), destination, ffmpeg.lossless(options.threads), container
-        )
-        ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
+    threads = setting.options.threads
+    live = {"vcodec": "libx264", "preset": "fast", "crf": CRF, "threads": threads, "x264-params": params}
+    return Encoding(live, transport=partial(lose, share=share, seed=setting.seed))
 
 
 def lose(stream: bytes, share: float, seed: int) -> bytes:

@@ -3,7 +3,7 @@
 It is started by path, imports nothing of the project, and talks over its standard streams: each message is a 4-byte
 big-endian length, that many bytes of JSON, then (answers only) the raw bytes of uint8 arrays whose shapes the JSON
 gives: the luma strip. Before the answer itself come messages that are not kept here: with the mark ``view`` one for
-every key frame (`KEY`) and every picture of the views asked for, which the module ``network_views`` beside this file
+every key frame (`KEY`) and every picture of the views asked for, which the package ``network_views`` beside this file
 makes, and where the request asks for ``seconds``, one with the mark ``second`` for every second of the window. Nothing
 is pickled. A window too large to be held is answered by its number of frames alone (``large``). It ends when its
 standard input closes, so it never outlives its parent for long.
@@ -79,11 +79,12 @@ def _gatherer(
     fps: float,
 ) -> Any:
     """The views that the request names; each picture goes out as soon as it is made."""
-    spec = importlib.util.spec_from_file_location("network_views", Path(__file__).with_name("network_views.py"))
+    package = Path(__file__).with_name("network_views")
+    spec = importlib.util.spec_from_file_location("network_views", package / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # its modules import each other by it, and dataclasses look theirs up
     spec.loader.exec_module(module)
     views = module.plan(request["views"], module.Clip(count, height, width, fps), request["seed"])
 

@@ -70,6 +70,7 @@ class ModelIX(_Minimalistic):
         "MinimalisticVQA_Model_IX_LSVQ.pth, linked from sunwei925/MinimalisticVQA on GitHub, "
         "and SLOWFAST_8x8_R50.pyth of the PyTorchVideo model zoo"
     )
+    version = 2  # 2: tall pictures are resized rows first under every release of Pillow
     views = ("key_frames", "motion_clips")
 
     def load(self) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.distortions.table import DISTORTIONS
 from actors.media.rows import parse_recipe
 from cluster.pools import actor_counts
 from pipeline.look.chain import pools
@@ -22,8 +23,7 @@ class Rates:
         normalise: Per second of window: into the run's common form.
         decode: Per second of window.
         vmaf: Per second of window.
-        distort: Per second of window, by distortion; `h265` is that of preset fast.
-        x265: How much longer another preset takes than fast.
+        x265: How much longer another preset takes than fast; the cost of a distortion is `Distortion.cpu_s`.
         still: Per distorted still.
         teachers: Per window, 3 key frames and 48 frames of luma; a teacher that is not named counts as `other`.
         encode: Per window: the frozen part of the student.
@@ -39,14 +39,6 @@ class Rates:
     normalise: float = 0.24
     decode: float = 0.15
     vmaf: float = 0.40
-    distort: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "resize": 0.60, "gaussian_blur": 0.52, "gaussian_noise": 1.0, "darken": 0.90, "brighten": 0.82, "jitter": 0.50,
-            "stutter": 0.44, "h264": 0.48, "h265": 0.82, "vp9": 0.35, "av1": 0.43, "mpeg2": 0.19, "mjpeg": 0.18,
-            "denoise": 0.31, "noise_h264": 0.50, "frame_drop": 0.42, "banding": 0.5, "oversharpen": 0.5, "colour_shift": 0.9,
-            "frame_rate": 0.42, "rebuffer": 0.42, "packet_loss": 0.7,
-        }
-    )  # fmt: skip
     x265: Mapping[str, float] = field(
         default_factory=lambda: {
             "ultrafast": 0.45, "superfast": 0.55, "veryfast": 0.65, "faster": 0.8, "fast": 1.0, "medium": 1.2, "slow": 3.0,
@@ -131,8 +123,9 @@ def row_seconds(row: Mapping[str, Any], config: Config, look: Look) -> float:
         elif level == 0:
             making += RATES.normalise * clip
         else:
-            slower = RATES.x265[config.distort.x265_preset] if name == "h265" else 1.0
-            making += RATES.distort.get(name, 1.0) * slower * clip
+            distortion = DISTORTIONS[name]
+            slower = RATES.x265[config.distort.x265_preset] if distortion.x265 else 1.0
+            making += distortion.cpu_s * slower * clip
     looking = RATES.decode * (0.5 if row["still"] else clip) + (RATES.encode if look.features is not None else 0.0)
     looking += RATES.indicators * clip if look.indicators is not None else 0.0
     if look.scores:

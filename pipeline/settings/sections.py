@@ -11,16 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from actors.distortions.table import by_family, optional, suite
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
 
-SPATIAL = ("resize", "gaussian_blur", "gaussian_noise", "darken", "brighten")
-TEMPORAL = ("jitter", "stutter")
-STREAMING = ("h264", "h265")
-SEEN = SPATIAL + TEMPORAL + STREAMING
-UNSEEN = ("vp9", "av1", "mpeg2", "mjpeg", "denoise", "noise_h264", "frame_drop")
-# Beyond the paper: off unless `distort.types` switches it on (VP9 and AV1 are then no longer unseen).
-SECOND = ("banding", "oversharpen", "colour_shift", "frame_rate", "rebuffer", "vp9", "av1", "packet_loss")
+SEEN = by_family(suite("train"))
+UNSEEN = tuple(row.name for row in suite("unseen"))
+SECOND = by_family(optional())
 ORIGINS = ("ensemble", "synthetic", "gmad", "missed")
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]

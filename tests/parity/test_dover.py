@@ -8,6 +8,7 @@ import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record, smooth
 
 from actors.media import network_views as views
+from actors.media.network_views import plans
 from actors.networks.dover import Dover, aesthetic_score, fused_over_set, published, technical_score
 from actors.networks.inputs import IMAGENET, clips_of
 
@@ -105,7 +106,7 @@ def test_dover_first_clips_in_float64():
 @pytest.mark.timeout(900)
 def test_dover_from_frames_to_score():
     frames, size = clip(64, 270, 480, 1), views.Clip(64, 270, 480, 30.0)
-    plan = {"technical": views.dover_fragments(size, views.zero), "aesthetic": views.dover_whole(size, views.zero)}
+    plan = {"technical": plans.dover_fragments(size, views.zero), "aesthetic": plans.dover_whole(size, views.zero)}
     pictures = views.gather(frames, plan)
     antialiased = np.stack([smooth(frames[number]) for number in plan["aesthetic"].frames])
     model = network(1)

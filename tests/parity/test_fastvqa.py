@@ -7,6 +7,7 @@ import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
 
 from actors.media import network_views as views
+from actors.media.network_views import plans
 from actors.networks.fastvqa import FastVQA, published
 from actors.networks.inputs import IMAGENET, clips_of
 
@@ -96,7 +97,7 @@ def test_fastvqa_first_clip_in_float64():
 @torch.inference_mode()
 def test_fastvqa_from_frames_to_score():
     frames = clip(64, 270, 480, 1)
-    plan = {"view": views.fastvqa_fragments(views.Clip(64, 270, 480, 30.0), views.zero)}
+    plan = {"view": plans.fastvqa_fragments(views.Clip(64, 270, 480, 30.0), views.zero)}
     inputs = clips_of(views.gather(frames, plan)["view"], IMAGENET)
     scores = network(1)(inputs)
     expected = RECORD["end_to_end"]

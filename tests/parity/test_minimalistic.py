@@ -7,6 +7,7 @@ import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record, widened
 
 from actors.media import network_views as views
+from actors.media.network_views import plans
 from actors.networks.inputs import IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 from actors.networks.minimalistic import MinimalisticVQA, published
 from trainers.student.language.slowfast import FastPathway
@@ -112,7 +113,7 @@ def test_minimalistic_first_frame_in_float64(name):
 @torch.inference_mode()
 def test_minimalistic_from_frames_to_score():
     frames, size = clip(64, 270, 480, 1), views.Clip(64, 270, 480, 30.0)
-    plan = {"key": views.key_frames(size, views.zero), "motion": views.motion_clips(size, views.zero)}
+    plan = {"key": plans.key_frames(size, views.zero), "motion": plans.motion_clips(size, views.zero)}
     pictures = views.gather(frames, plan)
     expected = RECORD["end_to_end"]
     # Items 1 to 7 are one and the same second, seen again.

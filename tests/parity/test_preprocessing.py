@@ -9,6 +9,8 @@ import torch
 from parity_kit import assert_close, clip, record, smooth, sources
 
 from actors.media import network_views as views
+from actors.media.network_views import fragments, plans, sampling
+from actors.media.network_views import pictures as resizing
 from actors.networks.inputs import CLIP_MODEL, IMAGENET, IMAGENET_UNIT, KINETICS, clips_of, pictures_of
 
 FILE = ("teachers", "preprocessing.json")
@@ -79,20 +81,20 @@ def test_formula_clips_are_the_recorded_ones(name):
     ],
 )
 def test_fastvqa_and_dover_frames(total, expected):
-    assert views.centred_clips(total).tolist() == expected["sample_frames_clip32_interval1_clips4"]
+    assert sampling.centred_clips(total).tolist() == expected["sample_frames_clip32_interval1_clips4"]
     for mode, make in TEMPORAL.items():
-        segments = views.segment_clips(total, 4, 32, 2, make())
+        segments = sampling.segment_clips(total, 4, 32, 2, make())
         assert segments.tolist() == expected[f"fragment_frames_fsize32_frags4_interval2_{mode}"]
         draw = make()  # the technical view draws first
-        assert views.segment_clips(total, 3, 32, 2, draw).tolist() == expected[f"dover_technical_{mode}"]
-        assert views.segment_clips(total, 32, 1, 2, draw).tolist() == expected[f"dover_aesthetic_{mode}"]
+        assert sampling.segment_clips(total, 3, 32, 2, draw).tolist() == expected[f"dover_technical_{mode}"]
+        assert sampling.segment_clips(total, 32, 1, 2, draw).tolist() == expected[f"dover_aesthetic_{mode}"]
 
 
 @pytest.mark.parametrize("mode", SPATIAL)
 @pytest.mark.parametrize(("name", "results"), expected_of("fastvqa"))
 def test_fastvqa_fragments(name, results, mode):
     expected = results[mode]
-    pictures = pictures_of_view(name, views.fastvqa_fragments(size_of(name), SPATIAL[mode]()))
+    pictures = pictures_of_view(name, plans.fastvqa_fragments(size_of(name), SPATIAL[mode]()))
     assert sha256(pictures) == expected["uint8_sha256"]
     if mode == "zero":
         assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
@@ -101,7 +103,7 @@ def test_fastvqa_fragments(name, results, mode):
 def test_fastvqa_small_frames_are_enlarged():
     name = "small_64x180x320"
     frames = pixels(name)[RECORD["fastvqa"]["frame_indices"][:32]]
-    large = np.stack([views.enlarged(frame, views.enlargement(180, 320)) for frame in frames])
+    large = np.stack([fragments.enlarged(frame, fragments.enlargement(180, 320)) for frame in frames])
     assert sha256(large) == RECORD["fastvqa"]["results"][name]["upsampled_first_clip_uint8"]["uint8_sha256"]
 
 
@@ -110,7 +112,7 @@ def test_fastvqa_small_frames_are_enlarged():
 def test_dover_fragments(name, results, mode):
     expected = results[f"technical_{mode}"]
     # So few frames leave no temporal offset to draw: the generator serves the fragments alone.
-    pictures = pictures_of_view(name, views.dover_fragments(size_of(name), SPATIAL[mode]()))
+    pictures = pictures_of_view(name, plans.dover_fragments(size_of(name), SPATIAL[mode]()))
     assert sha256(pictures) == expected["uint8_sha256"]
     if mode == "zero":
         assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
@@ -120,8 +122,8 @@ def test_dover_fragments(name, results, mode):
 @pytest.mark.parametrize(("name", "results"), expected_of("dover"))
 def test_dover_whole_frames(name, results, antialias):
     expected = results[f"aesthetic_antialias_{str(antialias).lower()}"]
-    view = views.dover_whole(size_of(name), views.zero)
-    make = smooth if antialias else views.whole
+    view = plans.dover_whole(size_of(name), views.zero)
+    make = smooth if antialias else resizing.whole
     pictures = np.stack([make(pixels(name)[number]) for number in view.frames])
     assert sha256(pictures) == expected["uint8_sha256"]
     assert_close(expected["network_input"], clips_of(pictures, IMAGENET), TOLERANCE)
@@ -133,10 +135,10 @@ def test_dover_whole_frames(name, results, antialias):
 def test_minimalistic_frames_and_slowfast_clips(key, expected):
     name = key.rsplit("_", 1)[0]
     size = size_of(name, float(expected["fps"]))
-    frames = pictures_of_view(name, views.key_frames(size, views.zero))
+    frames = pictures_of_view(name, plans.key_frames(size, views.zero))
     assert sha256_by_picture(frames) == expected["spatial"]["levels_uint8_sha256"]
     assert_close(expected["spatial"]["normalised"], pictures_of(frames, IMAGENET_UNIT), TOLERANCE)
-    view = views.motion_clips(size, views.zero)
+    view = plans.motion_clips(size, views.zero)
     assert len(view.frames) == 32 * expected["motion_clips"]
     motion = pictures_of_view(name, view)
     for number in (0, 1):
@@ -151,15 +153,15 @@ def test_minimalistic_resize_is_that_of_opencv():
     assert list(scaled.shape) == expected["shape"]
     # Other versions of OpenCV round differently by at most a grey level: then all digests of key frames differ too.
     assert scaled.ravel()[:16].tolist() == expected["first16"]
-    assert np.array_equal(views.key_picture(clip(64, 270, 480, 1)[15]), scaled[:, 149:533])
+    assert np.array_equal(resizing.key_picture(clip(64, 270, 480, 1)[15]), scaled[:, 149:533])
 
 
 @pytest.mark.parametrize(("key", "expected"), expected_of("qalign"))
 def test_qalign_squares(key, expected):
     name, fps = key.rsplit("_fps", 1)
-    view = views.squares(size_of(name, float(fps)), views.zero)
+    view = plans.squares(size_of(name, float(fps)), views.zero)
     assert view.frames.tolist() == expected["frame_indices"]
-    first = np.concatenate(list(views.square_strips(pixels(name)[0])))
+    first = np.concatenate(list(resizing.square_strips(pixels(name)[0])))
     assert hashlib.sha256(first.tobytes()).hexdigest() == expected["square0_sha256_rgb"]
     pictures = pictures_of_view(name, view)
     assert sha256_by_picture(pictures) == expected["levels_uint8_sha256"]

@@ -9,6 +9,7 @@ import torch
 from parity_kit import assert_close, cases, catch, clip, filled, net_input, record
 
 from actors.media import network_views as views
+from actors.media.network_views import plans
 from actors.networks import qalign
 from actors.networks.inputs import CLIP_MODEL, pictures_of
 
@@ -126,7 +127,7 @@ def test_qalign_in_float64():
 
 @torch.inference_mode()
 def test_qalign_from_frames_to_score():
-    plan = {"view": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    plan = {"view": plans.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
     pictures = views.gather(clip(64, 270, 480, 1), plan)["view"]
     levels = qalign.level_logits(network(1), pictures_of(pictures, CLIP_MODEL)[None])
     expected = RECORD["end_to_end"]

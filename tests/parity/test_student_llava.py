@@ -5,7 +5,8 @@ import pytest
 import torch
 from parity_kit import clip, record, sources
 
-from actors.media.network_views import student_key_frames, student_motion_clips, student_picture
+from actors.media.network_views.pictures import student_picture
+from actors.media.network_views.sampling import student_key_frames, student_motion_clips
 from trainers.levels import LEVELS
 from trainers.losses import adaptive_weight, sequence_loss
 from trainers.student.language import formula

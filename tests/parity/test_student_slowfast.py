@@ -5,7 +5,7 @@ import pytest
 import torch
 from parity_kit import clip, record, sources
 
-from actors.media.network_views import motion_picture
+from actors.media.network_views.pictures import motion_picture
 from trainers.student.language import formula
 from trainers.student.language.slowfast import FastPathway, normalise_clip
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trainers.student.base import Encoder, Student
 
 # Raised whenever `encode` of a student gives other numbers for the same video: old features must not be mixed with new.
-ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 2, "qwen3_vl": 1}
+ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 3, "qwen3_vl": 2}
 
 STUDENTS: dict[str, str] = {
     "lite": "trainers.student.lite.student:LiteStudent",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import cv2
 import ffmpeg as graph
@@ -11,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from actors.distortions import frame_effects as effects
+from actors.distortions.maker import Effect, Setting
 from actors.distortions.table import DISTORTIONS
 from actors.media import ffmpeg
 from actors.media.scenes import make_clip
+from actors.media.window import EncodeOptions
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +39,19 @@ def _psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 @pytest.mark.parametrize("name", ["resize", "gaussian_blur", "gaussian_noise", "darken", "brighten"])
 def test_spatial_severity_is_monotone(name: str, picture: NDArray[np.uint8]) -> None:
     row = DISTORTIONS[name]
-    quality = [_psnr(picture, effects.build(name, value, 5, True)(picture)) for value in row.levels]
+    quality = [_psnr(picture, row.make(value, Setting(5))(picture)) for value in row.levels]
     assert all(better > worse + 0.3 for better, worse in itertools.pairwise(quality)), quality
     assert quality[-1] < 32
 
 
 def test_the_weakest_blur_is_the_identity(picture: NDArray[np.uint8]) -> None:
-    np.testing.assert_array_equal(effects.gaussian_blur(0.1)(picture), picture)
+    np.testing.assert_array_equal(effects.gaussian_blur(0.1, Setting())(picture), picture)
 
 
 def test_noise_has_the_variance_that_it_names() -> None:
     grey = np.full((200, 200, 3), 128, np.uint8)
     for variance in DISTORTIONS["gaussian_noise"].levels:
-        noisy = effects.gaussian_noise(variance, 1)(grey).astype(float) / 255
+        noisy = effects.gaussian_noise(variance, Setting(1))(grey).astype(float) / 255
         assert np.var(noisy - 128 / 255) == pytest.approx(variance, rel=0.03)
 
 
@@ -67,7 +70,7 @@ def test_tone_follows_the_parabola_in_lab(amount: float) -> None:
 
 
 def test_jitter_is_a_displaced_crop_within_its_reach(picture: NDArray[np.uint8]) -> None:
-    shake = effects.jitter(0.04, 2)
+    shake = effects.jitter(0.04, Setting(2))
     reach = round(0.04 * 96)
     size = (128 - 2 * reach, 96 - 2 * reach)
     candidates = [
@@ -84,12 +87,14 @@ def test_jitter_is_a_displaced_crop_within_its_reach(picture: NDArray[np.uint8])
     assert len(seen) > 4
 
 
-def _run(effect: effects.Effect, count: int) -> list[int]:
+def _run(effect: Effect, count: int) -> list[int]:
     return [int(effect(np.full((1, 1, 3), number, np.uint8))[0, 0, 0]) for number in range(count)]
 
 
 def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one() -> None:
-    frozen, formula = _run(effects.stutter(0.6, 4), 200), _run(effects.stutter(0.6, 4, hold_output=False), 200)
+    frozen, formula = (
+        _run(effects.stutter(0.6, Setting(4, options=EncodeOptions(hold_output=hold))), 200) for hold in (True, False)
+    )
     held = [number for number in range(1, 200) if formula[number] == number - 1]
     assert 90 < len(held) < 150
     assert all(formula[number] in {number, number - 1} for number in range(200))
@@ -98,13 +103,15 @@ def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one() -> None:
 
 def test_stutter_rate_is_the_probability() -> None:
     for probability in DISTORTIONS["stutter"].levels:
-        shown = [number for seed in range(8) for number in np.diff(_run(effects.stutter(probability, seed), 250))]
+        shown = [
+            number for seed in range(8) for number in np.diff(_run(effects.stutter(probability, Setting(seed)), 250))
+        ]
         assert np.mean(np.array(shown) == 0) == pytest.approx(probability, abs=0.04)
 
 
 def test_frame_drop_loses_k_of_every_eight() -> None:
     for dropped in DISTORTIONS["frame_drop"].levels:
-        shown = _run(effects.frame_drop(dropped, 9), 80)
+        shown = _run(effects.frame_drop(dropped, Setting(9)), 80)
         lost = [number for number in range(80) if shown[number] != number]
         per_group = [sum(at // 8 == group for at in lost) for group in range(1, 10)]
         assert per_group == [dropped] * 9
@@ -114,12 +121,12 @@ def test_frame_drop_loses_k_of_every_eight() -> None:
 
 def test_frame_rate_keeps_every_k_th_frame() -> None:
     for kept_of in DISTORTIONS["frame_rate"].levels:
-        assert _run(effects.frame_rate(kept_of), 40) == [number - number % kept_of for number in range(40)]
+        assert _run(effects.frame_rate(kept_of, Setting()), 40) == [number - number % kept_of for number in range(40)]
 
 
 def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> None:
     for share in DISTORTIONS["rebuffer"].levels:
-        shown = _run(effects.rebuffer(share, 3, 20.0), 200)
+        shown = _run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200)
         stalled = [number for number in range(200) if shown[number] != number]
         for period in range(5):
             inside = [number for number in stalled if number // 40 == period]
@@ -127,13 +134,13 @@ def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> N
             assert inside == list(range(inside[0], inside[0] + len(inside))), "one stall, not many"
             assert inside[0] - 40 * period <= 10
             assert {shown[number] for number in inside} == {inside[0] - 1}, "the last frame before it stays"
-    lower, higher = (_run(effects.rebuffer(share, 3, 20.0), 200) for share in (0.1, 0.5))
+    lower, higher = (_run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200) for share in (0.1, 0.5))
     assert {n for n in range(200) if lower[n] != n} < {n for n in range(200) if higher[n] != n}
 
 
 def test_banding_leaves_few_levels_and_moves_none_by_more_than_half_a_step(picture: NDArray[np.uint8]) -> None:
     for step in DISTORTIONS["banding"].levels:
-        frame = effects.banding(step)(picture)
+        frame = effects.banding(step, Setting())(picture)
         assert len(np.unique(frame)) <= 256 // step + 1
         assert np.abs(frame.astype(int) - picture).max() <= step / 2
 
@@ -141,7 +148,7 @@ def test_banding_leaves_few_levels_and_moves_none_by_more_than_half_a_step(pictu
 def test_oversharpening_leaves_flats_and_overshoots_at_edges() -> None:
     edge = np.full((16, 32, 3), 100, np.uint8)
     edge[:, 16:] = 140
-    frame = effects.oversharpen(4)(edge)
+    frame = effects.oversharpen(4, Setting())(edge)
     assert frame[:, :8].ravel().tolist() == [100] * frame[:, :8].size
     assert frame[8, 15, 0] < 100 - 20
     assert frame[8, 16, 0] > 140 + 20
@@ -151,7 +158,9 @@ def test_colour_shift_moves_colour_and_keeps_lightness() -> None:
     grey = np.full((8, 8, 3), 128, np.uint8)
     directions = set()
     for seed in range(5):
-        lab = cv2.cvtColor(effects.colour_shift(12, seed)(grey).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0, 0]
+        lab = cv2.cvtColor(effects.colour_shift(12, Setting(seed))(grey).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[
+            0, 0
+        ]
         assert lab[0] == pytest.approx(53.6, abs=0.7)
         assert np.hypot(lab[1], lab[2]) == pytest.approx(12, abs=0.8)
         directions.add(round(float(np.arctan2(lab[2], lab[1])), 1))
@@ -188,7 +197,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[list[NDArray[np.uin
 
 def _error(name: str, level: float, seed: int, frames: list[NDArray[np.uint8]]) -> float:
     """Mean squared error of a clip's copy: PSNR is 10 log10(255^2 / it)."""
-    effect = effects.build(name, level, seed, True, 15.0)
+    effect = DISTORTIONS[name].make(level, Setting(seed, rate=Fraction(15)))
     return float(np.mean([(effect(frame).astype(np.float64) - frame) ** 2 for frame in frames]))
 
 
@@ -197,7 +206,7 @@ def test_randomness_comes_from_the_seed_alone(name: str, picture: NDArray[np.uin
     frames = [np.roll(picture, shift, axis=1) for shift in range(16)]
     runs = []
     for seed in (1, 1, 2):
-        effect = effects.build(name, DISTORTIONS[name].levels[-1], seed, True)
+        effect = DISTORTIONS[name].make(DISTORTIONS[name].levels[-1], Setting(seed))
         runs.append(np.stack([effect(frame) for frame in frames]))
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])

@@ -14,6 +14,7 @@ from parity_kit import clip, filled, record
 from safetensors.torch import save_file
 
 from actors.media import network_views as views
+from actors.media.network_views import plans
 from actors.media.outcome import Failure
 from actors.media.views import Sample
 from actors.networks import qalign
@@ -117,7 +118,7 @@ def test_a_video_that_fails_does_not_cost_the_others_their_scores() -> None:
 def test_qalign_rates_several_videos_in_one_call_as_each_alone(
     one_align: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = {"squares": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    plan = {"squares": plans.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
     videos = [("", "", sample_with(views.gather(clip(64, 270, 480, seed), plan))) for seed in (1, 2, 3)]
     teacher = load_teacher("qalign", str(one_align))
     alone = [teacher.score(sample) for _, _, sample in videos]
@@ -131,7 +132,7 @@ def test_views_of_several_teachers_are_named_once() -> None:
 
 
 def test_qalign_teacher_gives_the_recorded_score(one_align: Path) -> None:
-    plan = {"squares": views.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
+    plan = {"squares": plans.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
     pictures = views.gather(clip(64, 270, 480, 1), plan)
     for place in (one_align, one_align.parent):
         teacher = load_teacher("qalign", str(place))

@@ -1,4 +1,4 @@
-"""Views on videos that the recorded numbers do not cover: tiny, short, still, and as a decoder gathers them."""
+"""Views as a decoder gathers them: in this process and in the decoder's child, which loads the package by path."""
 
 from __future__ import annotations
 
@@ -9,58 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from torch.nn import functional
 
-from actors.media import ffmpeg
+from actors.media import decode_child, ffmpeg
 from actors.media import network_views as views
 from actors.media.decode import Decoder
 from actors.media.decode_child import key_positions
+from actors.media.network_views import pictures as resizing
 from actors.media.rows import pack, unpack
 from actors.media.views import SampleSpec
-
-ROOT = Path(__file__).resolve().parents[3]
-ODD = [
-    (1, 1, 1, 0.0),
-    (1, 40, 30, 0.0),
-    (3, 20, 300, 25.0),
-    (40, 223, 225, 59.94),
-    (7, 33, 2000, 1.0),
-    (500, 240, 320, 23.976),
-]
-
-
-@pytest.mark.parametrize("size", ODD)
-@pytest.mark.parametrize("name", views.VIEWS)
-def test_every_view_of_odd_videos_can_be_planned_and_cut(name: str, size: tuple) -> None:
-    clip = views.Clip(*size)
-    view = views.VIEWS[name](clip, views.seeded("id"))
-    assert len(view.frames) == len(view.groups)
-    # less than a second shows the student no motion
-    assert len(view.frames) > 0 or (name == "student_clips" and clip.frames < max(2, clip.rate))
-    assert set(view.frames) <= set(range(clip.frames))
-    frame = np.full((clip.height, clip.width, 3), 200, np.uint8)
-    picture = view.cut(0, frame)
-    assert picture.shape == (*view.size, 3)
-    # Enlarging truncates, and the bicubic kernel overshoots at the edge to the padding.
-    assert 199 <= picture[view.size[0] // 2, view.size[1] // 2].min() <= 210
-
-
-def test_offsets_depend_on_the_videos_id_alone() -> None:
-    clip = views.Clip(600, 720, 1280, 30.0)
-    one, again, other = (views.plan(["dover_fragments"], clip, key)["dover_fragments"] for key in ("a", "a", "b"))
-    beside = views.plan(["dover_whole", "fastvqa_fragments", "dover_fragments"], clip, "a")["dover_fragments"]
-    frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
-    assert np.array_equal(one.frames, again.frames)
-    assert np.array_equal(one.cut(1, frame), beside.cut(1, frame))
-    assert not np.array_equal(one.frames, other.frames)
-    assert not np.array_equal(one.cut(1, frame), other.cut(1, frame))
-
-
-def test_seeded_draws_stay_below_the_bound_and_reach_it() -> None:
-    drawn = views.seeded("id")(5, (1000,))
-    assert set(drawn.tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
@@ -82,64 +38,6 @@ def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
             if other == name
             for place in some
         )
-
-
-def _torch_whole(frame: np.ndarray) -> np.ndarray:
-    planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
-    small = functional.interpolate(planes, (views.FRAGMENTS, views.FRAGMENTS), mode="bilinear")
-    return np.asarray(small[:, 0].round().to(torch.uint8).permute(1, 2, 0))
-
-
-def _torch_enlarged(frame: np.ndarray, factor: float) -> np.ndarray:
-    planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float() / 255.0
-    large = functional.interpolate(planes, scale_factor=factor, mode="bilinear") * 255.0
-    return np.asarray(large[:, 0].to(torch.uint8).permute(1, 2, 0))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 7), (100, 223), (217, 40), (224, 400), (540, 961), (1080, 1920)])
-def test_frames_are_interpolated_as_torch_does_to_the_last_bit(size: tuple[int, int]) -> None:
-    frame = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
-    assert np.array_equal(views.whole(frame), _torch_whole(frame))
-    factor = views.enlargement(*size)
-    if factor > 1:
-        assert np.array_equal(views.enlarged(frame, factor), _torch_enlarged(frame, factor))
-
-
-@pytest.mark.parametrize("size", [(5, 3), (448, 448), (129, 300), (540, 960), (480, 270), (3000, 500)])
-def test_strips_give_what_pillow_makes_of_the_whole_frame(size: tuple[int, int]) -> None:
-    frame = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
-    padded = np.concatenate(list(views.square_strips(frame)))
-    assert padded.shape == (max(size), max(size), 3)
-    for made, given, side, kernel in (
-        (views.motion_picture(frame), frame, 224, Image.Resampling.BILINEAR),
-        (views.student_picture(frame), frame, 384, Image.Resampling.BICUBIC),
-        (views.square_picture(frame), padded, 448, Image.Resampling.BICUBIC),
-    ):
-        assert np.array_equal(made, np.asarray(Image.fromarray(given).resize((side, side), kernel)))
-
-
-def test_a_picture_takes_less_memory_than_the_frame_that_it_is_made_from() -> None:
-    frame = np.random.default_rng(4).integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
-    for name, view in views.plan(views.VIEWS, views.Clip(48, 2160, 3840, 24.0), "id").items():
-        assert view.cut(0, frame).shape == (*view.size, 3), name  # libraries are loaded
-        tracemalloc.start()
-        view.cut(0, frame)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < frame.nbytes, f"{name}: {peak / 2**20:.0f} MiB"
-
-
-def test_no_view_loads_torch() -> None:
-    program = """
-import sys, numpy as np
-from actors.media import network_views as views
-for size in ((48, 64), (270, 480)):
-    for view in views.plan(views.VIEWS, views.Clip(48, *size, 24.0), "id").values():
-        view.cut(0, np.zeros((*size, 3), np.uint8))
-print("torch" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == "False"
 
 
 def test_a_decoder_holds_the_sample_and_one_frame(tmp_path: Path) -> None:
@@ -195,7 +93,7 @@ def test_a_window_too_large_to_be_held_passes_one_frame_at_a_time_and_is_the_sam
     expected = reader.get_batch([first, first + 1, second, second + 1]).asnumpy()
     assert np.array_equal(sample.key.reshape(expected.shape), expected)
     window = reader.get_batch(range(16, 96, 8)).asnumpy()
-    assert np.array_equal(sample.views["squares"], np.stack([views.square_picture(frame) for frame in window]))
+    assert np.array_equal(sample.views["squares"], np.stack([resizing.square_picture(frame) for frame in window]))
     peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
     assert peak < 300, "MiB while 80 frames of 6 MiB pass"
 
@@ -241,6 +139,20 @@ def test_a_still_and_a_file_read_by_ffmpeg_have_the_same_views(make, odd_files) 
     }
 
 
-def test_an_unknown_view_is_refused() -> None:
-    with pytest.raises(ValueError, match="'nothing' is none of fastvqa_fragments"):
-        SampleSpec(views=("nothing",))
+def test_the_package_can_be_loaded_by_path_and_imports_nothing_of_the_project(tmp_path: Path) -> None:
+    program = """
+import importlib.util, pathlib, sys
+import numpy as np
+folder = pathlib.Path(sys.argv[1])
+spec = importlib.util.spec_from_file_location("network_views", folder / "__init__.py")
+views = sys.modules["network_views"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(views)
+plan = views.plan(views.VIEWS, views.Clip(48, 48, 64, 24.0), "id")
+pictures = views.gather(np.zeros((48, 48, 64, 3), np.uint8), plan)
+print(len(pictures), sorted({name.split(".")[0] for name in sys.modules} & {"actors", "pipeline", "cluster", "trainers"}))
+"""
+    folder = Path(decode_child.__file__).with_name("network_views")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(folder)], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == f"{len(views.VIEWS)} []"
