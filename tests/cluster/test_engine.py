@@ -1,0 +1,119 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from cluster import ClusterError
+from cluster.engine import RayEngine, collect
+from cluster.in_process import InProcess
+from cluster.pools import Pool
+
+
+class Session:
+    """Counts how often it is opened and closed; refuses where it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.events: list[str] = []
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self.error is not None:
+            raise self.error
+        self.events.append("open")
+        try:
+            yield
+        finally:
+            self.events.append("close")
+
+
+def test_a_cluster_is_joined_once_and_left_at_the_end() -> None:
+    session = Session()
+    with RayEngine(session) as engine:
+        assert session.events == [], "a finished run needs no cluster"
+        engine.start()
+        engine.start()
+        assert session.events == ["open"]
+    assert session.events == ["open", "close"]
+
+
+def test_an_engine_that_never_started_has_nothing_to_leave() -> None:
+    session = Session()
+    with RayEngine(session):
+        pass
+    assert session.events == []
+
+
+def test_a_cluster_that_cannot_be_joined_is_the_failure_of_the_first_call() -> None:
+    with pytest.raises(ClusterError, match="nobody there"), RayEngine(Session(ClusterError("nobody there"))) as engine:
+        engine.start()
+
+
+class Twice:
+    """Doubles a row's number."""
+
+    closed: list[int] = []
+
+    def __init__(self, plus: int = 0) -> None:
+        self.plus = plus
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "number": 2 * row["number"] + self.plus}
+
+    def close(self) -> None:
+        self.closed.append(self.plus)
+
+
+class TableTwice(Twice):
+    """The same for a table."""
+
+    def __call__(self, table: pa.Table) -> pa.Table:  # type: ignore[override]
+        return pa.Table.from_pylist([super(TableTwice, self).__call__(row) for row in table.to_pylist()])
+
+
+TABLE = pa.Table.from_pylist([{"video_id": name, "number": number} for number, name in enumerate("cab")])
+
+
+def test_rows_pass_all_pools_in_this_process_and_actors_are_closed() -> None:
+    Twice.closed.clear()
+    progress: list[int] = []
+    pools = [Pool(Twice, {"plus": 1}), Pool(TableTwice, batch=4)]
+    batches = list(InProcess().stream(TABLE, pools, progress.append))
+    assert batches == [[{"video_id": name, "number": 4 * k + 2}] for k, name in enumerate("cab")]
+    assert progress == [1, 1, 1]
+    assert sorted(Twice.closed) == [0, 1]
+
+
+def test_an_empty_table_makes_no_actor() -> None:
+    def never() -> None:
+        raise AssertionError
+
+    assert list(InProcess().stream(TABLE.slice(0, 0), [Pool(never)])) == []
+
+
+def test_collected_rows_come_in_the_order_of_their_ids() -> None:
+    rows = collect(InProcess(), TABLE, [Pool(Twice)], lambda row: {**row, "finished": True})
+    assert [(row["video_id"], row["number"]) for row in rows] == [("a", 2), ("b", 4), ("c", 0)]
+    assert all(row["finished"] for row in rows)
+
+
+class Adder:
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def add(self, first: int, second: int) -> int:
+        return self.start + first + second
+
+
+def test_calls_answer_in_the_order_of_the_work() -> None:
+    assert InProcess().calls(Adder, (10,), "add", [(1, 2), (5, 6)]) == [13, 21]
+
+
+def test_training_needs_ray() -> None:
+    class Job:
+        name = "round-1"
+
+    with pytest.raises(ClusterError, match="round-1 needs Ray"):
+        InProcess().train(Job())  # type: ignore[arg-type]
