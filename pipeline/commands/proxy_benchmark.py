@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from pipeline.commands import VIDEOS_HELP
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus.listing import list_inputs, pool_recipe
+from pipeline.corpus.listing import list_inputs
+from pipeline.corpus.members import pool_recipe
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, OK, VIDEOS

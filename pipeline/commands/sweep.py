@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.commands import configuration_arguments
 from pipeline.commands.run import configuration, layout_of
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus.listing import shuffled
+from pipeline.corpus.members import shuffled
 from pipeline.report.charts import SERIES_COLOURS, Bar, bar_chart, standalone
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, input_fingerprint

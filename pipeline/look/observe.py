@@ -21,11 +21,11 @@ from actors.media.downloads import Keep
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
-from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
+from actors.score import BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers import is_network, teacher_class, views_of
 from cluster.pools import Pool
 from cluster.stream import PIXEL_ROWS, Row, stream
-from pipeline.console import Console, UserError
+from pipeline.console import Console
 from pipeline.run_folder.records import FEATURES, INDICATORS, OBSERVED, OK, SCORES, Table
 from pipeline.run_folder.store import append_shard, compact, read_shards
 from pipeline.settings.config import Config, fingerprint
@@ -271,8 +271,6 @@ class _Sink:
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            if row["error_kind"] == NOT_WRITTEN:
-                raise UserError(f"{row['error']}; make room or mend the disk, and run the same command again")
             self.rows.append(row)
         if len(self.rows) >= _ROWS_PER_SHARD:
             self.flush()

@@ -11,7 +11,7 @@ from actors.media.rows import parse_recipe
 from cluster.pools import Pool
 from cluster.stream import _crashed
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import PRISTINE
+from pipeline.corpus.members import PRISTINE
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import read_table

@@ -13,7 +13,7 @@ from actors.indicators import INDICATORS as ROWS
 from actors.media.decode import Decoder
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import short_id
+from pipeline.corpus.members import short_id
 from pipeline.look.observe import look_settings, pools
 from pipeline.planning.forecast import forecast, states
 from pipeline.report.page import gather, render
