@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from actors.media.outcome import Failure
+from actors.media.outcome import STORAGE, Failure
 from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
@@ -64,7 +64,8 @@ def _told(name: str, found: float | Exception) -> tuple[float, str]:
     return found, "" if math.isfinite(found) else f"{name} gave {found}"
 
 
-NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it
+_MEND = "make room or mend the disk, and run the same command again"
+NOT_WRITTEN = STORAGE  # such a row is not recorded (`actors.media.rows.check_storage`)
 
 
 class StudentEncoder:
@@ -91,7 +92,7 @@ class StudentEncoder:
             try:
                 write_video(self.folder, str(row["video_id"]), features)
             except OSError as problem:
-                row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}")
+                row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}; {_MEND}")
             features = features[:0]
         return {**row, "features": features.tobytes()}
 

@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from actors.media.rows import Row, fresh
 from cluster.engine import RayEngine, collect
 from cluster.pools import Pool
-from pipeline.corpus.listing import list_inputs, short_id
+from pipeline.corpus.listing import list_inputs
+from pipeline.corpus.rules import short_id
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import load

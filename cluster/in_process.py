@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
 from cluster.pools import Pool
@@ -38,6 +39,7 @@ class InProcess:
                 result: Row = row
                 for actor, batch in actors:
                     result = actor(pa.Table.from_pylist([result])).to_pylist()[0] if batch > 1 else actor(result)
+                check_storage([result])
                 progress(1)
                 yield [result]
         finally:

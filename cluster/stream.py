@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import ray.data
 
+from actors.media.rows import check_storage
 from cluster.chain import chain, cluster_cpus
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
 from cluster.pools import MAX_LOST_BLOCKS, Pool
@@ -35,6 +36,9 @@ def stream(
         key: Name of the unique column.
         most_rows: Most rows of a block; `PIXEL_ROWS` where rows carry decoded frames on their way.
 
+    Raises:
+        Failure: ``storage``: a row could not be written; what has been yielded stays.
+
     Rows whose process died with every retry come back with ``status`` failed and ``error_kind`` crash.
     """
     if table.num_rows == 0:
@@ -54,6 +58,7 @@ def stream(
         )
         for batch in batches:
             finished: list[Row] = batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
+            check_storage(finished)
             for row in finished:
                 missing.pop(row[key], None)
             progress(len(finished))

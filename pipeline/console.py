@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from actors.media.outcome import Failure
+from actors.media.outcome import STORAGE, Failure
 from cluster import ClusterError
 
 DONE = 0
@@ -246,12 +246,15 @@ def guarded(main: Callable[[], int], *, debug: bool = False) -> int:
         return code
 
 
+_FAILURES = {"usage": USAGE, STORAGE: MACHINE}  # those that end a command
+
+
 def _explain(error: BaseException) -> tuple[int, str]:
     for cause in _causes(error):
         if isinstance(cause, UserError):
             return cause.exit_code, f"error: {cause}"
-        if isinstance(cause, Failure) and cause.kind == "usage":
-            return USAGE, f"error: {cause.message}"
+        if isinstance(cause, Failure) and cause.kind in _FAILURES:
+            return _FAILURES[cause.kind], f"error: {cause.message}"
         if isinstance(cause, ClusterError):
             return MACHINE, f"error: {cause}"
         if isinstance(cause, KeyboardInterrupt):

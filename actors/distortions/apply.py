@@ -12,7 +12,8 @@ import ffmpeg as graph
 from actors.distortions.maker import Effect, Encoding, Setting
 from actors.distortions.table import DISTORTIONS, Distortion
 from actors.media import ffmpeg, ffmpeg_log
-from actors.media.files import atomic
+from actors.media.extent import no_frame
+from actors.media.files import atomic, room_in
 from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
 
@@ -22,7 +23,7 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
     node = ffmpeg.target(stream, partial, codec, container)
     log = ffmpeg.run(ffmpeg.arguments(node), timeout_s=window.options.timeout_s, kind="encode")
     if ffmpeg_log.progress(log)[0] == 0:
-        raise Failure("decode", f"{window.source}: no frame at {window.start_s:g} s; check start_s and duration_s")
+        raise no_frame(window.source, window.start_s)
 
 
 def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
@@ -103,7 +104,7 @@ def apply(
         options: Encoder settings.
 
     Raises:
-        Failure: ``usage`` for an unknown name or level; otherwise as `actors.media.ffmpeg`.
+        Failure: ``usage`` for an unknown name or level, ``storage`` for a full disk; otherwise as `actors.media.ffmpeg`.
     """
     options = options or EncodeOptions()
     row = _check(name, level, still) if level else None
@@ -113,5 +114,5 @@ def apply(
     made: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
     if row is not None:
         made = row.make(row.levels[level - 1], Setting.of(window, seed))
-    with atomic(destination) as partial:
+    with room_in(Path(destination).parent), atomic(destination) as partial:
         _write(window, made, still, partial, container)

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.media import ffmpeg_log
+from actors.media.encryption import scheme as encrypted
 from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
 
@@ -44,6 +45,13 @@ FORMATS = (
 )
 # A still whose name ends in .png is a file pattern to image2, which is not allowed: its first bytes name the demuxer.
 _STILL_MAGIC = ((b"\x89PNG\r\n\x1a\n", "png_pipe"), (b"\xff\xd8\xff", "jpeg_pipe"), (b"BM", "bmp_pipe"))
+
+_RAW = frozenset({".bgr", ".i420", ".nv12", ".p010", ".raw", ".rgb", ".uyvy", ".yuv", ".yuyv", ".yv12"})
+_NO_SIZE = (
+    "raw video says neither its size nor its rate; give it a header first: "
+    "ffmpeg -f rawvideo -pix_fmt yuv420p -s 1920x1080 -r 30 -i IN.yuv OUT.y4m"
+)
+_UNREAD = "not a media file, or of a container that is not read here (docs/corpus.md lists those that are)"
 
 MAX_PIXELS = 7680 * 4320
 MEMORY_BYTES = 12 * 2**30  # address space, not resident: x265 and libvmaf map far more than they touch
@@ -355,7 +363,12 @@ def probe(path: str | os.PathLike[str], *, timeout_s: float = 30.0) -> Probe:
         # FFmpeg trusts a name in .mp4 more than the content: without this mark the file never was one.
         known = failure.kind != "decode" or b"ftyp" in _head(name) or b"mdat" in _head(name)
         reason = failure.message if known else "not a media file, whatever its name says"
+        reason = _UNREAD if reason.startswith("Format not on whitelist") else reason
+        if Path(name).suffix.lower() in _RAW:
+            reason = _NO_SIZE
         raise Failure(failure.kind if known else "format", reason if name in reason else f"{name}: {reason}")
+    if "Input #0, mov" in log and (encryption := encrypted(name)):
+        raise Failure("decode", f"{name} is encrypted ({encryption}, Common Encryption); decrypt it first")
     header = ffmpeg_log.header(name, log)
     if header.is_still or (header.duration_s > 0 and header.fps > 0):
         return header

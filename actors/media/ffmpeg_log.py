@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 from dataclasses import dataclass, replace
 
-from actors.media.outcome import Failure
+from actors.media.outcome import STORAGE, Failure
 
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
@@ -24,9 +25,28 @@ _EMPTY_WORDS = (
     "Task finished with error",
     "Could not open encoder",
     "At least one output",
+    "Output file is empty",
+    "Last message repeated",
     "$",
 )
-_NOISE = re.compile("|".join(_EMPTY_WORDS))
+# What a coder reports of its work after the error has been printed: never the reason of a failure.
+_STATISTICS = (
+    r"frame [IPB]:",
+    r"mb [IPB] ",
+    r"(coded y|i16 v|i8 v|i8c dc|i4 v|ref [PB] L|direct mvs)",
+    r"(Weighted P|8x8 transform|consecutive B|final ratefactor|kb/s:|encoded \d+ frames)",
+    r"(using (SAR|cpu)|profile |264 - core)",
+    r"video:\S+ audio:",
+    r"Svt\[(info|warn)\]",
+    r"(Input|Output) #\d",
+    r"(Stream mapping|Press \[q\])",
+)
+_NOISE = re.compile("|".join((*_EMPTY_WORDS, *_STATISTICS)))
+_FAULT = re.compile(
+    r"error|fail|invalid|illegal|cannot|could not|can't|unable|unsupported|unknown|unrecogni|not |no such|no space|denied|"
+    r"missing|corrupt|truncat|exceed|too (small|large|low|high|short|long|many|few)|out of|must |overread|premature",
+    re.IGNORECASE,
+)
 _CONTEXT = re.compile(r"^(\[[^\]]* @ 0x[0-9a-f]+\]\s*)+")
 _KINDS = (
     ("not on whitelist", "format"),
@@ -36,7 +56,12 @@ _KINDS = (
     ("matches no streams", "no_video"),
     ("does not contain any stream", "no_video"),
     ("No such file or directory", "missing"),
+    ("No space left on device", STORAGE),
+    ("Disk quota exceeded", STORAGE),
 )
+_NO_SPACE = tuple(
+    256 - number for number in (errno.ENOSPC, errno.EDQUOT)
+)  # exit status: the low byte of a negative errno
 
 
 @dataclass(frozen=True)
@@ -140,14 +165,22 @@ def _rate(line: str, unit: str) -> float:
 
 
 def explain(log: str, returncode: int, fallback_kind: str) -> Failure:
-    """The last meaningful line of a failed run as a Failure of the right kind."""
-    plain = (_CONTEXT.sub("", line.strip())[:400] for line in log.replace("\r", "\n").split("\n"))
+    """Why a run failed, as a Failure of the right kind.
+
+    The reason is the last line that speaks of a fault; what coders report of their work and FFmpeg's remarks about the
+    failure itself are left out.
+    """
+    raw = [line for line in log.replace("\r", "\n").split("\n") if not line.startswith("  ")]  # dumps are indented
+    plain = (_CONTEXT.sub("", line.strip())[:400] for line in raw)
     lines = [line for line in plain if not _NOISE.match(line)]
-    last = lines[-1] if lines else f"FFmpeg ended with status {returncode}"
+    faults = [line for line in lines if _FAULT.search(line)]
+    last = (faults or lines or [f"FFmpeg ended with status {returncode}"])[-1]
     for text, kind in _KINDS:
         hit = next((line for line in lines if text in line), "")
         if hit:
             return Failure(kind, hit)
+    if returncode in _NO_SPACE:
+        return Failure(STORAGE, "no space left on the disk")
     if returncode < 0 and returncode != -signal.SIGPIPE:
         return Failure("crash", f"FFmpeg was killed by {signal.Signals(-returncode).name} ({last})")
     if "Invalid data found when processing input" in log:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+from actors.media.outcome import STORAGE, Failure, no_space
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -24,3 +29,22 @@ def atomic(destination: str | os.PathLike[str]) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def room_in(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Inside the block a disk that is full is a Failure that names the folder, whoever noticed it: Python or FFmpeg.
+
+    Raises:
+        Failure: ``storage``.
+    """
+    try:
+        yield
+    except Failure as failure:
+        if failure.kind == STORAGE:
+            raise no_space(os.fspath(folder)) from failure
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_space(os.fspath(folder)) from error
+        raise

@@ -11,7 +11,6 @@ protocol. A worker holds the copy of one object at a time; a run keeps more of t
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -28,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from actors.media.downloads import Downloads, Keep
-from actors.media.outcome import Failure
+from actors.media.files import FULL
+from actors.media.outcome import Failure, no_space
 from actors.media.rows import Row
 
 MAX_BYTES = 4 * 2**30  # of one object
@@ -163,7 +163,7 @@ class Inputs:
         """The local file of a uri, valid until the next call.
 
         Raises:
-            Failure: ``refused``, ``missing``, ``too_large`` or ``timeout``.
+            Failure: ``refused``, ``missing``, ``too_large``, ``timeout`` or ``storage``.
         """
         why = refusal(uri)
         if why:
@@ -227,9 +227,9 @@ class Inputs:
                 state = f"{uri}\0{facts.size}\0{facts.mtime_ns}"  # one that changed is another object
                 self._downloads.fetch(hashlib.sha256(state.encode()).hexdigest(), target, read)
         except (OSError, pa.ArrowException) as error:
-            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            place = tempfile.gettempdir() if self._keep is None else self._keep.folder
-            advice = f"free {place} or set TMPDIR" if full else "check endpoint and credentials"
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise no_space(tempfile.gettempdir() if self._keep is None else self._keep.folder) from error
+            advice = "check endpoint and credentials"
             raise Failure("missing", f"{uri} cannot be read: {reason(error)}; {advice}") from error
 
 

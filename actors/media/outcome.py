@@ -14,7 +14,10 @@ KINDS = (
     "crash",  # the decoding process died
     "encode",  # the encoder failed
     "usage",  # the caller asked for something that does not exist
+    "storage",  # the disk is full or does not let itself be written: no fault of the video, so no row is recorded with it
 )
+STORAGE = "storage"
+_ADVICE = "free some and run the same command again"
 
 
 class Failure(Exception):  # noqa: N818 - an outcome to record, seldom an error of the program
@@ -36,3 +39,12 @@ class Failure(Exception):  # noqa: N818 - an outcome to record, seldom an error 
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}"
+
+
+def no_space(place: object) -> Failure:
+    """The Failure of a full disk.
+
+    Args:
+        place: The folder that could not be written.
+    """
+    return Failure(STORAGE, f"no space left in {place}; {_ADVICE}")

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from actors.media.outcome import Failure
+from actors.media.outcome import STORAGE, Failure
 from actors.media.views import Sample
 
 Row = dict[str, Any]
@@ -89,6 +89,17 @@ def attempt(row: Row, work: Callable[[], Row], otherwise: Row) -> Row:
         return {**row, **work()}
     except Failure as failure:
         return failed({**row, **otherwise}, failure.kind, failure.message)
+
+
+def check_storage(rows: Iterable[Row]) -> None:
+    """Stop at a row that failed for want of disk space: to record it would lose the video for a fault that is not its own.
+
+    Raises:
+        Failure: ``storage``, with the row's message.
+    """
+    for row in rows:
+        if row.get("error_kind") == STORAGE:
+            raise Failure(STORAGE, str(row["error"]))
 
 
 def failed(row: Row, kind: str, error: str) -> Row:

@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from pipeline.commands import VIDEOS_HELP
 from pipeline.commands.opening import opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus.listing import pool_recipe
 from pipeline.corpus.members import HELDOUT
 from pipeline.corpus.proxies import SUITES, figures, items
+from pipeline.corpus.rules import pool_recipe
 from pipeline.opinions import benchmark_scores, signed
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps

@@ -1,7 +1,9 @@
 """Quality of any videos with a trained student, on the 0-100 scale of its teachers (not clipped beyond its anchors).
 
 MODEL is a run folder (its latest student), a student folder, or a folder with the authors' released checkpoint. VIDEO is
-a file, a folder or a glob in quotes.
+a file, a folder, a glob in quotes or a list (.csv, .tsv, .jsonl, .parquet with a column uri; .txt with one name in each
+line). In a folder, files that are neither videos nor pictures by their names are passed over, and counted on standard error;
+links that lead out of it are refused, and stand at the end with the reason.
 A file is judged by up to three windows of the length that the student was trained on, spread evenly over it; its score
 is their mean, its standard deviation the root of their mean variance. One bad file never stops the others.
 """
@@ -27,7 +29,7 @@ COLUMNS = ("video", "status", "score", "raw", "std", "error")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("model", metavar="MODEL", help="run folder, student folder or released checkpoint")
-    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="file, folder or glob")
+    parser.add_argument("videos", metavar="VIDEO", nargs="+", help="file, folder, glob or list")
     parser.add_argument(
         "--anchors", metavar="FILE", help="CSV of five videos and their scores, needed once for a released checkpoint"
     )
@@ -41,7 +43,11 @@ def main(options: argparse.Namespace) -> int:
     check_output(options.csv, "--csv")
     console = Console()
     model = open_model(options.model, options.anchors, console)
-    rows = score_files(model, expand(options.videos), console, options.address, options.debug)
+    selection = expand(options.videos)
+    for note in selection.notes:
+        console.line(note)
+    rows = score_files(model, selection.files, console, options.address, options.debug)
+    rows += [FileScore(name, FAILED, error=f"refused: {why}") for name, why in selection.refused.items()]
     if options.csv:
         write_bytes(options.csv, as_csv(rows))
     if options.json:

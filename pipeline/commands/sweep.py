@@ -23,8 +23,8 @@ import numpy as np
 from pipeline.commands import configuration_arguments
 from pipeline.commands.opening import configuration, layout_of, opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.corpus.listing import shuffled
 from pipeline.corpus.proxies import SUITES, figures, items
+from pipeline.corpus.rules import shuffled
 from pipeline.report.charts import SERIES_COLOURS, Bar, bar_chart, standalone
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, fingerprints

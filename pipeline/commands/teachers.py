@@ -28,7 +28,7 @@ WINDOW_S = 2.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", nargs="?", help=f"a teacher of the table, or {FORMS}")
-    parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder or glob")
+    parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder, glob or list")
     parser.add_argument(
         "--weights", metavar="FILE", help="released weights (file or folder; without it the folder weights)"
     )
@@ -50,7 +50,14 @@ def main(options: argparse.Namespace) -> int:
         _require(teacher)
     if teacher.non_commercial:
         console.warn(f"teacher {options.name} is for NON-COMMERCIAL use only: {teacher.licence}")
-    rows = [_score(teacher, name) for name in expand(options.videos)]
+    selection = expand(options.videos)
+    for note in selection.notes:
+        console.line(note)
+    rows = [_score(teacher, name) for name in selection.files]
+    rows += [
+        {"video": name, "status": FAILED, "score": None, "error": f"refused: {why}"}
+        for name, why in selection.refused.items()
+    ]
     if options.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:

@@ -1,57 +1,83 @@
-"""Which files are the corpus: list what the user named, cut it into windows, and split it - by rules, without decoding."""
+"""Which files are the corpus: list what the user named - a file, a folder, a glob, a list or a bucket - without opening videos."""
 
 from __future__ import annotations
 
 import csv
 import fnmatch
 import glob
-import hashlib
 import io
+import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from actors.distortions.table import DISTORTIONS, suite
-from actors.distortions.table import PRISTINE as PRISTINE_NAME
 from actors.media import inputs
-from actors.media.rows import Recipe, format_recipe
 from pipeline.console import UserError
+from pipeline.corpus.rules import PRISTINE, heldout_contents, pool_recipe, pool_rounds, short_id, shuffled
 from pipeline.settings.sections import CorpusConfig
 
-_SUFFIXES = (
-    "3g2 3gp asf avi flv gif ivf m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts webm wmv y4m"  # a name, not a promise
-)
+__all__ = [  # the rules of `members` are named here for the steps, until these import them from there
+    "MANIFEST_SUFFIXES", "PRISTINE", "STILL_SUFFIXES", "VIDEO_SUFFIXES", "Listing", "heldout_contents", "is_manifest",
+    "list_inputs", "pool_recipe", "pool_rounds", "short_id", "shuffled", "windows",
+]  # fmt: skip
+
+# A name, not a promise: FFmpeg looks at the content. Endings of every container in `actors.media.ffmpeg.FORMATS` that is
+# used for moving pictures, raw streams of H.264, HEVC, MPEG-1, MPEG-2 and AV1 included.
+_SUFFIXES = """
+    264 265 3g2 3gp apng asf avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2t m2ts m2v m4v mj2 mjpeg mjpg mkv mov mp4 mpe
+    mpeg mpg mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv y4m
+"""
 VIDEO_SUFFIXES = frozenset("." + suffix for suffix in _SUFFIXES.split())
-MANIFEST_SUFFIXES = frozenset({".csv", ".parquet"})
-PRISTINE = (PRISTINE_NAME, 0, 0)  # the window itself in the run's common form
-_ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
+# A corpus of videos must not become one of thumbnails: in a folder, pictures are passed over unless they are asked for.
+STILL_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet", ".tsv", ".txt"})
+_MOST_ENDINGS = 6  # that a message names
+_LISTS = "a CSV, TSV, JSONL or Parquet file with a column uri, or a .txt file with one name in each line"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What `list_inputs` found.
+    """What `list_inputs` gives.
 
     Attributes:
         files: Uris (`actors.media.inputs`) in a fixed order, each once.
-        passed_over: How many names are no videos by their endings.
+        endings: How many names of each ending were passed over, because it is none of a video; lower case, with dot.
         refused: Uris that may not be read, with the reason.
         objects: Size in bytes and time (ns) of the files that lie in a bucket and were listed.
         content_ids: Content ids of the files that are not named by their bytes: clips that the program rendered.
     """
 
     files: list[str]
-    passed_over: int = 0
+    endings: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     objects: dict[str, tuple[int, int]] = field(default_factory=dict)
     content_ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def passed_over(self) -> int:
+        """How many names were passed over."""
+        return sum(self.endings.values())
+
+    def passed_over_text(self) -> str:
+        """What was passed over, for the user: "12 files that are no videos by their names (.txt 9, .jpg 3)"; empty for nothing."""
+        if not self.endings:
+            return ""
+        most = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))
+        parts = [f"{ending or 'no ending'} {count}" for ending, count in most[:_MOST_ENDINGS]]
+        rest = sum(count for _, count in most[_MOST_ENDINGS:])
+        parts += [f"others {rest}"] if rest else []
+        plural = (
+            "file that is no video by its name" if self.passed_over == 1 else "files that are no videos by their names"
+        )
+        return f"{self.passed_over} {plural} ({', '.join(parts)})"
 
     def state(self) -> list[list[object]]:
         """Uri, size and time of every file, so that a changed corpus is noticed without reading it."""
@@ -69,34 +95,69 @@ def _stamp(uri: str) -> tuple[int, int]:
     return facts.st_size, facts.st_mtime_ns
 
 
-def list_inputs(videos: str, limit: int | None = None) -> Listing:
-    """List a folder (recursively), a glob, or a CSV or Parquet manifest with the column ``uri``, local or in a bucket.
+class NoVideoError(UserError):
+    """A place without a video.
+
+    Attributes:
+        endings: What lies there instead (`Listing.endings`).
+    """
+
+    def __init__(self, message: str, endings: dict[str, int]) -> None:
+        self.endings = endings
+        super().__init__(message)
+
+
+def list_inputs(videos: str, limit: int | None = None, *, stills: bool = False) -> Listing:
+    """List a folder (recursively), a glob, or a list of files, local or in a bucket.
+
+    A list is a CSV, TSV, JSONL or Parquet file with the column ``uri`` (a line of JSONL may also be a name by itself), or a
+    text file with one name in each line.
+
+    Args:
+        videos: What the user named.
+        limit: The first so many files.
+        stills: Pictures (`STILL_SUFFIXES`) in a folder count as videos of one frame.
 
     Raises:
-        UserError: Nothing there, no column ``uri``, or a bucket that cannot be read.
+        NoVideoError: Nothing there.
+        UserError: No column ``uri``, or a bucket that cannot be read.
     """
     why = inputs.refusal(videos)
     if why:
         raise UserError(f"--videos {inputs.printable(videos)}: {why}")
     if inputs.from_path(videos) != videos:  # no configuration file can hold it
         raise UserError(f"--videos: the name is not UTF-8; write it as {inputs.from_path(videos)}")
+    wanted = VIDEO_SUFFIXES | STILL_SUFFIXES if stills else VIDEO_SUFFIXES
     try:
-        found = (
-            _bucket(videos) if inputs.is_remote(videos) else _local(Path(inputs.to_path(videos)).expanduser(), videos)
+        listing = (
+            _bucket(videos, wanted)
+            if inputs.is_remote(videos)
+            else _local(Path(inputs.to_path(videos)).expanduser(), videos, wanted)
         )
     except OSError as error:
         raise UserError(f"--videos {videos}: {inputs.reason(error)}") from error
-    if not found.files and not found.refused:
-        raise UserError(
-            f"--videos {videos}: no video there; name a folder, a glob in quotes, or a CSV or Parquet file with a column uri"
-        )
-    return replace(found, files=list(dict.fromkeys(found.files))[:limit])  # a manifest may name a file twice
+    if not listing.files and not listing.refused:
+        passed = listing.passed_over_text()
+        pictures = STILL_SUFFIXES & set(listing.endings)
+        advice = "; to train on still pictures, name them with a glob in quotes or in a list" if pictures else ""
+        message = f"--videos {videos}: no video there{f', only {passed}' if passed else ''}"
+        raise NoVideoError(f"{message}; name a folder, a glob in quotes, or {_LISTS}{advice}", listing.endings)
+    return replace(listing, files=list(dict.fromkeys(listing.files))[:limit])  # a list may name a file twice
 
 
-def _local(path: Path, videos: str) -> Listing:
+def is_manifest(name: str) -> bool:
+    """Whether a name is that of a list of files."""
+    return _ending(name) in MANIFEST_SUFFIXES
+
+
+def _ending(name: str) -> str:
+    return Path(name).suffix.lower()
+
+
+def _local(path: Path, videos: str, wanted: frozenset[str]) -> Listing:
     if path.is_dir():
-        return _walk(path)
-    if path.suffix.lower() in MANIFEST_SUFFIXES and path.is_file():
+        return _walk(path, wanted)
+    if is_manifest(path.name) and path.is_file():
         with path.open("rb") as file:
             return _manifest(file, videos, partial(_beside, path.resolve().parent))
     if path.is_file():
@@ -105,8 +166,10 @@ def _local(path: Path, videos: str) -> Listing:
     return Listing(sorted(inputs.from_path(str(Path(name).resolve())) for name in names if Path(name).is_file()))
 
 
-def _walk(root: Path) -> Listing:
-    files, passed_over, refused = [], 0, {}
+def _walk(root: Path, wanted: frozenset[str]) -> Listing:
+    files: list[str] = []
+    endings: Counter[str] = Counter()
+    refused: dict[str, str] = {}
     resolved = os.path.realpath(root)
 
     def unreadable(error: OSError) -> None:
@@ -119,17 +182,13 @@ def _walk(root: Path) -> Listing:
                 refused[inputs.from_path(path)] = "a link to a folder is not followed; name that folder itself"
         for path in (os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")):  # noqa: PTH118
             why = _outside(path, resolved) if os.path.islink(path) else ""  # noqa: PTH114
-            if not _is_video(path):
-                passed_over += 1
+            if _ending(path) not in wanted:
+                endings[inputs.printable(_ending(path))] += 1
             elif why:
                 refused[inputs.from_path(path)] = why
             else:
                 files.append(inputs.from_path(path))
-    return Listing(files, passed_over, refused)
-
-
-def _is_video(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+    return Listing(files, dict(endings), refused)
 
 
 def _outside(path: str, root: str) -> str:
@@ -139,17 +198,18 @@ def _outside(path: str, root: str) -> str:
 
 
 def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, str]]) -> Listing:
-    """The files of column ``uri``.
+    """The files that a list names.
 
     Args:
-        file: The manifest.
+        file: The list.
         shown: How the user named it; its ending tells the format.
-        absolute: Gives the uri of a name in the manifest, and why it is refused (empty: it is not).
+        absolute: Gives the uri of a name in the list, and why it is refused (empty: it is not).
     """
     files: dict[str, None] = {}
     refused: dict[str, str] = {}
+    ending = _ending(shown)
     try:
-        for name in (_parquet_names if shown.lower().endswith(".parquet") else _csv_names)(file, shown):
+        for name in _READERS[ending](file, shown):
             why = inputs.refusal(name)
             uri, why = (inputs.printable(name), why) if why else absolute(name)
             if why:
@@ -158,26 +218,73 @@ def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, s
                 files[uri] = None
     except (csv.Error, pa.ArrowException, UnicodeDecodeError, OSError) as error:
         said = inputs.reason(error) if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(f"--videos {shown}: this is no CSV or Parquet file ({said})") from error
-    return Listing(list(files), 0, refused)
+        raise UserError(f"--videos {shown}: this is no {_TITLES[ending]} file ({said})") from error
+    return Listing(list(files), refused=refused)
+
+
+def _no_column(shown: str, columns: Iterable[str]) -> UserError:
+    return UserError(f"--videos {shown}: no column uri; found {', '.join(columns) or 'nothing'}")
 
 
 def _parquet_names(file: BinaryIO, shown: str) -> Iterator[str]:
     table = pq.ParquetFile(file)
-    if "uri" not in table.schema_arrow.names:
-        raise UserError(f"--videos {shown}: no column uri; found {', '.join(table.schema_arrow.names)}")
-    for batch in table.iter_batches(columns=["uri"]):
-        for name in batch["uri"].to_pylist():
+    column = next((name for name in table.schema_arrow.names if name.strip() == "uri"), None)
+    if column is None:
+        raise _no_column(shown, table.schema_arrow.names)
+    for batch in table.iter_batches(columns=[column]):
+        for name in batch[column].to_pylist():
             if name:
                 yield os.fsdecode(name) if isinstance(name, bytes) else str(name)
 
 
-def _csv_names(file: BinaryIO, shown: str) -> Iterator[str]:
-    # names that are no UTF-8 are read as the file system reads them
-    reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
-    if "uri" not in (reader.fieldnames or ()):
-        raise UserError(f"--videos {shown}: no column uri; found {', '.join(reader.fieldnames or ('nothing',))}")
-    yield from (row["uri"] for row in reader if row["uri"])
+def _text(file: BinaryIO, newline: str = "") -> io.TextIOWrapper:
+    """The list as text; names that are no UTF-8 are read as the file system reads them."""
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def _table_names(file: BinaryIO, shown: str, delimiter: str) -> Iterator[str]:
+    reader = csv.reader(_text(file), delimiter=delimiter)
+    columns = next(reader, [])
+    plain = [name.strip() for name in columns]
+    if "uri" not in plain:
+        raise _no_column(shown, plain)
+    place, spaced = plain.index("uri"), plain != columns
+    for cells in reader:
+        name = cells[place] if place < len(cells) else ""
+        name = (
+            name.strip() if spaced else name
+        )  # only where the header is written "id, uri": a name may begin with a space
+        if name:
+            yield name
+
+
+def _line_names(file: BinaryIO, _shown: str) -> Iterator[str]:
+    yield from (name for line in _text(file, newline="\n") if (name := line.rstrip("\r\n")).strip())
+
+
+def _json_names(file: BinaryIO, shown: str) -> Iterator[str]:
+    for number, line in enumerate(_line_names(file, shown), 1):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"--videos {shown}, line {number}: this is no JSON ({error})") from error
+        if isinstance(value, dict) and "uri" not in value:
+            raise _no_column(f"{shown}, line {number}", value)
+        name = value["uri"] if isinstance(value, dict) else value
+        if name is not None and not isinstance(name, str):
+            raise UserError(f"--videos {shown}, line {number}: the uri is {name!r}, which is no name of a file")
+        if name:
+            yield name
+
+
+_TITLES = {".csv": "CSV", ".jsonl": "JSONL", ".parquet": "Parquet", ".tsv": "TSV", ".txt": "text"}
+_READERS: dict[str, Callable[[BinaryIO, str], Iterator[str]]] = {
+    ".csv": partial(_table_names, delimiter=","),
+    ".jsonl": _json_names,
+    ".parquet": _parquet_names,
+    ".tsv": partial(_table_names, delimiter="\t"),
+    ".txt": _line_names,
+}
 
 
 def _beside(root: Path, name: str) -> tuple[str, str]:
@@ -189,7 +296,7 @@ def _beside(root: Path, name: str) -> tuple[str, str]:
     return inputs.from_path(whole), "" if Path(path).is_absolute() else _outside(whole, str(root))
 
 
-def _bucket(uri: str) -> Listing:
+def _bucket(uri: str, wanted: frozenset[str]) -> Listing:
     """One object, a manifest, or all videos below a prefix that fit a pattern."""
     from pyarrow.fs import FileSelector, FileType
 
@@ -199,7 +306,7 @@ def _bucket(uri: str) -> Listing:
         start = uri.removesuffix(path)
         base = path if not glob.has_magic(path) else re.split(r"/[^/]*[*?[]", path)[0]
         if filesystem.get_file_info(path).type == FileType.File:
-            if not path.lower().endswith(tuple(MANIFEST_SUFFIXES)):
+            if not is_manifest(path):
                 return Listing([uri])
             with filesystem.open_input_file(path) as file:
                 return _manifest(file, uri, partial(_below, start + path.rpartition("/")[0]))
@@ -210,9 +317,10 @@ def _bucket(uri: str) -> Listing:
     objects = {start + one.path: (one.size, one.mtime_ns) for one in found if one.type == FileType.File}
     if base != path:
         objects = {name: facts for name, facts in objects.items() if fnmatch.fnmatchcase(name, start + path)}
-    videos = {name: objects[name] for name in sorted(objects) if _is_video(name)}
+    videos = {name: objects[name] for name in sorted(objects) if _ending(name) in wanted}
+    endings = Counter(_ending(name) for name in objects if name not in videos)
     refused = {name: why for name in videos if (why := inputs.refusal(name))}
-    return Listing([name for name in videos if name not in refused], len(objects) - len(videos), refused, videos)
+    return Listing([name for name in videos if name not in refused], dict(endings), refused, videos)
 
 
 def _below(folder: str, name: str) -> tuple[str, str]:
@@ -220,16 +328,6 @@ def _below(folder: str, name: str) -> tuple[str, str]:
     uri = name if inputs.is_remote(name) else f"{folder}/{name}"
     local = inputs.scheme(name) == "file" or name.startswith("/")
     return uri, "a manifest in a bucket names no local files" if local else inputs.refusal(uri)
-
-
-def short_id(*parts: object) -> str:
-    """16 hexadecimal digits that name a thing by what it is made of."""
-    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
-    """The ids in an order that depends only on the seed, the purpose and each id."""
-    return sorted(ids, key=lambda name: short_id(seed, purpose, name))
 
 
 def windows(duration_s: float, config: CorpusConfig) -> Iterator[tuple[float, float]]:
@@ -241,34 +339,3 @@ def windows(duration_s: float, config: CorpusConfig) -> Iterator[tuple[float, fl
     gap = (duration_s - count * config.window_s) / (count + 1)
     for index in range(count):
         yield round(gap + index * (gap + config.window_s), 3), config.window_s
-
-
-def heldout_contents(contents: Sequence[str], share: float, seed: int) -> set[str]:
-    """The contents that no training ever sees: a seeded share, at least one, never all."""
-    order = shuffled(sorted(set(contents)), seed, "heldout")
-    count = min(max(1, round(share * len(order))), max(0, len(order) - 2))
-    return set(order[:count])
-
-
-def pool_rounds(ids: Sequence[str], seed: int) -> dict[str, int]:
-    """The round (1, 2, 3) in which each training window enters the pool, in the published shares."""
-    order = shuffled(ids, seed, "round")
-    edges = np.cumsum(_ROUND_SHARES) / sum(_ROUND_SHARES) * len(order)
-    return {name: 1 + int(np.searchsorted(edges, index + 0.5)) for index, name in enumerate(order)}
-
-
-def degradation(video_id: str, copy: int, seed: int) -> Recipe:
-    """A seeded chain of one or two training simulators: how an upload of a clean window may have been treated."""
-    rng = np.random.default_rng(int(short_id(seed, "degrade", video_id, copy), 16))
-    names = [row.name for row in suite("train")]
-    chosen = rng.choice(len(names), size=1 + int(rng.random() < 0.5), replace=False)
-    recipe = [
-        (names[k], 1 + int(rng.integers(len(DISTORTIONS[names[k]].levels))), int(rng.integers(2**31))) for k in chosen
-    ]
-    # Codecs come last: a file is encoded after everything that happened to its frames.
-    return sorted(recipe, key=lambda step: DISTORTIONS[step[0]].family == "streaming")
-
-
-def pool_recipe(video_id: str, copy: int, seed: int) -> str:
-    """The recipe column of a pool member: copy 0 is the window itself in the run's common form."""
-    return format_recipe(degradation(video_id, copy, seed) if copy else [PRISTINE])

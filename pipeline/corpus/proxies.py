@@ -13,8 +13,8 @@ import numpy as np
 
 from actors.distortions.table import DISTORTIONS
 from actors.media.rows import format_recipe
-from pipeline.corpus.listing import short_id, shuffled
 from pipeline.corpus.members import HELDOUT, usable
+from pipeline.corpus.rules import short_id, shuffled
 from pipeline.method.metrics import MetricError, agreement, pairwise_accuracy, within_source_srcc
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, OK

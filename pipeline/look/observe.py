@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from actors.score import NOT_WRITTEN
 from cluster.engine import PIXEL_ROWS, Row
-from pipeline.console import UserError
 from pipeline.look.chain import pools
 from pipeline.look.look import SHOWN, Look, look_settings, packs
 from pipeline.run_folder.layout import settings_mark
@@ -107,8 +105,6 @@ class _Sink:
 
     def add(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            if row["error_kind"] == NOT_WRITTEN:
-                raise UserError(f"{row['error']}; make room or mend the disk, and run the same command again")
             self.rows.append(row)
         if len(self.rows) >= _ROWS_PER_SHARD:
             self.flush()

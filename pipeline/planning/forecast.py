@@ -19,8 +19,8 @@ from typing import Any
 from actors.distortions.table import DISTORTIONS
 from cluster.in_process import InProcess
 from pipeline.console import Console
-from pipeline.corpus.listing import short_id
 from pipeline.corpus.members import TRAIN
+from pipeline.corpus.rules import short_id
 from pipeline.loop import steps_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Manifest, Steps, read_manifests

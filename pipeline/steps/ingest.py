@@ -14,16 +14,9 @@ from actors.probe import UNKNOWN, MakeClip, Probe
 from cluster.engine import Row, collect
 from cluster.pools import Pool
 from pipeline.console import UserError
-from pipeline.corpus.listing import (
-    Listing,
-    heldout_contents,
-    list_inputs,
-    pool_recipe,
-    pool_rounds,
-    short_id,
-    windows,
-)
+from pipeline.corpus.listing import Listing, list_inputs, windows
 from pipeline.corpus.members import HELDOUT, TRAIN
+from pipeline.corpus.rules import heldout_contents, pool_recipe, pool_rounds, short_id
 from pipeline.costs.rates import ingest_seconds
 from pipeline.look.chain import downloads
 from pipeline.run_folder.layout import RunLayout

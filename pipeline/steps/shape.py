@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from actors.indicators import INDICATORS as INDICATOR_ROWS
 from cluster.engine import Row
 from pipeline.console import UserError
-from pipeline.corpus.listing import pool_rounds
 from pipeline.corpus.members import TRAIN
+from pipeline.corpus.rules import pool_rounds
 from pipeline.costs.rates import look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe

@@ -8,8 +8,8 @@ from typing import Any
 from actors.distortions.table import DISTORTIONS, FAMILIES
 from actors.media.rows import format_recipe, parse_recipe
 from cluster.engine import Row
-from pipeline.corpus.listing import PRISTINE, short_id, shuffled
 from pipeline.corpus.members import pool
+from pipeline.corpus.rules import PRISTINE, short_id, shuffled
 from pipeline.costs.rates import look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe

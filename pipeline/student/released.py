@@ -16,7 +16,7 @@ from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from pipeline.console import Console, UserError
 from pipeline.corpus.benchmark_file import read_benchmark
-from pipeline.corpus.listing import PRISTINE
+from pipeline.corpus.rules import PRISTINE
 from pipeline.method.scale import ANCHOR_PAIRS, ANCHORS, TEST_TEMPERATURE, anchor_matrix
 from pipeline.student.folder import Anchors, write_anchors, write_processor
 from trainers.student.table import VIEWS_TAKEN, is_released, load_student

@@ -28,10 +28,11 @@ from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import PRISTINE, list_inputs, windows
+from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs, windows
+from pipeline.corpus.rules import PRISTINE
 from pipeline.look.look import SHOWN
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.store import StoreError, read_json
+from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors, is_released
@@ -124,38 +125,61 @@ def _check_config(folder: Path, advice: str) -> None:
         raise UserError(f"{folder}: no student of this program is there (config.json, {ANCHORS_JSON}); {advice}")
 
 
-def expand(given: Sequence[str]) -> list[str]:
-    """The files that the arguments name, in their order: files as they are, folders and globs sorted by name.
+@dataclass(frozen=True)
+class Selection:
+    """The files that the arguments of a command name.
 
-    What does not exist stays in the list under its own name, so that it is reported as failed in its place.
+    Attributes:
+        files: In the order of the arguments. What does not exist stays under its own name, so that it is reported as failed
+            in its place.
+        refused: Names that may not be read, with the reason.
+        notes: One line for each folder or prefix in which other files were passed over.
     """
-    found: list[str] = []
+
+    files: list[str]
+    refused: dict[str, str]
+    notes: list[str]
+
+    def add(self, name: str, listing: Listing, files: list[str]) -> None:
+        """Add what one argument names."""
+        self.files.extend(files or ([] if listing.refused else [name]))
+        self.refused.update(listing.refused)
+        if listing.endings:
+            self.notes.append(f"{name}: {listing.passed_over_text()}, passed over")
+
+
+def expand(given: Sequence[str]) -> Selection:
+    """The files that the arguments name: files as they are, folders, globs and prefixes sorted by name, lists in their order.
+
+    Still pictures in a folder are taken: here each file has a score of its own.
+    """
+    selection = Selection([], {}, [])
     for name in given:
         path = Path(to_path(name)).expanduser()
-        if is_remote(name):
-            found += _listed(name) or [name]
+        if is_remote(name) or (is_manifest(path.name) and path.is_file()):
+            listing = _listed(name if is_remote(name) else from_path(str(path)))
+            selection.add(name, listing, listing.files)
         elif path.is_dir():
-            found += _below(path) or [name]
+            listing, root = _listed(from_path(str(path))), path.resolve()
+            # named as the user named the folder
+            selection.add(name, listing, [str(path / Path(to_path(uri)).relative_to(root)) for uri in listing.files])
         elif not path.exists() and glob.has_magic(str(path)):
-            found += sorted(match for match in glob.glob(str(path), recursive=True) if Path(match).is_file()) or [name]  # noqa: PTH207 - the pattern may be absolute
+            matches = sorted(match for match in glob.glob(str(path), recursive=True) if Path(match).is_file())  # noqa: PTH207 - the pattern may be absolute
+            selection.add(name, Listing(matches), matches)
         else:
-            found.append(str(path) if path.exists() else name)
-    return found
+            selection.files.append(str(path) if path.exists() else name)
+    return selection
 
 
-def _below(folder: Path) -> list[str]:
-    """The videos below a folder, named as the user named the folder."""
-    root = folder.resolve()
-    return [str(folder / Path(to_path(uri)).relative_to(root)) for uri in _listed(from_path(str(folder)))]
-
-
-def _listed(videos: str) -> list[str]:
+def _listed(videos: str) -> Listing:
     try:
-        return list_inputs(videos).files
-    except StoreError:
+        return list_inputs(videos, stills=True)
+    except NoVideoError as nothing:
+        return Listing([], nothing.endings)
+    except UserError:
+        if is_remote(videos) and not is_manifest(videos):
+            return Listing([])  # the reader of the object says why, and the other files have their scores
         raise
-    except UserError:  # no video in it
-        return []
 
 
 def score_files(
@@ -168,6 +192,7 @@ def score_files(
     Raises:
         UserError: The student's network cannot be loaded.
         ClusterError: Ray cannot be started or joined.
+        Failure: ``storage``: the disk of temporary files is full.
     """
     names = [from_path(name) for name in files]
     headers: list[Row] = []

@@ -51,10 +51,11 @@ def test_a_cluster_that_cannot_be_joined_is_the_failure_of_the_first_call() -> N
         engine.start()
 
 
+CLOSED: list[int] = []  # what was added by the actors that were closed
+
+
 class Twice:
     """Doubles a row's number."""
-
-    closed: list[int] = []
 
     def __init__(self, plus: int = 0) -> None:
         self.plus = plus
@@ -63,7 +64,7 @@ class Twice:
         return {**row, "number": 2 * row["number"] + self.plus}
 
     def close(self) -> None:
-        self.closed.append(self.plus)
+        CLOSED.append(self.plus)
 
 
 class TableTwice(Twice):
@@ -77,13 +78,13 @@ TABLE = pa.Table.from_pylist([{"video_id": name, "number": number} for number, n
 
 
 def test_rows_pass_all_pools_in_this_process_and_actors_are_closed() -> None:
-    Twice.closed.clear()
+    CLOSED.clear()
     progress: list[int] = []
     pools = [Pool(Twice, {"plus": 1}), Pool(TableTwice, batch=4)]
     batches = list(InProcess().stream(TABLE, pools, progress.append))
     assert batches == [[{"video_id": name, "number": 4 * k + 2}] for k, name in enumerate("cab")]
     assert progress == [1, 1, 1]
-    assert sorted(Twice.closed) == [0, 1]
+    assert sorted(CLOSED) == [0, 1]
 
 
 def test_an_empty_table_makes_no_actor() -> None:

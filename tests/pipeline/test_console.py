@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.media.outcome import Failure
 from cluster import ClusterError
 from pipeline.console import Console, UserError, guarded, one_line
 
@@ -96,6 +97,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (ClusterError("no FFmpeg"), 3, "no FFmpeg"),
         (WorkerError(UserError("deep", 2)), 2, "deep"),
         (KeyboardInterrupt(), 130, "the same command goes on"),
+        (Failure("storage", "no space left in /data; free some"), 3, "no space left in /data; free some"),
         (OSError(errno.ENOSPC, "No space left on device", "/data/x"), 3, "no space left on the disk at /data/x"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 3, "not allowed to use /data/x"),
         (MemoryError(), 3, "out of memory"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from trainers.student.language import formula
 
@@ -90,6 +91,22 @@ def assert_close(recorded, tensor, tolerance, where=""):
     kept = [recorded[name] for name in ("mean", "std", "abs_mean")] + recorded["first8"] + recorded["spread16"]
     rms = np.hypot(recorded["mean"], recorded["std"])
     np.testing.assert_allclose(got, kept, rtol=0, atol=tolerance * rms, err_msg=where)
+
+
+def orders_of_passes(frames, pictures, kernel, most_levels):
+    """The pictures, and for tall frames also those of Pillow 13, which shortens the columns first.
+
+    Records of tall frames were made with Pillow 13; the weights were trained with Pillow 11 and 12, which narrow the rows first,
+    and so do the views (`tests/actors/media/network_views/test_pictures.py`). No level differs by more than `most_levels`.
+    """
+    height, width = frames.shape[1:3]
+    if height <= width:
+        return [pictures]
+    side = pictures.shape[1]
+    short = [Image.fromarray(frame).resize((width, side), kernel).resize((side, side), kernel) for frame in frames]
+    columns_first = np.stack([np.asarray(picture) for picture in short])
+    assert 0 < np.abs(columns_first.astype(int) - pictures).max() <= most_levels
+    return [pictures, columns_first]
 
 
 def smooth(frame):

@@ -1,14 +1,18 @@
 import csv
+import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from actors.distortions import apply
 from actors.media import inputs
 from cluster import ClusterError
+from pipeline.console import UserError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
 from pipeline.student.scoring import FileScore, expand, open_model
@@ -81,12 +85,12 @@ def test_folders_globs_and_odd_names(tmp_path, monkeypatch) -> None:
     for name in names:
         Path("in", name).write_bytes(b"x")
     Path("none").mkdir()
-    in_folder = expand(["in"])
+    in_folder = expand(["in"]).files
     assert in_folder == sorted(str(Path("in", name)) for name in names if name != "notes.txt")
-    assert expand(["in/*.mkv", "in/b.mp4"]) == ["in/with space.mkv", "in/b.mp4"]
-    assert expand(["in/br[1].mp4"]) == ["in/br[1].mp4"], "a file is itself before it is a pattern"
-    assert expand(["gone/*.mp4", "none", "in/notes.txt"]) == ["gone/*.mp4", "none", "in/notes.txt"]
-    assert expand([f"file://{tmp_path}/in/a.mp4"]) == [f"{tmp_path}/in/a.mp4"]
+    assert expand(["in/*.mkv", "in/b.mp4"]).files == ["in/with space.mkv", "in/b.mp4"]
+    assert expand(["in/br[1].mp4"]).files == ["in/br[1].mp4"], "a file is itself before it is a pattern"
+    assert expand(["gone/*.mp4", "none", "in/gone.mp4"]).files == ["gone/*.mp4", "none", "in/gone.mp4"]
+    assert expand([f"file://{tmp_path}/in/a.mp4"]).files == [f"{tmp_path}/in/a.mp4"]
 
 
 def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
@@ -94,7 +98,58 @@ def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
     (tmp_path / "out.mp4").write_bytes(b"x")
     (tmp_path / "in" / "link.mp4").symlink_to(tmp_path / "out.mp4")
     (tmp_path / "in" / "own.mp4").write_bytes(b"x")
-    assert expand([str(tmp_path / "in")]) == [str(tmp_path / "in" / "own.mp4")]
+    selection = expand([str(tmp_path / "in")])
+    assert selection.files == [str(tmp_path / "in" / "own.mp4")]
+    ((name, why),) = selection.refused.items()
+    assert name == str((tmp_path / "in").resolve() / "link.mp4")
+    assert "leads out of" in why
+
+
+def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, clip, make, tmp_path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(clip, folder / "a.mp4")
+    shutil.copy(make("still.png", "-i", str(clip), "-frames:v", "1"), folder / "b.png")
+    for name in ("notes.txt", "more.txt", "sound.WAV"):
+        (folder / name).write_bytes(b"x")
+    (tmp_path / "out.mp4").write_bytes(b"x")
+    (folder / "link.mp4").symlink_to(tmp_path / "out.mp4")
+    said = call("score", trained, folder, "--json")
+    assert said.code == 1
+    rows = said.json()
+    assert [(Path(row["video"]).name, row["status"]) for row in rows] == [
+        ("a.mp4", "ok"), ("b.png", "ok"), ("link.mp4", "failed"),
+    ]  # fmt: skip
+    assert rows[2]["error"].startswith("refused: it leads out of")
+    assert f"{folder}: 3 files that are no videos by their names (.txt 2, .wav 1), passed over" in said.err
+    said = call("teachers", "sharpness", folder)
+    assert said.code == 1
+    assert "(.txt 2, .wav 1), passed over" in said.err
+    assert "leads out of" in said.err
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.tsv", "list.jsonl", "list.txt"])
+def test_a_list_of_files_is_no_video(name, tmp_path) -> None:
+    for video in ("a.mp4", "b.mp4"):
+        (tmp_path / video).write_bytes(b"x")
+    lines = {"csv": "uri\nb.mp4\na.mp4\n", "jsonl": '{"uri": "b.mp4"}\n"a.mp4"\n', "txt": "b.mp4\na.mp4\n"}
+    (tmp_path / name).write_text(lines.get(name.rpartition(".")[2], lines["csv"]))
+    assert expand([str(tmp_path / name)]).files == [str(tmp_path / "b.mp4"), str(tmp_path / "a.mp4")]
+    (tmp_path / "bad.csv").write_text("file\na.mp4\n")
+    with pytest.raises(UserError, match="no column uri; found file"):
+        expand([str(tmp_path / "bad.csv")])
+
+
+def test_a_full_disk_ends_the_command_with_its_folder(call, trained, clip, monkeypatch) -> None:
+    monkeypatch.setattr(apply, "_write", _full)
+    said = call("score", trained, clip, "--json")
+    assert said.code == 3
+    assert re.search(r"error: no space left in \S*w2s-score-\S+; free some and run the same command again", said.err)
+    assert said.out == ""
+
+
+def _full(*_given: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tmp_path) -> None:
@@ -104,7 +159,7 @@ def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tm
     assert said.code == 0
     assert said.json()[0]["score"] == said.json()[1]["score"]
     assert b"odd-\xff.mp4" in (tmp_path / "o.csv").read_bytes()
-    assert expand([str(tmp_path)]) == [odd]
+    assert expand([str(tmp_path)]).files == [odd]
     assert scoring._absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
 
 

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 from pathlib import Path
 from urllib.parse import quote_from_bytes
@@ -10,9 +11,7 @@ from fake_bucket import Bucket
 
 from actors.media.inputs import to_path
 from pipeline.console import UserError
-from pipeline.corpus.listing import (
-    list_inputs,
-)
+from pipeline.corpus.listing import VIDEO_SUFFIXES, list_inputs
 from pipeline.settings.config import load
 
 
@@ -77,7 +76,7 @@ def test_globs_follow_links_name_each_file_once_and_reach_below_with_two_stars(t
 def test_nothing_there_is_a_usage_error_that_names_the_choices(tree: Path, given_path: str) -> None:
     (tree / "only-text").mkdir()
     (tree / "only-text" / "notes.txt").write_text("x")
-    with pytest.raises(UserError, match="no video there; name a folder, a glob in quotes, or a CSV") as caught:
+    with pytest.raises(UserError, match=r"no video there.*; name a folder, a glob in quotes, or a CSV") as caught:
         list_inputs(given_path.format(tree))
     assert caught.value.exit_code == 2
 
@@ -85,15 +84,19 @@ def test_nothing_there_is_a_usage_error_that_names_the_choices(tree: Path, given
 def manifest(path: Path, rows: list[dict[str, str]]) -> Path:
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".txt":
+        path.write_text("".join(row["uri"] + "\n" for row in rows), encoding="utf-8")
     else:
         with path.open("w", newline="", encoding="utf-8-sig") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if path.suffix == ".tsv" else ",")
             writer.writeheader()
             writer.writerows(rows)
     return path
 
 
-@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "LIST.CSV"])
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "LIST.CSV", "list.tsv", "list.jsonl", "list.txt"])
 def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own_folder(tree: Path, name: str) -> None:
     absolute = str(tree / "deep" / "c.webm")
     uris = ["b.mp4", "", absolute, "deep/../a.MKV", f"file://{absolute}"]
@@ -103,14 +106,14 @@ def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own
     assert listing.passed_over == 0
 
 
-@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "list.tsv", "list.jsonl"])
 def test_a_manifest_without_the_column_says_what_it_has(tmp_path: Path, name: str) -> None:
     path = manifest(tmp_path / name, [{"file": "a.mp4", "mos": "3"}])
     with pytest.raises(UserError, match="no column uri; found file, mos"):
         list_inputs(str(path))
 
 
-@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet", "list.tsv", "list.jsonl", "list.txt"])
 def test_an_empty_manifest_is_a_usage_error(tmp_path: Path, name: str) -> None:
     path = manifest(tmp_path / name, [{"uri": ""}])
     with pytest.raises(UserError, match="no video there"):
@@ -121,6 +124,71 @@ def test_an_empty_csv_file_has_no_column(tmp_path: Path) -> None:
     (tmp_path / "list.csv").touch()
     with pytest.raises(UserError, match="no column uri; found nothing"):
         list_inputs(str(tmp_path / "list.csv"))
+
+
+def test_spaces_around_the_names_of_columns_and_after_commas_do_not_count(tree: Path) -> None:
+    (tree / "list.csv").write_text("id, uri\n1, b.mp4\n2, deep/c.webm \n")
+    assert names_of(list_inputs(str(tree / "list.csv")).files, tree) == ["b.mp4", "deep/c.webm"]
+    (tree / " first.mp4").write_bytes(b"x")
+    (tree / "list.csv").write_text("id,uri\n1, first.mp4\n")
+    assert names_of(list_inputs(str(tree / "list.csv")).files, tree) == [" first.mp4"], "a name may begin with a space"
+    pq.write_table(pa.table({" uri": ["b.mp4"]}), tree / "list.parquet")
+    assert names_of(list_inputs(str(tree / "list.parquet")).files, tree) == ["b.mp4"]
+
+
+def test_a_line_of_jsonl_is_an_object_or_a_name(tree: Path) -> None:
+    path = tree / "list.jsonl"
+    path.write_text('{"uri": "b.mp4", "mos": 3}\n\n"deep/c.webm"\n{"uri": null}\n')
+    assert names_of(list_inputs(str(path)).files, tree) == ["b.mp4", "deep/c.webm"]
+    for line, why in (("{", "line 2: this is no JSON"), ('{"uri": 7}', "line 2: the uri is 7, which is no name")):
+        path.write_text(f'"b.mp4"\n{line}\n')
+        with pytest.raises(UserError, match=why):
+            list_inputs(str(path))
+
+
+def test_a_text_file_names_one_file_in_each_line(tree: Path) -> None:
+    (tree / "two words, a comma.mp4").write_bytes(b"x")
+    path = tree / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbfb.mp4\r\n  \r\ntwo words, a comma.mp4\r\n../outside.mp4")
+    listing = list_inputs(str(path))
+    assert names_of(listing.files, tree) == ["b.mp4", "two words, a comma.mp4"]
+    assert ["leads out of" in why for why in listing.refused.values()] == [True]
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A folder with raw streams, discs, animations, pictures and other files."""
+    root = tmp_path / "mixed"
+    root.mkdir()
+    videos, others = (
+        ("a.vob", "b.h264", "c.hevc", "d.H265", "e.apng", "f.gif"),
+        ("g.webp", "h.JPG", "i.png", "j.yuv", "k.wav", "l"),
+    )
+    for name in videos + others:
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def test_pictures_in_a_folder_are_no_corpus_of_videos_unless_they_are_asked_for(mixed: Path) -> None:
+    listing = list_inputs(str(mixed))
+    assert names_of(listing.files, mixed) == ["a.vob", "b.h264", "c.hevc", "d.H265", "e.apng", "f.gif"]
+    assert listing.endings == {".webp": 1, ".jpg": 1, ".png": 1, ".yuv": 1, ".wav": 1, "": 1}
+    assert listing.passed_over == 6
+    with_stills = list_inputs(str(mixed), stills=True)
+    assert names_of(with_stills.files, mixed)[6:] == ["g.webp", "h.JPG", "i.png"]
+    assert names_of(list_inputs(f"{mixed}/*.png").files, mixed) == ["i.png"], "a glob asks for them"
+    text = "6 files that are no videos by their names (.jpg 1, .png 1, .wav 1, .webp 1, .yuv 1, no ending 1)"
+    assert sorted(listing.passed_over_text()) == sorted(text)
+
+
+def test_a_folder_of_pictures_says_how_to_train_on_them(mixed: Path) -> None:
+    for path in mixed.iterdir():
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            path.unlink()
+    with pytest.raises(
+        UserError, match=r"no video there, only 6 files .*to train on still pictures, name them with a glob"
+    ):
+        list_inputs(str(mixed))
 
 
 HOSTILE = [
@@ -229,7 +297,7 @@ def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree: 
         assert [Path(to_path(uri)).read_bytes() for uri in listing.files] == [b"odd"]
         assert len(listing.refused) == 2
     pq.write_table(pa.table({"uri": pa.array(names, pa.binary()).view(pa.string())}), parquet)
-    with pytest.raises(UserError, match="this is no CSV or Parquet file"):
+    with pytest.raises(UserError, match="this is no Parquet file"):
         list_inputs(str(parquet))
 
 
@@ -242,7 +310,7 @@ def test_a_name_that_is_too_long_or_not_allowed_is_one_line(tmp_path: Path) -> N
 def test_a_damaged_manifest_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / ("list.parquet" if content.startswith(b"PAR1") else "list.csv")
     path.write_bytes(content)
-    with pytest.raises(UserError, match="this is no CSV or Parquet file"):
+    with pytest.raises(UserError, match=f"this is no {'CSV' if path.suffix == '.csv' else 'Parquet'} file"):
         list_inputs(str(path))
 
 

@@ -14,8 +14,8 @@ from cluster.in_process import InProcess
 from cluster.pools import Pool
 from cluster.stream import _crashed
 from pipeline.console import UserError
-from pipeline.corpus.listing import PRISTINE
 from pipeline.corpus.members import HELDOUT, TRAIN
+from pipeline.corpus.rules import PRISTINE
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import read_table
 from pipeline.steps.ingest import _first_of_each, check_budget, ingest, windows_of

@@ -12,8 +12,8 @@ from actors.indicators import INDICATORS as ROWS
 from actors.media.decode import Decoder
 from cluster.in_process import InProcess
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import short_id
 from pipeline.corpus.members import HELDOUT, TRAIN
+from pipeline.corpus.rules import short_id
 from pipeline.look.chain import pools
 from pipeline.look.look import look_settings
 from pipeline.planning.forecast import forecast, states

@@ -1,0 +1,86 @@
+"""The reason of a failure, out of what FFmpeg and its coders print."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.media import ffmpeg, ffmpeg_log
+from actors.media.outcome import Failure
+
+X264 = """\
+[libx264 @ 0x55a4] using SAR=1/1
+[libx264 @ 0x55a4] profile High 4:4:4 Predictive, level 1.1, 4:2:0, 8-bit
+[libx264 @ 0x55a4] 264 - core 165
+Output #0, matroska, to 'file:x.mkv':
+  Stream #0:0(und): Video: h264, yuv420p, 160x120
+{reason}
+[out#0/matroska @ 0x55a4] video:69KiB audio:0KiB subtitle:0KiB other streams:0KiB muxing overhead: 1.149442%
+frame=    6 fps=0.0 q=-1.0 Lsize=      69KiB time=00:00:00.40 bitrate=1420.3kbits/s speed=1.32x
+[libx264 @ 0x55a4] frame I:1     Avg QP: 0.00  size: 20206
+[libx264 @ 0x55a4] mb I  I16..4: 100.0%  0.0%  0.0%
+[libx264 @ 0x55a4] mb P  I16..4:  3.8%  0.0%  0.0%  P16..4: 95.8%  0.0%  0.0%  0.0%  0.0%    skip: 0.5%
+[libx264 @ 0x55a4] coded y,uvDC,uvAC intra: 100.0% 100.0% 100.0% inter: 98.0% 87.0% 85.7%
+[libx264 @ 0x55a4] i16 v,h,dc,p: 25% 73%  2%  0%
+[libx264 @ 0x55a4] i8c dc,h,v,p:  1% 66% 33%  0%
+[libx264 @ 0x55a4] Weighted P-Frames: Y:0.0% UV:0.0%
+[libx264 @ 0x55a4] ref P L0: 70.0% 30.0%
+[libx264 @ 0x55a4] kb/s:4427.81
+Conversion failed!
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "message"),
+    [
+        ("[out#0/matroska @ 0x55a4] Error writing trailer: No space left on device", "storage", "No space left"),
+        ("[out#0/matroska @ 0x55a4] Error closing file: Disk quota exceeded", "storage", "Disk quota exceeded"),
+        ("[vf#0:0 @ 0x55a4] Error reinitializing filters!", "encode", "Error reinitializing filters!"),
+        ("[dec:h264 @ 0x1] Decode error rate 1 exceeds maximum 0.666667", "encode", "Decode error rate 1 exceeds"),
+        ("", "encode", "FFmpeg ended with status 1"),
+    ],
+)
+def test_the_reason_is_never_a_line_of_statistics(line: str, kind: str, message: str) -> None:
+    failure = ffmpeg_log.explain(X264.format(reason=line), 1, "encode")
+    assert failure.kind == kind
+    assert failure.message.startswith(message) or message in failure.message
+
+
+def test_a_status_of_a_full_disk_is_enough() -> None:
+    failure = ffmpeg_log.explain("frame=  1\n", 256 - errno.ENOSPC, "encode")
+    assert (failure.kind, failure.message) == ("storage", "no space left on the disk")
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video", "ffv1"])
+def test_an_encoder_on_a_full_disk_says_so(codec: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    node = ffmpeg.target(
+        ffmpeg.raw_source(64, 64, 10).filter("format", "yuv420p"), "/dev/full", {"vcodec": codec}, "matroska"
+    )
+
+    def write() -> None:
+        with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+            for number in range(10):
+                writer.write(np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+    with pytest.raises(Failure) as caught:
+        write()
+    assert caught.value.kind == "storage", caught.value
+
+
+def test_raw_video_asks_for_a_size_and_other_files_for_a_container(tmp_path: Path) -> None:
+    raw, other = tmp_path / "a.yuv", tmp_path / "a.dat"
+    for path in (raw, other):
+        path.write_bytes(bytes(range(256)) * 100)
+    with pytest.raises(
+        Failure, match=r"a\.yuv: raw video says neither its size nor its rate; give it a header"
+    ) as caught:
+        ffmpeg.probe(raw)
+    assert caught.value.kind == "format"
+    with pytest.raises(Failure, match=r"a\.dat: not a media file") as caught:
+        ffmpeg.probe(other)
+    assert "whitelist" not in caught.value.message
