@@ -30,7 +30,7 @@ from pipeline.run_folder.records import FEATURES, INDICATORS, OBSERVED, OK, SCOR
 from pipeline.run_folder.store import append_shard, compact, read_shards
 from pipeline.settings.config import Config, fingerprint
 from pipeline.settings.sections import ScorePoolConfig
-from trainers.student.table import ENCODER_VERSIONS, SEQUENCE_STUDENTS, VIEWS_TAKEN
+from trainers.student.table import student_row
 
 _ROWS_PER_SHARD = 64  # what a killed run loses at most
 _MARK = ".settings"
@@ -82,7 +82,7 @@ def sample_spec(config: Config, look: Look) -> SampleSpec:
     """What one decode of a look keeps of a window, by configuration."""
     if look.bare:
         return SampleSpec(key_frames=1, motion_frames=1)
-    views = [*views_of(look.scores), *(VIEWS_TAKEN.get(config.student.name, ()) if look.features is not None else ())]
+    views = [*views_of(look.scores), *(student_row(config.student.name).views if look.features is not None else ())]
     return SampleSpec(config.teachers.key_frames, config.teachers.motion_frames, views=tuple(dict.fromkeys(views)))
 
 
@@ -170,7 +170,7 @@ def _networks_gib(names: Sequence[str]) -> float:
 
 def packs(config: Config) -> bool:
     """Whether the student takes whole videos, which its encoder writes one by one and which never pass this process."""
-    return config.student.name in SEQUENCE_STUDENTS
+    return student_row(config.student.name).whole_videos
 
 
 def observe(videos: Sequence[Row], look: Look, config: Config, console: Console, title: str) -> pa.Table:
@@ -240,7 +240,7 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
     for setting in ("threads", "timeout_s"):  # these change the time, not the result
         making.pop(setting)
     name = config.student.name
-    version = ENCODER_VERSIONS.get(name, 0)
+    version = student_row(name).version
     student = (
         {"name": name, "version": version, "options": dict(config.student.options)}
         if look.features is not None

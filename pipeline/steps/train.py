@@ -10,8 +10,8 @@ import numpy as np
 
 from actors.media.views import SampleSpec
 from cluster.fanout import comparers, ordered
-from pipeline.console import Console
-from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
+from pipeline.console import Console, UserError
+from pipeline.method.scale import anchor_matrix, anchor_pairs, select_anchors
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, PAIRS
 from pipeline.run_folder.store import read_table, write_json
@@ -33,10 +33,11 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
         identity: Fingerprint of everything that decides this training; part of the run name, so that rounds and
             configurations never resume each other.
     """
+    anchor_videos(config, layout)  # too few of them are told before hours of training, not after
     folder = layout.student(number)
     job = job_of(config, layout, number, identity)
     steps_told = 0
-    total = config.training.epochs * -(-read_table(layout.pairs(number), PAIRS).num_rows // job.batch_size)
+    total = config.training.epochs * -(-read_table(layout.pairs(number), PAIRS).num_rows // config.training.batch_size)
     with console.track(total, f"round {number}: training") as progress:
 
         def told(step: int, steps: int, metrics: dict[str, float]) -> None:
@@ -60,31 +61,17 @@ def train(config: Config, layout: RunLayout, console: Console, number: int, iden
 
 def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
     """The training of round ``number``; ``identity`` as in `train`."""
-    training = config.training
     return TrainJob(
         pairs=str(layout.pairs(number)),
         features=str(layout.features),
         output=str(layout.student(number)),
         name=f"round-{number}-{identity[:8]}",
         storage=str(layout.train_storage),
+        settings=config.training,
         student=config.student.name,
         student_options=dict(config.student.options),
-        confidence=training.lambda_,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        learning_rate=training.lr,
-        weight_decay=training.weight_decay,
-        warmup=training.lr_warmup,
-        not_finite=training.not_finite,
-        severity=training.severity,
-        origin_weights=dict(training.origin_weights),
-        type_weights=dict(training.type_weights),
         seed=config.seed,
-        workers=training.workers,
         gpu=config.run.train_on_gpus,
-        precision="bf16" if config.student.options.get("dtype") == "bfloat16" else "fp32",
-        zero_stage=training.zero_stage,
-        checkpoint_every=training.checkpoint_every,
     )
 
 
@@ -107,18 +94,34 @@ def finish(config: Config, layout: RunLayout, folder: Path) -> Anchors:
     return anchors
 
 
-def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
-    """One anchor per quality level of the pool's undistorted and degraded videos, on which the teachers agree most."""
+def anchor_videos(config: Config, layout: RunLayout) -> tuple[list[str], np.ndarray]:
+    """One anchor per quality level of the pool's undistorted and degraded videos, on which the teachers agree most.
+
+    Returns:
+        Their ids, lowest quality first, and their scores 0-100 ``[A]``.
+
+    Raises:
+        UserError: The pool has fewer videos than anchors are asked for.
+    """
     members = {row["video_id"] for row in pool(layout)}
     table = read_table(layout.ensemble, ENSEMBLE)
     rows = [row for row in table.to_pylist() if row["video_id"] in members]
     mean = np.array([row["mean"] for row in rows])
     variance = np.array([row["variance"] for row in rows])
     ids = [row["video_id"] for row in rows]
-    chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
-    features = read_encoded(config.student.name, layout.features).take([ids[k] for k in chosen])[:]
-    first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
+    try:
+        chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
+    except ValueError as error:
+        raise UserError(f"scoring.anchors: {error}; ask for fewer anchors, or give the pool more videos") from error
+    return [ids[k] for k in chosen], mean[chosen]
+
+
+def choose_anchors(config: Config, layout: RunLayout, folder: Path) -> Anchors:
+    """The anchors of a trained student: their features, and how it compares them with each other."""
+    ids, scores = anchor_videos(config, layout)
+    features = read_encoded(config.student.name, layout.features).take(ids)[:]
+    first, second = (features[[pair[k] for pair in anchor_pairs(len(ids))]] for k in (0, 1))
     with comparers(config.pools.compare.gpus, folder, features) as students:
         (logits,) = ordered(students, lambda actor, pairs: actor.pairs.remote(*pairs), [(first, second)])
     matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
-    return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)
+    return Anchors(features, matrix, scores, tuple(ids), config.scoring.test_temperature)

@@ -30,7 +30,7 @@ from pipeline.run_folder.store import StoreError, read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors, is_released
-from trainers.student.table import SEQUENCE_STUDENTS, VIEWS_TAKEN, student_name
+from trainers.student.table import student_name, student_row
 
 WINDOWS_PER_FILE = 3
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
@@ -85,7 +85,7 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student_name(folder), ()))
+        spec = SampleSpec(kept, strip, side, views=student_row(student_name(folder)).views)
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
@@ -260,7 +260,7 @@ def _score_pools(model: Model) -> list[Any]:
     from cluster.pools import Pool, cluster_gpus
 
     # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-    gpus = 1.0 if student_name(model.folder) in SEQUENCE_STUDENTS and cluster_gpus() >= 1 else 0.0
+    gpus = 1.0 if student_row(student_name(model.folder)).whole_videos and cluster_gpus() >= 1 else 0.0
     return [
         Pool(WindowReader, {"spec": model.spec, "options": model.options}),
         Pool(FolderEncoder, {"student": str(model.folder), "anchors": model.anchors.features}, gpus=gpus),

@@ -3,12 +3,12 @@ from collections import Counter
 import pytest
 
 from pipeline.console import UserError
-from pipeline.method.labels import LEVELS
 from pipeline.method.pairs import Copy
 from pipeline.run_folder.records import MINED, PAIRS
 from pipeline.run_folder.store import read_table
 from pipeline.steps.pair import copies as usable_copies
 from pipeline.steps.pair import pair, severity_row, student_quality
+from trainers.levels import LEVELS
 
 SETTINGS = (
     "pairs.homogeneous=[6]",
