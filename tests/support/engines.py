@@ -52,6 +52,8 @@ def whole(engine, stage, rank):
 
 def measure(stage, dtype, rank):
     """Facts of one engine."""
+    import deepspeed
+
     from trainers.deepspeed import apply_step, restore_masters, start_engine
 
     torch.manual_seed(0)
@@ -65,6 +67,8 @@ def measure(stage, dtype, rank):
         engine.backward((engine(rows).float() - 1).square().mean())
         assert apply_step(engine)
     trained = whole(engine, stage, rank)
+    with deepspeed.zero.GatheredParameters(list(engine.module.parameters()), enabled=stage == 3):
+        rounded = {name: value.detach().clone() for name, value in engine.module.named_parameters()}
     loss = engine(rows).float().square().mean()
     engine.backward(loss * math.nan if rank == 1 else loss)
     applied = apply_step(engine)
@@ -77,13 +81,19 @@ def measure(stage, dtype, rank):
     if rank:
         return {"applied": applied, "again": again}
     learnt = [name for name in start if not name.startswith("frozen")]
-    moved = [(trained[name].float() != start[name].float()).float().mean().item() for name in learnt]
+
+    def moved(state):
+        return (
+            torch.cat([(state[name].float() != start[name].float()).flatten() for name in learnt]).float().mean().item()
+        )
+
     return {
         "applied": applied,
         "again": again,
         "skipped": engine.skipped_steps,
         "unchanged": all(torch.equal(after[name], trained[name]) for name in start),
-        "moved": min(moved),
+        "moved": moved(trained),
+        "rounded_moved": moved(rounded),
         "formats": {name: str(value.dtype).removeprefix("torch.") for name, value in trained.items()},
         "restored": dtype == "float32" or all(torch.equal(restored[name], exact[name]) for name in learnt),
     }

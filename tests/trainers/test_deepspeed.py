@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)  # one script for all, which imports torch, DeepSpeed and transformers twice
 PROJECT = Path(__file__).parents[2]
 FORMATS = ("float32", "bfloat16")
 
@@ -44,7 +45,8 @@ def test_bf16_exports_the_float32_weights_in_which_small_steps_are_not_lost(fact
         "middle.bias": "float32",
         "last.weight": "float32",
     }
-    assert exported["moved"] > 0.9  # of the rounded weights less than half had moved
+    assert exported["moved"] > 0.95
+    assert exported["rounded_moved"] < 0.6
     assert exported["restored"], "a training that starts from a student starts from these"
 
 
