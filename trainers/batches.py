@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from trainers.levels import LEVEL_INDEX
-from trainers.student.table import SEQUENCE_STUDENTS
-from trainers.videos import VideoStore, parquet_files
+from trainers.levels import level_indices
+from trainers.settings import SEVERITY_ORIGINS
+from trainers.student.table import student_row
+from trainers.videos import VideoStore, read_plain
 
-SEVERITY_ORIGINS = ("synthetic", "missed")
 SORTED_BATCHES = 64
 
 
@@ -56,8 +54,7 @@ def read_features(folder: str | Path) -> Features:
 
     Raises ValueError if there is no shard, a video appears twice, lengths differ or a number is not finite.
     """
-    tables = [pq.read_table(file, columns=["video_id", "features"]) for file in parquet_files(folder)]
-    table = pa.concat_tables(tables, promote_options="permissive").sort_by("video_id")
+    table = read_plain(folder, ["video_id", "features"]).sort_by("video_id")
     ids = table["video_id"].to_pylist()
     if not ids:
         raise ValueError(f"the feature folder {folder} holds no video")
@@ -79,7 +76,7 @@ def read_encoded(student: str, folder: str | Path) -> Features | VideoStore:
 
     Raises ValueError as `read_features` and `VideoStore` do.
     """
-    return VideoStore(folder) if student in SEQUENCE_STUDENTS else read_features(folder)
+    return VideoStore(folder) if student_row(student).whole_videos else read_features(folder)
 
 
 def read_pairs(
@@ -92,8 +89,7 @@ def read_pairs(
 
     Raises ValueError for an unknown label, a video without features, or a table whose weights are all zero.
     """
-    tables = [pq.read_table(file) for file in parquet_files(path)]
-    table = pa.concat_tables(tables, promote_options="permissive")
+    table = read_plain(path)
     rows: dict[str, np.ndarray] = {}
     for side in ("first", "second"):
         videos = table[side].to_pylist()
@@ -101,11 +97,10 @@ def read_pairs(
         if missing:
             raise ValueError(f"{path}: {len(missing)} pairs name a video without features, such as {missing[0]}")
         rows[side] = np.array([features.row_of[video] for video in videos], np.int64)
-    names = table["label"].to_pylist()
-    unknown = sorted({str(name) for name in names if name not in LEVEL_INDEX})
-    if unknown:
-        raise ValueError(f"{path}: unknown label '{unknown[0]}'; the labels are {', '.join(LEVEL_INDEX)}")
-    label = np.array([LEVEL_INDEX[name] for name in names], np.int64)
+    try:
+        label = level_indices(table["label"].to_pylist())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     weight = np.ones(len(label), np.float64)
     for column, weights in (("origin", origin_weights), ("distortion", type_weights)):
         if weights and column in table.column_names:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,19 @@ class Position:
     records: list[dict[str, float]]
 
 
-def checkpoint_name(step: int) -> str:
-    """Folder name of the checkpoint taken before `step`; sorts by step."""
-    return f"step-{step:09d}"
+def checkpoint_names(run_folder: Path) -> frozenset[str]:
+    """Names of the checkpoint folders that are there, whatever they hold."""
+    return frozenset(folder.name for folder in run_folder.glob("step-*"))
+
+
+def checkpoint_name(step: int, taken: Container[str] = ()) -> str:
+    """Folder name of the checkpoint taken before `step`; sorts by step.
+
+    A training that passed over a torn checkpoint comes to its step again. Ray Train (2.58) would lay the new files over the
+    torn ones, list the folder twice, delete it while it is in use, and end the run: a name that is `taken` gets a number.
+    """
+    name = f"step-{step:09d}"
+    return next(new for new in (name, *(f"{name}-{k:02d}" for k in range(1, 100))) if new not in taken)
 
 
 def _digest(path: Path) -> str:
@@ -73,8 +84,8 @@ def find_fault(folder: Path, workers: int) -> str | None:
 
 def newest_intact(latest: Path, workers: int) -> Path | None:
     """`latest` or, if it is torn, the newest intact checkpoint before it in the same folder; None if there is none."""
-    older = sorted((p for p in latest.parent.glob("step-*") if p.is_dir() and p.name < latest.name), reverse=True)
-    for candidate in [latest, *older]:
+    older = sorted((name for name in checkpoint_names(latest.parent) if name < latest.name), reverse=True)
+    for candidate in [latest, *(latest.parent / name for name in older)]:
         fault = find_fault(candidate, workers)
         if fault is None:
             return candidate

@@ -38,7 +38,7 @@ class Examples(Protocol):
         *,
         weights: Tensor,
         normaliser: float,
-        confidence: float | str,
+        lambda_: float | str,
         average: Average,
         accepted: Tensor | None,
     ) -> LossTerms:

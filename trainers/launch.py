@@ -38,15 +38,15 @@ def _claim(job: TrainJob, run_folder: Path) -> None:
     digest = hashlib.sha256(job.fingerprint().encode())
     for file in parquet_files(job.pairs):
         digest.update(file.read_bytes())
-    claim = {"job": digest.hexdigest(), "workers": job.workers}
+    claim = {"job": digest.hexdigest(), "workers": job.settings.workers}
     if not path.exists():
         run_folder.mkdir(parents=True, exist_ok=True)
         write_json(path, claim)
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
-    if earlier["workers"] != job.workers:
+    if earlier["workers"] != job.settings.workers:
         raise TrainingError(
-            f"training '{job.name}' was started with {earlier['workers']} workers and cannot go on with {job.workers}: "
+            f"training '{job.name}' was started with {earlier['workers']} workers and cannot go on with {job.settings.workers}: "
             f"ask for {earlier['workers']} workers again, or start a run of another name from the weights of its last "
             f"student (initial = that folder), or delete {run_folder} to begin anew"
         )
@@ -132,7 +132,7 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         cast("Callable[[dict[str, Any]], None]", _worker),
         train_loop_config={"job": job, "run_folder": str(run_folder), "scratch": str(scratch)},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=job.workers,
+            num_workers=job.settings.workers,
             use_gpu=job.gpu,
             resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})},
         ),
@@ -154,6 +154,7 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        sweep_orphans(run_folder)  # what a worker was writing when it died
     result = cast("dict[str, Any]", vars(outcome)["return_value"])
     if "error" in result:
         raise TrainingError(result["error"])

@@ -21,12 +21,13 @@ from trainers.batches import Features, Pairs, PairSampler, read_encoded, read_pa
 from trainers.checkpoint import (
     Position,
     checkpoint_name,
+    checkpoint_names,
     load_shard,
     newest_intact,
     save_shard,
     write_json,
 )
-from trainers.deepspeed import RATE, gather_weights, start_engine
+from trainers.deepspeed import RATE, apply_step, gather_weights, restore_masters, start_engine
 from trainers.examples import Examples, SequenceExamples, examples_of
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
@@ -60,7 +61,13 @@ class Worker:
     sampler: PairSampler
     steps: int
     records: list[dict[str, float]]
+    taken: frozenset[str]  # names of checkpoints, as they were before any rank reported one
     skipped_in_a_row: int = 0
+
+    @property
+    def end(self) -> int:
+        """The step at which this call ends."""
+        return self.steps if self.job.until is None else min(self.job.until, self.steps)
 
     def average(self, values: Tensor) -> Tensor:
         """Mean over all ranks."""
@@ -74,10 +81,10 @@ class Worker:
 
 def learning_rate(job: TrainJob, step: int, steps: int) -> float:
     """Linear warm-up over the first 3 % of the steps (by default), then a cosine down to zero."""
-    warmup = max(1, round(job.warmup * steps))
+    lr, warmup = job.settings.lr, max(1, round(job.settings.lr_warmup * steps))
     if step < warmup:
-        return job.learning_rate * (step + 1) / warmup
-    return job.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+        return lr * (step + 1) / warmup
+    return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pairs) -> Student:
@@ -103,12 +110,14 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
     rank, workers = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
     features = read_encoded(job.student, job.features)
-    pairs = read_pairs(job.pairs, features, job.origin_weights, job.type_weights)
+    pairs = read_pairs(job.pairs, features, job.settings.origin_weights, job.settings.type_weights)
     validation = read_pairs(job.validation, features) if job.validation else None
     student = _prepare_student(job, features, pairs)
     engine = start_engine(student.trained_module(), job, student.rate_of)
+    if job.initial is not None:
+        restore_masters(engine, job.settings.zero_stage, student.master_weights(job.initial))
     lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
-    sampler = PairSampler(pairs.weight, job.batch_size, workers, rank, job.seed, lengths)
+    sampler = PairSampler(pairs.weight, job.settings.batch_size, workers, rank, job.seed, lengths)
     return Worker(
         job,
         rank,
@@ -121,8 +130,9 @@ def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
         pairs,
         validation,
         sampler,
-        steps=sampler.steps_per_epoch * job.epochs,
+        steps=sampler.steps_per_epoch * job.settings.epochs,
         records=[],
+        taken=checkpoint_names(run_folder),
     )
 
 
@@ -142,7 +152,7 @@ def _resume(worker: Worker) -> int:
 
 def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
     """Which levels count as right for each pair [n, 5], or None where only the label does."""
-    if worker.job.severity == "level":
+    if worker.job.settings.severity == "level":
         return None
     label = worker.pairs.label[index]
     only_label = np.arange(len(LEVELS))[None, :] == label[:, None]
@@ -161,25 +171,23 @@ def _train_step(worker: Worker, step: int) -> LossTerms | None:
         worker.pairs,
         batch.index,
         step / worker.steps,
-        confidence=job.confidence,
+        lambda_=job.settings.lambda_,
         weights=torch.from_numpy(batch.weight).to(engine.device),
         normaliser=batch.total_weight / worker.workers,
         average=worker.average,
         accepted=_accepted(worker, batch.index),
     )
     finite = bool(torch.isfinite(terms.cross_entropy + terms.entropy))
-    if not finite and job.not_finite == "stop":
+    if not finite and job.settings.not_finite == "stop":
         raise _not_finite(worker, step, terms)
     for group in engine.optimizer.param_groups:
         group["lr"] = learning_rate(job, step, worker.steps) * group.get(RATE, 1.0)
-    # a gradient that is not finite anywhere makes DeepSpeed leave out the update, on all ranks alike
     engine.backward(terms.total if finite else terms.total * math.nan)
-    engine.step()
-    if engine.was_step_applied():
+    if apply_step(engine):
         worker.skipped_in_a_row = 0
         return terms
     worker.skipped_in_a_row += 1
-    if job.not_finite == "stop" or worker.skipped_in_a_row >= MOST_SKIPPED:
+    if job.settings.not_finite == "stop" or worker.skipped_in_a_row >= MOST_SKIPPED:
         raise _not_finite(worker, step, terms)
     logger.warning("step %d of '%s' is skipped: its loss or gradient is not finite", step, job.name)
     return None
@@ -224,7 +232,7 @@ def _accuracy(worker: Worker, pairs: Pairs) -> tuple[float, float]:
 
 
 def _metrics(worker: Worker, step: int) -> dict[str, float]:
-    metrics: dict[str, float] = {"step": step, "steps": worker.steps, **(worker.records[-1] if worker.records else {})}
+    metrics: dict[str, float] = {**(worker.records[-1] if worker.records else {}), "step": step, "steps": worker.steps}
     if worker.validation is not None:
         metrics["validation_accuracy"], metrics["validation_order_accuracy"] = _accuracy(worker, worker.validation)
     return metrics
@@ -232,14 +240,15 @@ def _metrics(worker: Worker, step: int) -> dict[str, float]:
 
 def _report(worker: Worker, step: int) -> None:
     """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{checkpoint_name(step)}-{worker.rank}-", dir=worker.scratch))
+    name = checkpoint_name(step, worker.taken)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-{worker.rank}-", dir=worker.scratch))
     save_shard(
         worker.engine, folder, worker.rank, Position(step, worker.workers, worker.job.fingerprint(), worker.records)
     )
     ray.train.report(
         _metrics(worker, step),
         checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
-        checkpoint_dir_name=checkpoint_name(step),
+        checkpoint_dir_name=name,
     )
     shutil.rmtree(folder)
 
@@ -255,11 +264,11 @@ def _meet_failpoint(worker: Worker, step: int) -> None:
 def _run_steps(worker: Worker, start: int) -> None:
     record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
     told = 0.0
-    if start == worker.steps:
+    if start >= worker.end:
         # nothing is left to train, but a sweep still waits for the metrics of its trial
         ray.train.report(_metrics(worker, start))
     worker.engine.train()
-    for step in range(start, worker.steps):
+    for step in range(start, worker.end):
         _meet_failpoint(worker, step)
         terms = _train_step(worker, step)
         done = step + 1
@@ -269,22 +278,22 @@ def _run_steps(worker: Worker, start: int) -> None:
                     "step": done,
                     "ce": terms.cross_entropy.item(),
                     "entropy": terms.entropy.item(),
-                    "lambda": terms.confidence_weight.item(),
+                    "lambda": terms.lambda_.item(),
                     "loss": worker.average(terms.total.detach().clone()).item(),
                 }
             )
-        if worker.rank == 0 and worker.records and (time.monotonic() - told > PROGRESS_EVERY_S or done == worker.steps):
+        if worker.rank == 0 and worker.records and (time.monotonic() - told > PROGRESS_EVERY_S or done == worker.end):
             told = time.monotonic()
             write_json(
                 worker.run_folder / PROGRESS_FILE, {"step": done, "steps": worker.steps, "metrics": worker.records[-1]}
             )
-        if done % worker.job.checkpoint_every == 0 or done == worker.steps:
+        if done % worker.job.settings.checkpoint_every == 0 or done == worker.end:
             _report(worker, done)
 
 
 def _export(worker: Worker) -> None:
     """Write the trained student: gathered on rank 0, into a fresh folder that then replaces `output`."""
-    state = gather_weights(worker.engine, worker.job.zero_stage, worker.rank)
+    state = gather_weights(worker.engine, worker.job.settings.zero_stage, worker.rank)
     if worker.rank != 0:
         return
     spoilt = [name for name, value in state.items() if not torch.isfinite(value).all()]
@@ -303,7 +312,7 @@ def _export(worker: Worker) -> None:
         else build_student(worker.job.student, worker.job.student_options)
     )
     module: nn.Module = student.trained_module()
-    module.load_state_dict(state)
+    module.load_state_dict(state, assign=True)  # with the number format that was gathered
     student.save(fresh)
     old = output.with_name(f".{output.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -337,7 +346,8 @@ def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, An
         if worker.validation is not None:
             validated = _accuracy(worker, worker.validation)
             result["validation_accuracy"], result["validation_order_accuracy"] = validated
-        _export(worker)
+        if worker.end == worker.steps:
+            _export(worker)
     except (TrainingError, ValueError) as error:
         # every rank sees the same data and loss, so all end here together; trying again would only fail again
         return {"error": str(error)}

@@ -26,7 +26,7 @@ class LossTerms:
     total: Tensor
     cross_entropy: Tensor
     entropy: Tensor
-    confidence_weight: Tensor
+    lambda_: Tensor
 
 
 class SequenceLosses(NamedTuple):
@@ -87,7 +87,7 @@ def weak_to_strong_loss(
     labels: Tensor,
     progress: float,
     *,
-    confidence: float | str = "adaptive",
+    lambda_: float | str = "adaptive",
     weights: Tensor | None = None,
     normaliser: Tensor | float | None = None,
     average: Average | None = None,
@@ -96,7 +96,7 @@ def weak_to_strong_loss(
     """The loss of one batch.
 
     logits: [N, C]. labels: int [N]; rows labelled -100 have no cross-entropy but do count in the entropy.
-    progress: step / total steps before the update, 0..1. confidence: "adaptive", a fixed lambda, or "auxiliary".
+    progress: step / total steps before the update, 0..1. lambda_: "adaptive", a fixed lambda, or "auxiliary".
     weights: [N] sample weights (default 1). normaliser: what both weighted sums are divided by, instead of the sum of
     the weights; with several workers, the weight of the whole batch divided by the number of workers.
     accepted: bool [N, C], the levels that count as right; their probabilities add up in the cross-entropy. Default: the
@@ -117,7 +117,7 @@ def weak_to_strong_loss(
         rows = functional.cross_entropy(logits[labelled].float(), targets, reduction="none")
         return _weighted_mean(rows, weights[labelled], normaliser)
 
-    return _combined(cross_entropy, entropy, own, progress, confidence, average)
+    return _combined(cross_entropy, entropy, own, progress, lambda_, average)
 
 
 def sequence_loss(
@@ -127,7 +127,7 @@ def sequence_loss(
     *,
     weights: Tensor,
     normaliser: Tensor | float,
-    confidence: float | str = "adaptive",
+    lambda_: float | str = "adaptive",
     average: Average | None = None,
 ) -> LossTerms:
     """The same loss of a batch of pairs whose losses a language model gives; arguments as in `weak_to_strong_loss`.
@@ -142,7 +142,7 @@ def sequence_loss(
 
     cross_entropy = _weighted_mean(losses.cross_entropy, weights, normaliser)
     entropy = _weighted_mean(losses.entropy, weights, normaliser)
-    return _combined(cross_entropy, entropy, own, progress, confidence, average)
+    return _combined(cross_entropy, entropy, own, progress, lambda_, average)
 
 
 def _combined(
@@ -150,20 +150,18 @@ def _combined(
     entropy: Tensor,
     own: Callable[[], Tensor],
     progress: float,
-    confidence: float | str,
+    lambda_: float | str,
     average: Average | None,
 ) -> LossTerms:
     """(1 - lambda) times the cross-entropy plus lambda times the entropy, or `own` for the auxiliary loss."""
     seen = torch.stack([cross_entropy.detach(), entropy.detach()])
     seen = seen if average is None else average(seen)
-    if confidence == "auxiliary":
+    if lambda_ == "auxiliary":
         weight = torch.tensor(AUXILIARY_COEFFICIENT * (1.0 if progress > WARMUP else progress))
         total = (1 - weight) * cross_entropy + weight * own()
     else:
         weight = (
-            adaptive_weight(seen[0], seen[1], progress)[1]
-            if confidence == "adaptive"
-            else torch.tensor(float(confidence))
+            adaptive_weight(seen[0], seen[1], progress)[1] if lambda_ == "adaptive" else torch.tensor(float(lambda_))
         )
         total = (1 - weight) * cross_entropy + weight * entropy
     return LossTerms(total, seen[0], seen[1], weight)

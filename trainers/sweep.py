@@ -1,15 +1,17 @@
-"""Ray Tune over the weight lambda of the confidence loss: fixed values and "adaptive", each trial a whole training."""
+"""Ray Tune over lambda, the weight of the confidence loss: each value a whole training, by synchronous successive halving."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trainers.checkpoint import write_json
 from trainers.job import TrainJob
 from trainers.launch import train
 
@@ -20,9 +22,9 @@ LEAST_SHARE = 0.5  # of a CPU for a worker: with less, two workers would only wa
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One trial. `stopped_at` is the last step that was reported: below `steps` if ASHA ended the trial early."""
+    """One trial. `stopped_at` is its last step: below `steps` if the trial was ended early."""
 
-    confidence: float | str
+    lambda_: float | str
     output: str
     stopped_at: int
     steps: int
@@ -32,19 +34,25 @@ class SweepRow:
     entropy: float
     error: str
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to train."""
+        return bool(self.error) or self.stopped_at >= self.steps
 
-def trial_name(job: TrainJob, confidence: float | str) -> str:
-    """Name of a trial's run; the same sweep resumes the same trials."""
-    return f"{job.name}-lambda-{confidence}"
+
+Rung = Callable[[Sequence[float | str], int], list[SweepRow]]
 
 
-def trial_job(job: TrainJob, confidence: float | str) -> TrainJob:
-    """The job of one trial: its own name, and its own folder beside the others under `job.output`."""
+def trial_job(job: TrainJob, lambda_: float | str, until: int | None = None) -> TrainJob:
+    """The job of one trial: its own name, and its own folder beside the others under `job.output`.
+
+    The same sweep resumes the same trials.
+    """
     return replace(
-        job,
-        confidence=confidence,
-        name=trial_name(job, confidence),
-        output=str(Path(job.output) / f"lambda-{confidence}"),
+        job.changed(lambda_=lambda_),
+        name=f"{job.name}-lambda-{lambda_}",
+        output=str(Path(job.output) / f"lambda-{lambda_}"),
+        until=until,
     )
 
 
@@ -53,7 +61,7 @@ def fitted(job: TrainJob, cluster: dict[str, float]) -> TrainJob:
 
     What a worker asks for decides where it runs, not what it computes.
     """
-    share = (cluster.get("CPU", 0.0) - TRIAL_CPUS) / job.workers
+    share = (cluster.get("CPU", 0.0) - TRIAL_CPUS) / job.settings.workers
     return replace(job, cpus_per_worker=min(job.cpus_per_worker, share)) if share >= LEAST_SHARE else job
 
 
@@ -62,7 +70,8 @@ def concurrent_trials(job: TrainJob, cluster: dict[str, float]) -> int:
 
     Raises ValueError if not even one fits.
     """
-    needs = {"CPU": job.workers * job.cpus_per_worker + TRIAL_CPUS, "GPU": float(job.workers if job.gpu else 0)}
+    workers = job.settings.workers
+    needs = {"CPU": workers * job.cpus_per_worker + TRIAL_CPUS, "GPU": float(workers if job.gpu else 0)}
     fits = min(math.floor(cluster.get(kind, 0) / need) for kind, need in needs.items() if need)
     if fits < 1:
         has = ", ".join(f"{cluster.get(kind, 0):g} {kind}" for kind, need in needs.items() if need)
@@ -71,10 +80,41 @@ def concurrent_trials(job: TrainJob, cluster: dict[str, float]) -> int:
     return fits
 
 
+def best_first(rows: Sequence[SweepRow]) -> list[SweepRow]:
+    """The rows by order accuracy, failed ones last; equal ones in the order of their lambda."""
+    return sorted(rows, key=lambda row: (bool(row.error), -row.validation_order_accuracy, str(row.lambda_)))
+
+
+def halve(values: Sequence[float | str], grace: int, rung: Rung) -> list[SweepRow]:
+    """Synchronous successive halving (Jamieson and Talwalkar 2016): one row for each value, best first.
+
+    All values train for `grace` steps; the better half of them goes on to twice as many, and so on to the end. Every decision
+    waits for all trials of its rung, so it depends neither on the order of the values nor on how many run at once. (An
+    asynchronous scheduler that runs one trial at a time ends every later one that is behind by anything: it prefers the first.)
+
+    Args:
+        values: Values of lambda.
+        grace: Steps before the first decision.
+        rung: Trains the given values up to a step and gives their rows.
+    """
+    ended: list[SweepRow] = []
+    while True:
+        rows = best_first(rung(values, grace))
+        going = [row for row in rows if not row.complete]
+        if not going:
+            return best_first([*rows, *ended])
+        # trials that are complete beside others that are not have failed
+        half = going[: math.ceil(len(going) / 2)]
+        ended += [row for row in rows if row not in half]
+        values, grace = [row.lambda_ for row in half], 2 * grace
+        if len(half) == 1:
+            return best_first([*rung(values, going[0].steps), *ended])
+
+
 def _trial(config: dict[str, Any]) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    train(trial_job(config["job"], config["confidence"]), callbacks=[TuneReportCallback()])  # type: ignore[no-untyped-call]
+    train(trial_job(config["job"], config["lambda"], config["until"]), callbacks=[TuneReportCallback()])  # type: ignore[no-untyped-call]
 
 
 def _absolute(job: TrainJob) -> TrainJob:
@@ -87,52 +127,82 @@ def _absolute(job: TrainJob) -> TrainJob:
     return replace(job, **paths)  # type: ignore[arg-type]
 
 
-def sweep(job: TrainJob, confidences: Sequence[float | str], grace_steps: int | None = None) -> list[SweepRow]:
-    """Train once per value and return a table, best first by order accuracy on `job.validation`.
+def sweep(job: TrainJob, values: Sequence[float | str], grace_steps: int | None = None) -> list[SweepRow]:
+    """Train once per value of lambda and return a table, best first by order accuracy on `job.validation`.
 
-    ASHA ends trials that are clearly behind, after `grace_steps` at the earliest (default: half of a short training).
-    Every training checkpoints under its own name, so a second call with the same job goes on where the first stopped.
-    Raises ValueError if the job has no validation table or the cluster is too small.
+    Trials are ended early by `halve`, after `grace_steps` at the earliest (default: twice `checkpoint_every`, so that a
+    shorter training ends none). Every training checkpoints under its own name and every decision is kept, so a second call
+    with the same job goes on where the first stopped and decides the same.
+
+    Raises:
+        ValueError: The job has no validation table, or the cluster is too small.
     """
     if job.validation is None:
         raise ValueError("a sweep compares by held-out pairs: give the job a validation table")
     # Tune prints tables of its own whatever its verbosity, unless it is asked for the older output
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     import ray
-    from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
 
     logging.getLogger("ray.tune").setLevel(logging.WARNING)
     job = _absolute(job)
-    values = list(dict.fromkeys(confidences))
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     job = fitted(job, cluster)
-    scheduler = ASHAScheduler(
-        time_attr="step", metric=METRIC, mode="max", max_t=1 << 40, grace_period=grace_steps or 2 * job.checkpoint_every
+    at_once = concurrent_trials(job, cluster)
+    unique = list(dict.fromkeys(values))
+    return halve(
+        unique,
+        grace_steps or 2 * job.settings.checkpoint_every,
+        lambda some, until: _kept(job, some, until, lambda: _trials(job, some, until, at_once)),
     )
+
+
+def _kept(
+    job: TrainJob, values: Sequence[float | str], until: int, run: Callable[[], list[SweepRow]]
+) -> list[SweepRow]:
+    """The rows of a rung: those on the disk if it was completed before, else those of `run`.
+
+    A trial that went on to a later rung no longer knows how it stood at this one.
+    """
+    path = Path(job.storage) / f"{job.name}-rung-{until}.json"
+    asked = {"job": job.fingerprint(), "values": list(values)}
+    if path.is_file():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["asked"] == asked:
+            return [SweepRow(**row) for row in record["rows"]]
+    rows = run()
+    if not any(row.error for row in rows):  # what failed is tried again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"asked": asked, "rows": [asdict(row) for row in rows]})
+    return rows
+
+
+def _trials(job: TrainJob, values: Sequence[float | str], until: int, at_once: int) -> list[SweepRow]:
+    """Train the values up to a step under Ray Tune."""
+    from ray import tune
+
     tuner = tune.Tuner(
         tune.with_resources(_trial, {"CPU": TRIAL_CPUS}),
-        param_space={"job": job, "confidence": tune.grid_search(values)},
-        tune_config=tune.TuneConfig(scheduler=scheduler, max_concurrent_trials=concurrent_trials(job, cluster)),
-        run_config=tune.RunConfig(name=f"{job.name}-trials", storage_path=job.storage, verbose=0),
+        param_space={"job": job, "until": until, "lambda": tune.grid_search(list(values))},
+        tune_config=tune.TuneConfig(max_concurrent_trials=at_once),
+        run_config=tune.RunConfig(name=f"{job.name}-trials-{until}", storage_path=job.storage, verbose=0),
     )
     rows = []
     results = tuner.fit()
     for number in range(len(results)):
         result = results[number]
-        found = result.metrics or {}
-        confidence = result.config["confidence"] if result.config else ""
+        metrics = result.metrics or {}
+        lambda_ = result.config["lambda"] if result.config else ""
         rows.append(
             SweepRow(
-                confidence=confidence,
-                output=trial_job(job, confidence).output,
-                stopped_at=int(found.get("step", 0)),
-                steps=int(found.get("steps", 0)),
-                validation_order_accuracy=float(found.get(METRIC, math.nan)),
-                validation_accuracy=float(found.get("validation_accuracy", math.nan)),
-                cross_entropy=float(found.get("ce", math.nan)),
-                entropy=float(found.get("entropy", math.nan)),
+                lambda_=lambda_,
+                output=trial_job(job, lambda_).output,
+                stopped_at=int(metrics.get("step", 0)),
+                steps=int(metrics.get("steps", 0)),
+                validation_order_accuracy=float(metrics.get(METRIC, math.nan)),
+                validation_accuracy=float(metrics.get("validation_accuracy", math.nan)),
+                cross_entropy=float(metrics.get("ce", math.nan)),
+                entropy=float(metrics.get("entropy", math.nan)),
                 error=str(result.error).strip().splitlines()[-1] if result.error else "",
             )
         )
-    return sorted(rows, key=lambda row: (bool(row.error), -row.validation_order_accuracy, str(row.confidence)))
+    return rows

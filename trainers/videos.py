@@ -31,6 +31,23 @@ def parquet_files(path: str | Path) -> list[Path]:
     return files
 
 
+def read_plain(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of `parquet_files`, of the named columns, without dictionaries.
+
+    Who writes a column may encode it as a dictionary in one shard and not in the next; Arrow joins only what has one type.
+    """
+    return pa.concat_tables(
+        [_plain(pq.read_table(file, columns=columns)) for file in parquet_files(path)], promote_options="permissive"
+    )
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(field.type.value_type))
+    return table
+
+
 def write_video(folder: str | Path, video: str, vector: np.ndarray) -> None:
     """Write a packed video, float32 [D], as `folder`/`video`.parquet, whole or not at all.
 

@@ -33,6 +33,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
+from trainers.settings import LAMBDA_RULE, read_lambda
 
 Value = float | str
 VALUES = "0,0.25,0.5,adaptive"
@@ -50,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="values",
         metavar="LIST",
         default=VALUES,
-        help=f"numbers from 0 to 1 and 'adaptive' (default {VALUES})",
+        help=f"each {LAMBDA_RULE} (default {VALUES})",
     )
     configuration_arguments(parser)
 
@@ -59,22 +60,12 @@ def values_of(text: str) -> list[Value]:
     """The values of ``--lambda``, each once.
 
     Raises:
-        UserError: Neither a number from 0 to 1 nor "adaptive".
+        UserError: One is no value that `training.lambda` takes.
     """
-    values: list[Value] = []
-    for part in text.split(","):
-        word = part.strip()
-        try:
-            value: Value = word if word == "adaptive" else float(word)
-        except ValueError:
-            value = math.nan
-        if not isinstance(value, str) and not 0 <= value <= 1:
-            raise UserError(
-                f"--lambda {text}: {word!r} is neither a number from 0 to 1 nor 'adaptive'; for example --lambda {VALUES}"
-            )
-        if value not in values:
-            values.append(value)
-    return values
+    try:
+        return list(dict.fromkeys(read_lambda(word) for word in text.split(",")))
+    except ValueError as error:
+        raise UserError(f"--lambda {text}: {error}; for example --lambda {VALUES}") from None
 
 
 def main(options: argparse.Namespace) -> int:
@@ -172,7 +163,7 @@ def _judged(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     """One row of the table; a trial that failed or was ended early has no student and no benchmark figures."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
-        "lambda": trial["confidence"],
+        "lambda": trial["lambda_"],
         "loss": _finite(trial["cross_entropy"]),
         "order_accuracy": _finite(trial["validation_order_accuracy"]),
         "step": trial["stopped_at"],

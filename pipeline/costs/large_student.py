@@ -7,6 +7,8 @@ the sizes of the network, the ZeRO stage, and activations that are recomputed bl
 from __future__ import annotations
 
 from pipeline.settings.config import Config
+from trainers.student.language.options import LanguageOptions
+from trainers.student.table import student_row
 
 PARAMETERS = 8.08e9
 TRAINED = {"published": 0.428e9, "lora": 0.468e9, "full": 8.04e9}
@@ -18,7 +20,8 @@ CONTEXT_GIB = 1.0  # CUDA, NCCL and their buffers
 
 def is_large(config: Config) -> bool:
     """Whether the configured student is the published one at full size."""
-    return config.student.name == "llava" and not config.student.options.get("shrunk")
+    row = student_row(config.student.name)
+    return row.published and not row.parse(config.student.options).by_formula
 
 
 def tokens(seconds: float) -> float:
@@ -28,10 +31,12 @@ def tokens(seconds: float) -> float:
 
 def training_gib(config: Config) -> float:
     """GiB on the GPU of one training worker: weights, gradients, optimiser, and the activations that are kept."""
-    training, options, seconds = config.training, config.student.options, config.corpus.window_s
+    training, seconds = config.training, config.corpus.window_s
+    options = student_row(config.student.name).parse(config.student.options)
+    assert isinstance(options, LanguageOptions), "only the published student is asked for"
     workers, stage = training.workers, training.zero_stage
-    size = 4.0 if options.get("dtype", "float32") == "float32" else 2.0
-    trained = TRAINED[str(options.get("trained", "published"))]
+    size = 4.0 if options.dtype == "float32" else 2.0
+    trained = TRAINED[options.trained]
     weights = PARAMETERS * size / (workers if stage == 3 else 1)
     gradients = trained * size / (workers if stage >= 2 else 1)
     optimiser = trained * 12 / (workers if stage >= 1 else 1)  # master weights and both moments, float32

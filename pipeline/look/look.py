@@ -14,7 +14,7 @@ from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.teachers import views_of
 from pipeline.settings.config import Config
-from trainers.student.table import ENCODER_VERSIONS, SEQUENCE_STUDENTS, VIEWS_TAKEN
+from trainers.student.table import student_row
 
 # The columns of a video that a look takes.
 SHOWN = pa.schema(
@@ -62,7 +62,7 @@ def sample_spec(config: Config, look: Look) -> SampleSpec:
     """What one decode of a look keeps of a window, by configuration."""
     if look.bare:
         return SampleSpec(key_frames=1, motion_frames=1)
-    views = [*views_of(look.scores), *(VIEWS_TAKEN.get(config.student.name, ()) if look.features is not None else ())]
+    views = [*views_of(look.scores), *(student_row(config.student.name).views if look.features is not None else ())]
     return SampleSpec(config.teachers.key_frames, config.teachers.motion_frames, views=tuple(dict.fromkeys(views)))
 
 
@@ -80,7 +80,7 @@ def encode_options(config: Config) -> EncodeOptions:
 
 def packs(config: Config) -> bool:
     """Whether the student takes whole videos, which its encoder writes one by one and which never pass this process."""
-    return config.student.name in SEQUENCE_STUDENTS
+    return student_row(config.student.name).whole_videos
 
 
 def look_settings(look: Look, config: Config) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
     for setting in ("threads", "timeout_s"):  # these change the time, not the result
         making.pop(setting)
     name = config.student.name
-    version = ENCODER_VERSIONS.get(name, 0)
+    version = student_row(name).version
     student = (
         {"name": name, "version": version, "options": dict(config.student.options)}
         if look.features is not None

@@ -1,12 +1,10 @@
 """Five comparison labels from ensemble statistics and from distortion levels (CVPR 2026, section 4.1.2).
 
 A label says how the *second* video of a pair compares with the first, so the difference is second minus first.
-Labels are integers: indices into LEVELS.
+Labels are integers, 0 for the worst: inferior, worse, similar, better, superior (the words: `trainers.levels`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-LEVELS = ("inferior", "worse", "similar", "better", "superior")
+SIMILAR = 2
 SIGMA_FLOOR = 1e-3  # score units; without a floor two identical videos (difference 0, spread 0) would be "inferior"
 
 
@@ -57,19 +55,4 @@ def severity_labels(level_first: ArrayLike, level_second: ArrayLike) -> Labels:
     gap = np.asarray(level_first, dtype=np.int64) - np.asarray(level_second, dtype=np.int64)
     if (gap == 0).any():
         raise ValueError("a synthetic pair has twice the same level; pair two different levels")
-    return np.asarray(2 + np.clip(gap, -2, 2), dtype=np.int64)
-
-
-def label_names(labels: ArrayLike) -> list[str]:
-    """The words for labels [P]."""
-    return [LEVELS[int(label)] for label in np.asarray(labels).ravel()]
-
-
-def label_indices(names: Iterable[str]) -> Labels:
-    """The integers for words; raises ValueError for a word that is not in LEVELS."""
-    index = {name: k for k, name in enumerate(LEVELS)}
-    words = list(names)
-    unknown = sorted(set(words) - set(index))
-    if unknown:
-        raise ValueError(f"unknown label {unknown[0]!r}: use one of {', '.join(LEVELS)}")
-    return np.array([index[word] for word in words], dtype=np.int64)
+    return np.asarray(SIMILAR + np.clip(gap, -2, 2), dtype=np.int64)

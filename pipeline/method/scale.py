@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from math import isqrt
 from typing import Literal
 
 import numpy as np
@@ -20,12 +21,9 @@ Link = Literal["phi", "logistic"]
 
 LEVEL_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # inferior, worse, similar, better, superior
 ANCHORS = 5
-ANCHOR_PAIRS = tuple(combinations(range(ANCHORS), 2))  # (first, second): the lower anchor is shown first
 TEST_TEMPERATURE = 5.0  # released inference script: logits of test against anchor are divided by 5
 ANCHOR_TEMPERATURE = 1.0
 
-OFFICIAL_STEPS = 50
-OFFICIAL_FLOOR = 1e-6
 _CHUNK = 32_768  # videos per batch: [chunk, 6, 6] float64 arrays of 9 MB
 
 
@@ -47,13 +45,20 @@ def preference(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     return np.asarray(np.minimum(p @ np.array(LEVEL_WEIGHTS) / p.sum(axis=-1), 1.0), dtype=np.float64)
 
 
+def anchor_pairs(count: int = ANCHORS) -> tuple[tuple[int, int], ...]:
+    """(first, second) of every two of so many anchors, once each: the lower anchor is shown first."""
+    return tuple(combinations(range(count), 2))
+
+
 def anchor_matrix(logits: ArrayLike, temperature: float = ANCHOR_TEMPERATURE) -> Floats:
-    """M [5, 5] of the anchors from the logits [10, 5] of ANCHOR_PAIRS (one order each, lower anchor first)."""
+    """M [A, A] of the anchors from the logits [A (A - 1) / 2, 5] of `anchor_pairs`, A being 2 or more."""
     p = preference(logits, temperature)
-    if p.shape != (len(ANCHOR_PAIRS),):
-        raise ValueError(f"the anchors need logits of {len(ANCHOR_PAIRS)} pairs, not {p.shape}")
-    matrix = np.full((ANCHORS, ANCHORS), 0.5)
-    for (first, second), beats in zip(ANCHOR_PAIRS, p, strict=True):
+    count = (1 + isqrt(1 + 8 * p.size)) // 2
+    pairs = anchor_pairs(count)
+    if p.ndim != 1 or not pairs or p.size != len(pairs):
+        raise ValueError(f"anchors need the logits of every two of them (1, 3, 6, 10 ... pairs), not {p.shape}")
+    matrix = np.full((count, count), 0.5)
+    for (first, second), beats in zip(pairs, p, strict=True):
         matrix[second, first], matrix[first, second] = beats, 1.0 - beats
     return matrix
 
@@ -136,32 +141,6 @@ def fit_anchor_scale(anchors: ArrayLike, anchor_scores: ArrayLike, link: Link = 
     if slope > 0:
         return AnchorScale(slope, float(scores.mean() - slope * raw.mean()), "anchors")
     return AnchorScale(float(scores.std()), float(scores.mean()), "spread")
-
-
-def official_solve(matrix: ArrayLike, start: ArrayLike, steps: int = OFFICIAL_STEPS) -> Floats:
-    """Scores [..., K] of the released inference script, for parity: `steps` of Adam from `start` [K].
-
-    Learning rate 0.1, logistic link, probabilities floored at 1e-6, no constraint on the sum; 50 steps stop short of
-    the optimum.
-    """
-    m = _checked(matrix)
-    q = np.broadcast_to(np.asarray(start, dtype=np.float64), m.shape[:-1]).copy()
-    first, second = np.zeros_like(q), np.zeros_like(q)
-    for step in range(1, steps + 1):
-        wins = expit(q[..., :, None] - q[..., None, :])
-        pull = np.where(wins > OFFICIAL_FLOOR, m * (1.0 - wins), 0.0)
-        gradient = q - (pull.sum(axis=-1) - pull.sum(axis=-2))
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient**2
-        q -= 0.1 * (first / (1.0 - 0.9**step)) / (np.sqrt(second / (1.0 - 0.999**step)) + 1e-8)
-    return q
-
-
-def official_output(scores: ArrayLike) -> Floats:
-    """The released output [...] of the last video: its place in percent between the extremes of q [..., K]."""
-    q = np.asarray(scores, dtype=np.float64)
-    low, high = q.min(axis=-1), q.max(axis=-1)
-    return np.asarray(100.0 * (q[..., -1] - low) / (high - low), dtype=np.float64)
 
 
 def select_anchors(

@@ -23,6 +23,8 @@ from actors.teachers import load_teacher
 from pipeline.console import UserError
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import (
+    SECOND,
+    SEEN,
     BenchmarkConfig,
     CorpusConfig,
     Count,
@@ -30,18 +32,17 @@ from pipeline.settings.sections import (
     ErrorsConfig,
     MiningConfig,
     PairsConfig,
-    Part,
     PoolsConfig,
-    Positive,
     RunConfig,
     ScoringConfig,
     ShapingConfig,
     StudentConfig,
     TeachersConfig,
-    TrainingConfig,
+    all_known,
     nearest,
 )
-from trainers.student.table import SEQUENCE_STUDENTS
+from trainers.settings import Part, Positive, TrainingSettings
+from trainers.student.table import student_row
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class Config(Part):
     pairs: PairsConfig = PairsConfig()
     mining: MiningConfig = MiningConfig()
     student: StudentConfig = StudentConfig()
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingSettings = TrainingSettings()
     scoring: ScoringConfig = ScoringConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
     pools: PoolsConfig = PoolsConfig()
@@ -74,6 +75,14 @@ class Config(Part):
     def _something_to_train_on(self) -> Self:
         if not self.distort.enabled and not any(self.pairs.homogeneous):
             raise ValueError("no distortion is switched on and pairs.homogeneous is 0: there is no pair to train on")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_known_types(self) -> Self:
+        try:  # the training itself knows no table of distortions
+            all_known(tuple(self.training.type_weights), SEEN + SECOND)
+        except ValueError as error:
+            raise ValueError(f"training.type_weights: {error}") from None
         return self
 
     @model_validator(mode="after")
@@ -179,16 +188,16 @@ def check_weights(config: Config) -> None:
         ConfigError: No checkpoint is named, its folder holds none, or a teacher's file is not there.
     """
     options = config.student.options
-    if config.student.name in SEQUENCE_STUDENTS and not options.get("shrunk"):
-        if not options.get("checkpoint"):
-            raise ConfigError(
-                f"preset {config.preset}: the student {config.student.name} needs the folder of a checkpoint: "
-                "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
-            )
-        if not (Path(options["checkpoint"]) / "config.json").is_file():
-            raise ConfigError(
-                f"student.options.checkpoint: {options['checkpoint']} holds no config.json; name the folder of a checkpoint"
-            )
+    if student_row(config.student.name).parse(options).lacks_weights:
+        raise ConfigError(
+            f"preset {config.preset}: the student {config.student.name} needs the folder of a checkpoint: "
+            "--set student.options.checkpoint=FOLDER, or use --preset paper-shrunk, which needs none"
+        )
+    checkpoint = options.get("checkpoint")
+    if checkpoint is not None and not (Path(checkpoint) / "config.json").is_file():
+        raise ConfigError(
+            f"student.options.checkpoint: {checkpoint} holds no config.json; name the folder of a checkpoint"
+        )
     try:
         for teacher in config.teachers.names:
             load_teacher(teacher, config.run.weights).require()

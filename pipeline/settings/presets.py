@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from trainers.student.table import PUBLISHED
+
 DEMO: dict[str, Any] = {
     "corpus": {
         "window_s": 2.0,
@@ -113,7 +115,7 @@ _PAPER_BUDGET: dict[str, Any] = {
 
 
 def _student(hyper: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    return {"name": "llava", "options": {**hyper["student"]["options"], **options}}
+    return {"name": PUBLISHED, "options": {**hyper["student"]["options"], **options}}
 
 
 _FULL = {"dtype": "bfloat16", "scope": "answer"}

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from actors.distortions.table import by_family, optional, suite
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
+from trainers.settings import NonNegativeReal, Part, Positive, PositiveReal, Share
+from trainers.student.table import DEFAULT, STUDENTS, student_row
 
 SEEN = by_family(suite("train"))
 UNSEEN = tuple(row.name for row in suite("unseen"))
 SECOND = by_family(optional())
-ORIGINS = ("ensemble", "synthetic", "gmad", "missed")
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeReal = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def all_known(names: tuple[str, ...], known: Sequence[str]) -> tuple[str, ...]:
@@ -48,12 +45,6 @@ def nearest(name: str, known: Sequence[str]) -> str:
         return f"nearest: {', '.join(close[:3])}"
     tops = sorted({key.split(".", 1)[0] for key in known})
     return f"known: {', '.join(tops)}"
-
-
-class Part(BaseModel):
-    """A frozen part of the tree; a key that it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
 class FamilyCounts(Part):
@@ -183,41 +174,20 @@ class MiningConfig(Part):
 class StudentConfig(Part):
     """The student network and the options of its builder."""
 
-    name: str = "lite"
-    options: Mapping[str, Any] = {}
+    name: str = DEFAULT
+    options: Mapping[
+        str, Any
+    ] = {}  # as they were given: the table of students types them, and fills in what is not named
 
-
-class TrainingConfig(Part):
-    """Training of the student; `lambda` is the confidence weight, a number or "adaptive" (arXiv v3, appendix C.2.2),
-    or "auxiliary" for the loss of Burns et al. (2023)."""
-
-    workers: Positive = 1
-    zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
-    epochs: Positive = 10
-    batch_size: Positive = 16
-    severity: Literal["level", "censored"] = "level"  # published, or "at least better"
-    lr: PositiveReal = 1e-3
-    weight_decay: NonNegativeReal = 0.05
-    lambda_: Share | Literal["adaptive", "auxiliary"] = Field(default="adaptive", alias="lambda")
-    lr_warmup: Share = 0.03  # share of all steps
-    not_finite: Literal["stop", "skip"] = (
-        "stop"  # what a loss that is not finite does: end the training, or skip its step
-    )
-    checkpoint_every: Positive = 100  # steps
-    origin_weights: Mapping[str, NonNegativeReal] = Field(default_factory=lambda: dict.fromkeys(ORIGINS, 1.0))
-    type_weights: Mapping[str, NonNegativeReal] = {}  # of the pairs of a distortion type; 1 where it is not named
-
-    @field_validator("type_weights")
+    @field_validator("name")
     @classmethod
-    def _known_types(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
-        all_known(tuple(weights), SEEN + SECOND)
-        return weights
+    def _known(cls, name: str) -> str:
+        return all_known((name,), tuple(STUDENTS))[0]
 
-    @field_validator("origin_weights")
-    @classmethod
-    def _known(cls, weights: Mapping[str, float]) -> Mapping[str, float]:
-        all_known(tuple(weights), ORIGINS)
-        return {**dict.fromkeys(ORIGINS, 1.0), **weights}
+    @model_validator(mode="after")
+    def _options_of_the_student(self) -> Self:
+        student_row(self.name).parse(self.options)
+        return self
 
 
 class ScoringConfig(Part):

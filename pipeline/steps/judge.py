@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from pipeline.corpus.members import pool
 from pipeline.costs.rates import compare_resources, compare_seconds
-from pipeline.method.labels import LEVELS
 from pipeline.method.scale import preference
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
@@ -19,6 +18,7 @@ from pipeline.run_folder.store import write_table
 from pipeline.student.comparison import anchor_logits
 from pipeline.student.folder import Anchors
 from trainers.batches import read_encoded
+from trainers.levels import LEVELS
 
 
 def step(run: Run, number: int) -> Step:

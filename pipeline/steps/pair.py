@@ -16,7 +16,7 @@ from cluster.engine import Row
 from pipeline.console import UserError
 from pipeline.corpus.members import by_family, copies, pool
 from pipeline.method.calibration import CalibrationError, fit_logistic
-from pipeline.method.labels import LEVELS, ensemble_labels, label_names, severity_labels
+from pipeline.method.labels import ensemble_labels, severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, MINED, PAIRS, STUDENT_SCORES
@@ -25,6 +25,7 @@ from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import Config, per_round
 from pipeline.steps import mine, synthesise
+from trainers.levels import LEVELS, level_names
 
 HOMOGENEOUS = ("ensemble", "gmad")
 RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}
@@ -140,7 +141,7 @@ def _severity_pairs(config: Config, rows: list[Row]) -> list[SyntheticPair]:
 
 def severity_row(first: Copy, second: Copy, origin: str, number: int) -> Row:
     """A pair of two levels of one distortion, labelled by the levels."""
-    label = label_names(severity_labels([first.level], [second.level]))[0]
+    label = level_names(severity_labels([first.level], [second.level]))[0]
     return _row(first.video_id, second.video_id, origin, number) | {
         "label": label,
         "distortion": first.distortion,
@@ -167,7 +168,7 @@ def _relabelled(row: Row, quality: dict[str, tuple[float, float]], config: Confi
     labels, delta, sigma = ensemble_labels(
         [mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor
     )
-    return row | {"label": label_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
+    return row | {"label": level_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
 
 
 def _decisive(row: Row) -> bool:

@@ -16,7 +16,7 @@ from pipeline.run_folder.step import Resources, Step
 from pipeline.run_folder.store import read_table, write_json
 from pipeline.settings.config import Config, fingerprint
 from pipeline.steps import pair
-from pipeline.student.anchors import complete
+from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
 from trainers.job import TrainJob
 
@@ -71,9 +71,10 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
         identity: Fingerprint of everything that decides this training.
     """
     config, layout = run.config, run.layout
+    anchor_videos(run)  # too few of them end the step before hours of training, not after
     job = job_of(config, layout, number, identity)
     pairs = read_table(layout.pairs(number), PAIRS)
-    total = config.training.epochs * -(-pairs.num_rows // job.batch_size)
+    total = config.training.epochs * -(-pairs.num_rows // config.training.batch_size)
     done = 0
     with run.console.track(total, f"round {number}: training") as progress:
 
@@ -98,29 +99,15 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
 
 def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
     """The training of round ``number``; ``identity`` as in `train`."""
-    training = config.training
     return TrainJob(
         pairs=str(layout.pairs(number)),
         features=str(layout.features),
         output=str(layout.student(number)),
         name=layout.train_name(number, identity),
         storage=str(layout.train_storage),
+        settings=config.training,
         student=config.student.name,
         student_options=dict(config.student.options),
-        confidence=training.lambda_,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        learning_rate=training.lr,
-        weight_decay=training.weight_decay,
-        warmup=training.lr_warmup,
-        not_finite=training.not_finite,
-        severity=training.severity,
-        origin_weights=dict(training.origin_weights),
-        type_weights=dict(training.type_weights),
         seed=config.seed,
-        workers=training.workers,
         gpu=config.run.train_on_gpus,
-        precision="bf16" if config.student.options.get("dtype") == "bfloat16" else "fp32",
-        zero_stage=training.zero_stage,
-        checkpoint_every=training.checkpoint_every,
     )

@@ -8,8 +8,9 @@ import numpy as np
 
 from actors.compare import Comparer
 from actors.media.views import SampleSpec
+from pipeline.console import UserError
 from pipeline.corpus.members import pool
-from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix, select_anchors
+from pipeline.method.scale import anchor_matrix, anchor_pairs, select_anchors
 from pipeline.run_folder.records import ENSEMBLE
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_table
@@ -37,18 +38,35 @@ def complete(run: Run, folder: Path) -> Anchors:
     return anchors
 
 
-def choose_anchors(run: Run, folder: Path) -> Anchors:
-    """One anchor per quality level of the pool's undistorted and degraded videos, on which the teachers agree most."""
-    config, layout = run.config, run.layout
+def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
+    """One video per quality level of the pool's undistorted and degraded videos, on which the teachers agree most.
+
+    Returns:
+        Ids of A videos, lowest quality first, and their scores 0-100 ``[A]``.
+
+    Raises:
+        UserError: The pool has fewer videos than anchors are asked for.
+    """
+    layout, count = run.layout, run.config.scoring.anchors
     members = {row["video_id"] for row in pool(layout)}
     rows = [row for row in read_table(layout.ensemble, ENSEMBLE).to_pylist() if row["video_id"] in members]
     mean = np.array([row["mean"] for row in rows])
     variance = np.array([row["variance"] for row in rows])
     ids = [row["video_id"] for row in rows]
-    chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
-    features = read_encoded(config.student.name, layout.features).take([ids[k] for k in chosen])[:]
-    first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
+    try:
+        chosen = select_anchors(mean, variance, ids, count)
+    except ValueError as error:
+        raise UserError(f"scoring.anchors: {error}; ask for fewer anchors, or give the pool more videos") from error
+    return [ids[k] for k in chosen], mean[chosen]
+
+
+def choose_anchors(run: Run, folder: Path) -> Anchors:
+    """The anchors of a trained student: their features, and how it compares them with each other."""
+    config = run.config
+    ids, scores = anchor_videos(run)
+    features = read_encoded(config.student.name, run.layout.features).take(ids)[:]
+    first, second = (features[[pair[k] for pair in anchor_pairs(len(ids))]] for k in (0, 1))
     gpus = config.pools.compare.gpus
     (logits,) = run.engine.calls(Comparer, (str(folder), features), "pairs", [(first, second)], gpus)
     matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
-    return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)
+    return Anchors(features, matrix, scores, tuple(ids), config.scoring.test_temperature)

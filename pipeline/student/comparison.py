@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from actors.compare import Comparer
-from pipeline.method.labels import LEVELS
 from pipeline.run_folder.run import Run
 from pipeline.student.folder import Anchors, read_anchors
 from trainers.batches import Features
+from trainers.levels import LEVELS
 from trainers.videos import VideoStore
 
 

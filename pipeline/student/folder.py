@@ -27,7 +27,7 @@ ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Five anchors, lowest quality first.
+    """The anchors of a student, five as published, lowest quality first.
 
     Attributes:
         features: float32 ``[A, D]``.

@@ -14,7 +14,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json, write_bytes
 from pipeline.settings.config import Config
 from pipeline.student.folder import CARD, Anchors
-from trainers.student.table import BASES
+from trainers.student.table import student_row
 
 FORMULA = (
     "small networks that a formula fills; it proves that all parts work together and has learnt nothing worth having"
@@ -62,10 +62,11 @@ def write_card(
     told.append({"train": {"pairs": pairs.num_rows, "order_accuracy": result["order_accuracy"]}})
     origins = Counter(pairs["origin"].to_pylist())
     classes = {name: teacher_class(name) for name in config.teachers.names}
+    row = student_row(config.student.name)
     corpus = "clips rendered by the program" if config.corpus.videos is None else "the user's own videos"
     text = _CARD.format(
         student=config.student.name,
-        base=FORMULA if config.student.options.get("shrunk") else BASES[config.student.name],
+        base=FORMULA if row.parse(config.student.options).by_formula else f"{row.base} ({row.licence})",
         videos=len({*pairs["first"].to_pylist(), *pairs["second"].to_pylist()}),
         confidence=config.training.lambda_,
         rounds="\n".join(_round(k, facts) for k, facts in enumerate(told, 1)),

@@ -17,11 +17,10 @@ from actors.media.window import EncodeOptions
 from pipeline.console import Console, UserError
 from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.corpus.rules import PRISTINE
-from pipeline.method.scale import ANCHOR_PAIRS, ANCHORS, TEST_TEMPERATURE, anchor_matrix
+from pipeline.method.scale import ANCHORS, TEST_TEMPERATURE, anchor_matrix, anchor_pairs
 from pipeline.student.folder import Anchors, write_anchors, write_processor
-from trainers.student.table import VIEWS_TAKEN, is_released, load_student
+from trainers.student.table import is_released, load_student, student_row
 
-STUDENT = "llava"
 # The released script takes the whole file as it is.
 WHOLE_FILE: Mapping[str, Any] = {
     "key_frames": 1, "motion_frames": 1, "motion_short_side": 144, "window_s": 0.0, "max_short_side": None, "max_fps": None,
@@ -55,7 +54,7 @@ def add_anchors(folder: Path, table: str, console: Console) -> None:
     features = np.zeros((len(vectors), max(map(len, vectors))), np.float32)
     for row, vector in zip(features, vectors, strict=True):
         row[: len(vector)] = vector
-    first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
+    first, second = (features[[pair[k] for pair in anchor_pairs()]] for k in (0, 1))
     matrix = anchor_matrix(student.compare_all(first, second))
     scores = np.array([listed.labels[k] for k in order])
     try:
@@ -71,7 +70,7 @@ def _encoded(student: Any, names: list[str], console: Console) -> list[np.ndarra
     from actors.folder import WindowReader
     from actors.media.rows import unpack
 
-    reader = WindowReader(SampleSpec(1, 1, views=VIEWS_TAKEN[STUDENT]), EncodeOptions())
+    reader = WindowReader(SampleSpec(1, 1, views=student_row(student.name).views), EncodeOptions())
     vectors = []
     try:
         with console.track(len(names), "encoding anchors") as progress:

@@ -36,7 +36,7 @@ from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors, is_released
-from trainers.student.table import SEQUENCE_STUDENTS, VIEWS_TAKEN, student_name
+from trainers.student.table import student_name, student_row
 
 WINDOWS_PER_FILE = 3
 _SCORING = "scoring windows"
@@ -92,7 +92,7 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student_name(folder), ()))
+        spec = SampleSpec(kept, strip, side, views=student_row(student_name(folder)).views)
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
@@ -218,7 +218,7 @@ def score_files(
             table = _files_table([_absolute(name) for name in names])
             headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
         # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-        gpus = 1.0 if student_name(model.folder) in SEQUENCE_STUDENTS and cluster_gpus() >= 1 else 0.0
+        gpus = 1.0 if student_row(student_name(model.folder)).whole_videos and cluster_gpus() >= 1 else 0.0
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
         scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)

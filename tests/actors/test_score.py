@@ -16,14 +16,14 @@ from actors.teachers.sharpness import Sharpness
 from pipeline.look.chain import score_pools
 from pipeline.settings.sections import ScorePoolConfig
 from trainers.student.language.seconds import unpack
-from trainers.student.table import VIEWS_TAKEN
+from trainers.student.table import LLAVA
 
 TINY = {
     "shrunk": True,
     "text": {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4},
     "vision": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2},
 }
-SPEC = SampleSpec(key_frames=1, motion_frames=4, views=VIEWS_TAKEN["llava"])
+SPEC = SampleSpec(key_frames=1, motion_frames=4, views=LLAVA.views)
 
 
 def test_a_file_that_cannot_be_read_fails_as_a_row(broken_files):

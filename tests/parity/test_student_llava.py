@@ -201,7 +201,7 @@ def test_student_losses_of_every_scope(case, name, result):
             assert terms.cross_entropy.item() == pytest.approx(row["L_CE"], abs=TOLERANCE["loss_abs"])
             assert terms.entropy.item() == pytest.approx(row["L_conf"], abs=TOLERANCE["loss_abs"])
             assert alpha.item() == pytest.approx(stable["alpha"], rel=TOLERANCE["alpha_rel"])
-            assert terms.confidence_weight.item() == pytest.approx(stable["lambda"], rel=TOLERANCE["alpha_rel"])
+            assert terms.lambda_.item() == pytest.approx(stable["lambda"], rel=TOLERANCE["alpha_rel"])
             assert terms.total.item() == pytest.approx(stable["total"], abs=TOLERANCE["loss_abs"])
         derived = recorded["derived_not_official"]
         for scope, ce, entropy in (

@@ -62,7 +62,7 @@ def test_student_loss_equals_the_recorded_numbers(seed, case, value):
     logits = torch.from_numpy(values.astype(np.float32)).requires_grad_()
     progress = value["step_frac"]
     terms = weak_to_strong_loss(
-        logits, torch.from_numpy(labels), progress, normaliser=None, weights=None, confidence="adaptive"
+        logits, torch.from_numpy(labels), progress, normaliser=None, weights=None, lambda_="adaptive"
     )
     alpha, weight = adaptive_weight(terms.cross_entropy, terms.entropy, progress)
     stable = value["stable_form"]

@@ -2,20 +2,18 @@
 
 import numpy as np
 import pytest
-from parity_kit import cases, record
+from parity_kit import cases, official_output, official_solve, record
 
-from pipeline.method.labels import LEVELS
 from pipeline.method.scale import (
-    ANCHOR_PAIRS,
     TEST_TEMPERATURE,
     anchor_matrix,
-    official_output,
-    official_solve,
+    anchor_pairs,
     preference,
     score_tests,
     solve_map,
     with_tests,
 )
+from trainers.levels import LEVELS
 
 FILE = ("student", "map_solver.json")
 RECORD = record(*FILE)
@@ -68,7 +66,7 @@ def test_student_map_score_of_the_test_video(case):
 
 
 def test_student_map_from_label_logits():
-    assert [(pair["first"] - 1, pair["second"] - 1) for pair in END_TO_END["anchor_pairs"]] == list(ANCHOR_PAIRS)
+    assert [(pair["first"] - 1, pair["second"] - 1) for pair in END_TO_END["anchor_pairs"]] == list(anchor_pairs())
     anchors = [_logits(pair) for pair in END_TO_END["anchor_pairs"]]
     tests = [_logits(pair) for pair in END_TO_END["test_pairs"]]
     beats = preference(tests, TEST_TEMPERATURE)

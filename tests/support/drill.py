@@ -15,6 +15,7 @@ from ray.cluster_utils import Cluster
 
 from trainers.checkpoint import REGISTER
 from trainers.launch import TrainJob, train
+from trainers.settings import TrainingSettings
 
 QUICK = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
@@ -54,6 +55,7 @@ def alone(job: TrainJob) -> dict:
 
 
 if __name__ == "__main__":
-    told = TrainJob(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    fields = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    told = TrainJob(**{**fields, "settings": TrainingSettings(**fields["settings"])})
     found = with_a_node_lost(told) if sys.argv[3:] == ["preempt"] else alone(told)
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")

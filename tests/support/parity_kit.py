@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy.special import expit
 
 from trainers.student.language import formula
 
@@ -114,3 +115,28 @@ def smooth(frame):
     planes = torch.tensor(frame.transpose(2, 0, 1)).contiguous()[:, None].float()
     small = torch.nn.functional.interpolate(planes, (224, 224), mode="bilinear", antialias=True)
     return small[:, 0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def official_solve(matrix, start, steps=50):
+    """Scores ``[..., K]`` of the released inference script: `steps` of Adam from `start` ``[K]``.
+
+    Learning rate 0.1, logistic link, probabilities floored at 1e-6, no constraint on the sum; 50 steps stop short of the optimum.
+    """
+    m = np.asarray(matrix, np.float64)
+    q = np.broadcast_to(np.asarray(start, np.float64), m.shape[:-1]).copy()
+    first, second = np.zeros_like(q), np.zeros_like(q)
+    for step in range(1, steps + 1):
+        wins = expit(q[..., :, None] - q[..., None, :])
+        pull = np.where(wins > 1e-6, m * (1.0 - wins), 0.0)
+        gradient = q - (pull.sum(axis=-1) - pull.sum(axis=-2))
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        q -= 0.1 * (first / (1.0 - 0.9**step)) / (np.sqrt(second / (1.0 - 0.999**step)) + 1e-8)
+    return q
+
+
+def official_output(scores):
+    """The released output ``[...]`` of the last video: its place in percent between the extremes of q ``[..., K]``."""
+    q = np.asarray(scores, np.float64)
+    low, high = q.min(axis=-1), q.max(axis=-1)
+    return 100.0 * (q[..., -1] - low) / (high - low)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainers.batches import PairSampler, read_features, read_pairs
-from trainers.levels import LEVEL_INDEX, at_least
 
 
 @given(pairs=st.integers(1, 200), per_worker=st.integers(1, 20), workers=st.integers(1, 4), seed=st.integers(0, 5))
@@ -34,17 +33,6 @@ def test_features_do_not_depend_on_the_order_of_the_shards(tmp_path, write_order
     assert list(features.row_of) == sorted(features.row_of)
     assert features.matrix.dtype == np.float32
     assert features.matrix.shape[0] == 160
-
-
-def test_a_label_read_as_a_bound_accepts_what_lies_beyond_it():
-    labels = np.array([LEVEL_INDEX[name] for name in ("inferior", "worse", "similar", "better", "superior")])
-    assert at_least(labels).astype(int).tolist() == [
-        [1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0],
-        [1, 1, 1, 1, 1],
-        [0, 0, 0, 1, 1],
-        [0, 0, 0, 0, 1],
-    ]
 
 
 def test_origin_weights_scale_and_drop_pairs(tmp_path, write_ordering):
@@ -87,6 +75,21 @@ def test_wrong_features_are_named(tmp_path, rows, message):
     pq.write_table(pa.table({"video_id": list(ids), "features": list(vectors)}), tmp_path / "features.parquet")
     with pytest.raises(ValueError, match=message):
         read_features(tmp_path)
+
+
+def test_shards_may_have_dictionary_columns_or_plain_ones(tmp_path, write_ordering):
+    paths = write_ordering(tmp_path)
+    table, features = pq.read_table(paths["pairs"]), read_features(paths["features"])
+    (tmp_path / "pairs").mkdir()
+    pq.write_table(table.slice(0, 300), tmp_path / "pairs" / "0.parquet")
+    coded = table.slice(300)
+    for place, name in enumerate(coded.column_names):
+        coded = coded.set_column(place, name, coded[name].dictionary_encode())
+    pq.write_table(coded, tmp_path / "pairs" / "1.parquet")
+    assert pa.types.is_dictionary(pq.read_table(tmp_path / "pairs" / "1.parquet")["label"].type)
+    whole, joined = read_pairs(paths["pairs"], features), read_pairs(tmp_path / "pairs", features)
+    for name in ("first", "second", "label", "weight", "synthetic"):
+        assert np.array_equal(getattr(whole, name), getattr(joined, name))
 
 
 def test_an_empty_feature_folder_is_named(tmp_path):

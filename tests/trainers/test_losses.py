@@ -34,7 +34,7 @@ def test_uniform_logits_have_the_entropy_of_five_equal_classes():
 
 def test_a_fixed_lambda_mixes_the_two_terms(batch):
     logits, labels = batch
-    terms = weak_to_strong_loss(logits, labels, 0.0, confidence=0.25)
+    terms = weak_to_strong_loss(logits, labels, 0.0, lambda_=0.25)
     assert terms.total.item() == pytest.approx(0.75 * terms.cross_entropy.item() + 0.25 * terms.entropy.item())
 
 
@@ -42,9 +42,9 @@ def test_lambda_carries_no_gradient(batch):
     logits, labels = batch
     logits.requires_grad_()
     terms = weak_to_strong_loss(logits, labels, 1.0)
-    weight = terms.confidence_weight.item()
+    weight = terms.lambda_.item()
     adaptive = torch.autograd.grad(terms.total, logits)[0]
-    fixed = torch.autograd.grad(weak_to_strong_loss(logits, labels, 1.0, confidence=weight).total, logits)[0]
+    fixed = torch.autograd.grad(weak_to_strong_loss(logits, labels, 1.0, lambda_=weight).total, logits)[0]
     assert torch.allclose(adaptive, fixed, atol=1e-7)
 
 
@@ -60,10 +60,10 @@ def test_weight_zero_equals_leaving_the_row_out(batch):
 def test_parts_with_a_common_normaliser_add_up_to_the_whole(batch):
     logits, labels = batch
     weights = torch.linspace(0.5, 1.5, 12)
-    whole = weak_to_strong_loss(logits, labels, 0.5, weights=weights, confidence=0.3)
+    whole = weak_to_strong_loss(logits, labels, 0.5, weights=weights, lambda_=0.3)
     parts = [
         weak_to_strong_loss(
-            logits[part], labels[part], 0.5, weights=weights[part], confidence=0.3, normaliser=weights.sum() / 2
+            logits[part], labels[part], 0.5, weights=weights[part], lambda_=0.3, normaliser=weights.sum() / 2
         ).total
         for part in (slice(0, None, 2), slice(1, None, 2))
     ]
@@ -89,5 +89,5 @@ def test_auxiliary_targets_of_two_classes_follow_the_published_threshold():
 
 
 def test_the_auxiliary_coefficient_warms_up_by_the_step_fraction(batch):
-    weights = [weak_to_strong_loss(*batch, t, confidence="auxiliary").confidence_weight.item() for t in (0, 0.1, 0.2)]
+    weights = [weak_to_strong_loss(*batch, t, lambda_="auxiliary").lambda_.item() for t in (0, 0.1, 0.2)]
     assert weights == pytest.approx([0.0, 0.05, 0.5])

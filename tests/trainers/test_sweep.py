@@ -1,9 +1,12 @@
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from trainers.job import TrainJob
-from trainers.sweep import concurrent_trials, fitted, sweep, trial_job
+from trainers.launch import train
+from trainers.settings import TrainingSettings
+from trainers.sweep import SweepRow, concurrent_trials, fitted, halve, sweep, trial_job
 
 
 @pytest.fixture
@@ -16,11 +19,7 @@ def job(tmp_path, write_ordering):
         output=str(tmp_path / "students"),
         name="sweep",
         storage=str(tmp_path / "trainings"),
-        epochs=3,
-        batch_size=32,
-        learning_rate=0.02,
-        checkpoint_every=20,
-        workers=1,
+        settings=TrainingSettings(epochs=3, batch_size=32, lr=0.02, checkpoint_every=20, workers=1),
     )
 
 
@@ -32,7 +31,7 @@ def test_trials_are_limited_by_what_the_cluster_has(job):
 
 
 def test_two_workers_and_their_trial_fit_two_cores(job):
-    two = replace(job, workers=2)
+    two = job.changed(workers=2)
     with pytest.raises(ValueError, match=r"needs 2\.5 CPU"):
         concurrent_trials(two, {"CPU": 2})
     assert concurrent_trials(fitted(two, {"CPU": 2}), {"CPU": 2}) == 1
@@ -47,10 +46,66 @@ def test_every_trial_has_its_own_name_and_folder(job):
 
 
 def test_a_sweep_needs_held_out_pairs(job):
-    from dataclasses import replace
 
     with pytest.raises(ValueError, match="give the job a validation table"):
         sweep(replace(job, validation=None), [0.0])
+
+
+STEPS = 100
+
+
+class Curves:
+    """Trainings of which the order accuracy at every step is known; they are asked for one at a time, or all at once."""
+
+    def __init__(self, curves):
+        self.curves = curves
+        self.rungs = []
+
+    def __call__(self, values, until):
+        self.rungs.append((until, sorted(values)))
+        step = min(until, STEPS)
+        return [
+            SweepRow(value, f"lambda-{value}", step, STEPS, self.curves[value](step), 0.5, 1.0, 1.0, "")
+            for value in values
+        ]
+
+
+# the last value is behind by a little at the first look, and best at the end
+SLOW_START = {
+    0.0: lambda step: 0.80 + 0.0001 * step,
+    0.25: lambda step: 0.70 + 0.0001 * step,
+    0.5: lambda step: 0.75 + 0.0001 * step,
+    1.0: lambda step: 0.79 + 0.001 * step,
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(SLOW_START)))
+def test_no_order_of_the_values_changes_what_a_sweep_ends_and_finds(order):
+    curves = Curves(SLOW_START)
+    rows = halve(order, 10, curves)
+    assert [row.lambda_ for row in rows] == [1.0, 0.0, 0.5, 0.25]
+    assert curves.rungs == [(10, [0.0, 0.25, 0.5, 1.0]), (20, [0.0, 1.0]), (100, [1.0])]
+    assert [row.stopped_at for row in rows] == [100, 20, 10, 10]
+
+
+def test_a_training_that_is_shorter_than_the_grace_ends_no_value():
+    curves = Curves(SLOW_START)
+    rows = halve(list(SLOW_START), 200, curves)
+    assert len(curves.rungs) == 1
+    assert all(row.complete for row in rows)
+
+
+def test_a_trial_that_fails_stands_last_and_takes_no_place_of_another():
+    curves = Curves(SLOW_START)
+
+    def rung(values, until):
+        rows = curves(values, until)
+        return [replace(row, error="out of memory") if row.lambda_ == 0.0 else row for row in rows]
+
+    rows = halve(list(SLOW_START), 10, rung)
+    assert [row.lambda_ for row in rows] == [1.0, 0.5, 0.25, 0.0]
+    assert [row.stopped_at for row in rows][:2] == [100, 20]
+    assert rows[-1].error == "out of memory"
 
 
 @pytest.mark.heavy  # beside the sweep of a whole command
@@ -58,7 +113,7 @@ def test_a_sweep_compares_the_weights_and_runs_again_without_training(ray_sessio
     from pathlib import Path
 
     rows = sweep(job, [0.0, "adaptive"], grace_steps=1000)
-    assert {row.confidence for row in rows} == {0.0, "adaptive"}
+    assert {row.lambda_ for row in rows} == {0.0, "adaptive"}
     assert [row.error for row in rows] == ["", ""]
     assert all(row.stopped_at == row.steps == 57 for row in rows)
     assert all(row.validation_order_accuracy > 0.9 for row in rows)
@@ -66,3 +121,20 @@ def test_a_sweep_compares_the_weights_and_runs_again_without_training(ray_sessio
     weights = {row.output: (Path(row.output) / "model.safetensors").read_bytes() for row in rows}
     again = sweep(job, [0.0, "adaptive"], grace_steps=1000)
     assert {row.output: (Path(row.output) / "model.safetensors").read_bytes() for row in again} == weights
+
+
+@pytest.mark.heavy
+def test_a_sweep_that_ends_a_value_early_decides_the_same_again_and_trains_the_other_as_if_it_were_alone(
+    ray_session, job
+):
+    from pathlib import Path
+
+    halved = replace(job, name="halved", output=f"{job.output}-halved")
+    rows = sweep(halved, [1.0, 0.0], grace_steps=10)
+    assert [(row.lambda_, row.stopped_at) for row in rows] == [(0.0, 57), (1.0, 10)]
+    assert not Path(rows[1].output).exists()
+    assert sweep(halved, [1.0, 0.0], grace_steps=10) == rows
+    alone = replace(job.changed(lambda_=0.0), name="alone", output=f"{job.output}-alone")
+    train(alone)
+    weights = [(Path(folder) / "model.safetensors").read_bytes() for folder in (rows[0].output, alone.output)]
+    assert weights[0] == weights[1]

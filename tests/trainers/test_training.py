@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.settings import TrainingSettings
 from trainers.student.table import load_student
 
 
@@ -22,10 +23,7 @@ def job(tmp_path_factory, write_ordering):
         output=str(folder / "student"),
         name="base",
         storage=str(folder / "trainings"),
-        epochs=6,
-        batch_size=32,
-        learning_rate=0.02,
-        checkpoint_every=25,
+        settings=TrainingSettings(workers=2, epochs=6, batch_size=32, lr=0.02, checkpoint_every=25),
         seed=1,
     )
 
@@ -42,8 +40,9 @@ def _weights(job):
     return (Path(job.output) / "model.safetensors").read_bytes()
 
 
-def _variant(job, name, **changes):
-    return replace(job, name=name, output=str(Path(job.output).with_name(name)), **changes)
+def _variant(job, name, settings=None, **changes):
+    other = job.changed(**settings or {})
+    return replace(other, name=name, output=str(Path(job.output).with_name(name)), **changes)
 
 
 def test_training_learns_the_ordering(base):
@@ -100,19 +99,40 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(base, job):
     assert _weights(job) == base[1]
 
 
+def test_a_training_goes_on_past_the_step_of_a_torn_checkpoint(base, job, tmp_path):
+    broken = _variant(
+        job, "past-torn", max_failures=0, failpoint=Failpoint(rank=1, step=74, marker=str(tmp_path / "killed"))
+    )
+    with pytest.raises(TrainingError, match="failed after 0 restarts"):
+        train(broken)
+    folders = sorted(Path(job.storage, "past-torn").glob("step-*"))
+    assert [folder.name for folder in folders] == ["step-000000025", "step-000000050"]
+    shard = next(folders[-1].rglob("zero_pp_rank_1*"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    result = train(broken)
+    assert result["resumed_at"] == 25
+    assert result["steps"] == 114
+    assert _weights(broken) == base[1]
+    names = sorted(folder.name for folder in Path(job.storage, "past-torn").glob("step-*"))
+    assert names == ["step-000000100", "step-000000114"]
+
+
 def test_another_number_of_workers_is_refused_with_the_way_out(base, job):
     with pytest.raises(TrainingError, match=r"started with 2 workers and cannot go on with 1.*initial = that folder"):
-        train(replace(job, workers=1))
+        train(job.changed(workers=1))
 
 
 def test_another_configuration_under_the_same_name_is_refused(base, job):
     with pytest.raises(TrainingError, match="another configuration: give this one another name"):
-        train(replace(job, confidence=0.0))
+        train(job.changed(lambda_=0.0))
 
 
 def test_zero_3_with_one_worker_from_the_weights_of_a_student(base, job):
     third = _variant(
-        job, "zero3", zero_stage=3, epochs=1, workers=1, learning_rate=1e-4, initial=job.output, confidence="auxiliary"
+        job,
+        "zero3",
+        {"zero_stage": 3, "epochs": 1, "workers": 1, "lr": 1e-4, "lambda_": "auxiliary"},
+        initial=job.output,
     )
     result = train(third)
     assert result["order_accuracy"] == pytest.approx(base[0]["order_accuracy"], abs=0.05)
@@ -120,7 +140,7 @@ def test_zero_3_with_one_worker_from_the_weights_of_a_student(base, job):
 
 
 def test_a_loss_that_is_not_finite_stops_with_one_line_and_keeps_the_checkpoint(ray_session, job):
-    diverging = _variant(job, "diverging", learning_rate=2e37, clip_norm=0.0, checkpoint_every=1, warmup=0.0)
+    diverging = _variant(job, "diverging", {"lr": 2e37, "checkpoint_every": 1, "lr_warmup": 0.0}, clip_norm=0.0)
     with pytest.raises(TrainingError, match=r"the loss is not finite at step .* lower the learning rate"):
         train(diverging)
     assert list(Path(job.storage, "diverging").glob("step-*"))
@@ -135,13 +155,9 @@ def test_features_of_another_student_are_refused(ray_session, job):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"workers": 3}, "batch_size must be a positive multiple of workers"),
-        ({"confidence": 1.5}, "confidence must be"),
-        ({"zero_stage": 4}, "zero_stage must be"),
-        ({"not_finite": "hide"}, "not_finite must be 'stop' or 'skip'"),
-        ({"not_finite": "skip", "zero_stage": 0}, "at ZeRO stages 1 to 3 only"),
-        ({"name": "a/b"}, "name must be a plain file name"),
-        ({"origin_weights": {"gmad": -1.0}}, "origin_weights must not be negative"),
+        ({"name": "a/b"}, "the name 'a/b' must be a plain file name"),
+        ({"student": "lit"}, "unknown student 'lit'"),
+        ({"student_options": {"hiden": 4}}, "the student lite has no option 'hiden'; nearest: student.options.hidden"),
     ],
 )
 def test_a_wrong_job_is_refused_where_it_is_made(job, change, message):

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from trainers.levels import LEVELS
 from trainers.videos import Vectors
 
-__all__ = ["LEVELS", "NO_VIEWS", "Encoder", "Student"]
 NO_VIEWS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
@@ -51,7 +50,7 @@ class Student(nn.Module, ABC):
 
         key: uint8 [S, 2, H, W, 3], S key frames in RGB at native size, each with the frame right after it.
         luma: uint8 [N, h, w], consecutive frames, luma only, scaled down; N = 1 for a still image. fps: frames/s.
-        views: uint8 RGB [n, h, w, 3], the pictures that `trainers.student.VIEWS_TAKEN` names.
+        views: uint8 RGB [n, h, w, 3], the pictures that its row in the table names (`StudentRow.views`).
         """
 
     @abstractmethod
@@ -91,6 +90,13 @@ class Student(nn.Module, ABC):
         size = self.pairs_at_once
         parts = [self.compare(first[k : k + size], second[k : k + size]) for k in range(0, len(first), size)]
         return np.concatenate(parts) if parts else np.zeros((0, len(LEVELS)), np.float32)
+
+    def master_weights(self, folder: str | Path) -> Mapping[str, Tensor]:  # noqa: ARG002 - it computes in float32
+        """Float32 tensors that a saved folder holds of what this student computes with in a shorter number format.
+
+        By the names of the trained module.
+        """
+        return {}
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:

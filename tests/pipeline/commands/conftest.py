@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete student folder: real encoder, a head with random weights, five anchors. Windows are 0.4 s long."""
     import torch
 
-    from pipeline.method.scale import ANCHOR_PAIRS, anchor_matrix
+    from pipeline.method.scale import anchor_matrix, anchor_pairs
     from pipeline.student.folder import Anchors, write_anchors, write_processor
     from trainers.student.table import build_student
 
@@ -67,7 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(weights, 0.1, 0.05)
     folder.mkdir()
     student.save(folder)
-    first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
+    first, second = (features[[pair[k] for pair in anchor_pairs()]] for k in (0, 1))
     matrix = anchor_matrix(student.compare(first, second))
     write_anchors(folder, Anchors(features[:5], matrix, np.array([10.0, 30, 50, 70, 90]), tuple("abcde"), 5.0))
     sampling = {"key_frames": 2, "motion_frames": 8, "motion_short_side": 48}

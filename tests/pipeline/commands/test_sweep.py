@@ -33,8 +33,8 @@ def pairs(layout: RunLayout, counts: dict[str, int]) -> None:
     write_table(layout.pairs(1), PAIRS.table(rows), PAIRS)
 
 
-def test_values_are_numbers_and_adaptive_each_once() -> None:
-    assert values_of("0, 0.25,0.25,adaptive,1") == [0.0, 0.25, "adaptive", 1.0]
+def test_values_are_those_of_the_setting_each_once() -> None:
+    assert values_of("0, 0.25,0.25,adaptive,1, auxiliary") == [0.0, 0.25, "adaptive", 1.0, "auxiliary"]
 
 
 @pytest.mark.parametrize("text", ["2", "-0.1", "nan", "half", "", "0,,1", "adaptive;0"])
@@ -67,7 +67,7 @@ def test_too_few_pairs_are_told(tmp_path) -> None:
 
 
 def trial(**changes: object) -> dict[str, object]:
-    base = {"confidence": 0.25, "output": "/none", "stopped_at": 5, "steps": 9, "validation_order_accuracy": 0.75,
+    base = {"lambda_": 0.25, "output": "/none", "stopped_at": 5, "steps": 9, "validation_order_accuracy": 0.75,
             "validation_accuracy": 0.5, "cross_entropy": 1.5, "entropy": 1.0, "error": ""}  # fmt: skip
     return {**base, **changes}
 
@@ -88,7 +88,7 @@ def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_pat
 
 def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
     layout = RunLayout.at(tmp_path)
-    rows = [_judged(of_folder(load("demo"), layout), trial(confidence=value)) for value in (0.0, "adaptive")]
+    rows = [_judged(of_folder(load("demo"), layout), trial(lambda_=value)) for value in (0.0, "adaptive")]
     layout.sweep_json.write_text(json.dumps({"trials": rows}))
     assert _close(layout, Console(io.StringIO())) == 0
     assert "adaptive" in capsys.readouterr().out

@@ -258,3 +258,19 @@ def test_agreement_is_undefined_against_constant_others():
 def test_calibrate_explains_what_is_wrong(scores, directions, options, message):
     with pytest.raises(CalibrationError, match=message):
         calibrate(scores, directions, **options)
+
+
+def test_beyond_its_data_a_logistic_falls_behind_a_line_and_within_it_does_not():
+    """The figures of `docs/method.md`: 60 points on a line with 3 % noise, 100 draws."""
+    draws = {1.0: [], 1.5: [], 2.0: []}
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        x = random.uniform(0, 1, 60)
+        curve = fit_logistic(x, x + random.normal(0, 0.03, 60), increasing=True)
+        for place, values in draws.items():
+            values.append(float(curve(place)))
+    means = {place: np.mean(values) for place, values in draws.items()}
+    assert means[1.0] == pytest.approx(0.995, abs=0.01)
+    assert means[1.5] == pytest.approx(1.45, abs=0.03)
+    assert means[2.0] == pytest.approx(1.85, abs=0.06)
+    assert np.percentile(draws[2.0], 10) == pytest.approx(1.56, abs=0.1)

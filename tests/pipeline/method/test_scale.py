@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parity_kit import official_output, official_solve
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 from scipy.stats import norm, spearmanr
@@ -11,9 +12,8 @@ from scipy.stats import norm, spearmanr
 from pipeline.method import scale
 from pipeline.method.scale import (
     anchor_matrix,
+    anchor_pairs,
     fit_anchor_scale,
-    official_output,
-    official_solve,
     preference,
     score_tests,
     select_anchors,
@@ -76,10 +76,26 @@ def test_matrices_and_their_transposes_sum_to_one(anchor_logits, beats):
     np.testing.assert_allclose(m[5, :5], beats)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4, 6, 9])
+def test_any_number_of_anchors_has_a_matrix_a_scale_and_scores(count):
+    qualities = np.linspace(-1.0, 1.0, count)
+    pairs = anchor_pairs(count)
+    assert len(set(pairs)) == count * (count - 1) // 2
+    wins = norm.cdf([qualities[second] - qualities[first] for first, second in pairs])
+    # "superior" with probability p and "inferior" else: the second wins with probability p
+    sure = np.log(np.stack([1 - wins, *[np.full(len(wins), 1e-300)] * 3, wins], axis=-1))
+    matrix = anchor_matrix(sure)
+    np.testing.assert_allclose(matrix, _thurstone(qualities), atol=1e-9)
+    line = fit_anchor_scale(matrix, 50 + 20 * qualities)
+    assert line.kind == "anchors"
+    raw, _ = score_tests(matrix, norm.cdf(np.array([[-2.0], [0.0], [2.0]]) - qualities))
+    assert raw[0] < raw[1] < raw[2]
+
+
 def test_the_second_anchor_of_a_pair_wins_with_superior():
     all_superior = np.tile([0, 0, 0, 0, 60.0], (10, 1))
     np.testing.assert_allclose(anchor_matrix(all_superior), np.tri(5, k=-1) + 0.5 * np.eye(5), atol=1e-12)
-    with pytest.raises(ValueError, match="10 pairs"):
+    with pytest.raises(ValueError, match=r"every two of them .* not \(9,\)"):
         anchor_matrix(np.zeros((9, 5)))
 
 

@@ -11,7 +11,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, digest, read_manifests
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, read_json
-from pipeline.settings.sections import TrainingConfig
+from trainers.settings import TrainingSettings
 
 
 class Run:
@@ -80,9 +80,9 @@ def test_an_input_that_is_a_file_counts_by_its_contents(tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_a_part_of_the_configuration_counts_by_its_values(tmp_path: Path) -> None:
-    assert Run(tmp_path).step("copy", TrainingConfig())
-    assert not Run(tmp_path).step("copy", TrainingConfig())
-    assert Run(tmp_path).step("copy", TrainingConfig(epochs=99))
+    assert Run(tmp_path).step("copy", TrainingSettings())
+    assert not Run(tmp_path).step("copy", TrainingSettings())
+    assert Run(tmp_path).step("copy", TrainingSettings(epochs=99))
 
 
 @pytest.mark.parametrize(

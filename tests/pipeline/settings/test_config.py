@@ -65,6 +65,18 @@ def test_one_distortion_can_be_switched_off() -> None:
         ({"overrides": ["distort.types.resiz=off"]}, ["'resiz'", "resize"]),
         ({"overrides": ["pools.encode.gpus=0.3"]}, ["pools.encode.gpus", "0.25"]),
         ({"overrides": ["training.lr=.nan"]}, ["training.lr"]),
+        ({"overrides": ["student.name=lit"]}, ["student.name", "'lit'", "nearest: lite"]),
+        ({"overrides": ["student.options.hiden=4"]}, ["no option 'hiden'", "nearest: student.options.hidden"]),
+        ({"overrides": ["student.options.dropout=2"]}, ["student.options.dropout", "less than or equal to 1", "2"]),
+        (
+            {"preset": "paper-shrunk", "overrides": ["student.options.trained=all"]},
+            ["student.options.trained", "'lora'"],
+        ),
+        ({"preset": "paper-shrunk", "overrides": ["student.name=lite"]}, ["the student lite has no option 'trained'"]),
+        ({"overrides": ["training.workers=3"]}, ["batch_size 64 must be a multiple of workers (3)"]),
+        ({"overrides": ["training.type_weights={resiz: 1}"]}, ["training.type_weights", "'resiz'", "nearest: resize"]),
+        ({"overrides": ["training.origin_weights={gmat: 1}"]}, ["training.origin_weights", "'gmat'", "gmad"]),
+        ({"overrides": ["scoring.anchors=1"]}, ["scoring.anchors", "greater than or equal to 2"]),
         ({"stages": 0}, ["stages"]),
         ({"file": "missing.yaml"}, ["missing.yaml", "No such file"]),
     ],
@@ -185,6 +197,16 @@ def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: P
         check_weights(named)
     signal = f"student.options.checkpoint={tmp_path}", "teachers.names=[niqe, piqe]"
     check_weights(load("paper", videos="clips", overrides=signal))
+
+
+def test_options_of_the_student_are_kept_as_they_were_given() -> None:
+    # the dump decides the fingerprints of the steps: a run folder of the first release goes on
+    assert fingerprint(load("demo").student) == "a1f486fdd2abcdbd"
+    config = load("paper-shrunk", overrides=["student.options.rank=8"])
+    assert config.student.model_dump(mode="json") == {
+        "name": "llava",
+        "options": {"trained": "published", "vision_rate": 0.2, "shrunk": True, "rank": 8},
+    }
 
 
 def test_both_published_sets_of_hyper_parameters_are_presets() -> None:

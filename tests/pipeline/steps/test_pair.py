@@ -4,11 +4,11 @@ import pytest
 
 from pipeline.console import UserError
 from pipeline.corpus.members import copies as usable_copies
-from pipeline.method.labels import LEVELS
 from pipeline.method.pairs import Copy
 from pipeline.run_folder.records import MINED, PAIRS
 from pipeline.run_folder.store import read_table
 from pipeline.steps.pair import pair, severity_row, student_quality
+from trainers.levels import LEVELS
 
 SETTINGS = (
     "pairs.homogeneous=[6]",

@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from trainers.losses import SequenceLosses, entropy_per_row
 from trainers.student.language.prompt import Prompt
+from trainers.student.language.seconds import Seconds
 
-SCOPES = ("label", "answer", "all")
 ENTROPY_ROWS = 256  # rows of vocabulary logits that are alive in float32 at once
 Pair = tuple[int, int]  # places of the first and the second video
 
@@ -28,6 +28,36 @@ class AnswerLosses(nn.Module):
     @abstractmethod
     def head(self) -> nn.Module:
         """From hidden states [N, d] to vocabulary logits [N, C]."""
+
+    @abstractmethod
+    def states(self, videos: Sequence[Seconds], pairs: Sequence[Pair], ends: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Last hidden states [L_i, d] of pairs, without padding.
+
+        Args:
+            videos: Each is looked at once, however many pairs name it.
+            pairs: Places of the first and the second video of each pair among `videos`.
+            ends: Token ids that follow the second video of each pair.
+        """
+
+    def forward(
+        self,
+        videos: Sequence[Seconds],
+        pairs: Sequence[Pair],
+        labels: Tensor | None = None,
+        accepted: Tensor | None = None,
+    ) -> Tensor | SequenceLosses:
+        """Logits [B, 5] of pairs, or their losses if labels are given.
+
+        Args:
+            videos, pairs: As of `states`.
+            labels: Level of each pair, int [B].
+            accepted: The words that count as right, bool [B, 5]; by default the label alone.
+        """
+        if labels is None:
+            states = self.states(videos, pairs, [self.prompt.question] * len(pairs))
+            return self.word_logits(torch.stack([state[-1] for state in states]))
+        states = self.states(videos, pairs, [self.prompt.answered(int(label)) for label in labels])
+        return self.losses([state[:-1] for state in states], labels, accepted)
 
     @property
     def device(self) -> torch.device:

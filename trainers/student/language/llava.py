@@ -6,32 +6,26 @@ or, without any download, shrunk networks that a formula fills.
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
-from trainers.student.base import NO_VIEWS, Student
 from trainers.student.language import formula
-from trainers.student.language.adapters import add_adapters, merged
-from trainers.student.language.answer import SCOPES
-from trainers.student.language.llava_checkpoint import Checkpoint, write_weights, written_name
+from trainers.student.language.llava_checkpoint import Checkpoint, written_name
 from trainers.student.language.llava_encoder import LlavaEncoder
 from trainers.student.language.llava_network import LlavaNetwork, Prefix, llava_config
-from trainers.student.language.packing import packed_length
-from trainers.student.language.prompt import QWEN2, Prompt, read_prompt
-from trainers.student.language.seconds import unpack, unpack_pairs
+from trainers.student.language.options import LlavaOptions
+from trainers.student.language.prompt import QWEN2, Prompt
+from trainers.student.language.seconds import unpack
+from trainers.student.language.student import LanguageStudent, prompt_of, read_config
+from trainers.student.table import LLAVA
 from trainers.videos import Vectors
 
-TRAINED = ("published", "lora", "full")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json",
-                   "special_tokens_map.json", "chat_template.jinja")  # fmt: skip
 # SigLIP so400m without its last layer: a configuration of the authors does not describe its vision tower
 SO400M = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 26, "num_attention_heads": 16}
 SHRUNK_TEXT = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 6,
@@ -39,132 +33,66 @@ SHRUNK_TEXT = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers":
 SHRUNK_VISION = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-class LlavaStudent(Student):
-    """Options:
+class LlavaStudent(LanguageStudent):
+    """LLaVA-OneVision with SlowFast's motion vectors; options: `trainers.student.language.options.LlavaOptions`."""
 
-    checkpoint: folder with weights, configuration and tokenizer.
-    shrunk: instead of a checkpoint, small networks that a formula fills; they learn nothing worth having.
-    motion: file (.safetensors, or .pth read as weights only) of SlowFast R50; needed if the checkpoint holds none.
-    trained: "published" (vision tower and projectors), "lora" (these, and adapters of `rank` on the language model) or
-        "full" (everything but SlowFast).
-    vision_rate: learning rate of the vision tower as a share of the job's (published: 2e-6 of 1e-5).
-    scope: tokens of the loss: "answer" (the assistant's turn), "label" (the level's word), "all" (as released).
-    attention: "sdpa", "flash_attention_2" or "eager". checkpointing: recompute activations in the backward pass.
-    dtype: "float32", or "bfloat16" as the released training.
-    text, vision: sizes of the shrunk networks, where they should differ from the defaults.
-    """
+    name: ClassVar[str] = LLAVA.name
+    kind: ClassVar[str] = "LLaVA-OneVision"
+    architecture: ClassVar[str] = "LlavaOnevisionForConditionalGeneration"
+    tower: ClassVar[str] = ".vision_tower."
 
-    name: ClassVar[str] = "llava"
-    pairs_at_once: ClassVar[int] = 4
+    network: LlavaNetwork
 
-    def __init__(
-        self,
-        checkpoint: str | None = None,
-        shrunk: bool = False,
-        motion: str | None = None,
-        trained: str = "published",
-        vision_rate: float = 0.2,
-        scope: str = "answer",
-        rank: int = 16,
-        attention: str = "sdpa",
-        checkpointing: bool = True,
-        dtype: str = "float32",
-        text: Mapping[str, Any] | None = None,
-        vision: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__()
+    def __init__(self, options: LlavaOptions) -> None:
+        super().__init__(options)
         self._anchored: tuple[np.ndarray, list[Prefix]] | None = None
-        for option, value, known in (("trained", trained, TRAINED), ("scope", scope, SCOPES),
-                                     ("dtype", dtype, ("float32", "bfloat16", "float16"))):  # fmt: skip
-            if value not in known:
-                raise ValueError(f"student option '{option}': unknown {value!r}; choose one of {', '.join(known)}")
-        if checkpoint is None and not shrunk:
-            raise ValueError(
-                "the student llava needs the folder of a LLaVA-OneVision checkpoint: "
-                "--set student.options.checkpoint=FOLDER (--preset paper-shrunk needs none)"
-            )
-        self.options: dict[str, Any] = {
-            "checkpoint": checkpoint, "motion": motion, "trained": trained, "vision_rate": vision_rate, "scope": scope,
-            "rank": rank, "attention": attention, "checkpointing": checkpointing, "dtype": dtype,
-            "text": dict(text or {}), "vision": dict(vision or {}),
-        }  # fmt: skip
-        if checkpoint is None:
-            self._build(SHRUNK_TEXT | dict(text or {}), SHRUNK_VISION | dict(vision or {}), None)
+        if options.checkpoint is None:
+            self.network = self._build(SHRUNK_TEXT | dict(options.text), SHRUNK_VISION | dict(options.vision), None)
             formula.fill(self.network, named=written_name)
         else:
-            self._read(Path(checkpoint))
-        self.encoder = LlavaEncoder(checkpoint, motion)
+            self.network = self._read(Path(options.checkpoint))
+        self.encoder = LlavaEncoder(options)
         self.slowfast = self.encoder.slowfast  # frozen, but saved and counted with the student
-        self._choose_trained()
+        self.choose_trained()
 
-    def _build(self, text: Mapping[str, Any], vision: Mapping[str, Any], prompt: Prompt | None) -> None:
+    def _build(self, text: Mapping[str, Any], vision: Mapping[str, Any], prompt: Prompt | None) -> LlavaNetwork:
         from transformers.initialization import no_init_weights
 
-        config = llava_config(text, vision)
         prompt = prompt or QWEN2.folded(int(text["vocab_size"]))
         with no_init_weights():  # every weight is read or filled
-            self.network = LlavaNetwork(
-                config, prompt, self.options["attention"], getattr(torch, self.options["dtype"])
-            )
-        self.network.scope = self.options["scope"]
+            network = LlavaNetwork(llava_config(text, vision), prompt, self.options.attention, self.dtype)
+        network.scope = self.options.scope
+        return network
 
-    def _read(self, folder: Path) -> None:
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} is no checkpoint: it has no config.json")
+    def _read(self, folder: Path) -> LlavaNetwork:
+        config = read_config(folder)
         checkpoint = Checkpoint(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        text, vision = _sizes(config, folder)
-        ours = config.get("student") == self.name
-        prompt = _saved_prompt(config) if ours else read_prompt(folder)
-        self._build(text, vision, prompt)
-        missing = checkpoint.fill(
-            self.network, lambda key: ".post_layernorm." in key or key.startswith("motion_projector.")
-        )
+        network = self._build(*_sizes(config, folder), prompt_of(config, folder))
+        missing = checkpoint.fill(network, lambda key: ".post_layernorm." in key or key.startswith("motion_projector."))
         if any(key.startswith("motion_projector.") for key in missing):
             # the base checkpoint has no motion branch: every run begins with the same small random one
             generator = torch.Generator().manual_seed(0)
-            for key, value in self.network.motion_projector.named_parameters():
+            for key, value in network.motion_projector.named_parameters():
                 nn.init.zeros_(value) if key.endswith("bias") else nn.init.normal_(value, std=0.02, generator=generator)
-
-    def _choose_trained(self) -> None:
-        network, trained = self.network, self.options["trained"]
-        network.requires_grad_(trained == "full")
-        model = network.llava.model
-        for part in (model.vision_tower, model.multi_modal_projector, network.motion_projector):
-            part.requires_grad_(True)
-        # behind the layer that is read: it has no gradient, and DeepSpeed need not wait for one
-        model.vision_tower.post_layernorm.requires_grad_(False)
-        if trained == "lora":
-            add_adapters(model.language_model, self.options["rank"])
-        if self.options["checkpointing"]:
-            network.llava.activation_checkpointing_enable({"use_reentrant": False})
+        return network
 
     @property
-    def feature_size(self) -> int:
-        """Length of the vector of a still image; a video's is longer, by its frames and motion vectors."""
-        return packed_length(1, 1)
+    def model(self) -> Any:
+        """transformers' model within the network."""
+        return self.network.llava
 
-    def encode(
-        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
-    ) -> np.ndarray:
-        """As of `LlavaEncoder`, which needs nothing else of the student."""
-        return self.encoder.encode(key, luma, fps, views)
+    def published_parts(self) -> Sequence[nn.Module]:
+        """Vision tower and projectors."""
+        model = self.network.llava.model
+        return model.vision_tower, model.multi_modal_projector, self.network.motion_projector
 
-    def encoder_digest(self) -> str:
-        """Digest over the version of the features and the SlowFast weights."""
-        return self.encoder.digest()
+    def choose_trained(self) -> None:
+        """As of every language model, without `post_layernorm`.
 
-    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
-        """Nothing: the network takes pixels."""
-
-    def trained_module(self) -> nn.Module:
-        """The network without SlowFast, whose features are cached."""
-        return self.network
-
-    def pair_logits(self, first: Tensor, second: Tensor) -> Tensor:
-        """Logits float32 [B, 5] of packed videos [B, D], zeros behind a shorter one."""
-        videos, pairs = unpack_pairs(list(first), list(second))
-        return cast("Tensor", self.network(videos, pairs))
+        That lies behind the layer that is read: it has no gradient, and DeepSpeed need not wait for one.
+        """
+        super().choose_trained()
+        self.network.llava.model.vision_tower.post_layernorm.requires_grad_(False)
 
     @torch.inference_mode()
     def against_anchors(self, anchors: np.ndarray, tests: Vectors) -> np.ndarray:
@@ -186,46 +114,14 @@ class LlavaStudent(Student):
         logits: np.ndarray = torch.stack(rows).float().cpu().numpy()
         return logits
 
-    def rate_of(self, name: str) -> float:
-        """Share of the job's learning rate for a parameter of the trained module."""
-        return float(self.options["vision_rate"]) if ".vision_tower." in name else 1.0
+    def saved_name(self, key: str) -> str:
+        """Name in a saved folder of one of the network's tensors."""
+        return written_name(key)
 
-    def save(self, folder: str | Path) -> None:
-        """Write weights (adapters merged), configuration and tokenizer; transformers reads the same folder."""
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        state = {**merged(self.network), **{f"slowfast.{key}": v for key, v in self.slowfast.state_dict().items()}}
-        write_weights({key: v for key, v in state.items() if not key.endswith("num_batches_tracked")}, target)
-        prompt = self.network.prompt
-        config = self.network.llava.config.to_dict() | {
-            "architectures": ["LlavaOnevisionForConditionalGeneration"],
-            "student": self.name,
-            # the folder stands alone: where its weights came from is no option of its student
-            "student_options": {
-                key: v for key, v in self.options.items() if key not in ("checkpoint", "shrunk", "motion")
-            },
-            "prompt": {field: list(getattr(prompt, field)) for field in Prompt.__dataclass_fields__},
-            "levels": list(LEVELS),
-        }
-        (target / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
-        if self.options["checkpoint"] is not None:
-            for name in TOKENIZER_FILES:
-                if (source := Path(self.options["checkpoint"]) / name).is_file():
-                    shutil.copyfile(source, target / name)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> LlavaStudent:
-        """Read what `save` wrote, or a released checkpoint; onto a GPU where there is one.
-
-        Raises ValueError for another student.
-        """
-        config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        gpu = torch.cuda.is_available()
-        options = config.get("student_options", {"dtype": "bfloat16" if gpu else "float32"})
-        if config.get("student", cls.name) != cls.name:
-            raise ValueError(f"{folder} holds the student '{config['student']}', not '{cls.name}'")
-        student = cls(**{**options, "checkpoint": str(folder)})
-        return student.to("cuda" if gpu else "cpu").eval()
+    def tensors(self) -> dict[str, Tensor]:
+        """As of every language model, with SlowFast."""
+        state = {**super().tensors(), **{f"slowfast.{key}": v for key, v in self.slowfast.state_dict().items()}}
+        return {key: v for key, v in state.items() if not key.endswith("num_batches_tracked")}
 
 
 def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -251,7 +147,3 @@ def _sizes(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dic
     if layer != -1 and "vision_config" in config:  # a whole tower of which an earlier layer is read
         vision["num_hidden_layers"] += layer + 1
     return sizes, vision
-
-
-def _saved_prompt(config: Mapping[str, Any]) -> Prompt:
-    return Prompt(**{field: tuple(ids) for field, ids in config["prompt"].items()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,15 @@ def weight_files(folder: Path) -> list[Path]:
         advice = f"convert {pickles[0].name} to safetensors first" if pickles else "name the folder of a checkpoint"
         raise ValueError(f"{folder} holds no safetensors weights; {advice}")
     return files
+
+
+def float32_tensors(folder: Path, names: Container[str]) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a checkpoint folder that are stored in float32, of those named."""
+    for file in weight_files(folder):
+        with safe_open(file, "pt") as opened:
+            for name in opened.keys():  # noqa: SIM118 - the file is no dict
+                if name in names and opened.get_slice(name).get_dtype() == "F32":
+                    yield name, opened.get_tensor(name)
 
 
 class Checkpoint:

@@ -1,4 +1,4 @@
-"""The frozen part of the LLaVA student: what is computed once per video, without the 8 billion parameters that learn."""
+"""The frozen part of the LLaVA student: frames as they are, and motion vectors by SlowFast."""
 
 from __future__ import annotations
 
@@ -6,47 +6,37 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.student.base import NO_VIEWS
 from trainers.student.language import formula
+from trainers.student.language.frame_encoder import FrameEncoder
 from trainers.student.language.llava_checkpoint import Checkpoint
-from trainers.student.language.packing import FEATURE, pack
+from trainers.student.language.options import LlavaOptions
 from trainers.student.language.seconds import motion_order
 from trainers.student.language.slowfast import CLIP_FRAMES, FastPathway, load_fast_pathway, normalise_clip
-from trainers.student.table import ENCODER_VERSIONS, VIEWS_TAKEN
-
-NAME = "llava"
+from trainers.student.table import LLAVA, StudentRow
 
 
-class LlavaEncoder:
-    """Frames as they are, and motion vectors by SlowFast. Options are those of `trainers.student.language.llava.LlavaStudent`."""
+class LlavaEncoder(FrameEncoder):
+    """Frames as they are, and motion vectors by SlowFast."""
 
-    def __init__(self, checkpoint: str | None = None, motion: str | None = None, **_student: Any) -> None:
+    row: ClassVar[StudentRow] = LLAVA
+
+    def __init__(self, options: LlavaOptions) -> None:
         """Raises ValueError if the SlowFast weights are nowhere, or are damaged."""
-        found = _slowfast(checkpoint, motion)
-        self.slowfast = found.to("cuda" if torch.cuda.is_available() else "cpu")
+        super().__init__(options)
+        slowfast = _slowfast(options.checkpoint, options.motion)
+        self.slowfast = slowfast.to("cuda" if torch.cuda.is_available() else "cpu")
 
-    def encode(
-        self,
-        key: np.ndarray,  # noqa: ARG002 - it takes its own views
-        luma: np.ndarray,  # noqa: ARG002
-        fps: float,  # noqa: ARG002
-        views: Mapping[str, np.ndarray] = NO_VIEWS,
-    ) -> np.ndarray:
-        """Frames and motion vectors as one vector (`packing.pack`), its length given by the video's.
-
-        views: "student_frames" uint8 [T, 384, 384, 3] and "student_clips" uint8 [32 * M, 224, 224, 3].
-        """
-        if missing := [name for name in VIEWS_TAKEN[NAME] if name not in views]:
-            raise ValueError(f"the video was decoded for another student: it has no view {missing[0]}")
+    def vectors(self, views: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Motion vectors float32 [M, 256] of the view "student_clips", uint8 [32 * M, 224, 224, 3]."""
+        clips = views["student_clips"]
         # a still image, or less than a second, has no motion: one vector of zeros (supplement C.2.1)
-        motion = self.motion(views["student_clips"]) if len(views["student_clips"]) else np.zeros((1, FEATURE))
-        return pack(views["student_frames"], motion)
+        return self.motion(clips) if len(clips) else super().vectors(views)
 
     @torch.inference_mode()
     def motion(self, clips: np.ndarray) -> np.ndarray:
@@ -54,12 +44,12 @@ class LlavaEncoder:
         parts = clips.reshape(-1, CLIP_FRAMES, *clips.shape[1:])
         device = next(self.slowfast.parameters()).device
         vectors = torch.cat([self.slowfast(normalise_clip(part)[None].to(device)) for part in parts])
-        found: np.ndarray = vectors[motion_order(len(parts))].float().cpu().numpy()
-        return found
+        motion: np.ndarray = vectors[motion_order(len(parts))].float().cpu().numpy()
+        return motion
 
     def digest(self) -> str:
         """16 hexadecimal digits over the version of the features and the SlowFast weights."""
-        digest = hashlib.sha256(json.dumps(ENCODER_VERSIONS[NAME]).encode())
+        digest = hashlib.sha256(json.dumps(self.row.version).encode())
         for key, value in sorted(self.slowfast.state_dict().items()):
             digest.update(key.encode() + value.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache, LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
 
-from trainers.losses import SequenceLosses
 from trainers.student.language.answer import AnswerLosses, Pair
 from trainers.student.language.prompt import TURN_END, Prompt
 from trainers.student.language.seconds import Seconds, normalise
@@ -137,29 +136,11 @@ class LlavaNetwork(AnswerLosses):
         before, between = self.embed(self.prompt.before), self.embed(self.prompt.between)
         return torch.cat([before, first, between, second, self.embed(after)])
 
-    def forward(
-        self,
-        videos: Sequence[Seconds],
-        pairs: Sequence[Pair],
-        labels: Tensor | None = None,
-        accepted: Tensor | None = None,
-    ) -> Tensor | SequenceLosses:
-        """Logits [B, 5] of pairs (indices of the first and the second of `videos`), or their losses if labels are given.
-
-        labels: level of each pair, int [B]. accepted: bool [B, 5], the words that count as right (default: the label).
-        A video that several pairs name is seen once.
-        """
+    def states(self, videos: Sequence[Seconds], pairs: Sequence[Pair], ends: Sequence[Sequence[int]]) -> list[Tensor]:
+        """As of `AnswerLosses`."""
         visual = self.visual(videos)
-        if labels is None:
-            rows = [self.sequence(visual[a], visual[b], self.prompt.question) for a, b in pairs]
-            hidden = self.decode(rows)
-            return self.word_logits(torch.stack([state[len(row) - 1] for state, row in zip(hidden, rows, strict=True)]))
-        rows = [
-            self.sequence(visual[a], visual[b], self.prompt.answered(int(label)))
-            for (a, b), label in zip(pairs, labels, strict=True)
-        ]
-        hidden = self.decode(rows)
-        return self.losses([state[: len(row) - 1] for state, row in zip(hidden, rows, strict=True)], labels, accepted)
+        rows = [self.sequence(visual[a], visual[b], end) for (a, b), end in zip(pairs, ends, strict=True)]
+        return [state[: len(row)] for state, row in zip(self.decode(rows), rows, strict=True)]
 
     @torch.inference_mode()
     def prefix(self, first: Tensor) -> Prefix:

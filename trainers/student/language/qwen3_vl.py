@@ -8,31 +8,26 @@ branch. Loss, training, saving and scoring are those of the published student.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.student.base import NO_VIEWS, Student
 from trainers.student.language import formula
-from trainers.student.language.adapters import add_adapters, merged
-from trainers.student.language.answer import SCOPES, AnswerLosses, Pair
-from trainers.student.language.llava_checkpoint import weight_files, write_weights
-from trainers.student.language.packing import FEATURE, FRAME_SIDE, pack, packed_length
-from trainers.student.language.prompt import QWEN2, Prompt, read_prompt
-from trainers.student.language.seconds import Seconds, normalise, unpack_pairs
-from trainers.student.table import ENCODER_VERSIONS, VIEWS_TAKEN
+from trainers.student.language.answer import AnswerLosses, Pair
+from trainers.student.language.frame_encoder import FrameEncoder
+from trainers.student.language.llava_checkpoint import weight_files
+from trainers.student.language.options import LanguageOptions
+from trainers.student.language.packing import FRAME_SIDE
+from trainers.student.language.prompt import QWEN2, Prompt
+from trainers.student.language.seconds import Seconds, normalise
+from trainers.student.language.student import LanguageStudent, prompt_of, read_config
+from trainers.student.table import QWEN3_VL
 
-if TYPE_CHECKING:
-    from trainers.losses import SequenceLosses
-
-TRAINED = ("published", "lora", "full")
+MODEL_TYPE = "qwen3_vl"  # transformers' name of the architecture
 # Ids of the released models, folded into the shrunk vocabulary as the prompt is.
 MARKS = {
     "vision_start_token_id": 151652,
@@ -46,27 +41,6 @@ SHRUNK_TEXT = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 
                "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [4, 2, 2]}}  # fmt: skip
 SHRUNK_VISION = {"hidden_size": 32, "intermediate_size": 48, "depth": 2, "num_heads": 2, "out_hidden_size": 64,
                  "deepstack_visual_indexes": [0]}  # fmt: skip
-
-
-class FrameEncoder:
-    """The frozen part: frames of 384x384 as they are. Takes the student's options and needs none of them."""
-
-    name = "qwen3_vl"
-
-    def __init__(self, **_student: Any) -> None: ...
-
-    def encode(
-        self,
-        key: np.ndarray,  # noqa: ARG002 - it takes its own view
-        luma: np.ndarray,  # noqa: ARG002
-        fps: float,  # noqa: ARG002
-        views: Mapping[str, np.ndarray] = NO_VIEWS,
-    ) -> np.ndarray:
-        """Frames and one motion vector of zeros (`packing.pack`); views: "student_frames" uint8 [T, 384, 384, 3]."""
-        (view,) = VIEWS_TAKEN[self.name]
-        if view not in views:
-            raise ValueError(f"the video was decoded for another student: it has no view {view}")
-        return pack(views[view], np.zeros((1, FEATURE)))
 
 
 class QwenNetwork(AnswerLosses):
@@ -96,18 +70,11 @@ class QwenNetwork(AnswerLosses):
         )
         return blocks.permute(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(-1, 3 * time * side * side), grid
 
-    def forward(
-        self,
-        videos: Sequence[Seconds],
-        pairs: Sequence[Pair],
-        labels: Tensor | None = None,
-        accepted: Tensor | None = None,
-    ) -> Tensor | SequenceLosses:
-        """As `LlavaNetwork.forward`: logits [B, 5] of the pairs, or their losses if labels are given."""
-        seen = [self.pixels(video.frames) for video in videos]
-        grids = torch.tensor([grid for _, grid in seen], device=self.device)
-        looked = self.vlm.model.get_video_features(torch.cat([patches for patches, _ in seen]), grids)
-        ends = [self.prompt.question] * len(pairs) if labels is None else [self.prompt.answered(int(k)) for k in labels]
+    def states(self, videos: Sequence[Seconds], pairs: Sequence[Pair], ends: Sequence[Sequence[int]]) -> list[Tensor]:
+        """As of `AnswerLosses`."""
+        patched = [self.pixels(video.frames) for video in videos]
+        grids = torch.tensor([grid for _, grid in patched], device=self.device)
+        looked = self.vlm.model.get_video_features(torch.cat([patches for patches, _ in patched]), grids)
         rows = [self._tokens(grids[list(pair)].tolist(), end) for pair, end in zip(pairs, ends, strict=True)]
         lengths = [len(ids) for ids, _ in rows]
         ids, kinds = (
@@ -134,10 +101,7 @@ class QwenNetwork(AnswerLosses):
             deepstack_visual_embeds=[in_order(parts) for parts in looked.deepstack_features],
             use_cache=False,
         ).last_hidden_state
-        if labels is None:
-            return self.word_logits(torch.stack([state[end - 1] for state, end in zip(hidden, lengths, strict=True)]))
-        states = [state[: end - 1] for state, end in zip(hidden, lengths, strict=True)]
-        return self.losses(states, labels, accepted)
+        return [state[:end] for state, end in zip(hidden, lengths, strict=True)]
 
     def _tokens(self, grids: Sequence[Sequence[int]], end: Sequence[int]) -> tuple[list[int], list[int]]:
         """Ids of a pair's tokens and their kinds (0 text, 2 video, as transformers counts them)."""
@@ -152,43 +116,22 @@ class QwenNetwork(AnswerLosses):
         return [*ids, *end], [*kinds, *[0] * len(end)]
 
 
-class Qwen3VLStudent(Student):
-    """Options:
+class Qwen3VLStudent(LanguageStudent):
+    """Qwen3-VL in transformers' layout; options: `trainers.student.language.options.LanguageOptions`."""
 
-    checkpoint: folder of a Qwen3-VL model in transformers' layout (configuration, safetensors, tokenizer).
-    shrunk: instead of a checkpoint, a small network that a formula fills.
-    trained, vision_rate, scope, rank, attention, checkpointing, dtype: as of `trainers.student.language.llava.LlavaStudent`.
-    """
+    name: ClassVar[str] = QWEN3_VL.name
+    kind: ClassVar[str] = "Qwen3-VL"
+    architecture: ClassVar[str] = "Qwen3VLForConditionalGeneration"
+    tower: ClassVar[str] = ".visual."
 
-    name: ClassVar[str] = "qwen3_vl"
-    pairs_at_once: ClassVar[int] = 4
+    network: QwenNetwork
 
-    def __init__(
-        self,
-        checkpoint: str | None = None,
-        shrunk: bool = False,
-        trained: str = "published",
-        vision_rate: float = 0.2,
-        scope: str = "answer",
-        rank: int = 16,
-        attention: str = "sdpa",
-        checkpointing: bool = True,
-        dtype: str = "float32",
-    ) -> None:
-        super().__init__()
-        for option, value, known in (("trained", trained, TRAINED), ("scope", scope, SCOPES),
-                                     ("dtype", dtype, ("float32", "bfloat16", "float16"))):  # fmt: skip
-            if value not in known:
-                raise ValueError(f"student option '{option}': unknown {value!r}; choose one of {', '.join(known)}")
-        if checkpoint is None and not shrunk:
-            raise ValueError("the student qwen3_vl needs a checkpoint: --set student.options.checkpoint=FOLDER")
-        self.options: dict[str, Any] = {
-            "checkpoint": checkpoint, "trained": trained, "vision_rate": vision_rate, "scope": scope, "rank": rank,
-            "attention": attention, "checkpointing": checkpointing, "dtype": dtype,
-        }  # fmt: skip
-        self.network = self._shrunk() if checkpoint is None else self._read(Path(checkpoint))
-        self.network.scope = scope
-        self._choose_trained()
+    def __init__(self, options: LanguageOptions) -> None:
+        super().__init__(options)
+        self.network = self._shrunk() if options.checkpoint is None else self._read(Path(options.checkpoint))
+        self.network.scope = options.scope
+        self.encoder = FrameEncoder(options)
+        self.choose_trained()
 
     def _shrunk(self) -> QwenNetwork:
         from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
@@ -196,99 +139,49 @@ class Qwen3VLStudent(Student):
         build: Any = Qwen3VLForConditionalGeneration
         settings: dict[str, Any] = {name: token % (VOCABULARY - 1) for name, token in MARKS.items()}
         config = Qwen3VLConfig(text_config=dict(SHRUNK_TEXT), vision_config=dict(SHRUNK_VISION), **settings)
-        vlm = build._from_config(config, dtype=self._dtype, attn_implementation=self.options["attention"])  # noqa: SLF001
+        vlm = build._from_config(config, dtype=self.dtype, attn_implementation=self.options.attention)  # noqa: SLF001
         formula.fill(vlm)
         return QwenNetwork(vlm, QWEN2.folded(VOCABULARY))
 
     def _read(self, folder: Path) -> QwenNetwork:
         from transformers import Qwen3VLForConditionalGeneration
 
-        config = _config(folder)
-        if config.get("model_type") != "qwen3_vl":
-            raise ValueError(f"{folder} holds a model of type {config.get('model_type')!r}, not qwen3_vl")
+        config = read_config(folder)
+        if config.get("model_type") != MODEL_TYPE:
+            raise ValueError(f"{folder} holds a model of type {config.get('model_type')!r}, not {MODEL_TYPE}")
         weight_files(folder)  # its messages are clearer than those of transformers
-        vlm = Qwen3VLForConditionalGeneration.from_pretrained(
+        model: Any = Qwen3VLForConditionalGeneration
+        vlm, report = model.from_pretrained(
             folder,
-            dtype=self._dtype,
-            attn_implementation=self.options["attention"],
+            dtype=self.dtype,
+            attn_implementation=self.options.attention,
             local_files_only=True,
             use_safetensors=True,
+            output_loading_info=True,
         )
-        saved = config.get("prompt")
-        prompt = Prompt(**{name: tuple(ids) for name, ids in saved.items()}) if saved else read_prompt(folder)
-        return QwenNetwork(vlm, prompt)
+        # transformers fills what is missing with random numbers; a head that is tied to the embeddings is not missing
+        if missing := sorted(report["missing_keys"]):
+            raise ValueError(
+                f"{folder} lacks {len(missing)} of the network's tensors, such as {', '.join(missing[:3])}: it is another "
+                "model, or its download is not complete"
+            )
+        return QwenNetwork(vlm, prompt_of(config, folder))
 
     @property
-    def _dtype(self) -> torch.dtype:
-        return cast("torch.dtype", getattr(torch, self.options["dtype"]))
+    def model(self) -> Any:
+        """transformers' model within the network."""
+        return self.network.vlm
 
-    def _choose_trained(self) -> None:
-        vlm: Any = self.network.vlm
-        vlm.requires_grad_(self.options["trained"] == "full")
-        vlm.model.visual.requires_grad_(True)
-        if self.options["trained"] == "lora":
-            add_adapters(vlm.model.language_model, self.options["rank"])
-        if self.options["checkpointing"]:
-            vlm.activation_checkpointing_enable({"use_reentrant": False})
+    def published_parts(self) -> Sequence[nn.Module]:
+        """The vision tower."""
+        return (self.network.vlm.model.visual,)
 
-    @property
-    def feature_size(self) -> int:
-        """Length of the vector of one frame; a video's is longer."""
-        return packed_length(1, 1)
+    def saved_name(self, key: str) -> str:
+        """Name in a saved folder of one of the network's tensors."""
+        return key.removeprefix("vlm.")
 
-    def encode(
-        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
-    ) -> np.ndarray:
-        """As of `FrameEncoder`."""
-        return FrameEncoder().encode(key, luma, fps, views)
-
-    def encoder_digest(self) -> str:
-        """Digest over the version of the features, which no weights decide."""
-        return hashlib.sha256(json.dumps([self.name, ENCODER_VERSIONS[self.name]]).encode()).hexdigest()[:16]
-
-    def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
-        """Nothing: the network takes pixels."""
-
-    def trained_module(self) -> nn.Module:
-        """The whole network."""
-        return self.network
-
-    def pair_logits(self, first: Tensor, second: Tensor) -> Tensor:
-        """Logits float32 [B, 5] of packed videos [B, D], zeros behind a shorter one."""
-        return cast("Tensor", self.network(*unpack_pairs(list(first), list(second))))
-
-    def rate_of(self, name: str) -> float:
-        """Share of the job's learning rate for a parameter of the trained module."""
-        return float(self.options["vision_rate"]) if ".visual." in name else 1.0
-
-    def save(self, folder: str | Path) -> None:
-        """Write weights (adapters merged) and configuration; transformers reads the same folder."""
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
+    def tensors(self) -> dict[str, Tensor]:
+        """As of every language model, by transformers' names; a head that is tied to the embeddings is left out."""
+        state = {self.saved_name(key): value for key, value in super().tensors().items()}
         tied = self.network.vlm.config.tie_word_embeddings
-        state = {key.removeprefix("vlm."): value for key, value in merged(self.network).items()}
-        write_weights({key: value for key, value in state.items() if not (tied and key.startswith("lm_head."))}, target)
-        config = self.network.vlm.config.to_dict() | {
-            "architectures": ["Qwen3VLForConditionalGeneration"],
-            "student": self.name,
-            "student_options": {key: value for key, value in self.options.items() if key != "checkpoint"},
-            "prompt": {name: list(getattr(self.network.prompt, name)) for name in Prompt.__dataclass_fields__},
-        }
-        (target / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Qwen3VLStudent:
-        """Read what `save` wrote, onto a GPU where there is one. Raises ValueError for another student."""
-        config = _config(Path(folder))
-        if config.get("student") != cls.name:
-            raise ValueError(f"{folder} holds the student '{config.get('student')}', not '{cls.name}'")
-        student = cls(**{**config["student_options"], "checkpoint": str(folder)})
-        return student.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} is no checkpoint: it has no config.json")
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return config
+        return {key: value for key, value in state.items() if not (tied and key.startswith("lm_head."))}

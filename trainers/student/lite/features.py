@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from trainers.student.lite.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
+from trainers.student.lite.options import BlockName
 
 LAYERS: tuple[int | str, ...] = ("stem", *range(4))  # down to 1/8 of the size; deeper blocks see objects, not quality
 ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
@@ -47,7 +48,7 @@ class FeatureBlock:
     owe to the content (`trainers.student.lite.content`).
     """
 
-    name: str
+    name: BlockName
     groups: tuple[int, ...]
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0

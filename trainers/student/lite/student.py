@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,38 +22,27 @@ from trainers.student.base import NO_VIEWS, Student
 from trainers.student.lite.efficientnet import EfficientNetLite0, pretrained
 from trainers.student.lite.features import BLOCKS, FeatureBlock, Views
 from trainers.student.lite.head import ComparisonHead
-from trainers.student.table import ENCODER_VERSIONS
+from trainers.student.lite.options import LiteOptions
+from trainers.student.table import LITE
 
-FEATURES_VERSION = ENCODER_VERSIONS["lite"]
+DEFAULTS = LiteOptions()
 
 
 class LiteStudent(Student):
-    """Options: `hidden` units of the head (0 = linear), `dropout` on the features, `blocks` of features to use.
+    """ImageNet features and a comparison head; options: `trainers.student.lite.options.LiteOptions`."""
 
-    `content`: take out of the features what their content makes of them (`trainers.student.lite.content`).
-    """
+    name: ClassVar[str] = LITE.name
 
-    name: ClassVar[str] = "lite"
-
-    def __init__(
-        self,
-        hidden: int = 0,
-        dropout: float = 0.1,
-        blocks: Sequence[str] | None = None,
-        content: bool = True,
-        backbone: EfficientNetLite0 | None = None,
-    ) -> None:
+    def __init__(self, options: LiteOptions = DEFAULTS, backbone: EfficientNetLite0 | None = None) -> None:
         super().__init__()
         known = {block.name: block for block in BLOCKS}
-        names = list(known) if blocks is None else list(blocks)
-        unknown = sorted(set(names) - set(known))
-        if unknown or not names:
-            raise ValueError(f"student option 'blocks': unknown {unknown}; choose from {', '.join(known)}")
-        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in names)
-        self.options: dict[str, Any] = {"hidden": hidden, "dropout": dropout, "blocks": names, "content": content}
+        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in options.blocks or known)
+        self.options = options.model_copy(update={"blocks": tuple(block.name for block in self.blocks)})
         self.backbone = backbone if backbone is not None else pretrained()
         groups = [(size, block.weight) for block in self.blocks for size in block.groups]
-        self.head = ComparisonHead(groups, hidden, dropout, self._coarse() if content else slice(0))
+        self.head = ComparisonHead(
+            groups, options.hidden, options.dropout, self._coarse() if options.content else slice(0)
+        )
 
     def _coarse(self) -> slice:
         """Where the coarse block lies in the feature vector; empty without one."""
@@ -80,8 +69,8 @@ class LiteStudent(Student):
         if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
             raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
         self.backbone.eval()
-        seen = Views(self.backbone, key, luma, fps)
-        parts = [block.compute(seen) for block in self.blocks]
+        sample = Views(self.backbone, key, luma, fps)
+        parts = [block.compute(sample) for block in self.blocks]
         features = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError("the encoder gave a number that is not finite")
@@ -89,7 +78,7 @@ class LiteStudent(Student):
 
     @cached_property
     def _encoder_digest(self) -> str:
-        digest = hashlib.sha256(json.dumps([FEATURES_VERSION, self.options["blocks"]]).encode())
+        digest = hashlib.sha256(json.dumps([LITE.version, [block.name for block in self.blocks]]).encode())
         for key, value in sorted(self.backbone.state_dict().items()):
             digest.update(key.encode() + value.numpy().tobytes())
         return digest.hexdigest()[:16]
@@ -126,8 +115,8 @@ class LiteStudent(Student):
         save_file(state, target / "model.safetensors")
         config = {
             "student": self.name,
-            "options": self.options,
-            "features_version": FEATURES_VERSION,
+            "options": self.options.saved(),
+            "features_version": LITE.version,
             "feature_blocks": {block.name: block.size for block in self.blocks},
             "levels": list(LEVELS),
         }
@@ -140,12 +129,13 @@ class LiteStudent(Student):
         config = json.loads((source / "config.json").read_text(encoding="utf-8"))
         if config.get("student") != cls.name:
             raise ValueError(f"{source} holds the student '{config.get('student')}', not '{cls.name}'")
-        if config.get("features_version") != FEATURES_VERSION:
+        if config.get("features_version") != LITE.version:
             raise ValueError(
                 f"{source} was trained on features of version {config.get('features_version')}, this "
-                f"program computes version {FEATURES_VERSION}: train the student again"
+                f"program computes version {LITE.version}: train the student again"
             )
-        student = cls(**config["options"], backbone=EfficientNetLite0().freeze())
+        options = LiteOptions.model_validate(config["options"])
+        student = cls(options, EfficientNetLite0().freeze())
         state = load_file(source / "model.safetensors")
         state.setdefault("head.content", student.head.content)  # zeros: what was trained before there was a content map
         student.load_state_dict(state)

@@ -187,6 +187,31 @@ def test_adapters_are_merged_when_the_student_is_saved(pair, tmp_path):
     np.testing.assert_allclose(load_student(tmp_path).compare(*pair), adapted, atol=2e-5)
 
 
+@pytest.mark.parametrize("trained", ["published", "lora"])
+def test_a_bf16_student_is_saved_with_float32_trained_parts_and_starts_again_from_them(trained, tmp_path):
+    options = {**TINY, "dtype": "bfloat16", "trained": trained, "rank": 4}
+    student = build_student("llava", options)
+    tower = "llava.model.vision_tower.encoder.layers.0.mlp.fc1.weight"
+    state = {
+        name: value.float() + 1e-5 if value.requires_grad else value
+        for name, value in student.network.state_dict(keep_vars=True).items()
+    }
+    fresh = build_student("llava", options)
+    fresh.trained_module().load_state_dict(state, assign=True)
+    fresh.save(tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    kinds = {name.split(".")[0]: value.dtype for name, value in saved.items() if "post_layernorm" not in name}
+    assert kinds["vision_tower"] == kinds["multi_modal_projector"] == kinds["motion_projector"] == torch.float32
+    assert kinds["language_model"] == torch.bfloat16
+    loaded = load_student(tmp_path)
+    assert loaded.network.get_parameter(tower).dtype == torch.bfloat16
+    assert torch.equal(loaded.network.get_parameter(tower), state[tower].bfloat16())
+    masters = loaded.master_weights(tmp_path)
+    assert torch.equal(masters[tower], state[tower].detach())
+    learnt = {name for name, p in loaded.network.named_parameters() if p.requires_grad and ".lora_" not in name}
+    assert set(masters) == learnt
+
+
 def test_accepted_levels_add_up_in_the_word_s_own_term(tiny, pair):
     videos = [unpack(torch.from_numpy(side[0])) for side in pair]
     label = torch.tensor([3])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 
 from trainers.launch import Failpoint, TrainJob, train
 from trainers.levels import LEVELS
+from trainers.settings import TrainingSettings
 from trainers.student.language.packing import pack
 
 TINY = {
@@ -55,11 +56,7 @@ def job(tmp_path_factory):
         storage=str(folder / "trainings"),
         student="llava",
         student_options=TINY,
-        epochs=2,
-        batch_size=4,
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        checkpoint_every=2,
+        settings=TrainingSettings(workers=2, epochs=2, batch_size=4, lr=1e-3, weight_decay=0.0, checkpoint_every=2),
     )
 
 
@@ -93,10 +90,9 @@ def test_zero_2_trains_the_published_parts_and_leaves_the_language_model(zero_2,
 def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_path):
     marker = tmp_path / "killed"
     third = replace(
-        job,
+        job.changed(zero_stage=3),
         name="zero-3",
         output=str(Path(job.output).with_name("zero-3")),
-        zero_stage=3,
         failpoint=Failpoint(rank=1, step=3, marker=str(marker)),
     )
     result = train(third)
@@ -106,7 +102,7 @@ def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_pa
         assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
     weights = _weights(third)
     assert weights.keys() == zero_2[1].keys()
-    start = job.learning_rate * 6  # six steps of AdamW move a weight by no more
+    start = job.settings.lr * 6  # six steps of AdamW move a weight by no more
     for key, value in weights.items():
         if not key.endswith("k_proj.bias"):
             np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
@@ -128,9 +124,8 @@ def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job,
     pairs = [{**pair, "first": ids[a], "second": ids[b]} for a, b in named]
     pq.write_table(pa.Table.from_pylist(pairs), folder / "pairs.parquet")
     again = replace(job, name=f"skip-{stage}", output=str(folder / "student"), features=str(folder / "features"))
-    again = replace(
-        again, pairs=str(folder / "pairs.parquet"), epochs=1, batch_size=2, zero_stage=stage, not_finite="skip"
-    )
+    again = replace(again, pairs=str(folder / "pairs.parquet"))
+    again = again.changed(epochs=1, batch_size=2, zero_stage=stage, not_finite="skip")
     result = train(again)
     assert result["steps"] == 4
     assert result["skipped_steps"] in (1, 2)
@@ -143,7 +138,7 @@ def test_another_student_trains_by_the_same_loop(ray_session, job):
 
     output = Path(job.output).with_name("qwen")
     other = replace(job, name="qwen", student="qwen3_vl", student_options={"shrunk": True}, output=str(output))
-    result = train(replace(other, zero_stage=3, epochs=1, checkpoint_every=3))
+    result = train(other.changed(zero_stage=3, epochs=1, checkpoint_every=3))
     assert result["steps"] == 3
     assert all(np.isfinite(record["loss"]) for record in result["loss"])
     build_student("qwen3_vl", {"shrunk": True}).save(output.with_name("qwen-start"))
@@ -177,8 +172,9 @@ def drill(job, tmp_path):
     folders = [tempfile.mkdtemp(prefix="ray")]  # short: Ray's sockets lie there
 
     def start(name, *options):
-        again = replace(job, name=name, output=str(Path(job.output).with_name(name)), checkpoint_every=1)
-        (tmp_path / "job.json").write_text(json.dumps(asdict(again)))
+        again = replace(job.changed(checkpoint_every=1), name=name, output=str(Path(job.output).with_name(name)))
+        fields = {**vars(again), "settings": again.settings.model_dump()}
+        (tmp_path / "job.json").write_text(json.dumps(fields))
         line = [
             sys.executable,
             str(project / "tests/support/drill.py"),

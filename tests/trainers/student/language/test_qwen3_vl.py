@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from trainers.student.language.packing import pack
 from trainers.student.language.prompt import QWEN2
@@ -114,6 +114,30 @@ def test_a_saved_student_stands_alone_and_transformers_reads_it(shrunk, tmp_path
     )
     with pytest.raises(ValueError, match="holds a model of type 'llava', not qwen3_vl"):
         load_student(tmp_path)
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused_by_name(shrunk, tmp_path):
+    shrunk.save(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    lost = {"lm_head.weight", "model.visual.merger.linear_fc1.weight"}
+    save_file({name: value for name, value in state.items() if name not in lost}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        ValueError, match=r"lacks 2 .* such as lm_head.weight, model.visual.merger.linear_fc1.weight: "
+    ) as caught:
+        build_student("qwen3_vl", {"checkpoint": str(tmp_path)})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_head_that_is_tied_to_the_embeddings_is_not_missing(shrunk, tmp_path):
+    shrunk.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    state = load_file(tmp_path / "model.safetensors")
+    state.pop("lm_head.weight")
+    save_file(state, tmp_path / "model.safetensors")
+    vlm = build_student("qwen3_vl", {"checkpoint": str(tmp_path)}).network.vlm
+    assert vlm.lm_head.weight is vlm.model.language_model.embed_tokens.weight
 
 
 def test_it_takes_the_frames_of_the_one_decode():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.student.base import LEVELS
+from trainers.levels import LEVELS
 from trainers.student.lite.content import content_map
 from trainers.student.lite.efficientnet import channels_of, pretrained
 from trainers.student.lite.head import ComparisonHead, OrdinalLink
