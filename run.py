@@ -34,8 +34,8 @@ exit codes: 0 done, 1 some inputs failed, 2 wrong usage or configuration, 3 the 
 
 def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
     """The command and its options. Without a command's name in front, the command is ``run``."""
-    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    name = named or "run"
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    name = command or "run"
     module = importlib.import_module(f"pipeline.commands.{COMMANDS[name][0]}")
     program = "python run.py" if name == "run" else f"python run.py {name}"
     parser = argparse.ArgumentParser(
@@ -47,18 +47,18 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
     )
     module.arguments(parser)
     parser.add_argument("--debug", action="store_true", help="print tracebacks and the engine's own log")
-    return name, parser.parse_args(arguments[1:] if named else arguments)
+    return name, parser.parse_args(arguments[1:] if command else arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     from pipeline.console import guarded
 
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    debug = "--debug" in given
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in words
 
     def command() -> int:
-        name, options = parse(given)
+        name, options = parse(words)
         entry: Callable[[argparse.Namespace], int] = importlib.import_module(
             f"pipeline.commands.{COMMANDS[name][0]}"
         ).main

@@ -59,10 +59,10 @@ def select_pairs(
     # One sort for all levels: by level, then from the attacker's favourite down, ties by id.
     order = np.lexsort((names[usable], -a[usable], place))
     ranked, bounds = usable[order], np.searchsorted(place[order], np.arange(levels + 1))
-    matched = [_match(ranked[bounds[k] : bounds[k + 1]], a, max_uses) for k in range(levels)]
-    quotas = _spread(count, [len(high) for high, _ in matched])
-    high = np.concatenate([pairs[0][:quota] for pairs, quota in zip(matched, quotas, strict=True)])
-    low = np.concatenate([pairs[1][:quota] for pairs, quota in zip(matched, quotas, strict=True)])
+    matches = [_match(ranked[bounds[k] : bounds[k + 1]], a, max_uses) for k in range(levels)]
+    quotas = _spread(count, [len(high) for high, _ in matches])
+    high = np.concatenate([pairs[0][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
+    low = np.concatenate([pairs[1][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
     return Disagreement(high, low, np.repeat(np.arange(levels), quotas), a[high] - a[low])
 
 
@@ -88,12 +88,12 @@ def _match(ranked: Ints, attacker: Floats, max_uses: int) -> tuple[Ints, Ints]:
 def _spread(count: int, capacities: list[int]) -> list[int]:
     """Even shares of `count` within the capacities; what small levels cannot use goes to the others."""
     quotas = [0] * len(capacities)
-    left = min(count, sum(capacities))
-    while left:
+    rest = min(count, sum(capacities))
+    while rest:
         hungry = [k for k, capacity in enumerate(capacities) if quotas[k] < capacity]
-        share = max(left // len(hungry), 1)
+        share = max(rest // len(hungry), 1)
         for k in hungry:
-            given = min(share, capacities[k] - quotas[k], left)
-            quotas[k] += given
-            left -= given
+            part = min(share, capacities[k] - quotas[k], rest)
+            quotas[k] += part
+            rest -= part
     return quotas

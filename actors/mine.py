@@ -18,7 +18,7 @@ class Game:
 
 
 @dataclass(frozen=True)
-class Found:
+class HardPair:
     """A pair that a game found: indices into the pool, the defender's level, and both models' score differences."""
 
     high: int
@@ -40,11 +40,11 @@ class Miner:
         self.ids = np.asarray(ids)
         self.scores = scores
 
-    def play(self, game: Game, count: int, levels: int, max_uses: int) -> list[Found]:
+    def play(self, game: Game, count: int, levels: int, max_uses: int) -> list[HardPair]:
         """The pairs of one game, most even over the levels first come from `actors.gmad.select_pairs`."""
         defender, attacker = self.scores[game.defender], self.scores[game.attacker]
-        chosen = select_pairs(defender, attacker, self.ids, count, levels, max_uses)
+        selection = select_pairs(defender, attacker, self.ids, count, levels, max_uses)
         return [
-            Found(int(high), int(low), int(level), float(gap), float(abs(defender[high] - defender[low])))
-            for high, low, level, gap in zip(chosen.high, chosen.low, chosen.level, chosen.gap, strict=True)
+            HardPair(int(high), int(low), int(level), float(gap), float(abs(defender[high] - defender[low])))
+            for high, low, level, gap in zip(selection.high, selection.low, selection.level, selection.gap, strict=True)
         ]

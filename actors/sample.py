@@ -20,7 +20,7 @@ from actors.media.views import SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 
-_BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
+_MAX_BASES = 4  # intermediate results of a recipe that neighbouring rows share
 
 
 class Synthesise:
@@ -74,13 +74,13 @@ class Synthesise:
             return str(self.bases[key]), 0.0, 0.0
         if steps[:-1]:
             source, start, duration = self._base(row, steps[:-1])
-        made = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
+        path = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
         name, level, seed = steps[-1]
-        apply(name, level, source, start, duration, made, seed, False, self.options)
-        self.bases[key] = made
-        while len(self.bases) > _BASES_KEPT:
+        apply(name, level, source, start, duration, path, seed, False, self.options)
+        self.bases[key] = path
+        while len(self.bases) > _MAX_BASES:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
-        return str(made), 0.0, 0.0
+        return str(path), 0.0, 0.0
 
     def __del__(self) -> None:
         if hasattr(self, "scratch"):
@@ -108,21 +108,21 @@ class Decode:
         self.decoder = Decoder(timeout_s=timeout_s)
         self.inputs = Inputs(downloads)
         self.meter = Meter() if measure else None
-        self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
+        self.failure_columns: Row = {**empty_sample(), "width": 0, "height": 0, **self._indicators()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        done = attempt(row, lambda: self._shown(row), self.failed)
+        result = attempt(row, lambda: self._sample(row), self.failure_columns)
         if row.get("path") and not self.keep:
             with contextlib.suppress(OSError):
                 Path(row["path"]).unlink(missing_ok=True)
-        return done
+        return result
 
-    def _shown(self, row: Row) -> Row:
-        made = row.get("path")
-        if made:
-            return self._decode({**row, "uri": made, "start_s": 0.0, "duration_s": 0.0})
+    def _sample(self, row: Row) -> Row:
+        copy = row.get("path")
+        if copy:
+            return self._decode({**row, "uri": copy, "start_s": 0.0, "duration_s": 0.0})
         return self.inputs.use(row, self._decode)
 
     def _decode(self, row: Row) -> Row:
@@ -130,8 +130,8 @@ class Decode:
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
-        return {**pack(sample), "width": sample.width, "height": sample.height, **self._measured()}
+        return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}
 
-    def _measured(self) -> Row:
+    def _indicators(self) -> Row:
         """One column for each indicator; NaN before anything was decoded."""
         return dict(zip(INDICATORS, self.meter.result().tolist(), strict=True)) if self.meter is not None else {}

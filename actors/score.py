@@ -28,20 +28,21 @@ class TeacherScorer:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {**row, **{name: column[0] for name, column in self.judged([row]).items()}}
+        return {**row, **{name: column[0] for name, column in self.score_rows([row]).items()}}
 
-    def judged(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+    def score_rows(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
         """The new columns for several rows."""
         good = [row for row in rows if row["status"] == "ok"]
         videos = [(str(row["uri"]), str(row.get("recipe") or ""), unpack(row)) for row in good]
         columns: dict[str, list[Any]] = {}
         for name, teacher in self.teachers.items():
-            found = iter(teacher.score_videos(videos))
-            told = [
-                _told(name, next(found)) if row["status"] == "ok" else (math.nan, str(row["error"])) for row in rows
+            answers = iter(teacher.score_videos(videos))
+            outcomes = [
+                _outcome(name, next(answers)) if row["status"] == "ok" else (math.nan, str(row["error"]))
+                for row in rows
             ]
-            columns[f"score_{name}"] = [score for score, _ in told]
-            columns[f"error_{name}"] = [error for _, error in told]
+            columns[f"score_{name}"] = [score for score, _ in outcomes]
+            columns[f"error_{name}"] = [error for _, error in outcomes]
         return columns
 
 
@@ -50,18 +51,18 @@ class BatchedTeacherScorer(TeacherScorer):
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """One table in, the same with the new columns out."""
-        for name, column in self.judged(table.to_pylist()).items():
+        for name, column in self.score_rows(table.to_pylist()).items():
             kind = pa.float64() if name.startswith("score_") else pa.string()
             table = table.append_column(name, pa.array(column, kind))
         return table
 
 
-def _told(name: str, found: float | Exception) -> tuple[float, str]:
+def _outcome(name: str, answer: float | Exception) -> tuple[float, str]:
     """A score and an error in one line, empty when the score is fine."""
-    if isinstance(found, Exception):
-        said = found.message if isinstance(found, Failure) else f"{type(found).__name__}: {found}"
-        return math.nan, f"{name}: {' '.join(said.split())}"
-    return found, "" if math.isfinite(found) else f"{name} gave {found}"
+    if isinstance(answer, Exception):
+        message = answer.message if isinstance(answer, Failure) else f"{type(answer).__name__}: {answer}"
+        return math.nan, f"{name}: {' '.join(message.split())}"
+    return answer, "" if math.isfinite(answer) else f"{name} gave {answer}"
 
 
 NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it
@@ -83,8 +84,8 @@ class StudentEncoder:
         if row["status"] == "ok":
             sample = unpack(row)
             try:
-                seen = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
-                features = np.asarray(seen, np.float32)
+                vector = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
+                features = np.asarray(vector, np.float32)
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
         if self.folder is not None and features.size:

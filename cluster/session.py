@@ -183,11 +183,11 @@ def _join(address: str, environment: Mapping[str, str], settings: SessionSetting
 
     # Nodes of a cluster need not have this project: Ray sends them the four packages.
     modules = [str(PROJECT / name) for name in ("pipeline", "cluster", "actors", "trainers")]
-    shipped = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
+    variables = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
     try:
         ray.init(
             address=_reachable(address),
-            runtime_env={"env_vars": shipped, "py_modules": modules},
+            runtime_env={"env_vars": variables, "py_modules": modules},
             log_to_driver=settings.verbose,
             logging_level=logging.INFO if settings.verbose else logging.ERROR,
         )
@@ -207,14 +207,14 @@ def _reachable(address: str) -> str:
     from ray._private.services import canonicalize_bootstrap_address
 
     scheme, separator, place = address.rpartition("://")
-    found = place if separator else canonicalize_bootstrap_address(address)
-    if found is None:
+    target = place if separator else canonicalize_bootstrap_address(address)
+    if target is None:
         raise ConnectionError("no running cluster was found on this machine")
-    host, _, port = found.rpartition(":")
+    host, _, port = target.rpartition(":")
     if not port.isdigit():
         raise ValueError("an address is host:port")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
-        return f"{scheme}://{found}" if separator else str(found)
+        return f"{scheme}://{target}" if separator else str(target)
 
 
 def _first_line(error: Exception) -> str:
@@ -234,7 +234,7 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     """Set the defaults of Ray Data: bounded faults, and no progress bars beside our own."""
     from ray.data import DataContext
 
-    wanted: dict[str, Any] = {
+    values: dict[str, Any] = {
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
         # One model load that dies must not end the job, and one that always dies must.
@@ -242,8 +242,8 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
         "max_consecutive_actor_init_deaths": 2,
     }
     context = DataContext.get_current()
-    before = {name: getattr(context, name) for name in wanted}
-    for name, value in wanted.items():
+    before = {name: getattr(context, name) for name in values}
+    for name, value in values.items():
         setattr(context, name, value)
     try:
         yield
@@ -292,15 +292,15 @@ def _mute(settings: SessionSettings) -> Iterator[None]:
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 @contextmanager

@@ -34,9 +34,11 @@ def _transport(window: Window, encoding: Encoding, partial: Path, container: str
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
         # Several decoder threads would conceal in the order in which they happen to finish.
-        received = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
-        shown = received.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
-        stored = ffmpeg.target(shown.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container)
+        decoded = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
+        retimed = decoded.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
+        stored = ffmpeg.target(
+            retimed.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container
+        )
         ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
 
 
@@ -53,14 +55,14 @@ def _transform(window: Window, effect: Effect, still: bool, partial: Path, conta
             writer.write(effect(frame))
 
 
-def _write(window: Window, made: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
+def _write(window: Window, recipe: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
     """The copy by what its distortion's function has given."""
-    if not isinstance(made, Encoding):
-        _transform(window, made, still, partial, container)
-    elif made.transport is None:
-        _encode(window, made.chain(window.stream(still)), made.codec, partial, container)
+    if not isinstance(recipe, Encoding):
+        _transform(window, recipe, still, partial, container)
+    elif recipe.transport is None:
+        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
     else:
-        _transport(window, made, partial, container)
+        _transport(window, recipe, partial, container)
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -110,8 +112,8 @@ def apply(
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
     container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
     container = "image2pipe" if still else container
-    made: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
+    recipe: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
     if row is not None:
-        made = row.make(row.levels[level - 1], Setting.of(window, seed))
+        recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with atomic(destination) as partial:
-        _write(window, made, still, partial, container)
+        _write(window, recipe, still, partial, container)

@@ -117,9 +117,9 @@ def stutter(probability: float, setting: Setting) -> Effect:
 
     def effect(frame: Frame) -> Frame:
         held = generator.random() < probability
-        shown = previous[0] if previous and held else frame
-        previous[:] = [shown if hold_output else frame]
-        return shown
+        output = previous[0] if previous and held else frame
+        previous[:] = [output if hold_output else frame]
+        return output
 
     return effect
 
@@ -127,16 +127,16 @@ def stutter(probability: float, setting: Setting) -> Effect:
 def frame_drop(dropped: float, setting: Setting) -> Effect:
     """Lose ``dropped`` of every `DROP_GROUP` frames, at irregular places, and show the last good one instead."""
     generator = np.random.default_rng(setting.seed)
-    lost: list[bool] = []
-    shown: list[Frame] = []
+    losses: list[bool] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
-        if not lost:
+        if not losses:
             places = generator.choice(DROP_GROUP, size=int(dropped), replace=False)
-            lost.extend(place in places for place in range(DROP_GROUP))
-        if not lost.pop(0) or not shown:
-            shown[:] = [frame]
-        return shown[0]
+            losses.extend(place in places for place in range(DROP_GROUP))
+        if not losses.pop(0) or not output:
+            output[:] = [frame]
+        return output[0]
 
     return effect
 
@@ -175,17 +175,17 @@ def colour_shift(shift: float, setting: Setting) -> Effect:
     return effect
 
 
-def frame_rate(kept_of: float, _: Setting) -> Effect:
+def frame_rate(group: float, _: Setting) -> Effect:
     """Show the first of every ``kept_of`` frames in the place of all of them: a lower frame rate in the same container."""
     count = 0
-    shown: list[Frame] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
         nonlocal count
-        if count % int(kept_of) == 0:
-            shown[:] = [frame]
+        if count % int(group) == 0:
+            output[:] = [frame]
         count += 1
-        return shown[0]
+        return output[0]
 
     return effect
 
@@ -200,7 +200,7 @@ def rebuffer(share: float, setting: Setting) -> Effect:
     period = max(2, round(STALL_PERIOD_S * max(float(setting.rate), 1.0)))
     length = max(1, round(share * period))
     number = start = 0
-    shown: list[Frame] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
         nonlocal number, start
@@ -209,8 +209,8 @@ def rebuffer(share: float, setting: Setting) -> Effect:
             start = 1 + int(generator.integers(max(1, period // 4)))
         number += 1
         # the frame before the stall stays on the screen
-        if not (shown and start <= place < start + length):
-            shown[:] = [frame]
-        return shown[0]
+        if not (output and start <= place < start + length):
+            output[:] = [frame]
+        return output[0]
 
     return effect

@@ -43,8 +43,8 @@ def lose(stream: bytes, share: float, seed: int) -> bytes:
     slices = np.array([unit[3] & 0x1F in _SLICES for unit in units], bool)
     # first_mb_in_slice is an Exp-Golomb code: a leading 1 is the number 0, the first slice of a picture
     picture = np.cumsum([is_slice and unit[4] & 0x80 > 0 for is_slice, unit in zip(slices, units, strict=True)])
-    drawn = np.where(slices, np.random.default_rng(seed).random(len(units)), 1.0)
+    draws = np.where(slices, np.random.default_rng(seed).random(len(units)), 1.0)
     largest = np.zeros(len(units) + 1)
-    np.maximum.at(largest, picture[slices], drawn[slices])
-    lost = slices & (drawn < share) & (drawn < largest[picture]) & (picture > 1)
-    return stream[: starts[0] if starts else None] + b"".join(units[at] for at in np.flatnonzero(~lost))
+    np.maximum.at(largest, picture[slices], draws[slices])
+    losses = slices & (draws < share) & (draws < largest[picture]) & (picture > 1)
+    return stream[: starts[0] if starts else None] + b"".join(units[at] for at in np.flatnonzero(~losses))

@@ -30,13 +30,13 @@ def cpbd(instant: Instant) -> float:
         return 0.0
     contrasts, counts, sizes = _blocks(instant.luma, rows, columns)
     place = rows // BLOCK, columns // BLOCK
-    used = (counts > EDGE_SHARE * sizes)[place]
-    if not used.any():
+    mask = (counts > EDGE_SHARE * sizes)[place]
+    if not mask.any():
         return 0.0
-    widths = edge_widths(instant.luma, rows[used], columns[used])
-    noticeable = np.where(contrasts[place][used] <= LOW_CONTRAST, WIDTH_LOW, WIDTH_HIGH)
-    seen = 1 - np.exp(-((widths / noticeable) ** BETA))
-    return float(np.mean(seen <= JUST_NOTICEABLE + 1e-9))
+    widths = edge_widths(instant.luma, rows[mask], columns[mask])
+    noticeable = np.where(contrasts[place][mask] <= LOW_CONTRAST, WIDTH_LOW, WIDTH_HIGH)
+    visibility = 1 - np.exp(-((widths / noticeable) ** BETA))
+    return float(np.mean(visibility <= JUST_NOTICEABLE + 1e-9))
 
 
 def vertical_edges(instant: Instant) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

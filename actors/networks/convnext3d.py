@@ -14,7 +14,7 @@ from torch.nn import functional
 DEPTHS = (3, 3, 9, 3)
 WIDTHS = (96, 192, 384, 768)
 EPSILON = 1e-6
-FRAMES_SEEN = (1, 3, 1)  # temporal kernel by the number of the block within its stage, repeating
+TEMPORAL_KERNELS = (1, 3, 1)  # temporal kernel by the number of the block within its stage, repeating
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -58,7 +58,7 @@ class ConvNeXt3D(nn.Module):
         ]
         self.downsample_layers = nn.ModuleList([stem, *between])
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width, FRAMES_SEEN[number % len(FRAMES_SEEN)]) for number in range(depth)))
+            nn.Sequential(*(Block(width, TEMPORAL_KERNELS[number % len(TEMPORAL_KERNELS)]) for number in range(depth)))
             for depth, width in zip(DEPTHS, WIDTHS, strict=True)
         )
         self.norm = ChannelNorm(WIDTHS[-1])

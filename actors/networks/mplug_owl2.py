@@ -361,12 +361,12 @@ class Body(nn.Module):
             ``[B, n + 65 F + m, C]``.
         """
         videos, count = pictures.shape[:2]
-        seen = self.visual_abstractor(self.vision_model(pictures.flatten(0, 1)))
-        seen = seen.reshape(videos, count * seen.shape[1], -1)
+        visual = self.visual_abstractor(self.vision_model(pictures.flatten(0, 1)))
+        visual = visual.reshape(videos, count * visual.shape[1], -1)
         text = [self.embed_tokens(ids).expand(videos, -1, -1) for ids in (before, after)]
-        tokens = torch.cat([text[0], seen, text[1]], dim=1)
+        tokens = torch.cat([text[0], visual, text[1]], dim=1)
         is_picture = torch.zeros(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        is_picture[len(before) : len(before) + seen.shape[1]] = True
+        is_picture[len(before) : len(before) + visual.shape[1]] = True
         rotary = self.rotary(tokens.shape[1], tokens)
         for layer in self.layers:
             tokens = layer(tokens, is_picture, rotary)

@@ -45,9 +45,9 @@ def build(config: Mapping[str, Any]) -> MPLUGOwl2:
     )
 
 
-def _sizes(kind: type[Sizes], given: Mapping[str, Any]) -> Sizes:
-    known = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in given.items() if name in known})
+def _sizes(kind: type[Sizes], config: Mapping[str, Any]) -> Sizes:
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in config.items() if name in names})
 
 
 def level_logits(network: MPLUGOwl2, pictures: Tensor) -> Tensor:

@@ -94,17 +94,17 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def _looked_up(self, table: Tensor) -> Tensor:
+    def _lookup(self, table: Tensor) -> Tensor:
         side = math.prod(self.window)
         return table[self.relative_position_index.flatten()].view(side, side, -1).permute(2, 0, 1)
 
     def bias(self, axes: Sequence[int], shift: Sequence[int]) -> Tensor:
         """What is added to the attention of each window: ``[P, heads, N, N]``; P divides the number of windows."""
         table = self.relative_position_bias_table
-        bias = self._looked_up(table)[None]
+        bias = self._lookup(table)[None]
         if self.gated:
             distance = cell_distance(axes, self.window, shift, table.device).to(table)[:, None]
-            fragment = self._looked_up(self.fragment_position_bias_table)[None]
+            fragment = self._lookup(self.fragment_position_bias_table)[None]
             bias = distance * bias + (1 - distance) * fragment
         if any(shift):
             mask = shift_mask(axes, self.window, shift, table.device).to(table)[:, None]

@@ -102,13 +102,13 @@ def _read_pytorch(path: Path) -> Any:
         with torch.serialization.safe_globals(numbers):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        said = str(error).replace("\n", " ")
-        found = re.search(r"GLOBAL ([\w.]+)", said)
-        what = f"it contains {found[1]}" if found else "it is no PyTorch file"
+        message = str(error).replace("\n", " ")
+        match = re.search(r"GLOBAL ([\w.]+)", message)
+        what = f"it contains {match[1]}" if match else "it is no PyTorch file"
         raise Failure("usage", f"{path} is refused, because it may run code: {what}; use the released file") from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        said = str(error).split("\n", 1)[0]
-        raise Failure("usage", f"{path} is no intact PyTorch file: {said}; fetch it again") from error
+        message = str(error).split("\n", 1)[0]
+        raise Failure("usage", f"{path} is no intact PyTorch file: {message}; fetch it again") from error
 
 
 def _bare(content: Any) -> State:
@@ -143,31 +143,31 @@ def load(
     Raises:
         Failure: ``missing`` or ``usage``, in one line that says which model the file looks like and what is missing.
     """
-    given = read_state(path)
-    chosen = select(given)
+    state = read_state(path)
+    part = select(state)
     with torch.device("meta"):
         network = build()
-    fault = _mismatch(network.state_dict(), chosen)
+    fault = _mismatch(network.state_dict(), part)
     if fault:
         raise Failure(
-            "usage", f"{path} does not hold the weights of {model}: it looks like {looks_like(given)}; {fault}"
+            "usage", f"{path} does not hold the weights of {model}: it looks like {looks_like(state)}; {fault}"
         )
-    network.load_state_dict(chosen, strict=True, assign=True)
+    network.load_state_dict(part, strict=True, assign=True)
     return network.to(dtype).eval().requires_grad_(False)
 
 
-def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+def _mismatch(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
     """What keeps a state dict from fitting, in a few words; empty when it fits exactly."""
-    missing = [name for name in wanted if name not in given]
-    unknown = [name for name in given if name not in wanted]
-    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    missing = [name for name in expected if name not in state]
+    unknown = [name for name in state if name not in expected]
+    shapes = [name for name in expected if name in state and expected[name].shape != state[name].shape]
     parts = []
     if missing:
-        parts.append(f"{len(missing)} of {len(wanted)} entries are missing, the first is {missing[0]}")
+        parts.append(f"{len(missing)} of {len(expected)} entries are missing, the first is {missing[0]}")
     if unknown:
         parts.append(f"{len(unknown)} entries are unknown, the first is {unknown[0]}")
     if shapes:
-        sides = [list(source[shapes[0]].shape) for source in (given, wanted)]
+        sides = [list(source[shapes[0]].shape) for source in (state, expected)]
         parts.append(f"{len(shapes)} have another shape, the first is {shapes[0]}: {sides[0]} instead of {sides[1]}")
     return "; ".join(parts)
 

@@ -52,23 +52,22 @@ def teacher_class(name: str) -> type[Teacher]:
     scheme = name.partition(":")[0]
     if scheme in _OPEN:
         module, _, function = _OPEN[scheme].partition(":")
-        made: type[Teacher] = getattr(importlib.import_module(module), function)(name)
-        return made
+        return cast("type[Teacher]", getattr(importlib.import_module(module), function)(name))
     module_name, separator, class_name = TEACHERS.get(name, name).partition(":")
     if not (module_name and separator and class_name):
-        known = ", ".join(sorted(TEACHERS))
-        raise Failure("usage", f"unknown teacher {name!r}; use one of {known}, or {FORMS}")
+        names = ", ".join(sorted(TEACHERS))
+        raise Failure("usage", f"unknown teacher {name!r}; use one of {names}, or {FORMS}")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        candidate = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         advice = "install the package it needs, or correct module:Class"
         raise Failure("usage", f"teacher {name!r} cannot be imported: {error}; {advice}") from error
-    if not (isinstance(found, type) and issubclass(found, Teacher)):
+    if not (isinstance(candidate, type) and issubclass(candidate, Teacher)):
         raise Failure("usage", f"teacher {name!r} is no subclass of actors.teachers.base.Teacher; derive it from that")
-    missing = [field for field in _REQUIRED if not hasattr(found, field)]
+    missing = [field for field in _REQUIRED if not hasattr(candidate, field)]
     if missing:
         raise Failure("usage", f"teacher {name!r} lacks the class attribute {', '.join(missing)}; add it to the class")
-    return found
+    return candidate
 
 
 def everywhere(name: str) -> str:

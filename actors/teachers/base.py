@@ -61,13 +61,13 @@ class Teacher(ABC):
 
     def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:
         """Scores of several videos, each given as to `score_video`; in place of a score, what `score_video` raised."""
-        found: list[float | Exception] = []
+        scores: list[float | Exception] = []
         for video in videos:
             try:
-                found.append(float(self.score_video(*video)))
+                scores.append(float(self.score_video(*video)))
             except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs this score only
-                found.append(problem)
-        return found
+                scores.append(problem)
+        return scores
 
     def settings(self) -> Mapping[str, float | int | str]:
         """Every constant that the score depends on, besides the learnt weights."""
@@ -87,11 +87,11 @@ class Teacher(ABC):
         Raises:
             Failure: ``usage``, in one line that says what to fetch and where to put it.
         """
-        gone = self.missing()
-        if gone:
+        missing = self.missing()
+        if missing:
             raise Failure(
                 "usage",
-                f"teacher {self.name!r}: there is no {gone[0]}; fetch {self.weights}, put it there, "
+                f"teacher {self.name!r}: there is no {missing[0]}; fetch {self.weights}, put it there, "
                 f"or name its folder in run.weights",
             )
 

@@ -87,14 +87,14 @@ def _read_vectors(path: Path) -> tuple[dict[str, str], Values, Values]:
 
 def _read_ranges(path: Path) -> tuple[Values, Values]:
     """Read ``{"min_": [...], "max_": [...]}`` from opcodes alone, so that a tampered file cannot run code."""
-    found: dict[str, list[float]] = {}
+    ranges: dict[str, list[float]] = {}
     current: list[float] = []
     for opcode, argument, _ in pickletools.genops(path.read_bytes()):
         if opcode.name == "SHORT_BINUNICODE":
-            current = found.setdefault(str(argument), [])
+            current = ranges.setdefault(str(argument), [])
         elif opcode.name in ("BINFLOAT", "BININT", "BININT1", "BININT2"):
             current.append(float(str(argument)))
-    low, high = np.array(found["min_"]), np.array(found["max_"])
+    low, high = np.array(ranges["min_"]), np.array(ranges["max_"])
     if low.shape != (FEATURES,) or high.shape != (FEATURES,) or not (high > low).all():
         raise ValueError("the feature ranges are not 36 ordered pairs")
     return low, high

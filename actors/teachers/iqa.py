@@ -72,8 +72,8 @@ def iqa_teacher(name: str) -> type[PyIQATeacher]:
         raise Failure("usage", f"teacher {name!r} needs the package pyiqa ({error}); {advice}") from error
     facts = DEFAULT_CONFIGS.get(metric)
     if facts is None or facts["metric_mode"] != "NR":
-        known = ", ".join(sorted(key for key, other in DEFAULT_CONFIGS.items() if other["metric_mode"] == "NR"))
-        raise Failure("usage", f"teacher {name!r}: pyiqa has no no-reference metric {metric!r}; it has {known}")
+        names = ", ".join(sorted(key for key, other in DEFAULT_CONFIGS.items() if other["metric_mode"] == "NR"))
+        raise Failure("usage", f"teacher {name!r}: pyiqa has no no-reference metric {metric!r}; it has {names}")
     return type(
         "PyIQATeacher",
         (PyIQATeacher,),

@@ -61,8 +61,8 @@ class NetworkTeacher(Teacher):
         from actors.networks.weights import digest
 
         self.require()
-        found = [*self.files, *(name for name in self.optional if self.path(name).is_file())]
-        return hashlib.sha256(" ".join(digest(self.path(name)) for name in found).encode()).hexdigest()
+        names = [*self.files, *(name for name in self.optional if self.path(name).is_file())]
+        return hashlib.sha256(" ".join(digest(self.path(name)) for name in names).encode()).hexdigest()
 
     @cached_property
     def device(self) -> torch.device:
@@ -113,26 +113,28 @@ class NetworkTeacher(Teacher):
         import torch
 
         for sample in samples:
-            lacking = [name for name in self.views if name not in sample.views]
-            if lacking:
-                raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {lacking[0]!r}")
+            missing = [name for name in self.views if name not in sample.views]
+            if missing:
+                raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {missing[0]!r}")
         scores: dict[int, float] = {}
         with torch.inference_mode():
-            going = dict(enumerate(self.judge({name: sample.views[name] for name in self.views}) for sample in samples))
-            answers: dict[int, torch.Tensor | None] = dict.fromkeys(going)
-            while going:
+            judgings = dict(
+                enumerate(self.judge({name: sample.views[name] for name in self.views}) for sample in samples)
+            )
+            answers: dict[int, torch.Tensor | None] = dict.fromkeys(judgings)
+            while judgings:
                 requests: dict[int, Request] = {}
-                for number, judging in list(going.items()):
+                for number, judging in list(judgings.items()):
                     answer = answers[number]
                     try:
                         requests[number] = next(judging) if answer is None else judging.send(answer)
                     except StopIteration as end:
                         scores[number] = self.bounded(end.value)
-                        del going[number]
-                answers = dict(self._answered(requests))
+                        del judgings[number]
+                answers = dict(self._answers(requests))
         return [scores[number] for number in range(len(samples))]
 
-    def _answered(self, requests: dict[int, Request]) -> dict[int, torch.Tensor]:
+    def _answers(self, requests: dict[int, Request]) -> dict[int, torch.Tensor]:
         """Outputs of each request; those of one network with inputs of one form are computed in one batch."""
         import torch
 
@@ -144,8 +146,8 @@ class NetworkTeacher(Teacher):
             network = requests[numbers[0]][0]
             parts = [requests[number][1] for number in numbers]
             batch = parts[0] if len(parts) == 1 else torch.cat(parts)
-            found = torch.cat([network(items) for items in self.batches(batch)])
-            outputs.update(zip(numbers, torch.split(found, [len(part) for part in parts]), strict=True))
+            answers = torch.cat([network(items) for items in self.batches(batch)])
+            outputs.update(zip(numbers, torch.split(answers, [len(part) for part in parts]), strict=True))
         return outputs
 
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:

@@ -73,7 +73,7 @@ def pristine_model() -> tuple[Values, Values, str]:
     Raises:
         Failure: ``usage`` when scikit-image is missing or a photograph cannot be read.
     """
-    chosen: list[Values] = []
+    selections: list[Values] = []
     content = hashlib.sha256()
     for name in PHOTOGRAPHS:
         path = packaged_file("niqe", "skimage", "scikit-image", "data", name)
@@ -86,8 +86,8 @@ def pristine_model() -> tuple[Values, Values, str]:
         parts = [patch_features(plane[y:, x:]) for y, x in shifts]
         features = np.concatenate([part[0] for part in parts])
         sharpness = np.concatenate([part[1] for part in parts])
-        chosen.append(features[sharpness > SHARP * sharpness.max()])
-    patches = np.concatenate(chosen)
+        selections.append(features[sharpness > SHARP * sharpness.max()])
+    patches = np.concatenate(selections)
     return patches.mean(axis=0), np.cov(patches, rowvar=False), content.hexdigest()
 
 

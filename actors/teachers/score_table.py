@@ -55,7 +55,7 @@ class ScoreTable:
         Raises:
             Failure: ``missing`` when no row fits or several do, ``decode`` when the row holds no finite number.
         """
-        row = next((found for ending in _endings(video) if (found := self._rows.get(ending)) is not None), None)
+        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
         if row is None:
             raise Failure("missing", f"{self.path} has no row for {video}")
         if row < 0:
@@ -91,12 +91,12 @@ class ScoreTable:
                 "usage", f"{self.path} cannot be read as a table ({error}); name a CSV or Parquet file"
             ) from error
 
-    def _column(self, found: Sequence[str], wanted: Sequence[str]) -> str:
-        by_name = {column.strip().lower(): column for column in reversed(found)}
-        match = next((by_name[name.lower()] for name in wanted if name.lower() in by_name), None)
+    def _column(self, header: Sequence[str], names: Sequence[str]) -> str:
+        by_name = {column.strip().lower(): column for column in reversed(header)}
+        match = next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
         if match is None:
-            have = ", ".join(found) or "nothing"
-            raise Failure("usage", f"{self.path} has no column {' or '.join(wanted)}; it has {have}")
+            have = ", ".join(header) or "nothing"
+            raise Failure("usage", f"{self.path} has no column {' or '.join(names)}; it has {have}")
         return match
 
 

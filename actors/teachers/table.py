@@ -79,15 +79,15 @@ def table_teacher(name: str) -> type[TableTeacher]:
     unknown = set(options) - {"score", "video", "better"}
     if not file or unknown or options.get("better", "higher") not in {"higher", "lower"} or "" in options.values():
         raise Failure("usage", f"teacher {name!r} is not of the form {SYNTAX}")
-    wanted = (options["score"],) if "score" in options else SCORE_COLUMNS
+    columns = (options["score"],) if "score" in options else SCORE_COLUMNS
     facts = {
         "__doc__": TableTeacher.__doc__,
         "name": name,
-        "description": f"column {' or '.join(wanted)} of {Path(file).name}",
+        "description": f"column {' or '.join(columns)} of {Path(file).name}",
         "higher_is_better": options.get("better", "higher") == "higher",
         "weights": f"the table {file}",
         "file": file,
-        "score_columns": wanted,
+        "score_columns": columns,
         "video_columns": (options["video"],) if "video" in options else VIDEO_COLUMNS,
     }
     return type("TableTeacher", (TableTeacher,), facts)

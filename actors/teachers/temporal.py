@@ -82,13 +82,13 @@ def unevenness(motion: Values) -> float:
 
 def key_differences(sample: Sample) -> list[Plane]:
     """Luma difference between each key frame and its successor, for the key frames that change."""
-    found: list[Plane] = []
+    differences: list[Plane] = []
     for first, second in sample.key:
         planes = [luma(limit_short_side(frame, SHORT_SIDE)) for frame in (first, second)]
         difference = pad_to(planes[1] - planes[0], 16, 16)
         if difference.any():
-            found.append(difference)
-    return found
+            differences.append(difference)
+    return differences
 
 
 def grain(differences: list[Plane]) -> float:
