@@ -1,4 +1,4 @@
-"""The first pools of a stream: make the distorted copy that a row asks for, then decode it once."""
+"""The first pools of a stream: make the distorted copy of a row, then decode it once."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ from actors.media.views import SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 
-_MAX_BASES = 4  # intermediate results of a recipe that neighbouring rows share
+_MAX_BASES = 4  # intermediate files kept for the next rows, which often share the start of a recipe
 
 
 class Synthesise:
-    """Ray actor: apply a row's recipe with FFmpeg and, when asked, measure VMAF against the undistorted window.
+    """Ray actor: apply a row's recipe with FFmpeg and, if requested, measure VMAF against the undistorted window.
 
-    Takes the columns of `actors.media.rows`. Gives ``path`` (the distorted file; empty for a row without recipe) and
-    ``vmaf`` (float, NaN when not asked). Rows that share all but the last step of a recipe reuse the intermediate file.
+    Takes the columns of `actors.media.rows`. Adds `path` (the distorted file; empty for a row without recipe) and
+    `vmaf` (float, NaN if not measured). Rows that share all but the last step of a recipe reuse the intermediate file.
+
+    Args:
+        options: Encoder settings.
+        folder: Folder of the run for the results.
+        measure_vmaf: Measure VMAF.
+        downloads: Where and how much of the objects of buckets is kept.
     """
 
     def __init__(
         self, options: EncodeOptions, folder: str, measure_vmaf: bool = False, downloads: Keep | None = None
     ) -> None:
-        """Args: ``folder``: run-owned folder for the results; ``options``: encoder settings; ``downloads``: of objects."""
         self.options = options
         self.folder = Path(folder)
         self.measure_vmaf = measure_vmaf
@@ -63,7 +68,7 @@ class Synthesise:
         return {"path": str(destination), "vmaf": quality}
 
     def _base(self, row: Row, steps: Recipe) -> tuple[str, float, float]:
-        """File and window that the last step of the recipe works on, made (and kept a while) if need be."""
+        """File and window for the last step of the recipe; makes the file and keeps it for the next rows, if necessary."""
         source, start, duration = str(row["uri"]), float(row["start_s"]), float(row["duration_s"])
         if not steps:
             return source, start, duration
@@ -90,9 +95,15 @@ class Synthesise:
 class Decode:
     """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.media.views.Sample`.
 
-    Gives the columns of `actors.media.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels), and with ``measure`` the columns
-    of `actors.indicators.INDICATORS`, measured in the same pass. The distorted file is deleted afterwards unless ``keep``
-    is set: a recipe is enough to make it again.
+    Adds the columns of `actors.media.rows.SAMPLE_COLUMNS`, `width` and `height` (pixels), and with `measure` the columns
+    of `actors.indicators.INDICATORS`, measured in the same pass.
+
+    Args:
+        spec: What to keep of each window.
+        keep: Keep the distorted file; otherwise it is deleted, since its recipe can make it again.
+        measure: Measure the indicators.
+        timeout_s: Limit of one decode, seconds.
+        downloads: Where and how much of the objects of buckets is kept.
     """
 
     def __init__(
@@ -133,5 +144,5 @@ class Decode:
         return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}
 
     def _indicators(self) -> Row:
-        """One column for each indicator; NaN before anything was decoded."""
+        """One column for each indicator; NaN before the first decode."""
         return dict(zip(INDICATORS, self.meter.result().tolist(), strict=True)) if self.meter is not None else {}

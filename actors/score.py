@@ -1,4 +1,4 @@
-"""The pools that look at a decoded sample: those of the teachers, one for the student's frozen encoder."""
+"""The pools that process a decoded sample: the teachers, and the student's frozen encoder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from trainers.videos import write_video
 class TeacherScorer:
     """Ray actor: score every decoded row with one teacher or with several, one after the other.
 
-    Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine) of each.
+    Adds `score_<name>` (float, raw, NaN after a failure) and `error_<name>` (one line, empty without a failure) of each.
+
+    Args:
+        names: Names of the teachers.
+        weights: Folder of released weights.
     """
 
     def __init__(self, names: Sequence[str], weights: str = "") -> None:
-        """Args: ``names``: of the teachers; ``weights``: folder of released weights."""
         self.teachers = {name: load_teacher(name, weights) for name in names}
 
     def __call__(self, row: Row) -> Row:
@@ -31,7 +34,7 @@ class TeacherScorer:
         return {**row, **{name: column[0] for name, column in self.score_rows([row]).items()}}
 
     def score_rows(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
-        """The new columns for several rows."""
+        """Compute the new columns for several rows."""
         good = [row for row in rows if row["status"] == "ok"]
         videos = [(str(row["uri"]), str(row.get("recipe") or ""), unpack(row)) for row in good]
         columns: dict[str, list[Any]] = {}
@@ -47,10 +50,10 @@ class TeacherScorer:
 
 
 class BatchedTeacherScorer(TeacherScorer):
-    """The same for several rows in one call, given and returned as a table: a GPU is not filled by one video."""
+    """A `TeacherScorer` that takes and returns a table of several rows: one video does not keep a GPU busy."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """One table in, the same with the new columns out."""
+        """One table in, the same table with the new columns out."""
         for name, column in self.score_rows(table.to_pylist()).items():
             kind = pa.float64() if name.startswith("score_") else pa.string()
             table = table.append_column(name, pa.array(column, kind))
@@ -58,23 +61,29 @@ class BatchedTeacherScorer(TeacherScorer):
 
 
 def _outcome(name: str, answer: float | Exception) -> tuple[float, str]:
-    """A score and an error in one line, empty when the score is fine."""
+    """The score and a one-line error, empty if the score is finite."""
     if isinstance(answer, Exception):
         message = answer.message if isinstance(answer, Failure) else f"{type(answer).__name__}: {answer}"
         return math.nan, f"{name}: {' '.join(message.split())}"
     return answer, "" if math.isfinite(answer) else f"{name} gave {answer}"
 
 
-NOT_WRITTEN = "storage"  # kind of an error that is the disk's and not the video's: no row is recorded with it
+NOT_WRITTEN = (
+    "storage"  # kind of an error of the disk, not of the video: it stops the run and is not recorded for the row
+)
 
 
 class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]`` as bytes)."""
+    """Ray actor: run the frozen part of the student once per video. Adds `features` (float32 `[D]` as bytes).
+
+    Args:
+        student: Name of the student; see `build_encoder`.
+        options: Options of the student; see `build_encoder`.
+        folder: Folder to which each packed video, which is too large to pass on, is written as a file (`features` is then
+            empty); None to pass vectors on.
+    """
 
     def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
-        """Args: ``student``, ``options``: as of `build_encoder`; ``folder``: where each packed video is written as a file,
-        since its megabytes are too much to pass on (``features`` is empty then); None to pass vectors on.
-        """
         self.encoder = build_encoder(student, options)
         self.folder = folder
 
@@ -98,7 +107,7 @@ class StudentEncoder:
 
 
 class DropSample:
-    """Ray actor: take the pixels out of a row; what is left goes to the driver."""
+    """Ray actor: remove the pixels from a row before it goes to the driver."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""

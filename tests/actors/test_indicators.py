@@ -58,7 +58,7 @@ def detail(size: int = 192) -> NDArray[np.float64]:
 
 
 def ramp(width: int, size: int = 128) -> Frame:
-    """A vertical edge of 200 grey levels that takes ``width`` pixels, in the middle of the picture."""
+    """A vertical edge of 200 grey levels that takes `width` pixels, in the middle of the picture."""
     edge = (size - width) / 2
     return grey(np.tile(np.interp(np.arange(size), [edge, edge + width], [20, 220]), (size, 1)))
 
@@ -70,7 +70,7 @@ MOVED = [np.roll(SMOOTH, shift, axis=1) for shift in range(0, 9, 2)]
 
 
 def updated(blocks: int) -> tuple[Frame, Frame]:
-    """A frame, and the same with the first ``blocks`` of its 16x16 macroblocks 30 levels brighter."""
+    """A frame, and the same with the first `blocks` of its 16x16 macroblocks 30 levels brighter."""
     after = SMOOTH.copy() * 0.5
     before = after.copy()
     for number in range(blocks):

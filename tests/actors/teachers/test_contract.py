@@ -251,8 +251,8 @@ def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
     [
         ("A001.mp4", '[["h264",3,0]]', "not of distorted copies"),
         ("A009.mp4", "", "has no row for A009.mp4"),
-        ("A003.mp4", "", "row 4: mean of A003.mp4 is no finite number"),
-        ("A004.mp4", "", "several rows that fit A004.mp4"),
+        ("A003.mp4", "", "row 4: mean of A003.mp4 is not a finite number"),
+        ("A004.mp4", "", "several rows that match A004.mp4"),
     ],
 )
 def test_a_video_without_a_published_score_has_a_reason(table: str, video: str, recipe: str, words: str) -> None:

@@ -232,8 +232,8 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
         "shape.pth": "1 have another shape, the first is fc_last.bias: [7] instead of [1]",
         "none.pth": "it looks like no weights at all; ",
         "bomb.pth": "is refused, because it may run code",
-        "cut.pth": "is no intact PyTorch file",
-        "cut.safetensors": "is no intact safetensors file",
+        "cut.pth": "is not an intact PyTorch file",
+        "cut.safetensors": "is not an intact safetensors file",
         "gone.pth": "there are no weights at",
         "empty": "holds none of model.safetensors.index.json",
     }
