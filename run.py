@@ -1,4 +1,4 @@
-"""Command line: train a video quality model without labels, and use it. Parse, dispatch, map failures to exit codes."""
+"""Command line: train a video quality model without labels, and use it. Parse, dispatch, turn failures into exit codes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ COMMANDS = {
     "evaluate": ("evaluate", "agreement of a student with human scores"),
     "sweep": ("sweep", "Ray Tune over the weight of the confidence loss"),
     "teachers": ("teachers", "list the teachers, or score videos with one"),
-    "plan": ("plan", "what would run; nothing is started"),
+    "plan": ("plan", "show what would run, without starting anything"),
     "status": ("status", "progress of a run"),
-    "report": ("report", "write the HTML report of a run again"),
-    "doctor": ("doctor", "is this machine or cluster ready"),
+    "report": ("report", "rewrite the HTML report of a run"),
+    "doctor": ("doctor", "check that this machine or cluster is ready"),
     "proxy-benchmark": ("proxy_benchmark", "a benchmark without human labels: distorted copies with VMAF as the score"),
 }
 _LIST = "\n".join(f"  {name:<16} {text}" for name, (_, text) in COMMANDS.items() if name != "run")
@@ -33,9 +33,9 @@ exit codes: 0 done, 1 some inputs failed, 2 wrong usage or configuration, 3 the 
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
-    """The command and its options. Without a command's name in front, the command is ``run``."""
-    named = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    name = named or "run"
+    """Return the command and its options. If the first word names no command, the command is `run`."""
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    name = command or "run"
     module = importlib.import_module(f"pipeline.commands.{COMMANDS[name][0]}")
     program = "python run.py" if name == "run" else f"python run.py {name}"
     parser = argparse.ArgumentParser(
@@ -47,18 +47,18 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
     )
     module.arguments(parser)
     parser.add_argument("--debug", action="store_true", help="print tracebacks and the engine's own log")
-    return name, parser.parse_args(arguments[1:] if named else arguments)
+    return name, parser.parse_args(arguments[1:] if command else arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     from pipeline.console import guarded
 
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    debug = "--debug" in given
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in words
 
     def command() -> int:
-        name, options = parse(given)
+        name, options = parse(words)
         entry: Callable[[argparse.Namespace], int] = importlib.import_module(
             f"pipeline.commands.{COMMANDS[name][0]}"
         ).main
@@ -68,10 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with this exit code; what was asked to run at the end runs.
+    """Run the registered exit functions and end the process with this exit code.
 
-    Native threads of Ray outlive `ray.shutdown` and now and then abort the process while Python takes itself down, which
-    would turn a finished run's exit code into 134. Everything is written by then, so that part is left out.
+    Native threads of Ray outlive `ray.shutdown` and sometimes abort the process while the interpreter shuts down. That
+    would change a finished run's exit code to 134. All files are written by then, so this skips the shutdown.
     """
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()

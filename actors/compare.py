@@ -1,4 +1,4 @@
-"""The trained student at work: compare encoded videos with the anchors or with each other."""
+"""Compare encoded videos with the anchors or with each other by a trained student."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from trainers.videos import Vectors
 
 
 class Comparer:
-    """Ray actor: holds one student and answers comparisons of encoded videos.
+    """Ray actor: holds one student and compares encoded videos.
 
-    All features are float32 ``[..., D]`` of the student's own encoder, as a matrix or, where they are large, as places on the
-    disk that are opened a few at a time; logits are in the order inferior to superior and judge the second video against
-    the first.
+    All features are float32 `[..., D]` of the student's own encoder: a matrix or, if they are large, places on the disk
+    that are opened a few at a time. Logits run from inferior to superior and judge the second video against the first.
+
+    Args:
+        student: Folder of the student.
+        anchors: Features `[A, D]`, lowest quality first.
     """
 
     def __init__(self, student: str, anchors: np.ndarray) -> None:
-        """Args: ``student``: folder of the student; ``anchors``: features ``[A, D]``, lowest quality first."""
         self.student = load_student(student)
         self.anchors = np.asarray(anchors, np.float32)
 
     def against_anchors(self, features: Vectors) -> np.ndarray:
-        """Logits ``[N, A, 5]`` of each video ``[N, D]`` as the second, each anchor as the first."""
+        """Logits `[N, A, 5]` of each video `[N, D]` as the second, each anchor as the first."""
         return self.student.against_anchors(self.anchors, features)
 
     def pairs(self, first: Vectors, second: Vectors) -> np.ndarray:
-        """Logits ``[P, 5]`` of the pairs ``first[i], second[i]``."""
+        """Logits `[P, 5]` of the pairs `first[i], second[i]`."""
         return self.student.compare_all(first, second)

@@ -1,7 +1,7 @@
 """gMAD: pairs that one model calls equal and another calls most different (CVPR 2026, equation 1; Ma et al. 2018).
 
-The defender's scores are cut into levels of equal width; inside a level its videos count as equal, and the attacker
-picks the pairs it disagrees about most. Swap the two score arrays for the other role.
+The range of the defender's scores is split into levels of equal width. Videos of one level count as equal, and the
+attacker picks the pairs about which it disagrees most. Swap the two score arrays for the other role.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ MAX_USES = 5
 
 @dataclass(frozen=True, eq=False)
 class Disagreement:
-    """Selected pairs, each array [P]: indices of the video that the attacker prefers (`high`) and of its partner
-    (`low`), the defender's `level` (0 = lowest) and `gap`, the attacker's score difference (always positive)."""
+    """Selected pairs, P of them.
+
+    Attributes:
+        high: Index of the video that the attacker prefers `[P]`.
+        low: Index of the other video `[P]`.
+        level: The defender's level, 0 = lowest `[P]`.
+        gap: The attacker's score difference, always positive `[P]`.
+    """
 
     high: Ints
     low: Ints
@@ -39,13 +45,19 @@ def select_pairs(
 ) -> Disagreement:
     """Up to `count` pairs with the largest disagreement, spread evenly over the defender's levels that hold pairs.
 
-    defender, attacker: scores [V] (rows with a non-finite score are passed over); ids [V] break ties, so the choice
-    does not depend on the order of the rows. Inside a level the k-th highest by the attacker meets the k-th lowest;
-    when a level runs out, the lower half is shifted by one place and the matching repeats, so that each video occurs
-    at most `max_uses` times.
-    Two scores of a pair differ by at most one level width for the defender. O(V log V).
+    Inside a level, the attacker's k-th highest video meets its k-th lowest. When a level runs out of pairs, the lower half
+    is shifted by one place and the matching repeats. Takes O(V log V).
 
-    Raises ValueError for arrays of different lengths, repeated ids or numbers out of range.
+    Args:
+        defender: Scores `[V]`; the two videos of a pair differ by at most one level width. Non-finite scores are ignored.
+        attacker: Scores `[V]`; non-finite scores are ignored.
+        ids: Ids `[V]` that break ties, so that the choice does not depend on the order of the rows.
+        count: Largest number of pairs.
+        levels: Number of levels.
+        max_uses: Largest number of pairs that a video may occur in.
+
+    Raises:
+        ValueError: The arrays differ in length, an id is repeated, or a number is out of range.
     """
     d, a, names = np.asarray(defender, dtype=np.float64), np.asarray(attacker, dtype=np.float64), np.asarray(ids)
     if d.ndim != 1 or not d.shape == a.shape == names.shape:
@@ -59,10 +71,10 @@ def select_pairs(
     # One sort for all levels: by level, then from the attacker's favourite down, ties by id.
     order = np.lexsort((names[usable], -a[usable], place))
     ranked, bounds = usable[order], np.searchsorted(place[order], np.arange(levels + 1))
-    matched = [_match(ranked[bounds[k] : bounds[k + 1]], a, max_uses) for k in range(levels)]
-    quotas = _spread(count, [len(high) for high, _ in matched])
-    high = np.concatenate([pairs[0][:quota] for pairs, quota in zip(matched, quotas, strict=True)])
-    low = np.concatenate([pairs[1][:quota] for pairs, quota in zip(matched, quotas, strict=True)])
+    matches = [_match(ranked[bounds[k] : bounds[k + 1]], a, max_uses) for k in range(levels)]
+    quotas = _spread(count, [len(high) for high, _ in matches])
+    high = np.concatenate([pairs[0][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
+    low = np.concatenate([pairs[1][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
     return Disagreement(high, low, np.repeat(np.arange(levels), quotas), a[high] - a[low])
 
 
@@ -75,7 +87,7 @@ def _levels_of(scores: Floats, levels: int) -> Ints:
 
 
 def _match(ranked: Ints, attacker: Floats, max_uses: int) -> tuple[Ints, Ints]:
-    """All allowed pairs of one level, most extreme matching first; `ranked` runs from the attacker's highest down."""
+    """All allowed pairs of one level, largest gaps first; `ranked` starts with the attacker's highest."""
     half = ranked.size // 2
     top, bottom = ranked[:half], ranked[::-1][:half]
     passes = range(min(max_uses, half))
@@ -86,14 +98,14 @@ def _match(ranked: Ints, attacker: Floats, max_uses: int) -> tuple[Ints, Ints]:
 
 
 def _spread(count: int, capacities: list[int]) -> list[int]:
-    """Even shares of `count` within the capacities; what small levels cannot use goes to the others."""
+    """Split `count` evenly within the capacities; the part that small levels cannot use goes to the others."""
     quotas = [0] * len(capacities)
-    left = min(count, sum(capacities))
-    while left:
+    rest = min(count, sum(capacities))
+    while rest:
         hungry = [k for k, capacity in enumerate(capacities) if quotas[k] < capacity]
-        share = max(left // len(hungry), 1)
+        share = max(rest // len(hungry), 1)
         for k in hungry:
-            given = min(share, capacities[k] - quotas[k], left)
-            quotas[k] += given
-            left -= given
+            part = min(share, capacities[k] - quotas[k], rest)
+            quotas[k] += part
+            rest -= part
     return quotas

@@ -11,15 +11,15 @@ from actors.gmad import select_pairs
 
 @dataclass(frozen=True)
 class Game:
-    """One gMAD game: who holds videos equal (defender) and who tells them apart (attacker)."""
+    """One gMAD game: the defender rates two videos equal, the attacker rates them differently."""
 
     defender: str
     attacker: str
 
 
 @dataclass(frozen=True)
-class Found:
-    """A pair that a game found: indices into the pool, the defender's level, and both models' score differences."""
+class HardPair:
+    """A pair of a game: indices into the pool, the defender's level, and both models' score differences."""
 
     high: int
     low: int
@@ -32,19 +32,19 @@ class Miner:
     """Ray actor: plays gMAD games over one pool of videos.
 
     Args:
-        ids: Video ids ``[V]``.
-        scores: Scores ``[V]`` of each player on the common scale, higher is better; NaN where a player has none.
+        ids: Video ids `[V]`.
+        scores: Scores `[V]` of each player on the common scale, higher is better; NaN for a missing score.
     """
 
     def __init__(self, ids: list[str], scores: dict[str, np.ndarray]) -> None:
         self.ids = np.asarray(ids)
         self.scores = scores
 
-    def play(self, game: Game, count: int, levels: int, max_uses: int) -> list[Found]:
-        """The pairs of one game, most even over the levels first come from `actors.gmad.select_pairs`."""
+    def play(self, game: Game, count: int, levels: int, max_uses: int) -> list[HardPair]:
+        """The pairs of one game, as chosen by `actors.gmad.select_pairs`."""
         defender, attacker = self.scores[game.defender], self.scores[game.attacker]
-        chosen = select_pairs(defender, attacker, self.ids, count, levels, max_uses)
+        selection = select_pairs(defender, attacker, self.ids, count, levels, max_uses)
         return [
-            Found(int(high), int(low), int(level), float(gap), float(abs(defender[high] - defender[low])))
-            for high, low, level, gap in zip(chosen.high, chosen.low, chosen.level, chosen.gap, strict=True)
+            HardPair(int(high), int(low), int(level), float(gap), float(abs(defender[high] - defender[low])))
+            for high, low, level, gap in zip(selection.high, selection.low, selection.level, selection.gap, strict=True)
         ]

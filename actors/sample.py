@@ -1,4 +1,4 @@
-"""The first pools of a stream: make the distorted copy that a row asks for, then decode it once."""
+"""The first pools of a stream: make the distorted copy of a row, then decode it once."""
 
 from __future__ import annotations
 
@@ -20,20 +20,25 @@ from actors.media.views import SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 
-_BASES_KEPT = 4  # intermediate results of a recipe that neighbouring rows share
+_MAX_BASES = 4  # intermediate files kept for the next rows, which often share the start of a recipe
 
 
 class Synthesise:
-    """Ray actor: apply a row's recipe with FFmpeg and, when asked, measure VMAF against the undistorted window.
+    """Ray actor: apply a row's recipe with FFmpeg and, if requested, measure VMAF against the undistorted window.
 
-    Takes the columns of `actors.media.rows`. Gives ``path`` (the distorted file; empty for a row without recipe) and
-    ``vmaf`` (float, NaN when not asked). Rows that share all but the last step of a recipe reuse the intermediate file.
+    Takes the columns of `actors.media.rows`. Adds `path` (the distorted file; empty for a row without recipe) and
+    `vmaf` (float, NaN if not measured). Rows that share all but the last step of a recipe reuse the intermediate file.
+
+    Args:
+        options: Encoder settings.
+        folder: Folder of the run for the results.
+        measure_vmaf: Measure VMAF.
+        downloads: Where and how much of the objects of buckets is kept.
     """
 
     def __init__(
         self, options: EncodeOptions, folder: str, measure_vmaf: bool = False, downloads: Keep | None = None
     ) -> None:
-        """Args: ``folder``: run-owned folder for the results; ``options``: encoder settings; ``downloads``: of objects."""
         self.options = options
         self.folder = Path(folder)
         self.measure_vmaf = measure_vmaf
@@ -63,7 +68,7 @@ class Synthesise:
         return {"path": str(destination), "vmaf": quality}
 
     def _base(self, row: Row, steps: Recipe) -> tuple[str, float, float]:
-        """File and window that the last step of the recipe works on, made (and kept a while) if need be."""
+        """File and window for the last step of the recipe; makes the file and keeps it for the next rows, if necessary."""
         source, start, duration = str(row["uri"]), float(row["start_s"]), float(row["duration_s"])
         if not steps:
             return source, start, duration
@@ -74,13 +79,13 @@ class Synthesise:
             return str(self.bases[key]), 0.0, 0.0
         if steps[:-1]:
             source, start, duration = self._base(row, steps[:-1])
-        made = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
+        path = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
         name, level, seed = steps[-1]
-        apply(name, level, source, start, duration, made, seed, False, self.options)
-        self.bases[key] = made
-        while len(self.bases) > _BASES_KEPT:
+        apply(name, level, source, start, duration, path, seed, False, self.options)
+        self.bases[key] = path
+        while len(self.bases) > _MAX_BASES:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
-        return str(made), 0.0, 0.0
+        return str(path), 0.0, 0.0
 
     def __del__(self) -> None:
         if hasattr(self, "scratch"):
@@ -90,9 +95,15 @@ class Synthesise:
 class Decode:
     """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.media.views.Sample`.
 
-    Gives the columns of `actors.media.rows.SAMPLE_COLUMNS`, ``width`` and ``height`` (pixels), and with ``measure`` the columns
-    of `actors.indicators.INDICATORS`, measured in the same pass. The distorted file is deleted afterwards unless ``keep``
-    is set: a recipe is enough to make it again.
+    Adds the columns of `actors.media.rows.SAMPLE_COLUMNS`, `width` and `height` (pixels), and with `measure` the columns
+    of `actors.indicators.INDICATORS`, measured in the same pass.
+
+    Args:
+        spec: What to keep of each window.
+        keep: Keep the distorted file; otherwise it is deleted, since its recipe can make it again.
+        measure: Measure the indicators.
+        timeout_s: Limit of one decode, seconds.
+        downloads: Where and how much of the objects of buckets is kept.
     """
 
     def __init__(
@@ -108,21 +119,21 @@ class Decode:
         self.decoder = Decoder(timeout_s=timeout_s)
         self.inputs = Inputs(downloads)
         self.meter = Meter() if measure else None
-        self.failed: Row = {**empty_sample(), "width": 0, "height": 0, **self._measured()}
+        self.failure_columns: Row = {**empty_sample(), "width": 0, "height": 0, **self._indicators()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        done = attempt(row, lambda: self._shown(row), self.failed)
+        result = attempt(row, lambda: self._sample(row), self.failure_columns)
         if row.get("path") and not self.keep:
             with contextlib.suppress(OSError):
                 Path(row["path"]).unlink(missing_ok=True)
-        return done
+        return result
 
-    def _shown(self, row: Row) -> Row:
-        made = row.get("path")
-        if made:
-            return self._decode({**row, "uri": made, "start_s": 0.0, "duration_s": 0.0})
+    def _sample(self, row: Row) -> Row:
+        copy = row.get("path")
+        if copy:
+            return self._decode({**row, "uri": copy, "start_s": 0.0, "duration_s": 0.0})
         return self.inputs.use(row, self._decode)
 
     def _decode(self, row: Row) -> Row:
@@ -130,8 +141,8 @@ class Decode:
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
-        return {**pack(sample), "width": sample.width, "height": sample.height, **self._measured()}
+        return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}
 
-    def _measured(self) -> Row:
-        """One column for each indicator; NaN before anything was decoded."""
+    def _indicators(self) -> Row:
+        """One column for each indicator; NaN before the first decode."""
         return dict(zip(INDICATORS, self.meter.result().tolist(), strict=True)) if self.meter is not None else {}

@@ -1,4 +1,4 @@
-"""The pools that look at a decoded sample: those of the teachers, one for the student's frozen encoder."""
+"""The pools that process a decoded sample: the teachers, and the student's frozen encoder."""
 
 from __future__ import annotations
 
@@ -19,62 +19,70 @@ from trainers.videos import write_video
 class TeacherScorer:
     """Ray actor: score every decoded row with one teacher or with several, one after the other.
 
-    Gives ``score_<name>`` (float, raw, NaN when it failed) and ``error_<name>`` (one line, empty when fine) of each.
+    Adds `score_<name>` (float, raw, NaN after a failure) and `error_<name>` (one line, empty without a failure) of each.
+
+    Args:
+        names: Names of the teachers.
+        weights: Folder of released weights.
     """
 
     def __init__(self, names: Sequence[str], weights: str = "") -> None:
-        """Args: ``names``: of the teachers; ``weights``: folder of released weights."""
         self.teachers = {name: load_teacher(name, weights) for name in names}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {**row, **{name: column[0] for name, column in self.judged([row]).items()}}
+        return {**row, **{name: column[0] for name, column in self.score_rows([row]).items()}}
 
-    def judged(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
-        """The new columns for several rows."""
+    def score_rows(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        """Compute the new columns for several rows."""
         good = [row for row in rows if row["status"] == "ok"]
         videos = [(str(row["uri"]), str(row.get("recipe") or ""), unpack(row)) for row in good]
         columns: dict[str, list[Any]] = {}
         for name, teacher in self.teachers.items():
-            found = iter(teacher.score_videos(videos))
-            told = [
-                _told(name, next(found)) if row["status"] == "ok" else (math.nan, str(row["error"])) for row in rows
+            answers = iter(teacher.score_videos(videos))
+            outcomes = [
+                _outcome(name, next(answers)) if row["status"] == "ok" else (math.nan, str(row["error"]))
+                for row in rows
             ]
-            columns[f"score_{name}"] = [score for score, _ in told]
-            columns[f"error_{name}"] = [error for _, error in told]
+            columns[f"score_{name}"] = [score for score, _ in outcomes]
+            columns[f"error_{name}"] = [error for _, error in outcomes]
         return columns
 
 
 class BatchedTeacherScorer(TeacherScorer):
-    """The same for several rows in one call, given and returned as a table: a GPU is not filled by one video."""
+    """A `TeacherScorer` that takes and returns a table of several rows: one video does not keep a GPU busy."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """One table in, the same with the new columns out."""
-        for name, column in self.judged(table.to_pylist()).items():
+        """One table in, the same table with the new columns out."""
+        for name, column in self.score_rows(table.to_pylist()).items():
             kind = pa.float64() if name.startswith("score_") else pa.string()
             table = table.append_column(name, pa.array(column, kind))
         return table
 
 
-def _told(name: str, found: float | Exception) -> tuple[float, str]:
-    """A score and an error in one line, empty when the score is fine."""
-    if isinstance(found, Exception):
-        said = found.message if isinstance(found, Failure) else f"{type(found).__name__}: {found}"
-        return math.nan, f"{name}: {' '.join(said.split())}"
-    return found, "" if math.isfinite(found) else f"{name} gave {found}"
+def _outcome(name: str, answer: float | Exception) -> tuple[float, str]:
+    """The score and a one-line error, empty if the score is finite."""
+    if isinstance(answer, Exception):
+        message = answer.message if isinstance(answer, Failure) else f"{type(answer).__name__}: {answer}"
+        return math.nan, f"{name}: {' '.join(message.split())}"
+    return answer, "" if math.isfinite(answer) else f"{name} gave {answer}"
 
 
-_MEND = "make room or mend the disk, and run the same command again"
+_MEND = "make room or repair the disk, and run the same command again"
 NOT_WRITTEN = STORAGE  # such a row is not recorded (`actors.media.rows.check_storage`)
 
 
 class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Gives ``features`` (float32 ``[D]`` as bytes)."""
+    """Ray actor: run the frozen part of the student once per video. Adds `features` (float32 `[D]` as bytes).
+
+    Args:
+        student: Name of the student; see `build_encoder`.
+        options: Options of the student; see `build_encoder`.
+        folder: Folder to which each packed video, which is too large to pass on, is written as a file (`features` is then
+            empty); None to pass vectors on.
+    """
 
     def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
-        """Args: ``student``, ``options``: as of `build_encoder`; ``folder``: where each packed video is written as a file,
-        since its megabytes are too much to pass on (``features`` is empty then); None to pass vectors on.
-        """
         self.encoder = build_encoder(student, options)
         self.folder = folder
 
@@ -84,8 +92,8 @@ class StudentEncoder:
         if row["status"] == "ok":
             sample = unpack(row)
             try:
-                seen = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
-                features = np.asarray(seen, np.float32)
+                vector = self.encoder.encode(sample.key, sample.luma, sample.fps, sample.views)
+                features = np.asarray(vector, np.float32)
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
         if self.folder is not None and features.size:
@@ -98,7 +106,7 @@ class StudentEncoder:
 
 
 class DropSample:
-    """Ray actor: take the pixels out of a row; what is left goes to the driver."""
+    """Ray actor: remove the pixels from a row before it goes to the driver."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""

@@ -52,11 +52,11 @@ def main() -> None:
         file = clip(Path(folder), options.width, options.height, options.seconds)
         start = time.perf_counter()
         sample = decoder.decode(file, spec=SampleSpec(1, 48, views=views_of(TEACHERS)))
-        spent = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         views = sum(view.nbytes for view in sample.views.values()) / 2**20
         child = decoder._child  # noqa: SLF001 - its peak is nowhere else
         assert child is not None
-        print(f"{options.width}x{options.height}, {options.seconds} s: {spent:.0f} s, views {views:.0f} MiB")
+        print(f"{options.width}x{options.height}, {options.seconds} s: {seconds:.0f} s, views {views:.0f} MiB")
         print(f"peak of the child {peak_mib(child.process.pid)} MiB, of this process {peak_mib('self')} MiB")
 
 

@@ -107,13 +107,13 @@ def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOp
     """Wall-clock seconds of the pool in all, and from its first finished row's start on: actors as many as the loop's."""
     import ray.data
 
-    shown = [
+    inputs = [
         {name: row[name] for name in ("video_id", "uri", "start_s", "duration_s", "recipe", "still")} for row in rows
     ]
     start = time.perf_counter()
-    dataset = ray.data.from_items(shown, override_num_blocks=len(shown))
-    making = Pool(Synthesise, {"options": options, "folder": str(folder)}, weight=float(parallel))
-    dataset = chain(dataset, [making, Pool(Forget, weight=0.1)], max(1, parallel // 2))
+    dataset = ray.data.from_items(inputs, override_num_blocks=len(inputs))
+    synthesis = Pool(Synthesise, {"options": options, "folder": str(folder)}, weight=float(parallel))
+    dataset = chain(dataset, [synthesis, Pool(Forget, weight=0.1)], max(1, parallel // 2))
     first = None
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         first = first or time.perf_counter()
@@ -128,8 +128,8 @@ def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: 
     """Wall-clock seconds of all levels of one type: a process for each, and one process with the split filter."""
     window = Window.open(str(path), 0.0, seconds, False, options)
     levels = DISTORTIONS[name].levels
-    made = [DISTORTIONS[name].make(value, Setting.of(window, 3)) for value in levels]
-    encodings = [one for one in made if isinstance(one, Encoding) and one.transport is None]
+    recipes = [DISTORTIONS[name].make(value, Setting.of(window, 3)) for value in levels]
+    encodings = [one for one in recipes if isinstance(one, Encoding) and one.transport is None]
     if len(encodings) < len(levels):
         raise SystemExit(f"--types {name}: not one process of FFmpeg; name codecs such as h264")
     start = time.perf_counter()
@@ -171,11 +171,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         lines = commands(rows, folder, encoding)
-        made = [path.stat().st_size for path in folder.glob("*.mkv")]
+        sizes = [path.stat().st_size for path in folder.glob("*.mkv")]
         print(
             f"{len(rows)} copies of {len(options.videos)} windows of {options.seconds:g} s, {options.parallel} at a time"
         )
-        print(f"copies: {sum(made) / len(made) / 1e6:.2f} MB on average, {max(made) / 1e6:.2f} MB the largest")
+        print(f"copies: {sum(sizes) / len(sizes) / 1e6:.2f} MB on average, {max(sizes) / 1e6:.2f} MB the largest")
         plain = cpu_seconds(lambda: loop_seconds(lines, options.parallel))
         ours = cpu_seconds(lambda: actor_work(rows, folder, encoding))
         print(

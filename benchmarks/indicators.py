@@ -57,7 +57,7 @@ def single(instants: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
     from actors.indicators.instant import Instant
 
-    spent = dict.fromkeys(INDICATORS, 0.0)
+    seconds = dict.fromkeys(INDICATORS, 0.0)
     for frame, following in instants:
         instant = Instant(frame, following)
         for name, row in INDICATORS.items():
@@ -65,8 +65,8 @@ def single(instants: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
             measure = getattr(importlib.import_module(module), function)
             start = time.process_time()
             measure(instant)
-            spent[name] += time.process_time() - start
-    return {name: total / len(instants) for name, total in spent.items()}
+            seconds[name] += time.process_time() - start
+    return {name: total / len(instants) for name, total in seconds.items()}
 
 
 def main() -> None:

@@ -44,17 +44,17 @@ def psnr(reference: Path, copy: Path) -> float:
     return 10 * math.log10(255**2 / error) if error else _IDENTICAL_DB
 
 
-def measured(row: Distortion, source: str, options: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+def measure(row: Distortion, source: str, options: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     """PSNR and VMAF of each level of one type on one clip."""
     form = EncodeOptions(max_short_side=options.short_side, x265_preset="medium")
     reference, copy = folder / "reference.mkv", folder / "copy.mkv"
     apply(PRISTINE, 0, source, 0.0, options.seconds, reference, 0, options=form)
-    found: dict[str, list[float]] = {"PSNR": [], "VMAF": []}
+    figures: dict[str, list[float]] = {"PSNR": [], "VMAF": []}
     for level in range(1, len(row.levels) + 1):
         apply(row.name, level, source, 0.0, options.seconds, copy, 7, options=form)
-        found["PSNR"].append(psnr(reference, copy))
-        found["VMAF"].append(vmaf(reference, copy))
-    return found
+        figures["PSNR"].append(psnr(reference, copy))
+        figures["VMAF"].append(vmaf(reference, copy))
+    return figures
 
 
 def main() -> None:
@@ -68,10 +68,10 @@ def main() -> None:
     print("| type | median PSNR by level, dB | breaks | median VMAF by level | breaks |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="w2s-severity-") as folder:
         for name in options.types.split(","):
-            clips = [measured(DISTORTIONS[name], source, options, Path(folder)) for source in options.videos]
+            clips = [measure(DISTORTIONS[name], source, options, Path(folder)) for source in options.videos]
             cells = [f"`{name}`"]
-            for measure, slack in _SLACK.items():
-                values = [clip[measure] for clip in clips]
+            for metric, slack in _SLACK.items():
+                values = [clip[metric] for clip in clips]
                 cells.append(" ".join(f"{statistics.median(level):.1f}" for level in zip(*values, strict=True)))
                 steps = [after - before > slack for clip in values for before, after in pairwise(clip)]
                 cells.append(f"{sum(steps)} of {len(steps)}")

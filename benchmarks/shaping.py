@@ -69,7 +69,7 @@ def main() -> None:
     }
     for kind, target in targets.items():
         numbers = shaping.bin_numbers(values, target.edges)
-        goal = shaping.wanted(target.shares, options.keep)
+        goal = shaping.goal_counts(target.shares, options.keep)
         for exact in (False, True) if options.exact else (False,):
             report(kind, numbers, goal, options.keep, exact=exact)
 

@@ -62,9 +62,9 @@ def interval(
     members = [np.flatnonzero(sources == source) for source in np.unique(sources)]
     differences = []
     for _ in range(draws):
-        drawn = [members[k] for k in random.integers(0, len(members), len(members))]
-        rows = np.concatenate(drawn)
-        names = np.repeat(np.arange(len(drawn)), [len(part) for part in drawn])  # a source drawn twice counts twice
+        draw = [members[k] for k in random.integers(0, len(members), len(members))]
+        rows = np.concatenate(draw)
+        names = np.repeat(np.arange(len(draw)), [len(part) for part in draw])  # a source drawn twice counts twice
         first, second = (measure(scores[rows], labels[rows], names) for scores in both)
         differences.append(second - first)
     low, high = np.quantile(differences, (0.025, 0.975))

@@ -87,7 +87,7 @@ def training(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, 
                       + len(QWEN2.question) + 1 + len(QWEN2.rest))  # fmt: skip
     times = np.array([step() for _ in range(arguments.steps)])
     seconds = float(np.median(times[:, 1]))
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "tokens_per_step": tokens,
         "flops_per_step": counter.get_total_flops(),
         "seconds_per_step": seconds,
@@ -95,10 +95,10 @@ def training(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, 
         "share_outside_forward_backward": float(1 - (times[:, 0] / times[:, 1]).mean()),
     }
     if arguments.peak:
-        found["share_of_peak"] = counter.get_total_flops() / seconds / arguments.peak
+        figures["share_of_peak"] = counter.get_total_flops() / seconds / arguments.peak
     if device == "cuda":
-        found["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
-    return found
+        figures["peak_memory_bytes"] = torch.cuda.max_memory_allocated()
+    return figures
 
 
 def synchronise(device: str) -> None:
@@ -121,7 +121,7 @@ def scoring(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, A
     def apart() -> Tensor:
         return torch.cat([network([anchor, test], [(0, 1)]) for anchor in anchors])
 
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     answers = []
     for name, work in (("cached", cached), ("apart", apart)):
         with FlopCounterMode(display=False) as counter:
@@ -129,12 +129,12 @@ def scoring(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, A
         started = time.perf_counter()
         work()
         synchronise(arguments.device)
-        found[f"{name}_flops"] = counter.get_total_flops()
-        found[f"{name}_seconds"] = time.perf_counter() - started
-    found["flops_ratio"] = found["cached_flops"] / found["apart_flops"]
+        figures[f"{name}_flops"] = counter.get_total_flops()
+        figures[f"{name}_seconds"] = time.perf_counter() - started
+    figures["flops_ratio"] = figures["cached_flops"] / figures["apart_flops"]
     if arguments.device != "meta":
-        found["largest_difference_of_logits"] = float((answers[0] - answers[1]).abs().max())
-    return found
+        figures["largest_difference_of_logits"] = float((answers[0] - answers[1]).abs().max())
+    return figures
 
 
 def padding(batch: int, pairs: int = 4000) -> dict[str, float]:
@@ -143,10 +143,10 @@ def padding(batch: int, pairs: int = 4000) -> dict[str, float]:
     clip = random.integers(5, 13, (pairs, 2))
     lengths = np.array([sum(visual_tokens(int(s), int(min(10, max(8, s)))) for s in pair) for pair in clip])
     shares = {}
-    for name, known in (("sorted", lengths), ("unsorted", None)):
-        sampler = PairSampler(np.ones(pairs), batch, 1, 0, seed=0, lengths=known)
-        taken = [lengths[sampler.batch(step).index] for step in range(sampler.steps_per_epoch)]
-        shares[name] = float(1 - lengths.sum() / sum(part.max() * len(part) for part in taken))
+    for name, order in (("sorted", lengths), ("unsorted", None)):
+        sampler = PairSampler(np.ones(pairs), batch, 1, 0, seed=0, lengths=order)
+        batches = [lengths[sampler.batch(step).index] for step in range(sampler.steps_per_epoch)]
+        shares[name] = float(1 - lengths.sum() / sum(part.max() * len(part) for part in batches))
     return shares
 
 
@@ -162,10 +162,14 @@ def main() -> None:
     parser.add_argument("--peak", type=float, help="peak FLOP/s of the device")
     arguments = parser.parse_args()
     network = build(arguments.shape, arguments.device, arguments.layers)
-    found: dict[str, Any] = {"settings": vars(arguments), "padding": padding(8), "scoring": scoring(network, arguments)}
+    figures: dict[str, Any] = {
+        "settings": vars(arguments),
+        "padding": padding(8),
+        "scoring": scoring(network, arguments),
+    }
     if arguments.device != "meta":
-        found["training"] = training(network, arguments)
-    print(json.dumps(found, indent=2))
+        figures["training"] = training(network, arguments)
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

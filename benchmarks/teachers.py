@@ -84,15 +84,21 @@ def counted_decode(**options: Any) -> Any:
     class Counted(Decode):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
             plain, calls = self.decoder.decode, []
-            self.decoder.decode = lambda *given: (calls.append(1), plain(*given))[1]
+            self.decoder.decode = lambda *arguments: (calls.append(1), plain(*arguments))[1]
             start = time.perf_counter()
-            done = super().__call__(row)
-            spent = time.perf_counter() - start
+            result = super().__call__(row)
+            seconds = time.perf_counter() - start
             self.decoder.decode = plain
             child = self.decoder._child  # noqa: SLF001 - its peak is nowhere else
             status = Path(f"/proc/{child.process.pid}/status").read_text(encoding="ascii") if child else "VmHWM: 0 kB"
             inner = int(status.split("VmHWM:")[1].split()[0]) / 1024
-            return {**done, "decodes": len(calls), "busy_decode": spent, "mib_decode": peak_mib(), "mib_child": inner}
+            return {
+                **result,
+                "decodes": len(calls),
+                "busy_decode": seconds,
+                "mib_decode": peak_mib(),
+                "mib_child": inner,
+            }
 
     return Counted(**options)
 
@@ -109,27 +115,27 @@ def timed_scorer(names: Sequence[str], weights: str) -> Any:
 
     class Timed(TeacherScorer):
         def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-            spent: dict[str, tuple[float, float]] = {}
+            times: dict[str, tuple[float, float]] = {}
             scores = {name: teacher.score for name, teacher in self.teachers.items()}
             for name, teacher in self.teachers.items():
                 _ = teacher.network  # loading is not scoring
-                teacher.score = partial(self._timed, name, scores[name], spent)
+                teacher.score = partial(self._timed, name, scores[name], times)
             start = time.perf_counter()
-            done = super().__call__(row)
+            result = super().__call__(row)
             busy = time.perf_counter() - start
             for name, teacher in self.teachers.items():
                 teacher.score = scores[name]
-            own = {f"network_{name}": elapsed for name, (elapsed, _) in spent.items()}
-            cpu = {f"network_cpu_{name}": used for name, (_, used) in spent.items()}
-            return {**done, **own, **cpu, "busy_score": busy, "mib_score": peak_mib()}
+            own = {f"network_{name}": elapsed for name, (elapsed, _) in times.items()}
+            cpu = {f"network_cpu_{name}": used for name, (_, used) in times.items()}
+            return {**result, **own, **cpu, "busy_score": busy, "mib_score": peak_mib()}
 
         @staticmethod
         def _timed(
-            name: str, score_of: Callable[[Any], float], spent: dict[str, tuple[float, float]], sample: Any
+            name: str, score_of: Callable[[Any], float], times: dict[str, tuple[float, float]], sample: Any
         ) -> float:
             start, used = time.perf_counter(), time.process_time()
             score = score_of(sample)
-            spent[name] = time.perf_counter() - start, time.process_time() - used
+            times[name] = time.perf_counter() - start, time.process_time() - used
             return score
 
     return Timed(names, weights)
@@ -168,7 +174,7 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     from cluster.pools import Pool
     from cluster.stream import stream
     from pipeline.look.chain import score_pools
-    from pipeline.look.look import SHOWN
+    from pipeline.look.look import LOOK_COLUMNS
     from pipeline.settings.sections import ScorePoolConfig
 
     plain = {"start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
@@ -179,25 +185,25 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
         Pool(DropSample, weight=0.1),
     ]
     start, used = time.perf_counter(), machine_cpu_s()
-    table = pa.Table.from_pylist(rows, schema=SHOWN)
-    done = [row for batch in stream(table, pools, most_rows=PIXEL_ROWS) for row in batch]
+    table = pa.Table.from_pylist(rows, schema=LOOK_COLUMNS)
+    results = [row for batch in stream(table, pools, most_rows=PIXEL_ROWS) for row in batch]
     wall, used = time.perf_counter() - start, machine_cpu_s() - used
-    for row in done:
+    for row in results:
         problems = [row["error"], *(row[f"error_{name}"] for name in names)]
         if any(problems):
             sys.exit(f"{row['video_id']}: {next(filter(None, problems))}")
-    busy = sum(row["busy_decode"] + row["busy_score"] for row in done)
+    busy = sum(row["busy_decode"] + row["busy_score"] for row in results)
     network, network_cpu = (
-        sum(row[f"{kind}_{name}"] for row in done for name in names) for kind in ("network", "network_cpu")
+        sum(row[f"{kind}_{name}"] for row in results for name in names) for kind in ("network", "network_cpu")
     )
     shares = {
         "network share of busy time": network / busy,
         "network share of the machine's CPU time": network_cpu / used,
     }
-    peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in done) for place in ("decode", "child", "score")}
-    decodes = sum(row["decodes"] for row in done) / len(done)
+    peaks = {f"peak MiB {place}": max(row[f"mib_{place}"] for row in results) for place in ("decode", "child", "score")}
+    decodes = sum(row["decodes"] for row in results) / len(results)
     return {"wall s": wall, "CPU s": used, "decodes per video": decodes, **shares, **peaks} | {
-        f"network s per video {name}": sum(row[f"network_{name}"] for row in done) / len(done) for name in names
+        f"network s per video {name}": sum(row[f"network_{name}"] for row in results) / len(results) for name in names
     }
 
 
@@ -232,22 +238,22 @@ def alone(name: str, videos: list[Path], weights: Path) -> dict[str, float]:
     with Decoder(timeout_s=600) as decoder:
         for path in videos:
             sample = decoder.decode(path, spec=SampleSpec(1, 1, views=teacher.views), seed=path.name)
-            begun = time.perf_counter()
+            scoring_start = time.perf_counter()
             teacher.score(sample)
-            network += time.perf_counter() - begun
+            network += time.perf_counter() - scoring_start
     return {"wall s": time.perf_counter() - start, "network s": network, "peak MiB": peak_mib()}
 
 
 def apart(videos: list[Path], weights: Path) -> dict[str, dict[str, float]]:
     """Every teacher in a process of its own, with all cores, one after the other."""
-    found = {}
+    figures = {}
     for name in NAMES:
         command = [sys.executable, __file__, "--alone", name, "--weights", str(weights), *map(str, videos)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
         start = time.perf_counter()
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, text=True)
-        found[name] = {**json.loads(done.stdout), "wall s": time.perf_counter() - start}
-    return found
+        process = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, text=True)
+        figures[name] = {**json.loads(process.stdout), "wall s": time.perf_counter() - start}
+    return figures
 
 
 # ---- the networks alone
@@ -256,40 +262,43 @@ def apart(videos: list[Path], weights: Path) -> dict[str, dict[str, float]]:
 def network_of(name: str, device: torch.device) -> Callable[[int], Callable[[], object]]:
     """Given a number of videos: one call of the teacher's network on made inputs of that many."""
 
-    def made(*shape: int) -> torch.Tensor:
+    def random_input(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=device)
 
-    def put(network: nn.Module) -> Any:
+    def ready(network: nn.Module) -> Any:
         fill(network)
         return network.eval().to(device)
 
     if name == "fastvqa":
-        swin = put(FastVQA())
+        swin = ready(FastVQA())
 
         def call(videos: int) -> Callable[[], object]:
-            return partial(swin, made(4 * videos, 3, 32, 224, 224))
+            return partial(swin, random_input(4 * videos, 3, 32, 224, 224))
 
     elif name == "dover":
-        both = put(Dover())
+        both = ready(Dover())
 
         def views(technical: torch.Tensor, aesthetic: torch.Tensor) -> None:
             both.technical_head(both.technical_backbone(technical))
             both.aesthetic_head(both.aesthetic_backbone(aesthetic))
 
         def call(videos: int) -> Callable[[], object]:
-            return partial(views, made(3 * videos, 3, 32, 224, 224), made(videos, 3, 32, 224, 224))
+            return partial(views, random_input(3 * videos, 3, 32, 224, 224), random_input(videos, 3, 32, 224, 224))
 
     elif name == "minimalistic_vii":
-        look = put(MinimalisticVQA(motion=False))
+        look = ready(MinimalisticVQA(motion=False))
 
         def call(videos: int) -> Callable[[], object]:
-            return partial(look, made(SECONDS * videos, 3, 384, 384))
+            return partial(look, random_input(SECONDS * videos, 3, 384, 384))
 
     else:
-        model, motion = put(MinimalisticVQA(motion=True)), put(FastPathway())
+        model, motion = ready(MinimalisticVQA(motion=True)), ready(FastPathway())
 
         def call(videos: int) -> Callable[[], object]:
-            frames, seconds = made(SECONDS * videos, 3, 384, 384), made(SECONDS * videos, 3, 32, 224, 224)
+            frames, seconds = (
+                random_input(SECONDS * videos, 3, 384, 384),
+                random_input(SECONDS * videos, 3, 32, 224, 224),
+            )
             return lambda: model(frames, motion(seconds))
 
     return call
@@ -305,11 +314,11 @@ def seconds_of(call: Callable[[], object], device: torch.device, least_s: float)
     call()
     wait()
     count, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < least_s or not count:
+    while (seconds := time.perf_counter() - start) < least_s or not count:
         call()
         wait()
         count += 1
-    return spent / count
+    return seconds / count
 
 
 def busy_share(call: Callable[[], object]) -> float:
@@ -319,8 +328,8 @@ def busy_share(call: Callable[[], object]) -> float:
         for _ in range(3):
             call()
         torch.cuda.synchronize()
-        spent = time.perf_counter() - start
-    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / spent
+        seconds = time.perf_counter() - start
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / seconds
 
 
 @torch.inference_mode()
@@ -336,8 +345,8 @@ def network_only(device: torch.device, batches: list[int], least_s: float) -> No
             except torch.OutOfMemoryError:
                 break
         enough = next(videos for videos, rate in rates.items() if rate > 0.95 * max(rates.values()))
-        listed = ", ".join(f"{videos}: {rate:.3g}" for videos, rate in rates.items())
-        print(f"{name}: videos/s by videos a call {{{listed}}}; saturated from {enough}")
+        text = ", ".join(f"{videos}: {rate:.3g}" for videos, rate in rates.items())
+        print(f"{name}: videos/s by videos a call {{{text}}}; saturated from {enough}")
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
             share = busy_share(maker(enough))
@@ -371,10 +380,10 @@ def main() -> None:
         if options.part in {"all", "together", "each"}:
             on_ray(videos, Path(folder), options.part)
         if options.part in {"all", "apart"}:
-            found = apart(videos, Path(folder))
-            for name, figures in found.items():
-                print(f"apart, {name}: " + ", ".join(f"{key} {value:.1f}" for key, value in figures.items()))
-            print(f"apart, wall s: {sum(figures['wall s'] for figures in found.values()):.0f}")
+            figures = apart(videos, Path(folder))
+            for name, values in figures.items():
+                print(f"apart, {name}: " + ", ".join(f"{key} {value:.1f}" for key, value in values.items()))
+            print(f"apart, wall s: {sum(values['wall s'] for values in figures.values()):.0f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Where the work runs: the Ray session and the check of the machine before it."""
+"""Where the work runs: the Ray session, the actor pools, and the checks of the machine."""
 
 from __future__ import annotations
 
 
 class ClusterError(Exception):
-    """The machine or the cluster cannot run this. The message is one line: what, where, how to mend it."""
+    """The machine or the cluster cannot run this. The message is one line: what, where, and the remedy."""

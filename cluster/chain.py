@@ -1,4 +1,4 @@
-"""A chain of actor pools as one Ray Data execution, and what the cluster has for it."""
+"""A chain of actor pools as one Ray Data execution, and the resources of the cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], cpus: int) -> ray.da
             compute=_size(pool, count),
             num_cpus=share,
             num_gpus=pool.gpus or None,
-            # what no node has would be waited for for ever: such an actor gets the largest node and the system's judgement
+            # Ray waits forever for memory that no node has, so a request is capped at the largest node.
             memory=int(min(pool.memory_gib, max(nodes)) * _GIB) or None,
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_TASK_RETRIES,
@@ -65,9 +65,9 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], cpus: int) -> ray.da
 
 
 def _size(pool: Pool, count: int) -> ray.data.ActorPoolStrategy:
-    """How many actors a pool has, and how many rows wait for one of them."""
+    """Number of actors of a pool, and how many rows may wait for each."""
     if pool.memory_gib:
-        # Long rows must not queue for one actor while another is idle (Ray gives each four). With one at a time Ray would
-        # never call back an actor that it let go while the first rows were being decoded: so it may let none go.
+        # Long rows must not queue for one actor while another is idle (Ray's default queue is four). With a queue of one,
+        # Ray never restarts an actor that it released while the first rows were being decoded, so the size is fixed.
         return ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1)
     return ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count)

@@ -1,4 +1,4 @@
-"""What a step asks of the machines that compute for it. `RayEngine` is a cluster; `cluster.in_process` is this process."""
+"""The interface between a step and the machines that do its work. `RayEngine` is a cluster; `cluster.in_process` this process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from trainers.job import ProgressCallback, TrainJob
 
 Row = dict[str, Any]
-Progress = Callable[[int], object]  # called with the number of rows that have just been finished
+Progress = Callable[[int], object]  # called with the number of rows just finished
 MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
-PIXEL_ROWS = 1  # of a block whose rows carry frames on their way: some of these fill the object store, and all stops
+PIXEL_ROWS = 1  # of a block whose rows carry decoded frames: a few of these fill the object store and stop the stream
 
 
 def silent(_count: int) -> None:
@@ -28,7 +28,7 @@ class Engine(Protocol):
     """Runs rows through actor pools, calls of actors, and trainings."""
 
     def start(self) -> None:
-        """Get ready for work; called before the first step that has to run, and free when it is called again."""
+        """Get ready for work; called before the first step that has to run. Further calls cost nothing."""
 
     def stream(
         self,
@@ -45,7 +45,7 @@ class Engine(Protocol):
             pools: The operators in order.
             progress: Called with the number of rows of every batch.
             key: Name of the unique column.
-            most_rows: Most rows of a block; `PIXEL_ROWS` where rows carry decoded frames on their way.
+            most_rows: Largest number of rows in a block; `PIXEL_ROWS` if rows carry decoded frames.
         """
 
     def calls(
@@ -55,17 +55,17 @@ class Engine(Protocol):
 
         Args:
             kind: The class of the actors.
-            arguments: Of its constructor.
-            method: Its name.
+            arguments: Arguments of its constructor.
+            method: Name of the method.
             work: The arguments of each call.
             gpus: GPUs of each actor.
 
         Returns:
-            The answers in the order of `work`.
+            The results, in the order of `work`.
         """
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """Train a student, as `trainers.launch.train`."""
+        """Train a student; see `trainers.launch.train`."""
 
 
 def collect(
@@ -81,10 +81,10 @@ def collect(
 
 
 class RayEngine:
-    """A Ray cluster, joined when it is first needed: a finished run needs none.
+    """A Ray cluster that is joined when a step first needs it; a finished run never joins one.
 
     Args:
-        session: Opens the connection, for example ``lambda: cluster.session.connect(address, settings)``.
+        session: Opens the connection, such as `lambda: cluster.session.connect(address, settings)`.
     """
 
     def __init__(self, session: Callable[[], AbstractContextManager[object]]) -> None:
@@ -116,7 +116,7 @@ class RayEngine:
         key: str = "video_id",
         most_rows: int = MAX_BLOCK_ROWS,
     ) -> Iterator[list[Row]]:
-        """As `Engine.stream`; a row whose process died with every retry comes back failed, with the kind `crash`."""
+        """See `Engine.stream`; a row whose process died at every retry comes back failed, with the kind `crash`."""
         from cluster.stream import stream
 
         self.start()
@@ -125,14 +125,14 @@ class RayEngine:
     def calls(
         self, kind: type, arguments: tuple[Any, ...], method: str, work: Sequence[tuple[Any, ...]], gpus: float = 0.0
     ) -> list[Any]:
-        """As `Engine.calls`; actors that die are started again a bounded number of times."""
+        """See `Engine.calls`; actors that die are restarted a limited number of times."""
         from cluster.fanout import calls
 
         self.start()
         return calls(kind, arguments, method, work, gpus)
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """As `Engine.train`, under Ray Train."""
+        """See `Engine.train`; uses Ray Train."""
         from trainers.launch import train
 
         self.start()

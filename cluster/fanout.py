@@ -1,4 +1,4 @@
-"""Spread calls over a few actors and take the answers in order; actors that die are started again a bounded number of times."""
+"""Spread calls over a few actors and collect the results in order; actors that die are restarted a limited number of times."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CPUS = 0.5  # of an actor: it waits for its calls most of the time
 def calls(
     kind: type, arguments: tuple[Any, ...], method: str, work: Sequence[tuple[Any, ...]], gpus: float = 0.0
 ) -> list[Any]:
-    """`method` of actors of class `kind` for each item of `work`, as `cluster.engine.Engine.calls`.
+    """Call `method` on actors of class `kind` for each item of `work`; see `cluster.engine.Engine.calls`.
 
-    The actors are gone when this returns. Large arguments of the constructor are stored once for all of them.
+    The actors are stopped before this returns. Large constructor arguments are stored once for all actors.
     """
     if not work:
         return []
@@ -37,6 +37,6 @@ def calls(
 
 
 def pool_size(work: int, gpus: float = 0.0) -> int:
-    """Actors for `work` calls: no more than the cluster has CPUs (or GPUs for them), no more than there is work."""
+    """Number of actors for `work` calls: at most one per call, per CPU, and per share of a GPU that they ask for."""
     most = int(cluster_gpus() / gpus) if gpus else work
     return max(1, min(work, cluster_cpus(), most))

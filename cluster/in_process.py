@@ -1,4 +1,4 @@
-"""The engine of small work: actors are objects of this process, and no Ray is started."""
+"""The engine for small jobs: actors are objects in this process, and Ray is not started."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """As `cluster.engine.Engine`, one row after the other in this process. A row that kills its process kills this one."""
+    """A `cluster.engine.Engine` that processes one row at a time here. A row that kills its process kills this process."""
 
     def start(self) -> None:
-        """Nothing to get ready."""
+        """Do nothing: there is nothing to prepare."""
 
     def stream(
         self,
@@ -28,9 +28,9 @@ class InProcess:
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",  # noqa: ARG002 - no row can be lost here
-        most_rows: int = MAX_BLOCK_ROWS,  # noqa: ARG002 - rows go alone
+        most_rows: int = MAX_BLOCK_ROWS,  # noqa: ARG002 - there are no blocks
     ) -> Iterator[list[Row]]:
-        """As `Engine.stream`: every row alone, in the order of the table."""
+        """See `Engine.stream`; every row alone, in the order of the table."""
         if table.num_rows == 0:
             return
         actors = [(pool.work(**pool.options), pool.batch) for pool in pools]

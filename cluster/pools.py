@@ -1,4 +1,4 @@
-"""The actor pools of a stream: what each may use, how many actors it has, and their shares of the CPUs, with the reasons."""
+"""The actor pools of a stream: the resources of each, its number of actors, and their shares of the CPUs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_RESTARTS = 4  # a row that kills its process is otherwise retried for ever
+MAX_RESTARTS = 4  # without a limit, a row that kills its process would be retried forever
 MAX_TASK_RETRIES = 2
-MAX_LOST_BLOCKS = (
-    64  # a poisoned block is dropped after its retries; the driver finds its rows missing and records them
-)
+MAX_LOST_BLOCKS = 64  # a block that keeps failing is dropped; the driver notices the missing rows and records them
 
 
 @dataclass(frozen=True)
@@ -19,13 +17,13 @@ class Pool:
     """One operator of a stream: a class whose instances live in actors and map a row to a row.
 
     Attributes:
-        work: The class; called with ``options`` once per actor and then with every row.
+        work: The class; created with `options` once per actor, then called with every row.
         options: Keyword arguments of the constructor.
-        gpus: GPUs per actor; fractions must divide 1, or the autoscaler never serves them.
+        gpus: GPUs per actor; a fraction must divide 1, or the autoscaler never provides it.
         weight: Rough cost of a row relative to the other pools; costly pools get more actors.
-        batch: Rows of one call. With more than one, ``work`` maps a `pyarrow.Table` of that many rows, or fewer, to a table.
-        memory_gib: Of an actor that computes without pause and holds much; never more of these than CPUs, nor than the
-            nodes have memory for. 0: too little to count.
+        batch: Rows of one call. With more than one, `work` maps a `pyarrow.Table` of that many rows, or fewer, to a table.
+        memory_gib: Memory of an actor that is always busy and needs much of it, GiB. There are never more such actors than
+            CPUs, or than fit into the memory of the nodes. 0: too little to count.
     """
 
     work: Callable[..., Any]
@@ -37,10 +35,10 @@ class Pool:
 
 
 def actor_counts(pools: Sequence[Pool], cpus: int, nodes_gib: Sequence[float] = (math.inf,)) -> list[int]:
-    """Actors of each pool: one each, and two more per CPU shared by weight, since a chain is as fast as its slowest pool.
+    """Number of actors of each pool: one, plus its share by weight of two per CPU (a chain is as fast as its slowest pool).
 
     Args:
-        pools: Of one stream.
+        pools: The pools of one stream.
         cpus: Logical CPUs of the cluster.
         nodes_gib: Memory of each node, GiB.
     """
@@ -54,9 +52,8 @@ def actor_counts(pools: Sequence[Pool], cpus: int, nodes_gib: Sequence[float] = 
 
 
 def cpu_share(counts: Sequence[int], cpus: int) -> float:
-    """CPUs that one actor asks for, so that every pool of the stream is alive at once with some room to spare.
+    """CPUs that one actor requests, so that every pool of the stream can run at the same time.
 
-    A pool that cannot place its first actor would stall the whole chain, so the shares add up to at most 90 % of the
-    cluster.
+    A pool that cannot place its first actor stalls the whole chain, so the shares add up to at most 90 % of the cluster.
     """
     return min(1.0, math.floor(900 * cpus / sum(counts)) / 1000)  # rounded up, the shares would add up to more

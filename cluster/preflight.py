@@ -1,4 +1,4 @@
-"""Is this machine ready? Checks that take seconds, before Ray is started, each with the remedy beside the fault."""
+"""Checks that this machine is ready. They take seconds, run before Ray starts, and name a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _REINSTALL = "install the project again: pip install -e ."
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check. `mend` says what to do about it and is empty when all is well.
+    """The result of one check. `mend` is the remedy, empty if the check passed.
 
     A check that is not `needed` may fail without stopping a run.
     """
@@ -57,8 +57,8 @@ def doctor(folder: Path | None = None, *, thorough: bool = True) -> list[Check]:
     """Check everything that a run needs from this machine.
 
     Args:
-        folder: Where runs will be written; the free space of its disk is checked. Default: the current folder.
-        thorough: Also import PyTorch and ask the driver of the GPUs, which takes seconds; a run finds that out itself.
+        folder: Folder for runs; the free space of its disk is checked. Default: the current folder.
+        thorough: Also import PyTorch and query the GPU driver, which takes seconds; a run does this anyway.
     """
     checks: list[Callable[[], Check]] = [
         check_python,
@@ -75,7 +75,7 @@ def doctor(folder: Path | None = None, *, thorough: bool = True) -> list[Check]:
 
 
 def require(checks: Iterable[Check]) -> None:
-    """Stop before any work when a needed check has failed.
+    """Stop before any work if a needed check failed.
 
     Raises:
         ClusterError: Names the first failed check and its remedy.
@@ -89,34 +89,34 @@ def require(checks: Iterable[Check]) -> None:
 
 def check_python(version: Sequence[int] = sys.version_info[:3]) -> Check:
     """Python 3.11 or 3.12: the versions for which every dependency has a release."""
-    shown = ".".join(str(part) for part in version[:3])
+    text = ".".join(str(part) for part in version[:3])
     ok = (3, 11) <= tuple(version[:2]) < (3, 13)
-    return Check("Python", ok, shown, "" if ok else "make the environment with Python 3.11 or 3.12")
+    return Check("Python", ok, text, "" if ok else "create the environment with Python 3.11 or 3.12")
 
 
 def check_ray() -> Check:
-    """The one release of Ray that the project is written for."""
+    """Ray has the release that the project is written for."""
     try:
-        found = importlib.metadata.version("ray")
+        version = importlib.metadata.version("ray")
     except importlib.metadata.PackageNotFoundError:
         return Check("Ray", ok=False, detail="not installed", mend=_REINSTALL)
-    return Check("Ray", found == RAY, found, "" if found == RAY else f"pip install 'ray[data,train,tune]=={RAY}'")
+    return Check("Ray", version == RAY, version, "" if version == RAY else f"pip install 'ray[data,train,tune]=={RAY}'")
 
 
 def check_cpus(count: int | None = None) -> Check:
     """CPUs that this process may use."""
-    found = len(os.sched_getaffinity(0)) if count is None else count
-    ok = found >= MIN_CPUS
-    mend = "" if ok else "it will work, slowly; give the process two cores or more"
-    return Check("CPUs", ok, f"{found} usable", mend, needed=False)
+    cpus = len(os.sched_getaffinity(0)) if count is None else count
+    ok = cpus >= MIN_CPUS
+    mend = "" if ok else "a run works but is slow; give the process two or more cores"
+    return Check("CPUs", ok, f"{cpus} usable", mend, needed=False)
 
 
 def check_memory(gib: float | None = None) -> Check:
-    """Memory of the machine, or of its control group (a container) when that allows less."""
-    found = memory_gib() if gib is None else gib
-    ok = found >= MIN_MEMORY_GIB
+    """Memory of the machine, or the limit of its control group (a container) if that is lower."""
+    memory = memory_gib() if gib is None else gib
+    ok = memory >= MIN_MEMORY_GIB
     mend = "" if ok else f"a run needs {MIN_MEMORY_GIB:.0f} GiB; use a larger machine or container"
-    return Check("memory", ok, f"{found:.1f} GiB", mend)
+    return Check("memory", ok, f"{memory:.1f} GiB", mend)
 
 
 def memory_gib(group: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
@@ -127,18 +127,20 @@ def memory_gib(group: Path = Path("/sys/fs/cgroup/memory.max")) -> float:
 
 
 def check_disk(folder: Path, free_gib: float | None = None) -> Check:
-    """Free space where the run folder will lie."""
+    """Free space on the disk of the run folder."""
     place = next(path for path in [folder.absolute(), *folder.absolute().parents] if path.exists())
-    found = shutil.disk_usage(place).free / _GIB if free_gib is None else free_gib
+    free = shutil.disk_usage(place).free / _GIB if free_gib is None else free_gib
     if not os.access(place, os.W_OK):
-        return Check("disk", ok=False, detail=f"{place} cannot be written", mend="name a folder of yours with --out")
-    ok = found >= MIN_DISK_GIB
+        return Check(
+            "disk", ok=False, detail=f"{place} cannot be written", mend="name a folder that you own with --out"
+        )
+    ok = free >= MIN_DISK_GIB
     mend = "" if ok else f"free {MIN_DISK_GIB:.0f} GiB, or name a folder on another disk with --out"
-    return Check("disk", ok, f"{found:.0f} GiB free at {place}", mend)
+    return Check("disk", ok, f"{free:.0f} GiB free at {place}", mend)
 
 
 def check_modules(modules: Mapping[str, str] = MODULES) -> Check:
-    """Every library is installed; none is imported for that."""
+    """Every library is installed. The check imports none of them."""
     missing = [package for module, package in modules.items() if importlib.util.find_spec(module) is None]
     if missing:
         return Check("libraries", ok=False, detail=f"not installed: {', '.join(missing)}", mend=_REINSTALL)
@@ -146,26 +148,26 @@ def check_modules(modules: Mapping[str, str] = MODULES) -> Check:
 
 
 def check_torch() -> Check:
-    """PyTorch imports and computes, in a process of its own: a broken build may kill the process that imports it."""
+    """PyTorch imports and computes. This runs in a child process, because a broken build may crash on import."""
     code = "import torch; assert (torch.ones(2, 2) @ torch.ones(2, 2)).sum() == 8; print(torch.__version__)"
     try:
-        found = subprocess.run(
+        child = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         detail = f"its import takes more than {_TIMEOUT_S:.0f} s"
-        return Check("PyTorch", ok=False, detail=detail, mend="look at the disk that the environment lies on")
-    if found.returncode != 0:
-        said = (found.stderr.strip().splitlines() or [f"killed by signal {-found.returncode}"])[-1]
-        return Check("PyTorch", ok=False, detail=said, mend=_REINSTALL)
-    return Check("PyTorch", ok=True, detail=found.stdout.strip())
+        return Check("PyTorch", ok=False, detail=detail, mend="check the disk that holds the Python environment")
+    if child.returncode != 0:
+        message = (child.stderr.strip().splitlines() or [f"killed by signal {-child.returncode}"])[-1]
+        return Check("PyTorch", ok=False, detail=message, mend=_REINSTALL)
+    return Check("PyTorch", ok=True, detail=child.stdout.strip())
 
 
 def check_ffmpeg(binary: str | None = None) -> Check:
-    """FFmpeg runs and has the encoders and filters that the distortions and VMAF need.
+    """FFmpeg runs, with the encoders and filters that the distortions and VMAF need.
 
     Args:
-        binary: The program; default: the one that the media code uses.
+        binary: Path of the program; default: the one that the media code uses.
     """
     mend = "install imageio-ffmpeg again: pip install --force-reinstall imageio-ffmpeg"
     try:
@@ -190,15 +192,15 @@ def _lists(answer: str, name: str) -> bool:
 
 
 def check_gpus(devices: Path = Path("/dev"), query: Callable[[], str] | None = None) -> Check:
-    """GPUs are welcome, not needed; a device whose driver does not answer is said aloud."""
-    found = sorted(devices.glob("nvidia[0-9]*"))
-    if not found:
+    """GPUs are optional; a GPU whose driver does not answer is reported."""
+    gpus = sorted(devices.glob("nvidia[0-9]*"))
+    if not gpus:
         return Check("GPUs", ok=True, detail="none; everything runs on the CPU", needed=False)
     try:
         names = (query or _nvidia_smi)().strip().splitlines()
     except (OSError, subprocess.SubprocessError) as error:
         mend = "install the driver again, or hide the device"
-        return Check("GPUs", ok=False, detail=f"{len(found)} found, but no answer: {error}", mend=mend, needed=False)
+        return Check("GPUs", ok=False, detail=f"{len(gpus)} found, but no answer: {error}", mend=mend, needed=False)
     return Check("GPUs", ok=True, detail=", ".join(names), needed=False)
 
 

@@ -1,8 +1,8 @@
-"""Connecting to Ray: a quiet local Ray of our own, or a running cluster that we join and never stop.
+"""Connecting to Ray: start a quiet local Ray, or join a running cluster without ever stopping it.
 
-A local Ray starts no dashboard. Ray listens on every network interface, so nobody can use it without a token, which is
-made for this session and lives in its environment alone. Its files go to a folder of their own under a short name
-(socket paths end at 107 bytes), which is removed with it.
+A local Ray starts no dashboard. Ray listens on every network interface, so it requires a token that exists only in the
+environment of this session. Its files go to a separate folder with a short name (a socket path has at most 107 bytes),
+which is removed at the end.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from cluster import ClusterError
 
 PROJECT = Path(__file__).resolve().parents[1]
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
-_SHORT = 40  # characters that a temporary folder's path may have before Ray's socket names no longer fit
+_SHORT = 40  # longest temporary path, in characters, for which Ray's socket names still fit
 _CONNECT_S = 10.0
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How Ray is started and what its libraries are told.
+    """Settings of Ray and of its libraries.
 
     Attributes:
-        cpus: Logical CPUs of a local Ray; default: those that this process may use, and at least two, since a pool of
-            actors and the tasks that feed it must be alive at once.
-        threads: Threads of each worker's linear algebra; one keeps sums in one order, whatever the machine.
-        no_progress_timeout_s: A stream of rows in which nothing moves for so long has failed.
-        worker_start_timeout_s: How long training waits for its workers; longer than a node takes to boot.
-        verbose: Let Ray's own log lines and the workers' output through to the terminal.
+        cpus: Logical CPUs of a local Ray; default: those that this process may use, but at least two, since a pool of
+            actors and the tasks that feed it run at the same time.
+        threads: Threads of each worker's linear algebra; with one, sums have the same order on every machine.
+        no_progress_timeout_s: A stream of rows fails after this many seconds without progress.
+        worker_start_timeout_s: Seconds that training waits for its workers; more than a node takes to boot.
+        verbose: Show Ray's log and the workers' output on the terminal.
     """
 
     cpus: int | None = None
@@ -53,7 +53,7 @@ class SessionSettings:
 
 @dataclass(frozen=True)
 class Session:
-    """A connection. `local` says whether the Ray behind it is our own."""
+    """A connection and its resources. `local`: this process started the Ray behind it."""
 
     local: bool
     cpus: float
@@ -66,9 +66,9 @@ def connect(address: str | None = None, settings: SessionSettings | None = None)
     """Connect to Ray for the length of the block.
 
     Args:
-        address: None starts a local Ray and closes it again; "auto" or an address joins a running cluster. A Ray to
-            which this process is connected already is used as it is, and left connected.
-        settings: How Ray is started.
+        address: None starts a local Ray and stops it again; "auto" or an address joins a running cluster. If this
+            process is already connected to Ray, that connection is used and stays open.
+        settings: Settings of Ray.
 
     Raises:
         ClusterError: There is no cluster at the address, or a local Ray cannot start.
@@ -83,9 +83,9 @@ def connect(address: str | None = None, settings: SessionSettings | None = None)
     environment = worker_environment(settings, gpu=address is not None or _has_gpu())
     local = address is None
     if local:
-        # Switches of Ray itself; for a cluster that somebody else runs they are that person's decision.
+        # Settings of Ray itself; on a shared cluster they are the decision of whoever runs it.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        environment["RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"] = "1"  # a small /dev/shm (Docker) is no reason to stop
+        environment["RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"] = "1"  # a small /dev/shm (Docker) must not stop a run
     try:
         with _environment(environment), _quiet(settings):
             folder = _start(address, environment, settings)
@@ -111,7 +111,7 @@ def _start(address: str | None, environment: Mapping[str, str], settings: Sessio
 
 
 def worker_environment(settings: SessionSettings, *, gpu: bool) -> dict[str, str]:
-    """Return the environment of our workers: one order of sums, no surprises from thread pools, no usage reports."""
+    """Return the environment of the workers: fixed order of sums, fixed thread pools, no usage reports."""
     threads = str(settings.threads)
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
@@ -126,7 +126,9 @@ def worker_environment(settings: SessionSettings, *, gpu: bool) -> dict[str, str
         "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(settings.worker_start_timeout_s),
     }
     if not settings.verbose:
-        environment["RAY_BACKEND_LOG_LEVEL"] = "fatal"  # Ray's C++ code writes to the terminal past every logger
+        environment["RAY_BACKEND_LOG_LEVEL"] = (
+            "fatal"  # Ray's C++ code writes to the terminal and bypasses every logger
+        )
     if not gpu:
         environment["DS_ACCELERATOR"] = "cpu"
     return environment
@@ -135,7 +137,7 @@ def worker_environment(settings: SessionSettings, *, gpu: bool) -> dict[str, str
 def object_store_bytes() -> int:
     """Return the size of a local object store: a tenth of the memory, from 512 MiB to 1.5 GiB.
 
-    Rows hold names and numbers, and the pixels of a window or two for each actor; more would only be taken from FFmpeg.
+    Rows hold names and numbers, and the pixels of one or two windows per actor; FFmpeg needs the rest of the memory.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(min(max(memory // 10, 512 * _MIB), 1536 * _MIB))
@@ -164,14 +166,12 @@ def _start_local(settings: SessionSettings) -> Path:
         )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ClusterError(
-            f"a local Ray does not start: {_first_line(error)}; look at `python run.py doctor`"
-        ) from error
+        raise ClusterError(f"a local Ray does not start: {_first_line(error)}; run `python run.py doctor`") from error
     return folder
 
 
 def _read_switches() -> None:
-    """Make Ray read its environment again: it keeps what it found when it was imported, perhaps by another module."""
+    """Make Ray read its environment again: it keeps the values it read on import, which another module may have triggered."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # compiled
 
     AuthenticationTokenLoader.instance().reset_cache()
@@ -181,13 +181,13 @@ def _read_switches() -> None:
 def _join(address: str, environment: Mapping[str, str], settings: SessionSettings) -> None:
     import ray
 
-    # Nodes of a cluster need not have this project: Ray sends them the four packages.
+    # The nodes of a cluster may lack this project, so Ray sends them its four packages.
     modules = [str(PROJECT / name) for name in ("pipeline", "cluster", "actors", "trainers")]
-    shipped = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
+    variables = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
     try:
         ray.init(
             address=_reachable(address),
-            runtime_env={"env_vars": shipped, "py_modules": modules},
+            runtime_env={"env_vars": variables, "py_modules": modules},
             log_to_driver=settings.verbose,
             logging_level=logging.INFO if settings.verbose else logging.ERROR,
         )
@@ -199,7 +199,7 @@ def _join(address: str, environment: Mapping[str, str], settings: SessionSetting
 
 
 def _reachable(address: str) -> str:
-    """Return the address to join, once something listens there: Ray itself would go on trying for many minutes.
+    """Return the address to join, after checking that something listens there: Ray itself would retry for many minutes.
 
     Raises:
         OSError: Nothing listens there, or (as ConnectionError) "auto" finds no cluster on this machine.
@@ -207,14 +207,14 @@ def _reachable(address: str) -> str:
     from ray._private.services import canonicalize_bootstrap_address
 
     scheme, separator, place = address.rpartition("://")
-    found = place if separator else canonicalize_bootstrap_address(address)
-    if found is None:
+    target = place if separator else canonicalize_bootstrap_address(address)
+    if target is None:
         raise ConnectionError("no running cluster was found on this machine")
-    host, _, port = found.rpartition(":")
+    host, _, port = target.rpartition(":")
     if not port.isdigit():
         raise ValueError("an address is host:port")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
-        return f"{scheme}://{found}" if separator else str(found)
+        return f"{scheme}://{target}" if separator else str(target)
 
 
 def _first_line(error: Exception) -> str:
@@ -231,19 +231,19 @@ def _session(*, local: bool) -> Session:
 
 @contextmanager
 def _data_context(settings: SessionSettings) -> Iterator[None]:
-    """Set the defaults of Ray Data: bounded faults, and no progress bars beside our own."""
+    """Set the defaults of Ray Data: limited retries, and no progress bars besides this program's."""
     from ray.data import DataContext
 
-    wanted: dict[str, Any] = {
+    values: dict[str, Any] = {
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
-        # One model load that dies must not end the job, and one that always dies must.
+        # A model load that dies once must not end the job; one that dies every time must.
         "actor_init_retry_on_errors": True,
         "max_consecutive_actor_init_deaths": 2,
     }
     context = DataContext.get_current()
-    before = {name: getattr(context, name) for name in wanted}
-    for name, value in wanted.items():
+    before = {name: getattr(context, name) for name in values}
+    for name, value in values.items():
         setattr(context, name, value)
     try:
         yield
@@ -254,7 +254,7 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, which a local Ray hands to its workers, and put the old ones back."""
+    """Set environment variables, which a local Ray passes to its workers, and restore the old values at the end."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -269,7 +269,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet(settings: SessionSettings) -> Iterator[None]:
-    """Let only errors of Ray's libraries through: our own console says what is going on."""
+    """Show only errors of Ray's libraries: this program's console reports the progress."""
     import ray.data  # noqa: F401 - its import configures the loggers that are set here
 
     if settings.verbose:
@@ -287,25 +287,25 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
 
 @contextmanager
 def _mute(settings: SessionSettings) -> Iterator[None]:
-    """Send standard error nowhere while Ray starts: its C++ code announces there that it will be quiet."""
+    """Discard standard error while Ray starts: its C++ code writes there that it will be quiet."""
     if settings.verbose:
         yield
         return
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 @contextmanager
 def _keep_sigterm() -> Iterator[None]:
-    """Keep this process's own handler of SIGTERM, if it has one: `ray.init` puts an exit with code 15 in its place."""
+    """Keep this process's handler of SIGTERM, if it has one: `ray.init` replaces it by an exit with code 15."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

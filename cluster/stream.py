@@ -1,4 +1,4 @@
-"""One way to run rows through actor pools: Ray Data streams them, the driver receives them, none is ever lost."""
+"""Run rows through actor pools: Ray Data streams them to the driver, and every row comes back, finished or failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cluster.chain import chain, cluster_cpus
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
 from cluster.pools import MAX_LOST_BLOCKS, Pool
 
-_BLOCKS_PER_CPU = 8  # enough blocks that every actor has work until near the end
+_BLOCKS_PER_CPU = 8  # enough blocks to keep every actor busy until near the end
 
 
 def block_rows(rows: int, cpus: int, most: int = MAX_BLOCK_ROWS) -> int:
@@ -30,28 +30,28 @@ def stream(
     """Yield batches of finished rows, in no particular order.
 
     Args:
-        table: Small rows (no pixels) with a unique ``key``.
+        table: Small rows (no pixels) with a unique `key`.
         pools: The operators in order (`cluster.pools.chain`).
         progress: Called with the number of rows of every batch.
         key: Name of the unique column.
-        most_rows: Most rows of a block; `PIXEL_ROWS` where rows carry decoded frames on their way.
+        most_rows: Largest number of rows in a block; `PIXEL_ROWS` if rows carry decoded frames.
 
     Raises:
-        Failure: ``storage``: a row could not be written; what has been yielded stays.
+        Failure: `storage`: a row could not be written; what has been yielded stays.
 
-    Rows whose process died with every retry come back with ``status`` failed and ``error_kind`` crash.
+    Rows whose process died at every retry come back with `status` failed and `error_kind` crash.
     """
     if table.num_rows == 0:
         return
     cpus = cluster_cpus()
     context = ray.data.DataContext.get_current()
     context.max_errored_blocks = MAX_LOST_BLOCKS
-    # A network's rows carry its views, some 100 MB. Of the shares of the object store that Ray reserves for each pool one such row
-    # is too much: decoding then waits for the only row to be scored, and all but one of the scoring actors wait with it.
+    # A row of a network carries its views, about 100 MB. That is more than the share of the object store that Ray reserves for
+    # each pool: decoding would wait until that one row is scored, and all other scoring actors would be idle.
     context.op_resource_reservation_enabled = not any(pool.memory_gib for pool in pools)
     missing = {row[key]: row for row in table.to_pylist()}
     for rows, size, actors_for in _passes(missing, block_rows(table.num_rows, cpus, most_rows), cpus):
-        # Blocks are cut here: a Ray Data operator that splits needs a CPU of its own, which the pools may have taken.
+        # Blocks are cut here: a Ray Data operator that splits needs a CPU, and the pools may use all of them.
         source = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
         batches = chain(source, pools, actors_for).iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
@@ -70,12 +70,11 @@ def stream(
 def _passes(missing: Mapping[str, Row], size: int, cpus: int) -> Iterator[tuple[list[Row], int, int]]:
     """The rows of each execution, the rows of its blocks, and the CPUs that its actors share.
 
-    With a row that kills its process the rest of its block is lost, and so are the blocks that wait for the same actor:
-    those are tried again row by row. What is still missing then is tried with actors of its own, so that a row is only lost
-    by its own fault.
+    A row that kills its process also loses the rest of its block and the blocks that wait for the same actor; these are
+    retried row by row. Each row that is then still missing gets actors of its own, so a row fails only by its own fault.
 
     Args:
-        missing: The rows that have not come back, whenever it is looked at.
+        missing: The rows that have not come back yet; the caller updates it between passes.
         size: Rows of a block at first.
         cpus: Logical CPUs of the cluster.
     """
@@ -87,7 +86,5 @@ def _passes(missing: Mapping[str, Row], size: int, cpus: int) -> Iterator[tuple[
 
 
 def _crashed(row: Row, key: str) -> Row:
-    message = (
-        f"{row[key]}: the worker process died every time that it met this row; look at the file {row.get('uri', '')}"
-    )
+    message = f"{row[key]}: the worker process died at every try of this row; check the file {row.get('uri', '')}"
     return {**row, "status": "failed", "error_kind": "crash", "error": message}

@@ -127,10 +127,10 @@ def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.nd
         raise UserError(f"teachers.mos: {failure.message}") from failure
     videos = {row["video_id"]: row for row in pool(layout)}
     scores = np.array([_human_score(table, videos[name]) for name in ids])
-    known = int(np.isfinite(scores).sum())
-    if known < MIN_LOGISTIC_POINTS:
+    rated = int(np.isfinite(scores).sum())
+    if rated < MIN_LOGISTIC_POINTS:
         raise UserError(
-            f"teachers.mos {path}: it knows {known} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
+            f"teachers.mos {path}: it knows {rated} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
             f"its names must be ends of the videos' paths; leave the key out to map to the consensus"
         )
     return scores

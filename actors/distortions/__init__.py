@@ -1,1 +1,1 @@
-"""The distortion simulators: `table` says what they are, `apply` makes a copy."""
+"""The distortion simulators: `table` lists them, `apply` makes a copy."""

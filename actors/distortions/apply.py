@@ -1,4 +1,4 @@
-"""Make one distorted copy of a window by the function that the table names."""
+"""Make one distorted copy of a window with the function that the table names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actors.media.window import EncodeOptions, Window
 
 
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | Path, container: str) -> None:
-    """One FFmpeg process from the source window to the file."""
+    """Encode the source window to a file in one FFmpeg process."""
     node = ffmpeg.target(stream, partial, codec, container)
     log = ffmpeg.run(ffmpeg.arguments(node), timeout_s=window.options.timeout_s, kind="encode")
     if ffmpeg_log.progress(log)[0] == 0:
@@ -27,22 +27,24 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
 
 
 def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
-    """Encode to a stream of H.264, let it be changed on its way, and store what the decoder makes of it."""
+    """Encode to an H.264 stream, apply the transport to it, and store the frames that the decoder returns."""
     assert encoding.transport is not None
     options = window.options
     with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=".h264") as stream:
         _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, "h264")
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
-        # Several decoder threads would conceal in the order in which they happen to finish.
-        received = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
-        shown = received.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
-        stored = ffmpeg.target(shown.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container)
+        # With several decoder threads, the concealment would depend on the order in which they finish.
+        decoded = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
+        retimed = decoded.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
+        stored = ffmpeg.target(
+            retimed.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container
+        )
         ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
 
 
 def _transform(window: Window, effect: Effect, still: bool, partial: Path, container: str) -> None:
-    """Decode to RGB, change frame by frame, store losslessly; never more than a few frames in memory."""
+    """Decode to RGB, change each frame, store without loss; holds only a few frames in memory."""
     import cv2
 
     cv2.setNumThreads(window.options.threads)
@@ -54,18 +56,18 @@ def _transform(window: Window, effect: Effect, still: bool, partial: Path, conta
             writer.write(effect(frame))
 
 
-def _write(window: Window, made: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
-    """The copy by what its distortion's function has given."""
-    if not isinstance(made, Encoding):
-        _transform(window, made, still, partial, container)
-    elif made.transport is None:
-        _encode(window, made.chain(window.stream(still)), made.codec, partial, container)
+def _write(window: Window, recipe: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
+    """Write the copy by the recipe that the distortion's function returned."""
+    if not isinstance(recipe, Encoding):
+        _transform(window, recipe, still, partial, container)
+    elif recipe.transport is None:
+        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
     else:
-        _transport(window, made, partial, container)
+        _transport(window, recipe, partial, container)
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
-    """The row of a distortion, or a Failure for a request that makes no sense."""
+    """Return the row of a distortion, or raise a Failure for an invalid request."""
     row = DISTORTIONS.get(name)
     if row is None:
         raise Failure("usage", f"unknown distortion {name!r}; known are {', '.join(DISTORTIONS)}")
@@ -89,30 +91,30 @@ def apply(
 ) -> None:
     """Write one copy of a window at one severity.
 
-    The window is first normalised (even size, 4:2:0, constant rate, optional ``max_short_side`` and ``max_fps``), in
-    the same way for every copy, so that copies and their reference have equal size and frame count.
+    The window is first normalised (even size, 4:2:0, constant rate, optional `max_short_side` and `max_fps`) in the same
+    way for every copy, so that copies and their reference have the same size and number of frames.
 
     Args:
-        name: Key in `DISTORTIONS`; of no importance at level 0.
+        name: Key in `DISTORTIONS`; ignored at level 0.
         level: 1-based severity; 0 writes the pristine reference, lossless.
         source: Input file.
         start_s: Start of the window, seconds.
         duration_s: Length of the window, seconds; 0 means to the end.
-        destination: Output file: Matroska if it ends in ``.mkv``, otherwise MP4; PNG for stills. Written atomically.
-        seed: All randomness comes from it.
+        destination: Output file: Matroska if it ends in `.mkv`, otherwise MP4; PNG for stills. Written atomically.
+        seed: Seed of all random choices.
         still: Write the middle frame of the window as a PNG (spatial family and level 0 only).
         options: Encoder settings.
 
     Raises:
-        Failure: ``usage`` for an unknown name or level, ``storage`` for a full disk; otherwise as `actors.media.ffmpeg`.
+        Failure: `usage` for an unknown name or level, `storage` for a full disk; other kinds as in `actors.media.ffmpeg`.
     """
     options = options or EncodeOptions()
     row = _check(name, level, still) if level else None
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
     container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
     container = "image2pipe" if still else container
-    made: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
+    recipe: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
     if row is not None:
-        made = row.make(row.levels[level - 1], Setting.of(window, seed))
+        recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
-        _write(window, made, still, partial, container)
+        _write(window, recipe, still, partial, container)

@@ -1,11 +1,11 @@
-"""The distortions that are one process of FFmpeg: codecs, and filters before them. Each function is a `maker.Maker`."""
+"""The distortions that are one FFmpeg process: codecs, and filters before them. Each function is a `maker.Maker`."""
 
 from __future__ import annotations
 
 from actors.distortions.maker import Encoding, Setting
 from actors.media import ffmpeg
 
-_NOISE_CRF = {4: 28, 8: 32, 16: 37, 24: 41}  # a camera app spends fewer bits the noisier its sensor
+_NOISE_CRF = {4: 28, 8: 32, 16: 37, 24: 41}  # the noisier the sensor, the fewer bits a camera app spends
 
 
 def h264(crf: float, setting: Setting) -> Encoding:
@@ -54,7 +54,7 @@ def denoise(strength: float, setting: Setting) -> Encoding:
 
 
 def noise_h264(strength: float, setting: Setting) -> Encoding:
-    """Sensor noise, coded by x264 at a rate factor that rises with it."""
+    """Sensor noise, encoded by x264 at a rate factor that rises with the noise."""
     noise = {"all_seed": setting.seed % 2**31, "alls": f"{strength:g}", "allf": "t"}
     coded = h264(_NOISE_CRF[int(strength)], setting)
     return Encoding(coded.codec, lambda stream: stream.filter("noise", **noise))

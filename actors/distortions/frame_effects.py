@@ -1,9 +1,9 @@
 """The spatial and temporal distortion simulators as functions over RGB frames.
 
 CVPR 2026, section 4.1.3 (heterogeneous teachers) with the KADID-10k settings that its numbers come from. Every effect
-is a callable ``effect(frame) -> frame`` on uint8 ``[H, W, 3]``; temporal ones keep state, so make a new one per clip
-and feed it the frames in order. All randomness comes from the seed. The functions that the table names are each a
-`maker.Maker`: they take the parameter of a level and a `Setting`.
+is a callable `effect(frame) -> frame` on uint8 `[H, W, 3]`; temporal ones keep state, so make a new one per clip
+and feed it the frames in order. All random choices come from the seed. Each function that the table names is a
+`maker.Maker`: it takes the parameter of a level and a `Setting`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from actors.distortions.maker import Effect, Frame, Setting
 
 DROP_GROUP = 8  # frame_drop loses k of every 8 frames
-STALL_PERIOD_S = 2.0  # rebuffer stalls once in every so many seconds
+STALL_PERIOD_S = 2.0  # rebuffer stalls once in every period
 
 
 def resize(factor: float, _: Setting) -> Effect:
-    """Shrink by ``factor`` and enlarge to the original size, bicubic both ways (unfiltered: it shows pixelation)."""
+    """Shrink by `factor` and enlarge to the original size, bicubic both ways (unfiltered: it shows pixelation)."""
 
     def effect(frame: Frame) -> Frame:
         height, width = frame.shape[:2]
@@ -34,7 +34,7 @@ def resize(factor: float, _: Setting) -> Effect:
 
 
 def gaussian_blur(sigma: float, _: Setting) -> Effect:
-    """Gaussian blur with standard deviation ``sigma`` in pixels; kernel size 2*ceil(2*sigma)+1 as in KADID-10k."""
+    """Gaussian blur with standard deviation `sigma` in pixels; kernel size 2*ceil(2*sigma)+1 as in KADID-10k."""
     size = 2 * math.ceil(2 * sigma) + 1
 
     def effect(frame: Frame) -> Frame:
@@ -44,7 +44,7 @@ def gaussian_blur(sigma: float, _: Setting) -> Effect:
 
 
 def gaussian_noise(variance: float, setting: Setting) -> Effect:
-    """White Gaussian noise on every channel; ``variance`` is for images in [0, 1] (KADID-10k, MATLAB ``imnoise``)."""
+    """White Gaussian noise on every channel; `variance` is for images in [0, 1] (KADID-10k, MATLAB `imnoise`)."""
     generator = np.random.default_rng(setting.seed)
     scale = np.float32(255.0 * math.sqrt(variance))
 
@@ -89,7 +89,7 @@ def brighten(amount: float, _: Setting) -> Effect:
 def jitter(share: float, setting: Setting) -> Effect:
     """Shake: shift every frame by dx, dy ~ U{-s..s}, crop s pixels from each edge, resize back; s = share * short side.
 
-    The margin equals the largest shift, so that shift and crop together are one displaced crop and no border shows.
+    The margin equals the largest shift, so shift and crop together are one displaced crop without a border.
     """
     generator = np.random.default_rng(setting.seed)
 
@@ -108,8 +108,8 @@ def stutter(probability: float, setting: Setting) -> Effect:
 
     Args:
         probability: Chance of a hold, for every frame but the first.
-        setting: Its ``hold_output`` repeats the last *shown* frame, a real freeze; without it the original previous
-            frame is repeated, as the paper's formula reads.
+        setting: With `hold_output`, the last *output* frame is repeated, a real freeze; without it the previous source
+            frame, as in the paper's formula.
     """
     generator = np.random.default_rng(setting.seed)
     hold_output = setting.options.hold_output
@@ -117,32 +117,32 @@ def stutter(probability: float, setting: Setting) -> Effect:
 
     def effect(frame: Frame) -> Frame:
         held = generator.random() < probability
-        shown = previous[0] if previous and held else frame
-        previous[:] = [shown if hold_output else frame]
-        return shown
+        output = previous[0] if previous and held else frame
+        previous[:] = [output if hold_output else frame]
+        return output
 
     return effect
 
 
 def frame_drop(dropped: float, setting: Setting) -> Effect:
-    """Lose ``dropped`` of every `DROP_GROUP` frames, at irregular places, and show the last good one instead."""
+    """Drop `dropped` of every `DROP_GROUP` frames, at irregular places, and show the last good frame instead."""
     generator = np.random.default_rng(setting.seed)
-    lost: list[bool] = []
-    shown: list[Frame] = []
+    losses: list[bool] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
-        if not lost:
+        if not losses:
             places = generator.choice(DROP_GROUP, size=int(dropped), replace=False)
-            lost.extend(place in places for place in range(DROP_GROUP))
-        if not lost.pop(0) or not shown:
-            shown[:] = [frame]
-        return shown[0]
+            losses.extend(place in places for place in range(DROP_GROUP))
+        if not losses.pop(0) or not output:
+            output[:] = [frame]
+        return output[0]
 
     return effect
 
 
 def banding(step: float, _: Setting) -> Effect:
-    """Posterise: every channel keeps the middle of its interval of ``step`` grey levels, without dither."""
+    """Posterise: every channel keeps the middle of its interval of `step` grey levels, without dither."""
     values = np.arange(256)
     table = np.clip((values // step + 0.5) * step, 0, 255).astype(np.uint8)
 
@@ -163,7 +163,7 @@ def oversharpen(amount: float, _: Setting) -> Effect:
 
 
 def colour_shift(shift: float, setting: Setting) -> Effect:
-    """Move every colour by ``shift`` in the (a, b) plane of CIELAB, in one seeded direction: a wrong white balance."""
+    """Move every colour by `shift` in the (a, b) plane of CIELAB, in one seeded direction: a wrong white balance."""
     angle = np.random.default_rng(setting.seed).uniform(0, 2 * math.pi)
     move = np.array([0, shift * math.cos(angle), shift * math.sin(angle)], np.float32)
 
@@ -175,32 +175,32 @@ def colour_shift(shift: float, setting: Setting) -> Effect:
     return effect
 
 
-def frame_rate(kept_of: float, _: Setting) -> Effect:
-    """Show the first of every ``kept_of`` frames in the place of all of them: a lower frame rate in the same container."""
+def frame_rate(group: float, _: Setting) -> Effect:
+    """Replace every group of `group` frames by its first frame: a lower frame rate in the same container."""
     count = 0
-    shown: list[Frame] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
         nonlocal count
-        if count % int(kept_of) == 0:
-            shown[:] = [frame]
+        if count % int(group) == 0:
+            output[:] = [frame]
         count += 1
-        return shown[0]
+        return output[0]
 
     return effect
 
 
 def rebuffer(share: float, setting: Setting) -> Effect:
-    """Stall once in every `STALL_PERIOD_S` seconds for that share of them, then go on at the live edge; no spinner.
+    """Stall once in every `STALL_PERIOD_S` seconds for `share` of them, then jump to the live edge; shows no spinner.
 
-    A stall begins at a seeded place that is the same at all levels, in the first quarter of its period. What was missed is
-    skipped, as in a live stream, so that the copy stays aligned with its source.
+    A stall begins at a seeded place in the first quarter of its period, the same at all levels. The frames of the stall are
+    skipped, as in a live stream, so the copy stays aligned with its source.
     """
     generator = np.random.default_rng(setting.seed)
     period = max(2, round(STALL_PERIOD_S * max(float(setting.rate), 1.0)))
     length = max(1, round(share * period))
     number = start = 0
-    shown: list[Frame] = []
+    output: list[Frame] = []
 
     def effect(frame: Frame) -> Frame:
         nonlocal number, start
@@ -209,8 +209,8 @@ def rebuffer(share: float, setting: Setting) -> Effect:
             start = 1 + int(generator.integers(max(1, period // 4)))
         number += 1
         # the frame before the stall stays on the screen
-        if not (shown and start <= place < start + length):
-            shown[:] = [frame]
-        return shown[0]
+        if not (output and start <= place < start + length):
+            output[:] = [frame]
+        return output[0]
 
     return effect

@@ -1,7 +1,7 @@
-"""What the function of a distortion gets and what it gives: one signature for frame effects, encoders and transport.
+"""The signature of a distortion's function, the same for frame effects, encoders and transport.
 
-``function(value, setting)`` takes the parameter of a level and a `Setting`, and returns an `Effect`, which changes RGB
-frames one by one, or an `Encoding`, which is a process of FFmpeg.
+`function(value, setting)` takes the parameter of a level and a `Setting`, and returns an `Effect`, which changes RGB
+frames one by one, or an `Encoding`, which is one FFmpeg process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Chain = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a distortion may depend on besides the parameter of its level.
+    """The inputs of a distortion besides the parameter of its level.
 
     Attributes:
-        seed: All randomness comes from it.
-        width: Pixels of a frame, after the window is brought into the common form.
-        height: Pixels.
+        seed: Seed of all random choices.
+        width: Width of a frame of the normalised window, pixels.
+        height: Height of such a frame, pixels.
         rate: Frames per second.
-        options: Of the encoders.
+        options: Encoder settings.
     """
 
     seed: int = 0
@@ -57,8 +57,8 @@ class Encoding:
     Attributes:
         codec: Output options: the encoder and its parameters.
         chain: Adds filters to the ffmpeg-python stream before the encoder.
-        transport: Changes the coded Annex B stream of H.264 on its way; what FFmpeg's decoder makes of the result is
-            then stored without loss. None: the coded stream is the copy.
+        transport: Changes the encoded Annex B stream of H.264; FFmpeg then decodes the result, and the frames are
+            stored without loss. None: the encoded stream is the copy.
     """
 
     codec: dict[str, Any]

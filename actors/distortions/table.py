@@ -1,12 +1,12 @@
-"""The table of distortion simulators: what each one is called, its family, its levels, its cost and its function.
+"""The table of distortion simulators: name, family, levels, cost and function of each.
 
-A new distortion is one row here and one function of the same name in the module that the row names; the configuration,
-the plan, the benchmarks and `actors.distortions.apply` derive the rest.
+A new distortion is one row here and one function of the same name in the row's module; the configuration, the plan, the
+benchmarks and `actors.distortions.apply` derive the rest.
 
-Suite ``train`` is CVPR 2026, section 4.1.3 and appendix A.3 (three families: spatial, temporal, streaming).
-Suite ``unseen`` holds artefacts that the presets never train on: it tests whether a student generalises beyond the first.
-Suite ``extra`` is beyond the paper and off unless `distort.types` switches it on; the `switchable` ones of suite
-``unseen`` can be switched on with it, and are then left out of the benchmark that they would no longer be unseen in.
+Suite `train` is CVPR 2026, section 4.1.3 and appendix A.3 (three families: spatial, temporal, streaming).
+Suite `unseen` holds artefacts that the presets never train on: it tests whether a student generalises to new artefacts.
+Suite `extra` is not from the paper and is off unless `distort.types` switches it on. The `switchable` rows of suite
+`unseen` can be switched on too; the benchmark of unseen distortions then leaves them out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-if TYPE_CHECKING:  # the table itself is read by `plan` and `--help`, which need no media library
+if TYPE_CHECKING:  # `plan` and `--help` read this table, and they need no media library
     from actors.distortions.maker import Effect, Encoding, Maker, Setting
 
 Family = Literal["spatial", "temporal", "streaming"]
@@ -41,15 +41,15 @@ class Distortion:
 
     Attributes:
         name: Key in `DISTORTIONS`, and the name of its function (`actors.distortions.maker.Maker`).
-        family: ``spatial`` (also for stills), ``temporal`` or ``streaming`` (a codec or an FFmpeg filter chain).
-        suite: ``train``, ``unseen`` or ``extra``.
+        family: `spatial` (also for stills), `temporal` or `streaming` (a codec or an FFmpeg filter chain).
+        suite: `train`, `unseen` or `extra`.
         levels: Parameter of level 1, 2, ...; a higher level is a worse picture.
         unit: What the parameter is.
         source: Where the numbers come from.
         cpu_s: CPU seconds per second of a 960x540 window at 30 frames per second, on one core.
         module: The module that holds its function.
-        switchable: Of suite ``unseen``, and may be trained on all the same.
-        x265: It is coded with the preset `distort.x265_preset`; `cpu_s` is that of preset fast.
+        switchable: Of suite `unseen`, but `distort.types` may add it to training.
+        x265: Encoded with the preset `distort.x265_preset`; `cpu_s` holds for the preset fast.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Distortion:
     x265: bool = False
 
     def make(self, value: float, setting: Setting) -> Effect | Encoding:
-        """What makes a copy at the parameter ``value``."""
+        """Return the effect or encoding that makes a copy at the parameter `value`."""
         function: Maker = getattr(importlib.import_module(self.module), self.name)
         return function(value, setting)
 
@@ -73,7 +73,7 @@ class Distortion:
 # 2 s of four user-made clips (960x540, 854x480, 24 to 30 fps), reference: level 0 at short side 540:
 #   vp9 94 84 72 52, av1 94 86 77 60, mpeg2 96 87 74 63, mjpeg 94 86 72 54, denoise 94 82 60 42,
 #   noise_h264 89 78 52 32, frame_drop 80 60 40 (depends on motion: 29 to 70 at level 3).
-# x264 with 8 bits clamps CRF to 51, so level 4 of h264 is CRF 51; as the 4th severity it orders all the same.
+# x264 with 8 bits clamps CRF to 51, so level 4 of h264 is CRF 51, which is still worse than level 3.
 # fmt: off
 _ROWS = (
     Distortion("resize", "spatial", "train", (2, 3, 4, 8, 16), "factor down then up", _PAPER, 0.60, _FRAME),
@@ -109,7 +109,7 @@ def suite(name: Suite) -> tuple[Distortion, ...]:
 
 
 def optional() -> tuple[Distortion, ...]:
-    """The simulators that `distort.types` may switch on, beyond those that are on by default, in table order."""
+    """The simulators that are off by default and that `distort.types` may switch on, in table order."""
     return tuple(row for row in DISTORTIONS.values() if row.suite == "extra" or row.switchable)
 
 
@@ -119,5 +119,5 @@ def by_family(rows: Iterable[Distortion]) -> tuple[str, ...]:
 
 
 def family_of(name: str) -> Family:
-    """The family of the simulator called ``name``."""
+    """The family of the simulator called `name`."""
     return DISTORTIONS[name].family

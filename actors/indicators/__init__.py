@@ -1,8 +1,8 @@
-"""The nine indicators of a video that the corpus is balanced by (CVPR 2026, appendix A.2): one table, one row each.
+"""The table of the nine video indicators by which the corpus is balanced (CVPR 2026, appendix A.2).
 
-They are computed once per second of the window, from the first frame of the second and the native frame after it, and
-brought down to one number per video: the mean over the seconds, or the maximum for SI and TI (ITU-T P.910). A new
-indicator is one row here and one function ``measure(instant) -> float`` in any importable module.
+They are computed once per second of the window, from the first frame of the second and the native frame after it. Their
+mean over the seconds, or the maximum for SI and TI (ITU-T P.910), is the number of the video. A new
+indicator is one row here and one function `measure(instant) -> float` in any importable module.
 
 Importing this package loads no OpenCV: a `Meter` imports the functions that it calls.
 """
@@ -29,9 +29,9 @@ class Indicator:
 
     Attributes:
         name: Key in `INDICATORS` and column of `indicators.parquet`.
-        function: ``module:function``; the function takes an `actors.indicators.instant.Instant`.
-        reduce: How the values of the seconds become one: ``mean`` or ``max``.
-        unit: What the number is.
+        function: `module:function`; the function takes an `actors.indicators.instant.Instant`.
+        reduce: How the values of all seconds are combined: `mean` or `max`.
+        unit: Unit of the value.
         formula: In one line; Y is luma, 0 to 255.
         source: Where it was published.
     """
@@ -46,7 +46,7 @@ class Indicator:
 
 _HERE = "actors.indicators"
 _ROWS = (
-    # Printed as internal over external steps, so that blocks make it fall; that is also how its source defines it.
+    # The paper prints internal over external steps, so blocks lower the value; its source defines it in the same way.
     Indicator(
         "blockiness", f"{_HERE}.artefacts:blockiness", "mean", "ratio, 1 = no 8x8 grid, lower = blocks",
         "mean |step| inside 8x8 blocks / mean |step| across their borders", "Romaniak et al. 2012",
@@ -78,7 +78,7 @@ INDICATORS: dict[str, Indicator] = {row.name: row for row in _ROWS}
 
 
 class Meter:
-    """Takes the instants of one video, one at a time, and gives its indicators; keeps a few numbers, never a frame."""
+    """Measures the instants of one video, one at a time, and returns its indicators; keeps a few numbers, never a frame."""
 
     def __init__(self) -> None:
         self._functions = [_load(row.function) for row in INDICATORS.values()]
@@ -88,8 +88,8 @@ class Meter:
         """Measure one second.
 
         Args:
-            frame: uint8 RGB ``[H, W, 3]``, the first frame of the second.
-            following: The native frame after it; the same frame again where there is none (a still).
+            frame: uint8 RGB `[H, W, 3]`, the first frame of the second.
+            following: The native frame after it, or the same frame for a still.
         """
         from actors.indicators.instant import Instant
 
@@ -97,11 +97,11 @@ class Meter:
         self._values.append([function(instant) for function in self._functions])
 
     def clear(self) -> None:
-        """Forget everything, for another video or a second attempt."""
+        """Delete all values, before another video or a second attempt."""
         self._values.clear()
 
     def result(self) -> NDArray[np.float64]:
-        """The indicators of the video, float64 ``[9]`` in the order of `INDICATORS`; NaN where nothing was added."""
+        """The indicators of the video, float64 `[9]` in the order of `INDICATORS`; NaN if no instant was added."""
         if not self._values:
             return np.full(len(INDICATORS), np.nan)
         table = np.array(self._values)

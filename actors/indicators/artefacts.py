@@ -12,14 +12,14 @@ from actors.indicators.instant import Frame, Instant
 
 BLOCK = 8
 _LAPLACIAN_PAIR = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-_NOTHING = 1e-2  # grey levels; keeps the ratio defined, and 1, where nothing steps
+_NOTHING = 1e-2  # grey levels; makes the ratio 1 in a flat picture
 
 
 def blockiness(instant: Instant) -> float:
     """Mean luma step inside 8x8 blocks over the mean step across their borders (Romaniak et al. 2012).
 
-    Steps to the right and downwards count; the grid starts at the picture's corner. Means instead of the printed sums
-    make 1 the value of a picture without a grid, whatever its size.
+    Steps to the right and downwards count; the grid starts at the corner of the picture. Means replace the printed sums,
+    so that a picture of any size without a grid has the value 1.
     """
     profiles = [_step_profile(plane) for plane in (instant.luma, instant.luma.T) if plane.shape[1] > BLOCK]
     if not profiles:
@@ -31,7 +31,7 @@ def blockiness(instant: Instant) -> float:
 
 
 def _step_profile(plane: Frame) -> NDArray[np.float64]:
-    """Mean |step| from each column to the next, ``[W-1]``."""
+    """Mean |step| from each column to the next, `[W-1]`."""
     return np.asarray(cv2.absdiff(plane[:, 1:], plane[:, :-1]).mean(axis=0, dtype=np.float64))
 
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from actors.indicators.instant import Frame, Instant
 
 BLOCK = 64
-EDGE_SHARE = 0.002  # of its pixels, above which a block counts
+EDGE_SHARE = 0.002  # a block counts if more than this share of its pixels are edges
 BETA = 3.6
-LOW_CONTRAST = 50  # grey levels within a block, up to which the just noticeable width is the larger one
+LOW_CONTRAST = 50  # grey levels within a block; up to this contrast `WIDTH_LOW` applies
 WIDTH_LOW, WIDTH_HIGH = 5.0, 3.0  # pixels, just noticeable blur at low and at high contrast
-JUST_NOTICEABLE = 1 - np.exp(-1.0)  # 63 %: the probability that a blur of that width is seen
+JUST_NOTICEABLE = 1 - np.exp(-1.0)  # 63 %: the probability of seeing a blur of the just noticeable width
 
 
 def cpbd(instant: Instant) -> float:
-    """Share of the edge pixels whose blur is seen with a probability of at most 63 %; 1 is sharp.
+    """Share of the edge pixels whose blur is visible with a probability of at most 63 %; 1 is sharp.
 
     A frame without an edge gives 0: it shows nothing sharp.
     """
@@ -30,13 +30,13 @@ def cpbd(instant: Instant) -> float:
         return 0.0
     contrasts, counts, sizes = _blocks(instant.luma, rows, columns)
     place = rows // BLOCK, columns // BLOCK
-    used = (counts > EDGE_SHARE * sizes)[place]
-    if not used.any():
+    mask = (counts > EDGE_SHARE * sizes)[place]
+    if not mask.any():
         return 0.0
-    widths = edge_widths(instant.luma, rows[used], columns[used])
-    noticeable = np.where(contrasts[place][used] <= LOW_CONTRAST, WIDTH_LOW, WIDTH_HIGH)
-    seen = 1 - np.exp(-((widths / noticeable) ** BETA))
-    return float(np.mean(seen <= JUST_NOTICEABLE + 1e-9))
+    widths = edge_widths(instant.luma, rows[mask], columns[mask])
+    noticeable = np.where(contrasts[place][mask] <= LOW_CONTRAST, WIDTH_LOW, WIDTH_HIGH)
+    visibility = 1 - np.exp(-((widths / noticeable) ** BETA))
+    return float(np.mean(visibility <= JUST_NOTICEABLE + 1e-9))
 
 
 def vertical_edges(instant: Instant) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -67,7 +67,7 @@ def edge_widths(plane: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp])
 def _reach(
     plane: Frame, rows: NDArray[np.intp], columns: NDArray[np.intp], rising: NDArray[np.bool_], step: int
 ) -> NDArray[np.intp]:
-    """How many pixels the row goes on rising (or falling) from each place, in the direction of ``step``."""
+    """Number of pixels for which the row keeps rising (or falling) from each place, in the direction of `step`."""
     reach = np.zeros(rows.size, np.intp)
     active = np.arange(rows.size)
     last = plane.shape[1] - 1

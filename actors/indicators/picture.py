@@ -1,6 +1,6 @@
 """Indicators of the picture as a whole: contrast, luminance, colourfulness and spatial information.
 
-Floating-point planes are reduced by NumPy: the last digits of OpenCV's results depend on where a plane lies in memory.
+NumPy reduces floating-point planes: the last digits of OpenCV's results depend on the memory address of a plane.
 """
 
 from __future__ import annotations

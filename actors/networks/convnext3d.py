@@ -14,11 +14,11 @@ from torch.nn import functional
 DEPTHS = (3, 3, 9, 3)
 WIDTHS = (96, 192, 384, 768)
 EPSILON = 1e-6
-FRAMES_SEEN = (1, 3, 1)  # temporal kernel by the number of the block within its stage, repeating
+TEMPORAL_KERNELS = (1, 3, 1)  # temporal kernel sizes of the blocks of a stage, repeating
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of ``[B, C, T, H, W]``."""
+    """LayerNorm over the channels of `[B, C, T, H, W]`."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim, eps=EPSILON)
@@ -40,7 +40,7 @@ class Block(nn.Module):
         self.pwconv2 = nn.Linear(4 * dim, dim)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to the same shape."""
+        """`[B, C, T, H, W]` to the same shape."""
         mixed = self.norm(self.dwconv(maps).permute(0, 2, 3, 4, 1))
         mixed = self.gamma * self.pwconv2(functional.gelu(self.pwconv1(mixed)))
         return torch.as_tensor(maps + mixed.permute(0, 4, 1, 2, 3))
@@ -58,13 +58,13 @@ class ConvNeXt3D(nn.Module):
         ]
         self.downsample_layers = nn.ModuleList([stem, *between])
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width, FRAMES_SEEN[number % len(FRAMES_SEEN)]) for number in range(depth)))
+            nn.Sequential(*(Block(width, TEMPORAL_KERNELS[number % len(TEMPORAL_KERNELS)]) for number in range(depth)))
             for depth, width in zip(DEPTHS, WIDTHS, strict=True)
         )
         self.norm = ChannelNorm(WIDTHS[-1])
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Normalised clips ``[B, 3, 32, 224, 224]`` to ``[B, 768, 16, 7, 7]``."""
+        """Normalised clips `[B, 3, 32, 224, 224]` to `[B, 768, 16, 7, 7]`."""
         for shrink, blocks in zip(self.downsample_layers, self.stages, strict=True):
             clips = blocks(shrink(clips))
         return torch.as_tensor(self.norm(clips))

@@ -35,20 +35,20 @@ class Dover(nn.Module):
         """Score maps of both views.
 
         Args:
-            fragments: Normalised fragment clips ``[B, 3, 32, 224, 224]``.
-            whole: Normalised whole frames ``[A, 3, 32, 224, 224]``.
+            fragments: Normalised fragment clips `[B, 3, 32, 224, 224]`.
+            whole: Normalised whole frames `[A, 3, 32, 224, 224]`.
 
         Returns:
-            Technical maps ``[B, 1, 16, 7, 7]`` and aesthetic maps ``[A, 1, 16, 7, 7]``.
+            Technical maps `[B, 1, 16, 7, 7]` and aesthetic maps `[A, 1, 16, 7, 7]`.
         """
         return self.technical(fragments), self.aesthetic(whole)
 
     def technical(self, fragments: Tensor) -> Tensor:
-        """Maps ``[B, 1, 16, 7, 7]`` of fragment clips, as of `forward`."""
+        """Technical maps `[B, 1, 16, 7, 7]`; see `forward`."""
         return torch.as_tensor(self.technical_head(self.technical_backbone(fragments)))
 
     def aesthetic(self, whole: Tensor) -> Tensor:
-        """Maps ``[A, 1, 16, 7, 7]`` of whole frames, as of `forward`."""
+        """Aesthetic maps `[A, 1, 16, 7, 7]`; see `forward`."""
         return torch.as_tensor(self.aesthetic_head(self.aesthetic_backbone(whole)))
 
 
@@ -72,12 +72,12 @@ def published(technical_raw: float, aesthetic_raw: float) -> float:
 def fused_over_set(
     technical_raw: NDArray[np.float64], aesthetic_raw: NDArray[np.float64], share: float = TECHNICAL_SHARE
 ) -> NDArray[np.float64]:
-    """Fused scores of a whole data set, as the benchmark script ranks it: each view standardised over the set.
+    """Fused scores of a whole data set, as in the benchmark script: each view is standardised over the set.
 
     Args:
-        technical_raw: ``[N]``.
-        aesthetic_raw: ``[N]``.
-        share: Weight of the technical view; the rest is the aesthetic one's.
+        technical_raw: Means of the technical maps `[N]`.
+        aesthetic_raw: Means of the aesthetic maps `[N]`.
+        share: Weight of the technical view; the aesthetic view gets the rest.
     """
     technical = (technical_raw - technical_raw.mean()) / technical_raw.std()
     aesthetic = (aesthetic_raw - aesthetic_raw.mean()) / aesthetic_raw.std()

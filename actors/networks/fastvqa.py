@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from actors.networks.head import VQAHead
 from actors.networks.swin3d import Swin3D
 
-MEAN, DEVIATION = -0.110198185, 0.04178565  # of raw scores, as in the released script for one video
+MEAN, DEVIATION = -0.110198185, 0.04178565  # of raw scores, from the released script for one video
 
 
 class FastVQA(nn.Module):
@@ -25,7 +25,7 @@ class FastVQA(nn.Module):
         self.vqa_head = VQAHead()
 
     def forward(self, fragments: Tensor) -> Tensor:
-        """Normalised fragment clips ``[B, 3, 32, 224, 224]`` to score maps ``[B, 1, 16, 7, 7]``."""
+        """Normalised fragment clips `[B, 3, 32, 224, 224]` to score maps `[B, 1, 16, 7, 7]`."""
         return torch.as_tensor(self.vqa_head(self.fragments_backbone(fragments)))
 
 

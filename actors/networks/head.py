@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class VQAHead(nn.Module):
-    """Two 1x1x1 convolutions with exact GELU between them; nothing is pooled before."""
+    """Two 1x1x1 convolutions with exact GELU between them, without pooling."""
 
     def __init__(self, dim: int = 768, hidden: int = 64) -> None:
         super().__init__()
@@ -16,5 +16,5 @@ class VQAHead(nn.Module):
         self.fc_last = nn.Conv3d(hidden, 1, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """``[B, C, T, H, W]`` to ``[B, 1, T, H, W]``."""
+        """`[B, C, T, H, W]` to `[B, 1, T, H, W]`."""
         return torch.as_tensor(self.fc_last(functional.gelu(self.fc_hid(features))))

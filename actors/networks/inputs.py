@@ -1,4 +1,4 @@
-"""From pictures, uint8 RGB as `actors.media.network_views` makes them, to what the networks take."""
+"""Convert the uint8 RGB pictures of `actors.media.network_views` into network inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from actors.media.network_views import CLIP
 
 @dataclass(frozen=True)
 class Normalisation:
-    """``(level / scale - mean) / deviation`` for each colour; levels are 0..255."""
+    """`(level / scale - mean) / deviation` for each colour; levels are 0..255."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
@@ -35,7 +35,7 @@ def pictures_of(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """``[n, h, w, 3]`` uint8 to normalised ``[n, 3, h, w]``; levels travel to the device as bytes."""
+    """`[n, h, w, 3]` uint8 to normalised `[n, 3, h, w]`; the transfer to the device is in bytes."""
     levels = torch.tensor(pictures, device=device).permute(0, 3, 1, 2).float()
     mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in (by.mean, by.deviation))
     return torch.as_tensor(((levels / by.scale - mean) / deviation).to(dtype).contiguous())
@@ -47,6 +47,6 @@ def clips_of(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """``[clips * 32, h, w, 3]`` uint8 to normalised ``[clips, 3, 32, h, w]``."""
+    """`[clips * 32, h, w, 3]` uint8 to normalised `[clips, 3, 32, h, w]`."""
     flat = pictures_of(pictures, by, device, dtype)
     return flat.view(-1, CLIP, *flat.shape[1:]).transpose(1, 2).contiguous()

@@ -25,7 +25,7 @@ class MinimalisticVQA(nn.Module):
     """Swin-B and a regressor of two linear layers without activation between them.
 
     Args:
-        motion: Model IX, which takes 256 motion features beside each frame; else Model VII.
+        motion: Build Model IX, which also takes 256 motion features per frame; otherwise Model VII.
     """
 
     def __init__(self, motion: bool) -> None:
@@ -35,14 +35,14 @@ class MinimalisticVQA(nn.Module):
         self.quality = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, 1))
 
     def forward(self, frames: Tensor, motion: Tensor | None = None) -> Tensor:
-        """Quality of each frame; that of the video is their mean.
+        """Quality of each frame; the quality of the video is their mean.
 
         Args:
-            frames: Normalised ``[B, 3, 384, 384]``.
-            motion: Features of the clip around each frame ``[B, 256]``, for Model IX.
+            frames: Normalised `[B, 3, 384, 384]`.
+            motion: Features of the clip around each frame `[B, 256]`, for Model IX.
 
         Returns:
-            ``[B]``.
+            `[B]`.
         """
         features = self.feature_extraction(frames)
         if motion is not None:
@@ -54,17 +54,17 @@ def read_scaling(path: Path) -> tuple[float, ...]:
     """The four numbers b1..b4 of a released scaling file (NumPy).
 
     Raises:
-        Failure: ``usage``: it holds something else.
+        Failure: `usage`: the file does not hold four such numbers.
     """
     try:
         numbers = np.load(path, allow_pickle=False).astype(float).ravel()
     except (ValueError, OSError) as error:
         raise Failure(
-            "usage", f"{path} is no scaling file of MinimalisticVQA: {error}; use the released one"
+            "usage", f"{path} is not a scaling file of MinimalisticVQA: {error}; use the released one"
         ) from error
     if numbers.shape != (4,) or not np.isfinite(numbers).all() or numbers[3] == 0:
         raise Failure(
-            "usage", f"{path} is no scaling file of MinimalisticVQA: it must hold four numbers, the last not 0"
+            "usage", f"{path} is not a scaling file of MinimalisticVQA: it must hold four numbers, the last not 0"
         )
     return tuple(numbers.tolist())
 

@@ -48,7 +48,7 @@ class AbstractorConfig:
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Attention of ``[B, N, C]`` to ``[B, M, C]``, split into heads; ``[B, N, C]``."""
+    """Attention of `[B, N, C]` to `[B, M, C]`, split into heads; `[B, N, C]`."""
     parts = [part.view(*part.shape[:2], heads, -1).transpose(1, 2) for part in (query, key, value)]
     mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
     return mixed.transpose(1, 2).flatten(-2)
@@ -66,7 +66,7 @@ class VisionEmbeddings(nn.Module):
         self.pre_layernorm = nn.LayerNorm(dim, eps=config.layer_norm_eps)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """``[B, 3, 448, 448]`` to ``[B, 1025, C]``."""
+        """`[B, 3, 448, 448]` to `[B, 1025, C]`."""
         patches = self.patch_embed(pictures).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
         return torch.as_tensor(self.pre_layernorm(tokens + self.position_embedding))
@@ -82,7 +82,7 @@ class VisionAttention(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, N, C]`` to the same shape."""
+        """`[B, N, C]` to the same shape."""
         fused = self.query_key_value(tokens).unflatten(-1, (self.heads, 3, -1))
         query, key, value = (part.flatten(-2) for part in fused.unbind(dim=-2))
         return torch.as_tensor(self.dense(_attention(query, key, value, self.heads)))
@@ -97,7 +97,7 @@ class VisionMlp(nn.Module):
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, N, C]`` to the same shape."""
+        """`[B, N, C]` to the same shape."""
         inside = self.fc1(tokens)
         return torch.as_tensor(self.fc2(inside * torch.sigmoid(1.702 * inside)))
 
@@ -113,13 +113,13 @@ class VisionLayer(nn.Module):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, N, C]`` to the same shape."""
+        """`[B, N, C]` to the same shape."""
         tokens = tokens + self.self_attn(self.input_layernorm(tokens))
         return torch.as_tensor(tokens + self.mlp(self.post_attention_layernorm(tokens)))
 
 
 class Layers(nn.Module):
-    """Gives a list of layers the name ``encoder.layers`` of the checkpoint."""
+    """Gives a list of layers the name `encoder.layers` of the checkpoint."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class Layers(nn.Module):
 
 
 class VisionModel(nn.Module):
-    """The vision transformer; all its tokens are passed on."""
+    """The vision transformer; it returns all tokens."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class VisionModel(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """``[B, 3, 448, 448]`` to ``[B, 1025, C]``."""
+        """`[B, 3, 448, 448]` to `[B, 1025, C]`."""
         tokens = self.embeddings(pictures)
         for layer in self.encoder.layers:
             tokens = layer(tokens)
@@ -144,11 +144,11 @@ class VisionModel(nn.Module):
 
 
 def sine_table(dim: int, places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fixed positions: sines, then cosines, of ``places`` ``[N]`` at ``dim / 2`` frequencies, ``[N, dim]``.
+    """Fixed positions: sines, then cosines, of `places` `[N]` at `dim / 2` frequencies, `[N, dim]`.
 
-    The released code computes in NumPy's single precision, whose powers and sines differ in their last bits between
-    processors. Here every step is rounded to single precision too, but from a result in double, so that all processors
-    give the same table: within one unit in the last place of the released one.
+    The released code computes in NumPy's single precision, where the last bits of powers and sines differ between
+    processors. Here every step is computed in double precision and then rounded to single, so all processors give the
+    same table, within one unit in the last place of the released one.
     """
     exponents = np.arange(dim // 2, dtype=np.float32) / np.float32(dim / 2)
     periods = np.power(10000.0, exponents.astype(np.float64)).astype(np.float32)
@@ -157,7 +157,7 @@ def sine_table(dim: int, places: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def picture_table(dim: int, grid: int) -> NDArray[np.float32]:
-    """Positions of a ``grid`` x ``grid`` map, the class token's row of zeros first: ``[grid**2 + 1, dim]``.
+    """Positions of a `grid` x `grid` map, the class token's row of zeros first: `[grid**2 + 1, dim]`.
 
     The first half of the channels holds the column, the second the row.
     """
@@ -185,7 +185,7 @@ class AbstractorAttention(nn.Module):
         self.value = nn.Linear(config.encoder_hidden_size, dim)
 
     def forward(self, queries: Tensor, context: Tensor) -> Tensor:
-        """``[B, Q, C]`` and ``[B, Q + 1025, C]`` to ``[B, Q, C]``."""
+        """`[B, Q, C]` and `[B, Q + 1025, C]` to `[B, Q, C]`."""
         query = self.query(queries + self.q_pos_embed)
         key = self.key(context + torch.cat([self.q_pos_embed, self.k_pos_embed]))
         return _attention(query, key, self.value(context), self.heads)
@@ -202,7 +202,7 @@ class AbstractorMlp(nn.Module):
         self.ffn_ln = nn.LayerNorm(config.intermediate_size, eps=config.layer_norm_eps)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, Q, C]`` to the same shape."""
+        """`[B, Q, C]` to the same shape."""
         return torch.as_tensor(self.w2(self.ffn_ln(functional.silu(self.w1(tokens)) * self.w3(tokens))))
 
 
@@ -216,7 +216,7 @@ class AbstractorOutput(nn.Module):
         self.mlp = AbstractorMlp(config)
 
     def forward(self, before: Tensor, mixed: Tensor) -> Tensor:
-        """Both ``[B, Q, C]``; the same shape."""
+        """Both `[B, Q, C]`; the same shape."""
         tokens = before + self.out_proj(mixed)
         return torch.as_tensor(tokens + self.mlp(self.norm2(tokens)))
 
@@ -232,21 +232,21 @@ class CrossAttention(nn.Module):
         self.normk = nn.LayerNorm(config.encoder_hidden_size, eps=SHARED_NORM_EPSILON)
 
     def forward(self, queries: Tensor, picture: Tensor) -> Tensor:
-        """``[B, Q, C]`` and ``[B, 1025, C]`` to ``[B, Q, C]``."""
+        """`[B, Q, C]` and `[B, 1025, C]` to `[B, Q, C]`."""
         queries = self.norm1(queries)
         context = torch.cat([queries, self.normk(picture)], dim=1)
         return torch.as_tensor(self.output(queries, self.attention(queries, context)))
 
 
 class AbstractorLayer(nn.Module):
-    """Gives the layer the name ``crossattention`` of the checkpoint."""
+    """Gives the layer the name `crossattention` of the checkpoint."""
 
     def __init__(self, config: AbstractorConfig) -> None:
         super().__init__()
         self.crossattention = CrossAttention(config)
 
     def forward(self, queries: Tensor, picture: Tensor) -> Tensor:
-        """``[B, Q, C]`` and ``[B, 1025, C]`` to ``[B, Q, C]``."""
+        """`[B, Q, C]` and `[B, 1025, C]` to `[B, Q, C]`."""
         return torch.as_tensor(self.crossattention(queries, picture))
 
 
@@ -261,7 +261,7 @@ class Abstractor(nn.Module):
         self.visual_fc = nn.Linear(config.hidden_size, language_width)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """``[B, 1025, C]`` to ``[B, 65, language width]``."""
+        """`[B, 1025, C]` to `[B, 65, language width]`."""
         queries = self.query_embeds.expand(len(picture), -1, -1)
         for layer in self.encoder.layers:
             queries = layer(queries, picture)
@@ -277,7 +277,7 @@ class TwoWay(nn.Module):
         self.multiway = nn.ModuleList([text, picture])
 
     def forward(self, tokens: Tensor, is_picture: Tensor) -> Tensor:
-        """``[B, L, C]`` with the kind of each position ``[L]`` to ``[B, L, C']``."""
+        """`[B, L, C]` with the kind of each position `[L]` to `[B, L, C']`."""
         text, picture = self.multiway[0](tokens[:, ~is_picture]), self.multiway[1](tokens[:, is_picture])
         mixed: Tensor = text.new_empty(*tokens.shape[:2], text.shape[-1])
         mixed[:, ~is_picture] = text
@@ -299,7 +299,7 @@ class LanguageAttention(nn.Module):
         self.o_proj = nn.Linear(dim, dim, bias=False)
 
     def forward(self, tokens: Tensor, is_picture: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """``[B, L, C]`` to the same shape."""
+        """`[B, L, C]` to the same shape."""
         query = self.q_proj(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         key = self.k_proj(tokens, is_picture).unflatten(-1, (self.key_heads, -1)).transpose(1, 2)
         value = self.v_proj(tokens, is_picture).unflatten(-1, (self.key_heads, -1)).transpose(1, 2)
@@ -323,7 +323,7 @@ class LanguageLayer(nn.Module):
         self.post_attention_layernorm = TwoWay(norm(), norm())
 
     def forward(self, tokens: Tensor, is_picture: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """``[B, L, C]`` to the same shape."""
+        """`[B, L, C]` to the same shape."""
         tokens = tokens + self.self_attn(self.input_layernorm(tokens, is_picture), is_picture, rotary)
         return torch.as_tensor(tokens + self.mlp(self.post_attention_layernorm(tokens, is_picture)))
 
@@ -341,7 +341,7 @@ class Body(nn.Module):
         self.visual_abstractor = Abstractor(abstractor, config.hidden_size)
 
     def rotary(self, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of the rotary positions 0..length-1, each ``[1, length, channels of a head]``."""
+        """Cosines and sines of the rotary positions 0..length-1, each `[1, length, channels of a head]`."""
         dim = self.config.hidden_size // self.config.num_attention_heads
         base = float((self.config.rope_parameters or {}).get("rope_theta") or 10000.0)
         frequencies = base ** -(torch.arange(0, dim, 2, dtype=torch.float64, device=like.device) / dim)
@@ -353,20 +353,20 @@ class Body(nn.Module):
         """Hidden states of text, all tokens of one video's pictures, and text.
 
         Args:
-            before: Token ids ``[n]`` ahead of the pictures.
-            pictures: Normalised ``[B, F, 3, 448, 448]``: F pictures each of B videos.
-            after: Token ids ``[m]``.
+            before: Token ids `[n]` ahead of the pictures.
+            pictures: Normalised `[B, F, 3, 448, 448]`: F pictures each of B videos.
+            after: Token ids `[m]`.
 
         Returns:
-            ``[B, n + 65 F + m, C]``.
+            `[B, n + 65 F + m, C]`.
         """
         videos, count = pictures.shape[:2]
-        seen = self.visual_abstractor(self.vision_model(pictures.flatten(0, 1)))
-        seen = seen.reshape(videos, count * seen.shape[1], -1)
+        visual = self.visual_abstractor(self.vision_model(pictures.flatten(0, 1)))
+        visual = visual.reshape(videos, count * visual.shape[1], -1)
         text = [self.embed_tokens(ids).expand(videos, -1, -1) for ids in (before, after)]
-        tokens = torch.cat([text[0], seen, text[1]], dim=1)
+        tokens = torch.cat([text[0], visual, text[1]], dim=1)
         is_picture = torch.zeros(tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        is_picture[len(before) : len(before) + seen.shape[1]] = True
+        is_picture[len(before) : len(before) + visual.shape[1]] = True
         rotary = self.rotary(tokens.shape[1], tokens)
         for layer in self.layers:
             tokens = layer(tokens, is_picture, rotary)
@@ -382,5 +382,5 @@ class MPLUGOwl2(nn.Module):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
     def forward(self, before: Tensor, pictures: Tensor, after: Tensor) -> Tensor:
-        """Logits of the token that follows, ``[B, vocabulary]``; arguments as of `Body.forward`."""
+        """Logits of the token that follows, `[B, vocabulary]`; see `Body.forward` for the arguments."""
         return torch.as_tensor(self.lm_head(self.model(before, pictures, after)[:, -1]))

@@ -1,6 +1,6 @@
 """Shifted-window attention over any number of axes (Liu et al., "Swin Transformer", ICCV 2021), for images and videos.
 
-Tokens travel as ``[batch, *axes, channels]``; the axes are (row, column) or (frame, row, column). A video's attention may
+Tokens travel as `[batch, *axes, channels]`; the axes are (row, column) or (frame, row, column). A video's attention may
 have the gated position bias of FAST-VQA (Wu et al., ECCV 2022): which of two bias tables counts between two tokens
 depends on whether they come from one cell of the 7x7 fragment grid.
 """
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-MASKED = -100.0  # added where two tokens of a shifted window are no neighbours
+MASKED = -100.0  # added if two tokens of a shifted window are not neighbours
 GRID = 7  # cells along each side of the fragment grid
 
 
 def partition(tokens: Tensor, window: Sequence[int]) -> Tensor:
-    """Cut ``[B, *axes, C]`` into windows: ``[B, windows, prod(window), C]``; each axis is a multiple of its window."""
+    """Cut `[B, *axes, C]` into windows: `[B, windows, prod(window), C]`; each axis is a multiple of its window."""
     batch, *axes, channels = tokens.shape
     split = [part for size, side in zip(axes, window, strict=True) for part in (size // side, side)]
     outer, inner = range(1, 2 * len(axes), 2), range(2, 2 * len(axes) + 1, 2)
@@ -29,7 +29,7 @@ def partition(tokens: Tensor, window: Sequence[int]) -> Tensor:
 
 
 def merge(windows: Tensor, axes: Sequence[int], window: Sequence[int]) -> Tensor:
-    """Undo `partition`: ``[B, windows, prod(window), C]`` to ``[B, *axes, C]``."""
+    """Undo `partition`: `[B, windows, prod(window), C]` to `[B, *axes, C]`."""
     batch, channels = windows.shape[0], windows.shape[-1]
     counts = [size // side for size, side in zip(axes, window, strict=True)]
     count = len(axes)
@@ -38,7 +38,7 @@ def merge(windows: Tensor, axes: Sequence[int], window: Sequence[int]) -> Tensor
 
 
 def relative_index(window: Sequence[int]) -> Tensor:
-    """Row of the bias table for each pair of tokens of a window: int64 ``[N, N]`` with N = prod(window)."""
+    """Row of the bias table for each pair of tokens of a window: int64 `[N, N]` with N = prod(window)."""
     places = torch.stack(torch.meshgrid(*(torch.arange(side) for side in window), indexing="ij")).flatten(1)
     index = torch.zeros(places.shape[1], places.shape[1], dtype=torch.int64)
     for axis, side in enumerate(window):
@@ -49,7 +49,7 @@ def relative_index(window: Sequence[int]) -> Tensor:
 def shift_mask(
     axes: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device | None = None
 ) -> Tensor:
-    """0 between tokens that are neighbours in the unshifted map, `MASKED` elsewhere: ``[windows, N, N]``."""
+    """0 between tokens that are neighbours in the unshifted map, `MASKED` elsewhere: `[windows, N, N]`."""
     region = torch.zeros(*axes, dtype=torch.int64, device=device)
     for axis, (size, side, by) in enumerate(zip(axes, window, shift, strict=True)):
         place = torch.arange(size, device=device)
@@ -63,7 +63,7 @@ def shift_mask(
 def cell_distance(
     axes: Sequence[int], window: Sequence[int], shift: Sequence[int], device: torch.device | None = None
 ) -> Tensor:
-    """City-block distance of two tokens' fragment cells, for the windows of one time slice: ``[windows, N, N]``.
+    """City-block distance of two tokens' fragment cells, for the windows of one time slice: `[windows, N, N]`.
 
     Cells do not depend on time, so all time slices share the result. It is not limited to 1: in shifted windows, where
     opposite borders meet, it reaches 12.
@@ -94,17 +94,17 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def _looked_up(self, table: Tensor) -> Tensor:
+    def _lookup(self, table: Tensor) -> Tensor:
         side = math.prod(self.window)
         return table[self.relative_position_index.flatten()].view(side, side, -1).permute(2, 0, 1)
 
     def bias(self, axes: Sequence[int], shift: Sequence[int]) -> Tensor:
-        """What is added to the attention of each window: ``[P, heads, N, N]``; P divides the number of windows."""
+        """Bias for the attention of each window: `[P, heads, N, N]`; P divides the number of windows."""
         table = self.relative_position_bias_table
-        bias = self._looked_up(table)[None]
+        bias = self._lookup(table)[None]
         if self.gated:
             distance = cell_distance(axes, self.window, shift, table.device).to(table)[:, None]
-            fragment = self._looked_up(self.fragment_position_bias_table)[None]
+            fragment = self._lookup(self.fragment_position_bias_table)[None]
             bias = distance * bias + (1 - distance) * fragment
         if any(shift):
             mask = shift_mask(axes, self.window, shift, table.device).to(table)[:, None]
@@ -113,12 +113,12 @@ class WindowAttention(nn.Module):
         return bias
 
     def forward(self, windows: Tensor, bias: Tensor) -> Tensor:
-        """``[B, windows, N, C]`` and `bias` to ``[B, windows, N, C]``."""
+        """`[B, windows, N, C]` and `bias` to `[B, windows, N, C]`."""
         batch, count, tokens, dim = windows.shape
         qkv = self.qkv(windows).view(batch * count, tokens, 3, self.heads, dim // self.heads)
         period = len(bias) if len(bias) > 1 else count
         bias = bias.expand(period, -1, -1, -1)
-        # The windows that share one bias at a time: the bias is not copied for every clip of the batch.
+        # One clip's windows at a time, so that the bias is not copied for every clip of the batch.
         parts = [part.permute(2, 0, 3, 1, 4).unbind() for part in qkv.split(period)]
         mixed = torch.cat([functional.scaled_dot_product_attention(q, k, v, bias) for q, k, v in parts])
         return torch.as_tensor(self.proj(mixed.transpose(1, 2).reshape(batch, count, tokens, dim)))
@@ -145,7 +145,7 @@ class Block(nn.Module):
         self.mlp = mlp
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, *axes, C]`` to the same shape."""
+        """`[B, *axes, C]` to the same shape."""
         tokens = tokens + self._attend(self.norm1(tokens))
         return torch.as_tensor(tokens + self.mlp(self.norm2(tokens)))
 
@@ -176,7 +176,7 @@ class PatchMerging(nn.Module):
         self.norm = nn.LayerNorm(4 * dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[..., H, W, C]`` to ``[..., H / 2, W / 2, 2 C]``; neighbours in the order (0,0), (1,0), (0,1), (1,1)."""
+        """`[..., H, W, C]` to `[..., H / 2, W / 2, 2 C]`; neighbours in the order (0,0), (1,0), (0,1), (1,1)."""
         quarters = [tokens[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)]
         return torch.as_tensor(self.reduction(self.norm(torch.cat(quarters, dim=-1))))
 

@@ -1,6 +1,6 @@
-"""Swin-B over images as in torchvision's ``swin_b``, without classifier: the backbone of MinimalisticVQA.
+"""Swin-B over images as in torchvision's `swin_b`, without classifier: the backbone of MinimalisticVQA.
 
-Source: Liu et al., "Swin Transformer", ICCV 2021. Maps that are no multiple of the window are padded.
+Source: Liu et al., "Swin Transformer", ICCV 2021. Maps whose size is not a multiple of the window are padded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FEATURES = WIDTH << (len(DEPTHS) - 1)
 
 
 class ChannelsLast(nn.Module):
-    """``[B, C, H, W]`` to ``[B, H, W, C]``; a module, because checkpoints number it."""
+    """`[B, C, H, W]` to `[B, H, W, C]`; a module, because checkpoints number it."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """Move the channels."""
@@ -26,7 +26,7 @@ class ChannelsLast(nn.Module):
 
 
 def _mlp(dim: int) -> nn.Module:
-    # The identity stands where the published network drops out in training: checkpoints number the layers.
+    # The identity replaces the dropout of training, because checkpoints number the layers.
     return nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Identity(), nn.Linear(4 * dim, dim))
 
 
@@ -44,5 +44,5 @@ class Swin2D(nn.Module):
         self.norm = nn.LayerNorm(FEATURES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``[B, 3, H, W]`` to ``[B, 1024]``, the mean over the positions of the last map."""
+        """Normalised images `[B, 3, H, W]` to `[B, 1024]`, the mean over the positions of the last map."""
         return torch.as_tensor(self.norm(self.features(images)).mean(dim=(1, 2)))

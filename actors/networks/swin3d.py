@@ -15,7 +15,7 @@ DEPTHS = (2, 2, 6, 2)
 HEADS = (3, 6, 12, 24)
 WIDTH = 96
 WINDOW = (8, 7, 7)
-GATED_STAGES = 3  # the last stage sees one token per fragment cell: nothing to gate
+GATED_STAGES = 3  # the last stage has one token per fragment cell, so there is nothing to gate
 
 
 class PatchEmbed(nn.Module):
@@ -27,7 +27,7 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(WIDTH)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """``[B, 3, T, H, W]`` to ``[B, T / 2, H / 4, W / 4, 96]``."""
+        """`[B, 3, T, H, W]` to `[B, T / 2, H / 4, W / 4, 96]`."""
         return torch.as_tensor(self.norm(self.proj(clips).permute(0, 2, 3, 4, 1)))
 
 
@@ -40,7 +40,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * dim, dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[..., C]`` to the same shape."""
+        """`[..., C]` to the same shape."""
         return torch.as_tensor(self.fc2(functional.gelu(self.fc1(tokens))))
 
 
@@ -56,7 +56,7 @@ class Stage(nn.Module):
             self.downsample = PatchMerging(dim)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, T, H, W, C]`` to ``[B, T, H / 2, W / 2, 2 C]``, or the same shape in the last stage."""
+        """`[B, T, H, W, C]` to `[B, T, H / 2, W / 2, 2 C]`, or the same shape in the last stage."""
         for block in self.blocks:
             tokens = block(tokens)
         return self.downsample(tokens) if hasattr(self, "downsample") else tokens
@@ -72,7 +72,7 @@ class Swin3D(nn.Module):
         self.norm = nn.LayerNorm(WIDTH << (len(DEPTHS) - 1))
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Normalised clips ``[B, 3, 32, 224, 224]`` to ``[B, 768, 16, 7, 7]``."""
+        """Normalised clips `[B, 3, 32, 224, 224]` to `[B, 768, 16, 7, 7]`."""
         tokens = self.patch_embed(clips)
         for layer in self.layers:
             tokens = layer(tokens)

@@ -1,4 +1,4 @@
-"""Read released weights into a network: strictly, without running anything that a file may contain."""
+"""Read released weights into a network: strictly, and without running code that a file may contain."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from actors.media.outcome import Failure
 State = dict[str, Tensor]
 Network = TypeVar("Network", bound=nn.Module)
 
-# Training scripts put the weights under one of these keys, beside other things.
+# Training scripts store the weights under one of these keys, next to other entries.
 NESTED = ("state_dict", "model_state")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLES = ("model.safetensors", "pytorch_model.bin")
 RECOMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")  # in some files, in none of the networks
 
-# How each model's file is told from the others: an entry that only it has.
+# An entry that only this model's file has.
 SIGNATURES = (
     ("DOVER", "aesthetic_backbone.downsample_layers.0.0.weight"),
     ("FAST-VQA", "fragments_backbone.patch_embed.proj.weight"),
@@ -41,7 +41,7 @@ SIGNATURES = (
 
 
 def looks_like(state: Mapping[str, Tensor]) -> str:
-    """The name of the model that a state dict belongs to, or what its first entry is called."""
+    """The name of the model that a state dict belongs to, or a description with its first entry."""
     for model, entry in SIGNATURES:
         if entry in state:
             if model == "MinimalisticVQA":
@@ -56,10 +56,10 @@ def read_state(path: Path) -> State:
     """All tensors of a released file or of a folder of shards, by their bare names.
 
     Args:
-        path: safetensors or a PyTorch file; or a folder with either, whole or in shards with an index.
+        path: A safetensors or PyTorch file, or a folder with one, whole or in shards with an index.
 
     Raises:
-        Failure: ``missing`` or ``usage``, in one line.
+        Failure: `missing` if there is no file; `usage` if it is damaged or may run code.
     """
     if path.is_dir():
         return _read_folder(path)
@@ -91,28 +91,28 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise Failure("usage", f"{path} is no intact safetensors file: {error}; fetch it again") from error
+        raise Failure("usage", f"{path} is not an intact safetensors file: {error}; fetch it again") from error
 
 
 def _read_pytorch(path: Path) -> Any:
-    # Released files hold validation scores beside the weights: NumPy numbers, pickled under NumPy 1's names.
+    # Released files also hold validation scores: NumPy numbers, pickled under the names of NumPy 1.
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]  # noqa: SLF001 - its only home
     numbers = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *map(type, map(np.dtype, "fdlqi"))]
     try:
         with torch.serialization.safe_globals(numbers):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        said = str(error).replace("\n", " ")
-        found = re.search(r"GLOBAL ([\w.]+)", said)
-        what = f"it contains {found[1]}" if found else "it is no PyTorch file"
+        message = str(error).replace("\n", " ")
+        match = re.search(r"GLOBAL ([\w.]+)", message)
+        what = f"it contains {match[1]}" if match else "it is not a PyTorch file"
         raise Failure("usage", f"{path} is refused, because it may run code: {what}; use the released file") from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        said = str(error).split("\n", 1)[0]
-        raise Failure("usage", f"{path} is no intact PyTorch file: {said}; fetch it again") from error
+        message = str(error).split("\n", 1)[0]
+        raise Failure("usage", f"{path} is not an intact PyTorch file: {message}; fetch it again") from error
 
 
 def _bare(content: Any) -> State:
-    """The tensors of a file's content without nesting and without the prefix of data-parallel training."""
+    """The tensors of a file without nesting and without the prefix of data-parallel training."""
     for key in NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -131,49 +131,49 @@ def load(
     dtype: torch.dtype = torch.float32,
     select: Callable[[State], State] = dict,
 ) -> Network:
-    """Build a network in evaluation mode with the weights of a file; nothing is allocated twice.
+    """Build a network in evaluation mode with the weights of a file, without allocating memory twice.
 
     Args:
         build: Makes the network.
-        path: As of `read_state`.
-        model: Its name, for messages.
-        dtype: Of its floating-point parameters.
-        select: Takes the network's part of a larger state dict.
+        path: See `read_state`.
+        model: Name of the model, for messages.
+        dtype: Type of its floating-point parameters.
+        select: Selects the network's part of a larger state dict.
 
     Raises:
-        Failure: ``missing`` or ``usage``, in one line that says which model the file looks like and what is missing.
+        Failure: `missing` or `usage`; the message says which model the file looks like and what is missing.
     """
-    given = read_state(path)
-    chosen = select(given)
+    state = read_state(path)
+    part = select(state)
     with torch.device("meta"):
         network = build()
-    fault = _mismatch(network.state_dict(), chosen)
+    fault = _mismatch(network.state_dict(), part)
     if fault:
         raise Failure(
-            "usage", f"{path} does not hold the weights of {model}: it looks like {looks_like(given)}; {fault}"
+            "usage", f"{path} does not hold the weights of {model}: it looks like {looks_like(state)}; {fault}"
         )
-    network.load_state_dict(chosen, strict=True, assign=True)
+    network.load_state_dict(part, strict=True, assign=True)
     return network.to(dtype).eval().requires_grad_(False)
 
 
-def _mismatch(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """What keeps a state dict from fitting, in a few words; empty when it fits exactly."""
-    missing = [name for name in wanted if name not in given]
-    unknown = [name for name in given if name not in wanted]
-    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+def _mismatch(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """Describe why a state dict does not fit; empty if it fits exactly."""
+    missing = [name for name in expected if name not in state]
+    unknown = [name for name in state if name not in expected]
+    shapes = [name for name in expected if name in state and expected[name].shape != state[name].shape]
     parts = []
     if missing:
-        parts.append(f"{len(missing)} of {len(wanted)} entries are missing, the first is {missing[0]}")
+        parts.append(f"{len(missing)} of {len(expected)} entries are missing, the first is {missing[0]}")
     if unknown:
         parts.append(f"{len(unknown)} entries are unknown, the first is {unknown[0]}")
     if shapes:
-        sides = [list(source[shapes[0]].shape) for source in (given, wanted)]
+        sides = [list(source[shapes[0]].shape) for source in (state, expected)]
         parts.append(f"{len(shapes)} have another shape, the first is {shapes[0]}: {sides[0]} instead of {sides[1]}")
     return "; ".join(parts)
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names; remembered while nothing changes."""
+    """SHA-256 of a file, or of all files of a folder in the order of their names; cached until a file changes."""
     files = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
     try:
         stats = [part.stat() for part in files]

@@ -1,8 +1,8 @@
-"""The table of quality teachers: one file and one line each.
+"""The table of quality teachers: each teacher is one file and one row.
 
-A teacher is named by its key in `TEACHERS`, or in one of three open forms: ``module:Class`` of a user's own package,
-``table:FILE?score=COLUMN`` (published scores, `actors.teachers.table`), ``pyiqa:METRIC`` (`actors.teachers.iqa`).
-Importing this package loads no teacher: each module is imported when its teacher is asked for.
+A teacher is named by its key in `TEACHERS`, or in one of three open forms: `module:Class` of a user's own package,
+`table:FILE?score=COLUMN` (published scores, `actors.teachers.table`), `pyiqa:METRIC` (`actors.teachers.iqa`).
+Importing this package loads no teacher: a module is imported when its teacher is first used.
 """
 
 from __future__ import annotations
@@ -44,41 +44,42 @@ def teacher_class(name: str) -> type[Teacher]:
         name: A key of `TEACHERS`, or one of the open `FORMS`.
 
     Raises:
-        Failure: ``usage``, in one line: the name is unknown, the module or class cannot be imported, or the class
-            does not fulfil the contract of `actors.teachers.base.Teacher`.
+        Failure: `usage`: the name is unknown, the module or class cannot be imported, or the class does not fulfil the
+            contract of `actors.teachers.base.Teacher`.
     """
     from actors.teachers.base import Teacher
 
     scheme = name.partition(":")[0]
     if scheme in _OPEN:
         module, _, function = _OPEN[scheme].partition(":")
-        made: type[Teacher] = getattr(importlib.import_module(module), function)(name)
-        return made
+        return cast("type[Teacher]", getattr(importlib.import_module(module), function)(name))
     module_name, separator, class_name = TEACHERS.get(name, name).partition(":")
     if not (module_name and separator and class_name):
-        known = ", ".join(sorted(TEACHERS))
-        raise Failure("usage", f"unknown teacher {name!r}; use one of {known}, or {FORMS}")
+        names = ", ".join(sorted(TEACHERS))
+        raise Failure("usage", f"unknown teacher {name!r}; use one of {names}, or {FORMS}")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        candidate = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         advice = "install the package it needs, or correct module:Class"
         raise Failure("usage", f"teacher {name!r} cannot be imported: {error}; {advice}") from error
-    if not (isinstance(found, type) and issubclass(found, Teacher)):
-        raise Failure("usage", f"teacher {name!r} is no subclass of actors.teachers.base.Teacher; derive it from that")
-    missing = [field for field in _REQUIRED if not hasattr(found, field)]
+    if not (isinstance(candidate, type) and issubclass(candidate, Teacher)):
+        raise Failure(
+            "usage", f"teacher {name!r} is not a subclass of actors.teachers.base.Teacher; derive it from that class"
+        )
+    missing = [field for field in _REQUIRED if not hasattr(candidate, field)]
     if missing:
         raise Failure("usage", f"teacher {name!r} lacks the class attribute {', '.join(missing)}; add it to the class")
-    return found
+    return candidate
 
 
 def everywhere(name: str) -> str:
-    """The name with an absolute path in it, if it has one: workers run in folders of their own."""
+    """Return the name with its path, if it has one, made absolute: workers run in other folders."""
     scheme, separator, rest = name.partition(":")
     return f"{scheme}:{Path(rest).expanduser().absolute()}" if separator and scheme == "table" else name
 
 
 def views_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The views (`actors.media.network_views`) that the named teachers look at, each once."""
+    """The views (`actors.media.network_views`) that the named teachers need, each once."""
     return tuple(dict.fromkeys(view for name in names for view in teacher_class(name).views))
 
 
@@ -90,15 +91,14 @@ def is_network(name: str) -> bool:
 
 
 def load_teacher(name: str, weights: str = "") -> Teacher:
-    """Build a teacher, ready to score, from its name.
+    """Build a teacher from its name, ready to score.
 
     Args:
-        name: As of `teacher_class`.
+        name: See `teacher_class`.
         weights: File or folder of released weights, for a published network (`actors.teachers.network`).
 
     Raises:
-        Failure: ``usage``, in one line, as `teacher_class` does, or when the teacher finds its weights missing or
-            altered.
+        Failure: `usage`: as `teacher_class`, or the weights of the teacher are missing or altered.
     """
     kind: Any = teacher_class(name)
     return cast("Teacher", kind(weights=weights) if is_network(name) else kind())

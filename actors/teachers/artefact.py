@@ -19,7 +19,7 @@ from actors.teachers.planes import Plane, centre_crop, luma, pad_to
 
 GRID = 8
 STEP_LIMIT = 8.0  # grey levels; larger steps are edges of the content, not of blocks
-VISIBLE_STEP = 1.0  # grey levels; fainter steps in a flat frame are not seen
+VISIBLE_STEP = 1.0  # grey levels; fainter steps in a flat frame are invisible
 BLUR_WINDOW = 11
 NOISE_SCALE = 20.0  # grey levels of standard deviation at which noise costs a factor of e
 MINIMUM = 32
@@ -29,19 +29,19 @@ _LAPLACIAN_PAIR = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 def blockiness(plane: Plane) -> float:
-    """Excess of luma steps on the strongest 8-pixel grid over the other phases, 0 (none) to 1, worse direction."""
+    """Excess of luma steps on the strongest 8-pixel grid over the other phases, 0 (none) to 1; the worse direction counts."""
     return max(_grid_excess(plane), _grid_excess(plane.T))
 
 
 def _grid_excess(plane: Plane) -> float:
-    """Excess along the columns: a step counts by how far it rises above the steps beside it."""
+    """Excess along the columns; a step counts by how far it rises above the steps beside it."""
     steps = np.abs(np.diff(plane, axis=1))
     lifted = np.clip(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2, 0, STEP_LIMIT)
     profile = lifted.mean(axis=0, dtype=np.float64)
     phases = np.array([profile[phase::GRID].mean() for phase in range(GRID)])
     strongest = int(phases.argmax())
     others = np.delete(phases, strongest)
-    # The usual scatter between phases is no grid: only what rises above it counts.
+    # Phases always scatter a little; only an excess above that scatter counts as a grid.
     excess = max(0.0, float(phases[strongest] - others.mean() - 2 * others.std()))
     return excess / (excess + float(others.mean()) + VISIBLE_STEP)
 
@@ -75,9 +75,9 @@ def noise_deviation(plane: Plane) -> float:
 
 
 class Artefact(FrameTeacher):
-    """Signal model of coding artefacts: the product of what blur, blockiness and noise each leave of the quality.
+    """Signal model of coding artefacts: quality is the product of three factors, for blur, blockiness and noise.
 
-    Works at native resolution, because a grid does not survive scaling; of frames above 1920x1088 the centre is judged.
+    Works at native resolution, because scaling destroys the grid; of frames above 1920x1088 only the centre is used.
     """
 
     name = "artefact"
@@ -90,7 +90,7 @@ class Artefact(FrameTeacher):
     weights = "none"
 
     def settings(self) -> Mapping[str, float | int | str]:
-        """Constants of the three measures and the area judged."""
+        """Constants of the three measures and the size of the area."""
         return {
             "grid": GRID,
             "step_limit": STEP_LIMIT,
@@ -103,7 +103,7 @@ class Artefact(FrameTeacher):
         }
 
     def score_frame(self, rgb: NDArray[np.uint8]) -> float:
-        """What blur, blockiness and noise leave of 100."""
+        """100 times the factors for blur, blockiness and noise."""
         plane = pad_to(luma(centre_crop(rgb, MAX_HEIGHT, MAX_WIDTH)), MINIMUM, MINIMUM)
         noise = math.exp(-((noise_deviation(plane) / NOISE_SCALE) ** 2))
         return 100 * (1 - blur(plane)) * (1 - blockiness(plane)) * noise

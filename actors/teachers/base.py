@@ -1,4 +1,4 @@
-"""The contract of a no-reference quality teacher, and the base of teachers that judge single frames."""
+"""The contract of a no-reference quality teacher, and the base of teachers that score single frames."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from actors.media.views import Sample
 class Teacher(ABC):
     """A no-reference video quality model that scores one `Sample`.
 
-    Scores are deterministic and raw: they keep the teacher's own scale and direction, and a later calibration maps
-    all teachers to one scale. They are finite for every sample, however small, flat or dark.
+    Scores are deterministic and raw: they keep the teacher's own scale and direction. A later calibration maps all
+    teachers to one scale. Scores are finite for every sample, however small, flat or dark.
 
     Attributes:
         name: Key in the table of teachers.
         title: One line for tables.
         description: What the model measures and where it was published.
-        range: Smallest and largest score that it can give.
+        range: Smallest and largest possible score.
         higher_is_better: Direction of the score.
         licence: Licence of the code and weights.
         parameters: Number of learnt parameters (0 for a signal model).
         weights: Where the learnt parameters come from ("none" for a signal model).
-        non_commercial: The licence forbids commercial use; a run that uses the teacher says so.
-        views: What it is shown besides key frames and luma, by names of `actors.media.network_views.VIEWS`.
-        whole_video: Its published score is that of a whole video, not of a window.
-        version: Raised whenever a change of the code changes scores; part of the digest.
+        non_commercial: The licence forbids commercial use; a run that uses the teacher prints a warning.
+        views: Its inputs besides key frames and luma: names in `actors.media.network_views.VIEWS`.
+        whole_video: Its published score is for a whole video, not for a window.
+        version: Incremented when a change of the code changes scores; part of the digest.
     """
 
     name: ClassVar[str]
@@ -56,21 +56,27 @@ class Teacher(ABC):
         """Raw score of one sample, within `range`."""
 
     def score_video(self, uri: str, recipe: str, sample: Sample) -> float:  # noqa: ARG002 - for teachers that look a video up
-        """Raw score of a sample of a video: its file, and the recipe of the distorted copy (`actors.media.rows`) that it is."""
+        """Raw score of a sample of a video.
+
+        Args:
+            uri: The video file.
+            recipe: Recipe of the distorted copy (`actors.media.rows`); empty for the video itself.
+            sample: The decoded sample.
+        """
         return self.score(sample)
 
     def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:
-        """Scores of several videos, each given as to `score_video`; in place of a score, what `score_video` raised."""
-        found: list[float | Exception] = []
+        """Score several videos, each the arguments of `score_video`; if `score_video` raises, the exception replaces the score."""
+        scores: list[float | Exception] = []
         for video in videos:
             try:
-                found.append(float(self.score_video(*video)))
-            except Exception as problem:  # noqa: BLE001 - a teacher may be anybody's code; its fault costs this score only
-                found.append(problem)
-        return found
+                scores.append(float(self.score_video(*video)))
+            except Exception as problem:  # noqa: BLE001 - a teacher may be third-party code; its fault costs only this score
+                scores.append(problem)
+        return scores
 
     def settings(self) -> Mapping[str, float | int | str]:
-        """Every constant that the score depends on, besides the learnt weights."""
+        """Every constant that the score depends on, apart from the learnt weights."""
         return {}
 
     def weights_digest(self) -> str:
@@ -78,20 +84,20 @@ class Teacher(ABC):
         return ""
 
     def missing(self) -> Sequence[Path]:
-        """Files with learnt weights that are not there."""
+        """Files with learnt weights that are missing."""
         return []
 
     def require(self) -> None:
-        """Check that all files are there.
+        """Check that all files exist.
 
         Raises:
-            Failure: ``usage``, in one line that says what to fetch and where to put it.
+            Failure: `usage`; the message says what to fetch and where to put it.
         """
-        gone = self.missing()
-        if gone:
+        missing = self.missing()
+        if missing:
             raise Failure(
                 "usage",
-                f"teacher {self.name!r}: there is no {gone[0]}; fetch {self.weights}, put it there, "
+                f"teacher {self.name!r}: there is no {missing[0]}; fetch {self.weights}, put it there, "
                 f"or name its folder in run.weights",
             )
 
@@ -104,7 +110,7 @@ class Teacher(ABC):
         """Clip a score into `range`.
 
         Raises:
-            Failure: ``crash`` when the value is not finite: a defect of the teacher, never a property of a video.
+            Failure: `crash` if the value is not finite, which is a defect of the teacher and not of the video.
         """
         if not math.isfinite(value):
             raise Failure("crash", f"teacher {self.name!r} computed {value}; report the video as a defect")
@@ -112,14 +118,14 @@ class Teacher(ABC):
 
 
 class FrameTeacher(Teacher):
-    """A teacher that judges frames one by one; its score is the mean over the key frames."""
+    """A teacher that scores frames one by one; its score is the mean over the key frames."""
 
     @abstractmethod
     def score_frame(self, rgb: NDArray[np.uint8]) -> float:
-        """Raw score of one frame, uint8 RGB ``[H, W, 3]``."""
+        """Raw score of one frame, uint8 RGB `[H, W, 3]`."""
 
     def score(self, sample: Sample) -> float:
-        """Mean of `score_frame` over ``sample.key[:, 0]``; repeated frames (stills) are computed once."""
+        """Mean of `score_frame` over `sample.key[:, 0]`; repeated frames (stills) are computed once."""
         frames = sample.key[:, 0]
         scores: list[float] = []
         for index, frame in enumerate(frames):

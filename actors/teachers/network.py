@@ -27,17 +27,17 @@ Judging = Generator[Request, "torch.Tensor", float]
 
 
 class NetworkTeacher(Teacher):
-    """A teacher that looks at views (`actors.media.network_views`) through a network with released weights.
+    """A teacher that scores views (`actors.media.network_views`) by a network with released weights.
 
-    The weights are read when the first video is scored; a GPU is used where there is one. In float32 the scores are
-    those of the released code (TF32 stays off); only Q-Align runs in float16 on a GPU, as its authors run it.
+    The weights are read when the first video is scored; a GPU is used if there is one. In float32 the scores equal those
+    of the released code (TF32 is off); only Q-Align runs in float16 on a GPU, as in its released code.
 
     Args:
-        weights: Folder that holds the `files`, or the first of the files, beside which the others lie.
+        weights: Folder that holds the `files`, or the path of the first file, with the others beside it.
 
     Attributes:
         files: Released names of the files (or folders) with the weights; the first is the network's own.
-        optional: Further files that are used when they are there.
+        optional: Further files, used if they exist.
     """
 
     files: ClassVar[tuple[str, ...]]
@@ -49,11 +49,11 @@ class NetworkTeacher(Teacher):
         self.first = place if place.is_file() or (place / "config.json").is_file() else place / self.files[0]
 
     def path(self, name: str) -> Path:
-        """Where one of the files is looked for."""
+        """Expected path of one of the files."""
         return self.first if name == self.files[0] else self.first.parent / name
 
     def missing(self) -> list[Path]:
-        """Files that are not there."""
+        """Files that are missing."""
         return [self.path(name) for name in self.files if not self.path(name).exists()]
 
     def weights_digest(self) -> str:
@@ -61,20 +61,20 @@ class NetworkTeacher(Teacher):
         from actors.networks.weights import digest
 
         self.require()
-        found = [*self.files, *(name for name in self.optional if self.path(name).is_file())]
-        return hashlib.sha256(" ".join(digest(self.path(name)) for name in found).encode()).hexdigest()
+        names = [*self.files, *(name for name in self.optional if self.path(name).is_file())]
+        return hashlib.sha256(" ".join(digest(self.path(name)) for name in names).encode()).hexdigest()
 
     @cached_property
     def device(self) -> torch.device:
         """The first GPU, or the CPU."""
         import torch
 
-        torch.backends.cudnn.allow_tf32 = False  # the scores are compared with those of full float32
+        torch.backends.cudnn.allow_tf32 = False  # scores must equal those of full float32
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @cached_property
     def network(self) -> Any:
-        """What `load` gives, read once."""
+        """The result of `load`, read once."""
         self.require()
         return self.load()
 
@@ -84,56 +84,58 @@ class NetworkTeacher(Teacher):
 
     @abstractmethod
     def judge(self, views: dict[str, NDArray[np.uint8]]) -> Judging:
-        """Score from the pictures of the teacher's views, leaving the networks to the caller.
+        """Compute the score from the pictures of the teacher's views; the caller runs the networks.
 
-        Yields ``(network, inputs)``, where the items ``inputs [n, ...]`` do not depend on each other; is sent the outputs
-        ``[n, ...]``; returns the score. Runs in inference mode. So one call of a network can serve several videos.
+        Yields `(network, inputs)` with independent items `inputs [n, ...]`, receives the outputs `[n, ...]`, and returns
+        the score. Runs in inference mode. In this way one call of a network can serve several videos.
         """
 
     def score(self, sample: Sample) -> float:
         """Score of the views in the sample.
 
         Raises:
-            Failure: ``usage`` when the sample was decoded without them.
+            Failure: `usage`: the sample was decoded without them.
         """
         (score,) = self._scores([sample])
         return score
 
     def score_videos(self, videos: Sequence[tuple[str, str, Sample]]) -> list[float | Exception]:
-        """As of the contract. Where several videos fail together, each is judged alone: one must not cost the others theirs."""
+        """See `Teacher.score_videos`. If a batch fails, each video is scored alone, so that one cannot spoil the others."""
         if len(videos) > 1:
             try:
                 return list(self._scores([sample for _, _, sample in videos]))
-            except Exception:  # noqa: BLE001 - whatever it is, it meets its own video once more below
+            except Exception:  # noqa: BLE001 - the video at fault raises it again below
                 return super().score_videos(videos)
         return super().score_videos(videos)
 
     def _scores(self, samples: Sequence[Sample]) -> list[float]:
-        """Scores of several samples, each network called once for all of them."""
+        """Score several samples, with one call of each network for all of them."""
         import torch
 
         for sample in samples:
-            lacking = [name for name in self.views if name not in sample.views]
-            if lacking:
-                raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {lacking[0]!r}")
+            missing = [name for name in self.views if name not in sample.views]
+            if missing:
+                raise Failure("usage", f"teacher {self.name!r} needs SampleSpec.views to name {missing[0]!r}")
         scores: dict[int, float] = {}
         with torch.inference_mode():
-            going = dict(enumerate(self.judge({name: sample.views[name] for name in self.views}) for sample in samples))
-            answers: dict[int, torch.Tensor | None] = dict.fromkeys(going)
-            while going:
+            judgings = dict(
+                enumerate(self.judge({name: sample.views[name] for name in self.views}) for sample in samples)
+            )
+            answers: dict[int, torch.Tensor | None] = dict.fromkeys(judgings)
+            while judgings:
                 requests: dict[int, Request] = {}
-                for number, judging in list(going.items()):
+                for number, judging in list(judgings.items()):
                     answer = answers[number]
                     try:
                         requests[number] = next(judging) if answer is None else judging.send(answer)
                     except StopIteration as end:
                         scores[number] = self.bounded(end.value)
-                        del going[number]
-                answers = dict(self._answered(requests))
+                        del judgings[number]
+                answers = dict(self._answers(requests))
         return [scores[number] for number in range(len(samples))]
 
-    def _answered(self, requests: dict[int, Request]) -> dict[int, torch.Tensor]:
-        """Outputs of each request; those of one network with inputs of one form are computed in one batch."""
+    def _answers(self, requests: dict[int, Request]) -> dict[int, torch.Tensor]:
+        """Outputs of each request; requests for the same network with inputs of the same shape are one batch."""
         import torch
 
         alike: dict[object, list[int]] = {}
@@ -144,20 +146,20 @@ class NetworkTeacher(Teacher):
             network = requests[numbers[0]][0]
             parts = [requests[number][1] for number in numbers]
             batch = parts[0] if len(parts) == 1 else torch.cat(parts)
-            found = torch.cat([network(items) for items in self.batches(batch)])
-            outputs.update(zip(numbers, torch.split(found, [len(part) for part in parts]), strict=True))
+            answers = torch.cat([network(items) for items in self.batches(batch)])
+            outputs.update(zip(numbers, torch.split(answers, [len(part) for part in parts]), strict=True))
         return outputs
 
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """The whole batch on a GPU; one item after the other on a CPU, which gains nothing from more but needs the memory."""
+        """Split a batch: whole on a GPU; single items on a CPU, where larger batches need more memory and save no time."""
         return [inputs] if self.device.type == "cuda" else [inputs[place : place + 1] for place in range(len(inputs))]
 
 
 def distinct(pictures: NDArray[np.uint8], per_item: int = 1) -> tuple[NDArray[np.uint8], list[int]]:
-    """Items without repeats of the one before, and the place of each item among them.
+    """Remove items that repeat the item before; return the rest, and for each item its place in the rest.
 
     Args:
-        pictures: ``[items * per_item, h, w, 3]``.
+        pictures: `[items * per_item, h, w, 3]`.
         per_item: Pictures of an item.
     """
     items = pictures.reshape(-1, per_item, *pictures.shape[1:])

@@ -1,8 +1,8 @@
 """NIQE: distance of a frame's natural scene statistics from those of pristine photographs.
 
 Source: Mittal, Soundararajan, Bovik, "Making a completely blind image quality analyzer", IEEE Signal Processing
-Letters 20(3), 2013. The pristine model is not the published one: it is fitted here, once per process, on photographs
-that scikit-image ships inside its wheel, so nothing is downloaded and no opinion score is involved.
+Letters 20(3), 2013. The pristine model is not the published one: it is fitted here, once per process, to photographs in
+the wheel of scikit-image, so nothing is downloaded and no opinion score is used.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from actors.teachers.nss import Values, fit_aggd, window_moments
 from actors.teachers.planes import Plane, half, limit_short_side, luma, packaged_file, pad_to
 
 PATCH = 96  # pixels, as published
-SHARP = 0.75  # patches below this share of an image's largest patch sharpness stay out of the pristine model
+SHARP = 0.75  # share of an image's largest patch sharpness; blurrier patches are left out of the pristine model
 SHORT_SIDE = 540
-STRIDE = 32  # of the overlapping patches in the fit: a handful of photographs must yield a full-rank covariance
+STRIDE = 32  # of the overlapping patches in the fit: six photographs must give a full-rank covariance
 PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
 
@@ -31,10 +31,10 @@ def patch_features(plane: Plane) -> tuple[Values, Values]:
     """NSS features of all whole patches of a plane.
 
     Args:
-        plane: Luma 0..255 ``[H, W]``, both sides at least `PATCH`.
+        plane: Luma 0..255 `[H, W]`, both sides at least `PATCH`.
 
     Returns:
-        Features ``[patches, 36]`` (18 at full and 18 at half size) and the mean local deviation ``[patches]``.
+        Features `[patches, 36]` (18 at full and 18 at half size) and the mean local deviation `[patches]`.
     """
     rows, columns = plane.shape[0] // PATCH, plane.shape[1] // PATCH
     top, left = (plane.shape[0] - rows * PATCH) // 2, (plane.shape[1] - columns * PATCH) // 2
@@ -52,7 +52,7 @@ def patch_features(plane: Plane) -> tuple[Values, Values]:
 
 
 def _scale_features(mscn: Plane, size: int) -> Values:
-    """The 18 features of one scale, ``[patches, 18]``."""
+    """The 18 features of one scale, `[patches, 18]`."""
     centre = fit_aggd(_blocks(mscn, size), (1, 3))
     columns = [centre.alpha, (centre.left + centre.right) / 2 * centre.spread]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -68,12 +68,12 @@ def _blocks(plane: Plane, size: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def pristine_model() -> tuple[Values, Values, str]:
-    """Mean ``[36]`` and covariance ``[36, 36]`` of pristine patches, and a digest of the photographs.
+    """Mean `[36]` and covariance `[36, 36]` of pristine patches, and a digest of the photographs.
 
     Raises:
-        Failure: ``usage`` when scikit-image is missing or a photograph cannot be read.
+        Failure: `usage`: scikit-image is missing or a photograph cannot be read.
     """
-    chosen: list[Values] = []
+    selections: list[Values] = []
     content = hashlib.sha256()
     for name in PHOTOGRAPHS:
         path = packaged_file("niqe", "skimage", "scikit-image", "data", name)
@@ -86,8 +86,8 @@ def pristine_model() -> tuple[Values, Values, str]:
         parts = [patch_features(plane[y:, x:]) for y, x in shifts]
         features = np.concatenate([part[0] for part in parts])
         sharpness = np.concatenate([part[1] for part in parts])
-        chosen.append(features[sharpness > SHARP * sharpness.max()])
-    patches = np.concatenate(chosen)
+        selections.append(features[sharpness > SHARP * sharpness.max()])
+    patches = np.concatenate(selections)
     return patches.mean(axis=0), np.cov(patches, rowvar=False), content.hexdigest()
 
 
@@ -115,7 +115,7 @@ class Niqe(FrameTeacher):
         return {"patch": PATCH, "sharp": SHARP, "short_side": SHORT_SIDE, "stride": STRIDE}
 
     def weights_digest(self) -> str:
-        """SHA-256 of the photographs: the model follows from them and the settings."""
+        """SHA-256 of the photographs, which together with the settings determine the model."""
         return self._content
 
     def score_frame(self, rgb: NDArray[np.uint8]) -> float:

@@ -28,8 +28,12 @@ _FLAT = 1e-12
 class Aggd(NamedTuple):
     """Asymmetric generalised Gaussian fits, one per block.
 
-    ``left`` and ``right`` are the standard deviations of each side; ``spread`` is sqrt(Gamma(1/a) / Gamma(3/a)), so
-    that beta = std * spread; ``mean`` is the distribution's mean.
+    Attributes:
+        alpha: Shape.
+        left: Standard deviation of the negative values.
+        right: Standard deviation of the positive values.
+        spread: sqrt(Gamma(1/alpha) / Gamma(3/alpha)), so that beta = std * spread.
+        mean: Mean of the distribution.
     """
 
     alpha: Values

@@ -1,7 +1,7 @@
 """PIQE: share of distorted blocks among the spatially active ones.
 
 Source: Venkatanath et al., "Blind image quality evaluation using perception based features", NCC 2015. All blocks are
-handled at once; the numbers are those of the block-by-block reference implementation.
+computed at once, with the same numbers as the block-by-block reference implementation.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MAX_HEIGHT, MAX_WIDTH = 1088, 1920
 
 
 def impaired_blocks(blocks: Values) -> NDArray[np.bool_]:
-    """Blocks ``[n, 16, 16]`` with a nearly constant segment along one of their edges (noticeable artefact)."""
+    """Blocks `[n, 16, 16]` with a nearly constant segment along one of their edges (noticeable artefact)."""
     edges = np.stack([blocks[:, 0], blocks[:, -1], blocks[:, :, 0], blocks[:, :, -1]], axis=1)
     segments = sliding_window_view(edges, SEGMENT, axis=2)
     return np.asarray((segments.std(axis=3, ddof=1) < IMPAIRED).any(axis=(1, 2)))
 
 
 def noisy_blocks(blocks: Values, variance: Values) -> NDArray[np.bool_]:
-    """Blocks ``[n, 16, 16]`` whose deviation exceeds twice the contrast between centre and surround (noise).
+    """Blocks `[n, 16, 16]` whose deviation exceeds twice the contrast between centre and surround (noise).
 
-    Centre: columns 7 and 8; surround: all columns but 7 and 9, exactly as the published code deletes them.
+    Centre: columns 7 and 8; surround: all columns except 7 and 9, exactly as in the published code.
     """
     deviation = np.sqrt(variance)
     centre = blocks[:, :, 7:9].std(axis=(1, 2), ddof=1)
@@ -49,7 +49,7 @@ def noisy_blocks(blocks: Values, variance: Values) -> NDArray[np.bool_]:
 class Piqe(FrameTeacher):
     """Perception-based Image Quality Evaluator on 16x16 blocks at native resolution.
 
-    Blocks line up with coding blocks, so frames are never scaled; of frames above 1920x1088 the centre is judged.
+    Blocks line up with coding blocks, so frames are never scaled; of frames above 1920x1088 only the centre is used.
     A frame without an active block (flat, black) gets 100, as published.
     """
 
@@ -63,7 +63,7 @@ class Piqe(FrameTeacher):
     weights = "none"
 
     def settings(self) -> Mapping[str, float | int | str]:
-        """Thresholds and sizes of the block criteria, and the area judged."""
+        """Thresholds and sizes of the block criteria, and the size of the area."""
         return {
             "active": ACTIVE,
             "impaired": IMPAIRED,

@@ -17,7 +17,7 @@ cv2.setNumThreads(1)
 
 
 def luma(rgb: NDArray[np.uint8]) -> Plane:
-    """BT.601 luma in 0..255, float32 ``[H, W]``, of a uint8 RGB frame ``[H, W, 3]``."""
+    """BT.601 luma in 0..255, float32 `[H, W]`, of a uint8 RGB frame `[H, W, 3]`."""
     gray = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY)
     return np.asarray(gray, dtype=np.float32)
 
@@ -55,10 +55,10 @@ def half(plane: Plane) -> Plane:
 
 
 def packaged_file(teacher: str, package: str, distribution: str, *parts: str) -> Path:
-    """Path of a data file inside an installed package, found without importing (running) the package.
+    """Path of a data file inside an installed package, located without importing the package.
 
     Raises:
-        Failure: ``usage`` when the package is not installed or does not hold the file.
+        Failure: `usage`: the package is not installed or does not contain the file.
     """
     from importlib.util import find_spec
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class QAlignTeacher(NetworkTeacher):
-    """A large multi-modal model is asked for the quality of one frame per second.
+    """Asks a large multi-modal model for the quality of one frame per second.
 
-    In float16 on a GPU, as its authors run it; in float32 on a CPU, where it needs 33 GB of memory.
+    Runs in float16 on a GPU, as in its released code, and in float32 on a CPU, where it needs 33 GB of memory.
     """
 
     name = "qalign"

@@ -1,4 +1,4 @@
-"""Numbers that belong to videos by name, from a CSV or Parquet file: published scores of a model, or human scores."""
+"""Scores of videos by name, from a CSV or Parquet file: published scores of a model, or human scores."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ VIDEO_COLUMNS = ("video", "name", "filename", "uri")
 
 
 class ScoreTable:
-    """One column of numbers of a file, found by a second column of video names.
+    """A column of scores of a file, looked up by a column of video names.
 
-    A name and a video's path belong together when one ends with the other, folder by folder; either may lack the
-    ending of the file: ``Video/A001.mp4``, ``A001.mp4`` and ``A001`` all name ``/data/Video/A001.mp4``. Of several rows
-    that fit, the one that shares most of the path counts.
+    A name matches a video's path if one ends with the other, folder by folder; either may lack the file extension:
+    `Video/A001.mp4`, `A001.mp4` and `A001` all match `/data/Video/A001.mp4`. If several rows match, the one that shares
+    most of the path counts.
 
     Args:
-        path: The file; one whose name ends in ``.parquet`` is read as such, any other as CSV with a header.
-        score: Names of the column of numbers, whatever their case: the first that the file has.
-        video: The same for the column of names.
+        path: The file: Parquet if its name ends in `.parquet`, otherwise CSV with a header.
+        score: Names of the score column, in any case; the first one that the file has is used.
+        video: Names of the video column, likewise.
 
     Raises:
-        Failure: ``usage``, in one line: the file cannot be read, or has no such column or no row.
+        Failure: `usage`: the file cannot be read, or has no such column or no rows.
     """
 
     def __init__(self, path: str, score: Sequence[str], video: Sequence[str] = VIDEO_COLUMNS) -> None:
@@ -37,7 +37,7 @@ class ScoreTable:
         self.column = self._column(columns, score)
         name = self._column(columns, video)
         if not rows:
-            raise Failure("usage", f"{self.path} has a header and no rows")
+            raise Failure("usage", f"{self.path} has a header but no rows")
         self._names = [str(row[name] or "").strip().removeprefix("file://") for row in rows]
         self._values = [_number(row[self.column]) for row in rows]
 
@@ -50,25 +50,25 @@ class ScoreTable:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def find(self, video: str) -> float:
-        """The number of a video, from its path.
+        """The score of a video, from its path.
 
         Raises:
-            Failure: ``missing`` when no row fits or several do, ``decode`` when the row holds no finite number.
+            Failure: `missing` if no row or several rows match; `decode` if the row holds no finite number.
         """
-        row = next((found for ending in _endings(video) if (found := self._rows.get(ending)) is not None), None)
+        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
         if row is None:
             raise Failure("missing", f"{self.path} has no row for {video}")
         if row < 0:
             raise Failure(
-                "missing", f"{self.path} has several rows that fit {video}; give their names more of the path"
+                "missing", f"{self.path} has several rows that match {video}; give their names more of the path"
             )
         if not math.isfinite(self._values[row]):
-            raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is no finite number")
+            raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is not a finite number")
         return self._values[row]
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        """Row of every ending of every name; -1 where several rows have it."""
+        """Row of every ending of every name; -1 if several rows have it."""
         rows: dict[str, int] = {}
         for row, name in enumerate(self._names):
             for ending in _endings(name):
@@ -91,12 +91,12 @@ class ScoreTable:
                 "usage", f"{self.path} cannot be read as a table ({error}); name a CSV or Parquet file"
             ) from error
 
-    def _column(self, found: Sequence[str], wanted: Sequence[str]) -> str:
-        by_name = {column.strip().lower(): column for column in reversed(found)}
-        match = next((by_name[name.lower()] for name in wanted if name.lower() in by_name), None)
+    def _column(self, header: Sequence[str], names: Sequence[str]) -> str:
+        by_name = {column.strip().lower(): column for column in reversed(header)}
+        match = next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
         if match is None:
-            have = ", ".join(found) or "nothing"
-            raise Failure("usage", f"{self.path} has no column {' or '.join(wanted)}; it has {have}")
+            have = ", ".join(header) or "nothing"
+            raise Failure("usage", f"{self.path} has no column {' or '.join(names)}; it has {have}")
         return match
 
 
@@ -108,7 +108,7 @@ def _number(value: object) -> float:
 
 
 def _endings(name: str) -> Iterator[str]:
-    """The ends of a path, longest first: each with the file's ending, then without."""
+    """The trailing parts of a path, longest first, each with the file extension and then without."""
     path = PurePosixPath(name)
     parts = [part for part in path.parts if part != "/"]
     for start in range(len(parts)):

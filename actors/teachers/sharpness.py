@@ -20,9 +20,9 @@ from actors.teachers.planes import Plane, centre_crop, luma, pad_to
 LEVELS = 3
 DIAGONAL = 0.8  # weight of the diagonal band, as published
 BLOCK = 16  # pixels of the frame per block of the sharpness map
-FLAT_SHARE = 0.05  # of the blocks whose detail is taken for noise
+FLAT_SHARE = 0.05  # share of the flattest blocks, whose detail counts as noise
 NOISE_MARGIN = 2.0
-TOP = 0.01  # share of the sharpest blocks that is pooled
+TOP = 0.01  # share of the sharpest blocks that are pooled
 MINIMUM = 64
 MAX_HEIGHT, MAX_WIDTH = 1088, 1920
 
@@ -46,7 +46,7 @@ def detail_bands(plane: Plane) -> tuple[Plane, list[Plane]]:
 
 
 def sharpness_map(plane: Plane) -> Values:
-    """Sharpness of every 16x16 block of a plane whose sides are multiples of 16, ``[H / 16, W / 16]``."""
+    """Sharpness of every 16x16 block of a plane whose sides are multiples of 16, `[H / 16, W / 16]`."""
     total: Values = np.zeros((plane.shape[0] // BLOCK, plane.shape[1] // BLOCK))
     for level in range(1, LEVELS + 1):
         plane, bands = detail_bands(plane)
@@ -60,7 +60,7 @@ def _block_log_energy(band: Plane, size: int) -> Values:
     rows, columns = band.shape[0] // size, band.shape[1] // size
     squares = (band * band).reshape(rows, size, columns, size)
     energy = squares.mean(axis=(1, 3), dtype=np.float64)
-    # What even the flattest blocks hold is noise; twice that covers its scatter between blocks.
+    # The energy of the flattest blocks is noise; twice that covers the scatter between blocks.
     floor = np.quantile(energy, FLAT_SHARE)
     return np.asarray(np.log10(1 + np.clip(energy - NOISE_MARGIN * floor, 0, None)))
 
@@ -68,8 +68,8 @@ def _block_log_energy(band: Plane, size: int) -> Values:
 class Sharpness(FrameTeacher):
     """Block-based FISH at native resolution: the root mean square of the sharpest 1 % of the blocks.
 
-    Of frames above 1920x1088 the centre is judged. Unlike the published model, the energy found in the flattest blocks
-    is subtracted as noise before the logarithm, because noise would count as sharpness otherwise.
+    Of frames above 1920x1088 only the centre is used. Unlike in the published model, the energy of the flattest blocks is
+    subtracted as noise before the logarithm, because noise would otherwise count as sharpness.
     """
 
     name = "sharpness"
@@ -82,7 +82,7 @@ class Sharpness(FrameTeacher):
     weights = "none"
 
     def settings(self) -> Mapping[str, float | int | str]:
-        """Constants of the wavelet pooling and the area judged."""
+        """Constants of the wavelet pooling and the size of the area."""
         return {
             "levels": LEVELS,
             "diagonal": DIAGONAL,

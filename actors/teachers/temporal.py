@@ -2,7 +2,7 @@
 
 Sources: frame-difference statistics after Saad, Bovik, Charrier, "Blind prediction of natural video quality"
 (V-BLIINDS), IEEE TIP 2014, and Mittal, Saad, Bovik, "A completely blind video integrity oracle" (VIIDEO), IEEE TIP
-2016; global shift by phase correlation, Kuglin and Hines 1975. The costs that join them are chosen by hand.
+2016; global shift by phase correlation, Kuglin and Hines 1975. The costs that combine them are set by hand.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
 
 NEUTRAL = 50.0
 SHORT_SIDE = 540
-HELD_SHARE = 0.1  # a frame that moves less than this share of its surroundings' motion is held
+HELD_SHARE = 0.1  # a frame with less than this share of the surrounding motion is held
 HELD_REACH = 4  # frames on each side that make up the surroundings
 STILL_MOTION = 0.3  # grey levels of mean difference; slower scenes cannot stutter visibly
-CALM_SHARE = 0.1  # of the 8x8 blocks of a frame difference that are taken for motionless
+CALM_SHARE = 0.1  # share of the 8x8 blocks of a frame difference that count as motionless
 GAUSSIAN_SHAPE = 2.0  # shape of the difference of two frames that differ by sensor noise alone
 COSTS = {"held": 4.0, "shake": 40.0, "flicker": 0.15, "uneven": 0.5, "unnatural": 1.0, "grain": 0.1}
-_CAP_SHAKE, _CAP_FLICKER = 0.05, 8.0  # per frame, so that one scene cut cannot rule the mean
+_CAP_SHAKE, _CAP_FLICKER = 0.05, 8.0  # per frame, so that one scene cut cannot dominate the mean
 
 
 def held_share(motion: Values) -> float:
-    """Share of frames that repeat their predecessor while the scene around them moves.
+    """Share of frames that repeat the frame before while the scene around them moves.
 
     Args:
-        motion: Mean absolute luma difference between consecutive frames, ``[N - 1]``, in grey levels.
+        motion: Mean absolute luma difference between consecutive frames, `[N - 1]`, in grey levels.
     """
     padded = np.pad(motion, HELD_REACH, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * HELD_REACH + 1)
@@ -44,7 +44,7 @@ def held_share(motion: Values) -> float:
 
 
 def shake(frames: NDArray[np.float32]) -> float:
-    """Mean acceleration of the global shift, as a share of the short side, for luma ``[N, h, w]``."""
+    """Mean acceleration of the global shift, as a share of the short side, for luma `[N, h, w]`."""
     if len(frames) < 3 or min(frames.shape[1:]) < 16:
         return 0.0
     window = np.asarray(cv2.createHanningWindow((frames.shape[2], frames.shape[1]), cv2.CV_32F), np.float32)
@@ -73,7 +73,7 @@ def flicker(frames: NDArray[np.float32]) -> float:
 
 
 def unevenness(motion: Values) -> float:
-    """How far each frame's motion departs from the mean of its neighbours' motion, relative to all motion, 0 to 1."""
+    """Mean difference of each frame's motion from its neighbours' mean motion, relative to the mean motion, 0 to 1."""
     if len(motion) < 3 or motion.mean() < 1e-3:
         return 0.0
     departure = np.abs(motion[1:-1] - (motion[:-2] + motion[2:]) / 2)
@@ -82,17 +82,17 @@ def unevenness(motion: Values) -> float:
 
 def key_differences(sample: Sample) -> list[Plane]:
     """Luma difference between each key frame and its successor, for the key frames that change."""
-    found: list[Plane] = []
+    differences: list[Plane] = []
     for first, second in sample.key:
         planes = [luma(limit_short_side(frame, SHORT_SIDE)) for frame in (first, second)]
         difference = pad_to(planes[1] - planes[0], 16, 16)
         if difference.any():
-            found.append(difference)
-    return found
+            differences.append(difference)
+    return differences
 
 
 def grain(differences: list[Plane]) -> float:
-    """Temporal noise in grey levels: deviation of the differences in their calmest blocks, where nothing moves."""
+    """Temporal noise in grey levels: deviation of the frame differences in their calmest blocks."""
     levels = [0.0]
     for difference in differences:
         rows, columns = difference.shape[0] // 8, difference.shape[1] // 8
@@ -102,7 +102,7 @@ def grain(differences: list[Plane]) -> float:
 
 
 def unnaturalness(differences: list[Plane]) -> float:
-    """Departure of normalised frame differences from a Gaussian shape, 0 (Gaussian) to 1.
+    """How far normalised frame differences are from a Gaussian shape, 0 (Gaussian) to 1.
 
     Sensor noise makes the difference of natural frames nearly Gaussian after divisive normalisation; compression
     skips and smooths blocks, which leaves a peak at zero and heavy tails (a small shape parameter).
@@ -119,7 +119,7 @@ def unnaturalness(differences: list[Plane]) -> float:
 class Temporal(Teacher):
     """Temporal signal model on the luma strip and on the key frames with their successors.
 
-    ``100 exp(-sum of costs)``: held frames (stutter), shake, flicker, uneven motion, unnatural differences, grain.
+    `100 exp(-sum of costs)`: held frames (stutter), shake, flicker, uneven motion, unnatural differences, grain.
     The strip has a short side of at most 144 pixels as decoded; key frames are scaled down by area to a short side of
     at most 540. A still (N = 1) has no temporal quality: it gets the constant 50.
     """
@@ -134,7 +134,7 @@ class Temporal(Teacher):
     weights = "none"
 
     def settings(self) -> Mapping[str, float | int | str]:
-        """Thresholds of the measurements and the costs that join them."""
+        """Thresholds of the measurements and the costs that combine them."""
         constants = {
             "neutral": NEUTRAL,
             "short_side": SHORT_SIDE,

@@ -47,5 +47,5 @@ def show(checks: Sequence[Check], console: Console) -> None:
     for check in checks:
         if not check.ok and check.mend:
             console.line(f"{check.name}: {check.mend}")
-    broken = sum(check.needed and not check.ok for check in checks)
-    console.line(f"{broken} needed check(s) failed" if broken else "ready")
+    faults = sum(check.needed and not check.ok for check in checks)
+    console.line(f"{faults} needed check(s) failed" if faults else "ready")

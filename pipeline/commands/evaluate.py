@@ -42,10 +42,10 @@ def main(options: argparse.Namespace) -> int:
     benchmarks = _benchmarks(options.benchmark, options.videos_root)
     console = Console()
     files = [video for benchmark in benchmarks for video in benchmark.videos]
-    scored = score_files(model, files, console, options.address, options.debug)
+    scores = score_files(model, files, console, options.address, options.debug)
     results, start = [], 0
     for benchmark in benchmarks:
-        rows = scored[start : start + len(benchmark.videos)]
+        rows = scores[start : start + len(benchmark.videos)]
         results.append(_result(benchmark, rows))
         start += len(rows)
     overall = _overall(results) if len(results) > 1 else None
@@ -54,7 +54,7 @@ def main(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
     else:
         _print(results, overall, f"student {model.folder}")
-        tell_failed(scored, console)
+        tell_failed(scores, console)
         for result in results:
             if result["problem"]:
                 console.warn(f"{result['benchmark']}: {result['problem']}")
@@ -75,8 +75,8 @@ def _result(benchmark: Benchmark, rows: Sequence[FileScore]) -> dict[str, Any]:
     pairs = [(row.score, label) for row, label in zip(rows, benchmark.labels, strict=True) if row.score is not None]
     result: dict[str, Any] = {"benchmark": benchmark.name, "label": benchmark.column, "count": len(pairs)}
     try:
-        found = agreement([score for score, _ in pairs], [label for _, label in pairs])
-        result |= {name: getattr(found, name) for name in FIGURES} | {"mapping": found.mapping, "problem": None}
+        figures = agreement([score for score, _ in pairs], [label for _, label in pairs])
+        result |= {name: getattr(figures, name) for name in FIGURES} | {"mapping": figures.mapping, "problem": None}
     except MetricError as error:
         result |= {**dict.fromkeys(FIGURES), "mapping": None, "problem": str(error)}
     failed = [{"video": row.video, "error": row.error} for row in rows if row.status == FAILED]

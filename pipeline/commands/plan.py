@@ -62,7 +62,7 @@ def main(options: argparse.Namespace) -> int:
     )  # fmt: skip
     if any(one.name in ("benchmark", "score") and one.rows == Rows(0) for one in steps):
         console.warn("too few videos: training and held-out contents are both needed; give at least 4")
-    _totals([one.left for one in steps], price, console)
+    _totals([one.seconds_left for one in steps], price, console)
     console.table("distortions", ("name", "used for", "levels", "unit"), distortion_rows(config))
     return DONE
 
@@ -80,12 +80,12 @@ def assumed(videos: str | None) -> int | None:
     return int(videos)
 
 
-def _videos(config: Config, files: int | None, listed: int) -> str:
+def _videos(config: Config, files: int | None, count: int) -> str:
     if files is not None:
         return f"{files:,}, assumed"
     if config.corpus.videos is None:
-        return f"{listed} clips that the run renders itself"
-    return f"{listed:,} files of {config.corpus.videos}"
+        return f"{count} clips that the run renders itself"
+    return f"{count:,} files of {config.corpus.videos}"
 
 
 def _count(rows: Rows | None) -> str:
@@ -94,10 +94,10 @@ def _count(rows: Rows | None) -> str:
     return f"<= {rows.count:,}" if rows.at_most else f"{rows.count:,}"
 
 
-def _totals(left: Sequence[float], price: float | None, console: Console) -> None:
+def _totals(seconds: Sequence[float], price: float | None, console: Console) -> None:
     cpus = max(2, len(os.sched_getaffinity(0)))
-    hours = sum(left) / 3600
-    console.line(f"left to do: about {hours:.2f} hours on {cpus} CPUs, longest step {max(left) / 3600:.2f} hours")
+    hours = sum(seconds) / 3600
+    console.line(f"left to do: about {hours:.2f} hours on {cpus} CPUs, longest step {max(seconds) / 3600:.2f} hours")
     console.line(
         "seconds from this run: measured by its finished steps; built-in: CPU time per row, measured with windows"
     )

@@ -90,8 +90,8 @@ def main(options: argparse.Namespace) -> int:
         steps.run(_ingest_step(run))
         _forget_lost(layout)
         steps.run(benchmark.step(run, encode=False))
-        for left in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
-            shutil.rmtree(left, ignore_errors=True)
+        for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
+            shutil.rmtree(folder, ignore_errors=True)
     steps.close()
     return _close(run, layout)
 
@@ -110,37 +110,37 @@ def _ingest(run: Run) -> dict[str, Any]:
     from pipeline.steps.ingest import check_budget, probe_files, windows_of
 
     config = run.config
-    probed = probe_files(run)
-    check_budget(probed, config)
+    files = probe_files(run)
+    check_budget(files, config)
     rows = [
         {**row, "split": HELDOUT, "round": 0, "recipe": pool_recipe(row["video_id"], 0, config.seed)}
         if row["status"] == OK
         else row
-        for row in windows_of(probed, config)
+        for row in windows_of(files, config)
     ]
     write_table(run.layout.videos, VIDEOS.table(rows), VIDEOS)
     usable = sum(row["status"] == OK for row in rows)
     if not usable:
         raise UserError(
-            f"--videos {config.corpus.videos}: none of {len(probed)} file(s) can be used; for example {probed[0]['error']}"
+            f"--videos {config.corpus.videos}: none of {len(files)} file(s) can be used; for example {files[0]['error']}"
         )
-    return {"rows": len(rows), "what": f"{len(probed)} files, {usable} usable windows"}
+    return {"rows": len(rows), "what": f"{len(files)} files, {usable} usable windows"}
 
 
 def _forget_lost(layout: RunLayout) -> None:
     """A copy that was removed since it was made is no longer marked as made."""
     folder = layout.observed(layout.BENCHMARK)
     table = read_shards(folder, OBSERVED)
-    lost = [
+    missing = [
         row["video_id"]
         for row in table.to_pylist()
         if row["status"] == OK and not (layout.benchmark_clips / f"{row['video_id']}.mkv").is_file()
     ]
-    if lost:
-        kept = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=pa.array(lost, pa.string()))))
+    if missing:
+        rest = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=pa.array(missing, pa.string()))))
         for shard in folder.glob("shard-*.parquet"):
             shard.unlink()
-        append_shard(folder, kept, OBSERVED)
+        append_shard(folder, rest, OBSERVED)
 
 
 def _close(run: Run, layout: ProxyLayout) -> int:

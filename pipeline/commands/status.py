@@ -33,28 +33,28 @@ def main(options: argparse.Namespace) -> int:
     console = Console(sys.stdout)
     manifests = read_manifests(layout)
     console.line(f"run folder {layout.root}")
-    console.line(_going(layout))
+    console.line(_activity(layout))
     if manifests:
         rows = [
             (one.step, one.rows, f"{one.seconds:.1f}", _ago(layout, one), one.summary.get("what", ""))
             for one in manifests
         ]
         console.table(f"{len(manifests)} steps done", ("step", "rows", "seconds", "finished", "what"), rows)
-    for line in _begun(layout):
+    for line in _unfinished(layout):
         console.line(line)
     _figures(layout, console)
     return DONE
 
 
-def _going(layout: RunLayout) -> str:
+def _activity(layout: RunLayout) -> str:
     """Whether somebody works here now."""
     try:
-        found = holder(layout)
+        owner = holder(layout)
     except PermissionError:
         return "who is running here cannot be told: the lock file belongs to somebody else"
-    if found is None:
+    if owner is None:
         return "nothing is running here; the command that started the run goes on with it"
-    return f"running: process {found.pid} on {found.host}"
+    return f"running: process {owner.pid} on {owner.host}"
 
 
 def _ago(layout: RunLayout, one: Manifest) -> str:
@@ -62,9 +62,9 @@ def _ago(layout: RunLayout, one: Manifest) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
-def _begun(layout: RunLayout) -> Iterator[str]:
+def _unfinished(layout: RunLayout) -> Iterator[str]:
     """One line for each step that was begun and is not committed, with what it has so far."""
-    for step in layout.begun():
+    for step in layout.unfinished_steps():
         rows = _rows_in(layout.observed_by(step))
         detail = f", {rows:,} rows so far" if rows else ""
         if step.startswith("train-"):
@@ -100,10 +100,10 @@ def _figures(layout: RunLayout, console: Console) -> None:
         return
     benchmarks: dict[str, Any] = read_json(layout.metrics(finished[-1]))["benchmarks"]
     for suite in SUITES:
-        found = benchmarks[suite]
-        rows = [*found["teachers"].items(), (f"student, stage {finished[-1]}", found["student"])]
+        benchmark = benchmarks[suite]
+        rows = [*benchmark["teachers"].items(), (f"student, stage {finished[-1]}", benchmark["student"])]
         console.table(
-            f"{suite} distortions: {found['count']} copies of held-out videos",
+            f"{suite} distortions: {benchmark['count']} copies of held-out videos",
             ("model", "SRCC", "SRCC within source", "pairwise accuracy"),
             [(name, row["srcc"], row["within"], row["pair_accuracy"]) for name, row in rows],
         )

@@ -131,7 +131,7 @@ def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
         trials = [asdict(row) for row in trainers.sweep.sweep(job, values)]
     except ValueError as error:
         raise UserError(f"sweep: {error}", exit_code=3) from error
-    rows = [_judged(run, trial) for trial in trials]
+    rows = [_row(run, trial) for trial in trials]
     write_json(layout.sweep_json, {"identity": identity, "trials": rows})
     write_bytes(layout.sweep_csv, as_csv(rows))
     write_bytes(layout.sweep_svg, as_svg(rows))
@@ -145,21 +145,21 @@ def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
     origins: dict[str, list[str]] = {}
     for name, origin in zip(table["pair_id"].to_pylist(), table["origin"].to_pylist(), strict=True):
         origins.setdefault(origin, []).append(name)
-    held = {
+    held_out = {
         name for names in origins.values() for name in shuffled(names, config.seed, "sweep")[: len(names) // HELD_OUT]
     }
-    if not held:
+    if not held_out:
         raise UserError(
             f"sweep: {table.num_rows} pairs are too few to hold some out; raise pairs.homogeneous or pairs.synthetic"
         )
-    kept = np.array([name not in held for name in table["pair_id"].to_pylist()])
+    mask = np.array([name not in held_out for name in table["pair_id"].to_pylist()])
     training, validation = layout.sweep_pairs
-    write_table(training, table.filter(kept), PAIRS)
-    write_table(validation, table.filter(~kept), PAIRS)
+    write_table(training, table.filter(mask), PAIRS)
+    write_table(validation, table.filter(~mask), PAIRS)
     return training, validation
 
 
-def _judged(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
+def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     """One row of the table; a trial that failed or was ended early has no student and no benchmark figures."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
@@ -209,23 +209,23 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
 
 def as_svg(rows: Sequence[dict[str, Any]]) -> bytes:
     """The rows as bars: how many held-out pairs each value orders, and its agreement with both benchmarks."""
-    shown = {"order_accuracy": "held-out pairs", "srcc_unseen": "SRCC unseen", "srcc_seen": "SRCC seen"}
+    series = {"order_accuracy": "held-out pairs", "srcc_unseen": "SRCC unseen", "srcc_seen": "SRCC seen"}
     bars = [
         Bar(f"{row['lambda']}: {title}", row[name], colour)
         for row in rows
-        for (name, title), colour in zip(shown.items(), SERIES_COLOURS, strict=False)
+        for (name, title), colour in zip(series.items(), SERIES_COLOURS, strict=False)
     ]
     return standalone(bar_chart(bars, "figures of each weight of the confidence loss")).encode()
 
 
 def _close(layout: RunLayout, console: Console) -> int:
     rows = read_json(layout.sweep_json)["trials"]
-    shown = ("lambda", "loss", "order_accuracy", "srcc_unseen", "within_unseen", "srcc_seen", "within_seen")
+    columns = ("lambda", "loss", "order_accuracy", "srcc_unseen", "within_unseen", "srcc_seen", "within_seen")
     titles = ("lambda", "loss", "order accuracy", "SRCC unseen", "within unseen", "SRCC seen", "within seen", "steps")
     Console(sys.stdout).table(
         "round 1 by weight of the confidence loss",
         titles,
-        [(str(row["lambda"]), *(row[name] for name in shown[1:]), f"{row['step']}/{row['steps']}") for row in rows],
+        [(str(row["lambda"]), *(row[name] for name in columns[1:]), f"{row['step']}/{row['steps']}") for row in rows],
     )
     console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}, {layout.sweep_svg}")
     for row in rows:

@@ -145,7 +145,7 @@ def _finite(value: Any) -> Any:
 
 def _show_table(rows: Sequence[dict[str, Any]]) -> None:
     """Two tables, because the words about weights are long."""
-    shown = Console(sys.stdout)
+    console = Console(sys.stdout)
     short, long = [], []
     for row in rows:
         low, high = row["range"]
@@ -155,8 +155,8 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         )
         looked_for = f"; not found: {row['looked_for']}" if row["looked_for"] else ""
         long.append((row["name"], row["licence"], row["weights"] + looked_for))
-    shown.table("teachers", ("name", "title", "range", "better", "parameters", "digest"), short)
-    shown.table("where they come from", ("name", "licence", "weights"), long)
+    console.table("teachers", ("name", "title", "range", "better", "parameters", "digest"), short)
+    console.table("where they come from", ("name", "licence", "weights"), long)
 
 
 def _score(teacher: Any, name: str) -> dict[str, Any]:

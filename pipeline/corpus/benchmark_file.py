@@ -73,14 +73,14 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
         raise UserError(f"{path}: this is no CSV or Parquet file ({error})") from error
 
 
-def _column(path: Path, found: Sequence[str], wanted: Sequence[str]) -> str:
+def _column(path: Path, header: Sequence[str], names: Sequence[str]) -> str:
     """The first of the wanted columns, whatever its case."""
-    for name in wanted:
-        match = next((column for column in found if column.strip().lower() == name), None)
+    for name in names:
+        match = next((column for column in header if column.strip().lower() == name), None)
         if match is not None:
             return match
-    have = ", ".join(found) or "nothing"
-    raise UserError(f"{path}: no column {' or '.join(wanted)}; found {have}; rename the one that is meant")
+    have = ", ".join(header) or "nothing"
+    raise UserError(f"{path}: no column {' or '.join(names)}; found {have}; rename the one that is meant")
 
 
 def _number(path: Path, value: object, line: int, column: str) -> float:

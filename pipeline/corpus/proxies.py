@@ -28,9 +28,9 @@ SUITES = ("seen", "unseen")
 PAIR_GAP = 5.0  # VMAF points: copies nearer than this count as equal in the pairwise accuracy
 
 
-def spread(levels: int, wanted: int) -> list[int]:
+def spread(levels: int, count: int) -> list[int]:
     """``wanted`` of the 1-based levels, evenly spread from the first to the last."""
-    return sorted({1 + round(k) for k in np.linspace(0, levels - 1, min(wanted, levels))})
+    return sorted({1 + round(k) for k in np.linspace(0, levels - 1, min(count, levels))})
 
 
 def sources(config: Config, layout: RunLayout) -> list[Row]:
@@ -39,12 +39,12 @@ def sources(config: Config, layout: RunLayout) -> list[Row]:
     by_content: dict[str, list[str]] = {}
     for row in rows:
         by_content.setdefault(row["content_id"], []).append(row["video_id"])
-    chosen = {
+    videos = {
         video
         for content in by_content.values()
         for video in shuffled(content, config.seed, "benchmark")[: config.benchmark.windows_per_clip]
     }
-    return [row for row in rows if row["video_id"] in chosen]
+    return [row for row in rows if row["video_id"] in videos]
 
 
 def plan(config: Config, windows: Sequence[Row], suite: str) -> list[Row]:

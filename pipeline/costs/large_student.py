@@ -41,9 +41,9 @@ def training_gib(config: Config) -> float:
     gradients = trained * size / (workers if stage >= 2 else 1)
     optimiser = trained * 12 / (workers if stage >= 1 else 1)  # master weights and both moments, float32
     long, patches = tokens(seconds), 2 * seconds * PATCHES
-    kept = long * WIDTH * LAYERS + patches * VISION_WIDTH * VISION_LAYERS
+    stored = long * WIDTH * LAYERS + patches * VISION_WIDTH * VISION_LAYERS
     block = max(long * (3 * INSIDE + 6 * WIDTH), patches * (2 * VISION_INSIDE + 8 * VISION_WIDTH))
-    activations = training.batch_size / workers * (kept + block) * size
+    activations = training.batch_size / workers * (stored + block) * size
     return CONTEXT_GIB + (weights + gradients + optimiser + activations) / 2**30
 
 

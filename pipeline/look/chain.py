@@ -30,15 +30,15 @@ def downloads(config: Config, folder: Path | None) -> Keep | None:
 
 def pools(config: Config, look: Look) -> list[Pool]:
     """The chain of actor pools: synthesise, decode, the teachers', the student's encoder."""
-    kept = downloads(config, look.downloads)
+    store = downloads(config, look.downloads)
     making = {
-        "downloads": kept,
+        "downloads": store,
         "options": encode_options(config),
         "folder": str(look.clips),
         "measure_vmaf": look.vmaf,
     }
     decoding = {
-        "downloads": kept,
+        "downloads": store,
         "spec": sample_spec(config, look),
         "keep": look.keep,
         "timeout_s": config.pools.score.timeout_s,

@@ -17,7 +17,7 @@ from pipeline.settings.config import Config
 from trainers.student.table import student_row
 
 # The columns of a video that a look takes.
-SHOWN = pa.schema(
+LOOK_COLUMNS = pa.schema(
     [
         pa.field("video_id", pa.string()),
         pa.field("uri", pa.string()),

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from cluster.engine import PIXEL_ROWS, Row
 from pipeline.look.chain import pools
-from pipeline.look.look import SHOWN, Look, look_settings, packs
+from pipeline.look.look import LOOK_COLUMNS, Look, look_settings, packs
 from pipeline.run_folder.layout import settings_mark
 from pipeline.run_folder.records import FEATURES, INDICATORS, OBSERVED, OK, SCORES, Table
 from pipeline.run_folder.run import Run
@@ -32,19 +32,19 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
 
     Args:
         run: Of its configuration and its engine.
-        videos: Rows with the columns of `SHOWN`.
+        videos: Rows with the columns of `LOOK_COLUMNS`.
         look: What to take and where to put it.
         title: What the progress bar says.
     """
     config = run.config
     _adopt(look, config)
     done = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
-    todo = [{name: row[name] for name in SHOWN.names} for row in videos if row["video_id"] not in done]
+    todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in done]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     look.clips.mkdir(parents=True, exist_ok=True)
     sink = _Sink(look, packs(config))
     with run.console.track(len(todo), title) as progress:
-        table = pa.Table.from_pylist(todo, schema=SHOWN)
+        table = pa.Table.from_pylist(todo, schema=LOOK_COLUMNS)
         for rows in run.engine.stream(table, pools(config, look), progress.advance, most_rows=PIXEL_ROWS):
             sink.add(rows)
     sink.flush()
@@ -53,11 +53,11 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     for folder, kind in _folders(look):
         if kind is not FEATURES or not packs(config):
             compact(folder, kind)
-    wanted = {str(row["video_id"]) for row in videos}
+    ids = {str(row["video_id"]) for row in videos}
     table = read_shards(look.observed, OBSERVED)
     if look.features is not None and packs(config):
         _drop_failed(look.features, table)
-    return table.filter(pa.array([name in wanted for name in table["video_id"].to_pylist()], pa.bool_()))
+    return table.filter(pa.array([name in ids for name in table["video_id"].to_pylist()], pa.bool_()))
 
 
 def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
@@ -69,9 +69,9 @@ def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
 
 
-def _drop_failed(folder: Path, seen: pa.Table) -> None:
+def _drop_failed(folder: Path, observed: pa.Table) -> None:
     """Remove the packed videos of rows that were lost on the way after they had been written."""
-    rows = zip(seen["video_id"].to_pylist(), seen["status"].to_pylist(), strict=True)
+    rows = zip(observed["video_id"].to_pylist(), observed["status"].to_pylist(), strict=True)
     for video in (name for name, status in rows if status != OK):
         (folder / f"{video}.parquet").unlink(missing_ok=True)
 

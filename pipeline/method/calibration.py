@@ -81,14 +81,14 @@ class Calibrated:
     @property
     def poor(self) -> dict[str, str]:
         """Teachers whose map fits badly, with what is wrong; `contradicting` ones are not among them."""
-        found = {}
+        faults = {}
         for name in self.names:
-            fitted = self.maps[name]
-            if not fitted.contradicts and not fitted.srcc >= POOR_SRCC:
-                found[name] = f"SRCC {fitted.srcc:.2f}, error {fitted.rmse:.1f} points"
-            elif not fitted.contradicts and fitted.kind == "linear":
-                found[name] = f"a line in place of the logistic, {fitted.reason}"
-        return found
+            logistic = self.maps[name]
+            if not logistic.contradicts and not logistic.srcc >= POOR_SRCC:
+                faults[name] = f"SRCC {logistic.srcc:.2f}, error {logistic.rmse:.1f} points"
+            elif not logistic.contradicts and logistic.kind == "linear":
+                faults[name] = f"a line in place of the logistic, {logistic.reason}"
+        return faults
 
 
 def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> Logistic:
@@ -157,30 +157,30 @@ def calibrate(
     names, table = _table(scores)
     rising = _directions(names, higher_is_better)
     excluded = _unusable(names, table, min_coverage)
-    kept = [t for t, name in enumerate(names) if name not in excluded]
-    _require_enough(len(kept), excluded)
-    aligned = _percentiles(table[:, kept], rising[kept])
-    goal = _row_mean(aligned, np.ones(len(kept))) if target is None else np.asarray(target, dtype=np.float64)
+    usable = [t for t, name in enumerate(names) if name not in excluded]
+    _require_enough(len(usable), excluded)
+    aligned = _percentiles(table[:, usable], rising[usable])
+    goal = _row_mean(aligned, np.ones(len(usable))) if target is None else np.asarray(target, dtype=np.float64)
     maps: dict[str, Logistic] = {}
-    for t in kept:
+    for t in usable:
         try:
             maps[names[t]] = fit_logistic(table[:, t], goal, bool(rising[t]))
         except CalibrationError as error:
             excluded[names[t]] = str(error)
     _require_enough(len(maps), excluded)
-    used = [t for t in kept if names[t] in maps]
-    mapped = np.column_stack([maps[names[t]](table[:, t]) for t in used])
-    weight = _weights([maps[names[t]] for t in used], goal, weights)
+    members = [t for t in usable if names[t] in maps]
+    mapped = np.column_stack([maps[names[t]](table[:, t]) for t in members])
+    weight = _weights([maps[names[t]] for t in members], goal, weights)
     mean, variance, count = _moments(mapped, weight)
     return Calibrated(
-        names=tuple(names[t] for t in used),
+        names=tuple(names[t] for t in members),
         mapped=mapped,
         mean=mean,
         variance=variance,
         count=count,
         maps=maps,
-        weights={names[t]: float(w) for t, w in zip(used, weight, strict=True)},
-        agreement=_agreement([names[t] for t in used], aligned[:, [kept.index(t) for t in used]]),
+        weights={names[t]: float(w) for t, w in zip(members, weight, strict=True)},
+        agreement=_agreement([names[t] for t in members], aligned[:, [usable.index(t) for t in members]]),
         excluded=excluded,
         target="consensus" if target is None else "given",
     )
@@ -227,10 +227,10 @@ def _curve(x: Floats, y: Floats, rising: bool) -> tuple[tuple[float, ...] | None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)  # only the unused covariance is at stake
-            fitted, _ = curve_fit(logistic, (x - centre) / scale, (y - floor) / height, p0=start, maxfev=4000)
+            solution, _ = curve_fit(logistic, (x - centre) / scale, (y - floor) / height, p0=start, maxfev=4000)
     except RuntimeError:
         return None, "the fit did not converge"
-    top, bottom, middle, width = (float(v) for v in fitted)
+    top, bottom, middle, width = (float(v) for v in solution)
     curve = (floor + height * top, floor + height * bottom, centre + scale * middle, scale * max(abs(width), 1e-12))
     if not np.all(np.isfinite(curve)) or (top > bottom) != rising:
         return None, "the fitted curve runs against the stated direction"
@@ -312,7 +312,7 @@ def _weights(maps: list[Logistic], goal: Floats, weights: Weighting) -> Floats:
     if weights == "uniform":
         return np.full(len(maps), 1.0 / len(maps))
     smallest = _RESIDUAL_FLOOR * float(np.nanvar(np.where(np.isfinite(goal), goal, np.nan)))
-    precision = np.array([1.0 / max(fitted.rmse**2, smallest) for fitted in maps])
+    precision = np.array([1.0 / max(logistic.rmse**2, smallest) for logistic in maps])
     return np.asarray(precision / precision.sum(), dtype=np.float64)
 
 

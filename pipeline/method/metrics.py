@@ -68,8 +68,8 @@ def krcc(scores: ArrayLike, labels: ArrayLike) -> float:
 def rmse(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
     """Root mean square error, raw or after the rising four-parameter logistic (then in label units)."""
     x, y, _ = _usable(scores, labels, need_spread=mapped)
-    fitted = fit_logistic(x, y, increasing=True)(x) if mapped else x
-    return float(np.sqrt(np.mean((fitted - y) ** 2)))
+    predictions = fit_logistic(x, y, increasing=True)(x) if mapped else x
+    return float(np.sqrt(np.mean((predictions - y) ** 2)))
 
 
 def agreement(scores: ArrayLike, labels: ArrayLike) -> Agreement:
@@ -122,11 +122,11 @@ def pairwise_accuracy(
         rows = members[finite[members]]
         for k in range(rows.size - 1):  # row by row: a whole test set squared would not fit in memory
             gap = y[rows[k + 1 :]] - y[rows[k]]
-            counted = (np.abs(gap) >= min_gap) & (gap != 0)
-            agree = np.sign(x[rows[k + 1 :]] - x[rows[k]])[counted] * np.sign(gap[counted])
+            mask = (np.abs(gap) >= min_gap) & (gap != 0)
+            agree = np.sign(x[rows[k + 1 :]] - x[rows[k]])[mask] * np.sign(gap[mask])
             right += float(((agree + 1) / 2).sum())
-            used += int(counted.sum())
-            ignored += int((~counted).sum())
+            used += int(mask.sum())
+            ignored += int((~mask).sum())
     if not used:
         raise MetricError(f"no pair has labels that differ by {min_gap:g} or more")
     return GroupMeasure(right / used, used, ignored)

@@ -51,16 +51,16 @@ def presented(pair: Pair, seed: int) -> Pair:
     return (low, high) if digest[0] & 1 else (high, low)
 
 
-def deduplicate(pairs: Sequence[Pair], seen: Iterable[Pair] = ()) -> list[int]:
+def deduplicate(pairs: Sequence[Pair], earlier: Iterable[Pair] = ()) -> list[int]:
     """Indices of the first of equal *unordered* pairs, without those in `seen` and without a video against itself."""
-    known = {frozenset(pair) for pair in seen}
-    kept = []
+    keys = {frozenset(pair) for pair in earlier}
+    indices = []
     for index, pair in enumerate(pairs):
         key = frozenset(pair)
-        if len(key) == 2 and key not in known:
-            known.add(key)
-            kept.append(index)
-    return kept
+        if len(key) == 2 and key not in keys:
+            keys.add(key)
+            indices.append(index)
+    return indices
 
 
 def sample_pairs(
@@ -112,9 +112,9 @@ def synthetic_pairs(
     sizes = np.diff(np.append(starts, len(rows)))
     ends = np.cumsum(sizes * (sizes - 1) // 2)
     total = int(ends[-1]) if ends.size else 0
-    wanted = total if count is None else min(count, total)
+    number = total if count is None else min(count, total)
     pairs = []
-    for pick in _generator(seed, "synthetic").permutation(total)[:wanted].tolist():
+    for pick in _generator(seed, "synthetic").permutation(total)[:number].tolist():
         group = int(np.searchsorted(ends, pick, side="right"))
         a, b = _unrank(int(ends[group]) - 1 - pick)
         low, high = rows[starts[group] + b], rows[starts[group] + a]
@@ -143,16 +143,16 @@ class _Sampler:
     def __init__(self, n: int, max_uses: int, accept: Callable[[int, int], bool]) -> None:
         self.n, self.max_uses, self.accept = n, max_uses, accept
         self.uses = [0] * n
-        self.taken: set[int] = set()
+        self.keys: set[int] = set()
 
     def block(self, a: int, b: int) -> None:
-        self.taken.add(self._key(a, b))
+        self.keys.add(self._key(a, b))
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
         chosen: list[tuple[int, int]] = []
         while len(chosen) < count:
             # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs is taken.
-            listable = max(4 * (count + len(self.taken)), _ENUMERABLE)
+            listable = max(4 * (count + len(self.keys)), _ENUMERABLE)
             available = np.flatnonzero(np.array(self.uses, dtype=np.int64) < self.max_uses)
             if available.size * (available.size - 1) // 2 <= listable:
                 first, second = np.triu_indices(available.size, k=1)
@@ -168,9 +168,9 @@ class _Sampler:
             if len(chosen) == count:
                 return
             key = self._key(a, b)
-            if a == b or key in self.taken or max(self.uses[a], self.uses[b]) >= self.max_uses:
+            if a == b or key in self.keys or max(self.uses[a], self.uses[b]) >= self.max_uses:
                 continue
-            self.taken.add(key)
+            self.keys.add(key)
             if not self.accept(a, b):
                 continue
             self.uses[a] += 1

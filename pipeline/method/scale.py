@@ -174,11 +174,11 @@ def select_anchors(
             order = np.lexsort((names[candidates], np.abs(m[candidates] - centres[k]), v[candidates]))
             chosen[k] = int(candidates[order[0]])
     for k in sorted(set(range(count)) - set(chosen)):
-        left = np.setdiff1d(usable, list(chosen.values()))
-        order = np.lexsort((names[left], v[left], np.abs(m[left] - centres[k])))
-        chosen[k] = int(left[order[0]])
-    picked = np.array(list(chosen.values()))
-    return [int(index) for index in picked[np.lexsort((names[picked], m[picked]))]]
+        rest = np.setdiff1d(usable, list(chosen.values()))
+        order = np.lexsort((names[rest], v[rest], np.abs(m[rest] - centres[k])))
+        chosen[k] = int(rest[order[0]])
+    anchors = np.array(list(chosen.values()))
+    return [int(index) for index in anchors[np.lexsort((names[anchors], m[anchors]))]]
 
 
 def _checked(matrix: ArrayLike) -> Floats:

@@ -118,7 +118,7 @@ def histogram(numbers: Bins, bins: int) -> Counts:
     return np.stack([np.bincount(column, minlength=bins) for column in numbers.T])
 
 
-def wanted(shares: Floats, keep: int) -> Counts:
+def goal_counts(shares: Floats, keep: int) -> Counts:
     """Wanted videos of each bin, ``ceil(p N)`` as in the published code."""
     return np.ceil(shares * keep - 1e-9).astype(np.int64)
 
@@ -148,12 +148,12 @@ def choose(
         raise ShapingError(f"{keep} videos cannot be chosen from {len(numbers)}")
     order = np.random.default_rng(seed).permutation(len(numbers))
     if len(numbers) <= exact_up_to:
-        picked, bound, _ = _solve(numbers[order], goal.astype(np.float64), keep, nodes=_NODES_WHOLE)
-        chosen = order[picked]
+        picks, bound, _ = _solve(numbers[order], goal.astype(np.float64), keep, nodes=_NODES_WHOLE)
+        videos = order[picks]
     else:
-        chosen, bound = _relaxed(numbers, order, goal.astype(np.float64), keep, chunk)
-    reached = distance(histogram(numbers[chosen], goal.shape[1]), goal)
-    return Choice(np.sort(chosen), reached, max(bound, 0.0), reached - bound < 1 - 1e-6)
+        videos, bound = _relaxed(numbers, order, goal.astype(np.float64), keep, chunk)
+    result = distance(histogram(numbers[videos], goal.shape[1]), goal)
+    return Choice(np.sort(videos), result, max(bound, 0.0), result - bound < 1 - 1e-6)
 
 
 def _relaxed(
@@ -161,13 +161,13 @@ def _relaxed(
 ) -> tuple[NDArray[np.intp], float]:
     """Chosen videos and a lower bound: chunk by chunk, then again among close calls, and the closest as whole numbers."""
     chosen, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
-    reached, bound = distance(histogram(numbers[chosen], goal.shape[1]), goal), 0.0
+    best, bound = distance(histogram(numbers[chosen], goal.shape[1]), goal), 0.0
     for attempt in range(_REFINEMENTS + _REPAIRS):
         if attempt <= _REFINEMENTS:  # the last programme was a relaxation, so that its multipliers are new
             worth = _worth(numbers, multipliers)
             margin = worth - np.partition(worth, len(worth) - keep)[len(worth) - keep]
             bound = max(bound, _bound(worth, multipliers, goal, keep))
-        if reached <= bound * (1 + _CLOSE):
+        if best <= bound * (1 + _CLOSE):
             break
         inside = np.zeros(len(numbers), bool)
         inside[chosen] = True
@@ -179,8 +179,8 @@ def _relaxed(
             part = slice(start, start + _REPAIRED // 2)
             again, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
         now = distance(histogram(numbers[again], goal.shape[1]), goal)
-        if now < reached:
-            chosen, reached = again, now
+        if now < best:
+            chosen, best = again, now
     return chosen, bound
 
 
@@ -188,9 +188,9 @@ def _decided(order: NDArray[np.intp], keep: int, inside: NDArray[np.bool_], marg
     """The ``keep`` videos of the largest margin; of those at the threshold the ones that were chosen before come first."""
     equal = order[np.abs(margin[order]) < _EQUAL]
     equal = equal[np.argsort(~inside[equal], kind="stable")]
-    decided = margin >= _EQUAL
-    decided[equal[: keep - int(decided.sum())]] = True
-    return np.asarray(decided)
+    inside_now = margin >= _EQUAL
+    inside_now[equal[: keep - int(inside_now.sum())]] = True
+    return np.asarray(inside_now)
 
 
 def _again(
@@ -209,12 +209,12 @@ def _again(
     """
     sides = [order[side] for side in (inside[order], ~inside[order])]
     free = np.concatenate([side[np.argsort(np.abs(margin[side]), kind="stable")[part]] for side in sides])
-    fixed = inside.copy()
-    fixed[free] = False
-    clear = np.flatnonzero(fixed)
+    settled = inside.copy()
+    settled[free] = False
+    clear = np.flatnonzero(settled)
     missing = goal - histogram(numbers[clear], goal.shape[1])
-    picked, _, multipliers = _solve(numbers[free], missing, keep - len(clear), nodes)
-    return np.concatenate([clear, free[picked]]), multipliers
+    picks, _, multipliers = _solve(numbers[free], missing, keep - len(clear), nodes)
+    return np.concatenate([clear, free[picks]]), multipliers
 
 
 def _by_chunks(
@@ -227,16 +227,16 @@ def _by_chunks(
     edges = np.linspace(0, len(numbers), max(1, round(len(numbers) / chunk)) + 1).astype(int)
     chosen: list[NDArray[np.intp]] = []
     counts, multipliers = np.zeros(goal.shape), np.zeros(goal.shape)
-    done = 0
+    total = 0
     for start, end in pairwise(edges):
         members = order[start:end]
-        quota = round((keep - done) * (end - start) / (len(numbers) - start))
-        part = (goal - counts) * (quota / max(keep - done, 1))
-        picked, _, slopes = _solve(numbers[members], part, quota)
-        chosen.append(members[picked])
-        counts += histogram(numbers[members[picked]], goal.shape[1])
+        quota = round((keep - total) * (end - start) / (len(numbers) - start))
+        part = (goal - counts) * (quota / max(keep - total, 1))
+        picks, _, slopes = _solve(numbers[members], part, quota)
+        chosen.append(members[picks])
+        counts += histogram(numbers[members[picks]], goal.shape[1])
         multipliers += slopes * ((end - start) / len(numbers))
-        done += quota
+        total += quota
     return np.concatenate(chosen), np.clip(multipliers, -1, 1)
 
 
@@ -277,26 +277,26 @@ def _solve(numbers: Bins, goal: Floats, keep: int, nodes: int | None = None) -> 
     cost = np.concatenate([np.zeros(count), np.ones(2 * slack)])
     upper = np.concatenate([sizes, np.full(2 * slack, np.inf)])
     if nodes is not None:
-        found = milp(
+        solution = milp(
             cost, integrality=np.arange(cost.size) < count, bounds=Bounds(0, upper),
             constraints=LinearConstraint(matrix, right, right), options={"node_limit": nodes, "time_limit": _PATIENCE_S},
         )  # fmt: skip
-        if found.x is None:
-            raise ShapingError(f"HiGHS found no choice: {found.message}")
-        bound, slopes = float(found.mip_dual_bound), np.zeros(goal.shape)
+        if solution.x is None:
+            raise ShapingError(f"HiGHS found no choice: {solution.message}")
+        bound, slopes = float(solution.mip_dual_bound), np.zeros(goal.shape)
     else:
-        found = linprog(
+        solution = linprog(
             cost, A_eq=matrix, b_eq=right, bounds=np.stack([np.zeros(cost.size), upper], axis=1), method="highs-ipm"
         )
-        if found.x is None:
-            raise ShapingError(f"HiGHS found no choice: {found.message}")
-        bound, slopes = float(found.fun), found.eqlin.marginals[:slack].reshape(goal.shape)
-    taken = _rounded(found.x[:count], sizes, keep)
+        if solution.x is None:
+            raise ShapingError(f"HiGHS found no choice: {solution.message}")
+        bound, slopes = float(solution.fun), solution.eqlin.marginals[:slack].reshape(goal.shape)
+    counts = _rounded(solution.x[:count], sizes, keep)
     first = np.cumsum(sizes) - sizes
-    if not taken.any():
+    if not counts.any():
         return members[:0], bound, slopes
-    picked = [members[at : at + number] for at, number in zip(first[taken > 0], taken[taken > 0], strict=True)]
-    return np.concatenate(picked), bound, slopes
+    parts = [members[at : at + number] for at, number in zip(first[counts > 0], counts[counts > 0], strict=True)]
+    return np.concatenate(parts), bound, slopes
 
 
 def _cells(numbers: Bins) -> tuple[NDArray[np.int64], NDArray[np.intp], Counts]:
@@ -308,10 +308,10 @@ def _cells(numbers: Bins) -> tuple[NDArray[np.int64], NDArray[np.intp], Counts]:
     return ordered[new].astype(np.int64), order, sizes
 
 
-def _rounded(taken: Floats, sizes: Counts, keep: int) -> Counts:
+def _rounded(shares: Floats, sizes: Counts, keep: int) -> Counts:
     """Whole numbers that add up to ``keep``: rounded down, then the largest remainders up."""
-    whole = np.minimum(np.floor(taken + 1e-6).astype(np.int64), sizes)
-    rest = np.where(whole < sizes, taken - whole, -np.inf)
+    whole = np.minimum(np.floor(shares + 1e-6).astype(np.int64), sizes)
+    rest = np.where(whole < sizes, shares - whole, -np.inf)
     missing = keep - int(whole.sum())
     up = np.argsort(-rest, kind="stable")[: max(missing, 0)]
     whole[up] += 1

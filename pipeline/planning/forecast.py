@@ -58,7 +58,7 @@ class StepPlan:
     resources: Resources
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds that are still to be spent."""
         return 0.0 if self.state in (DONE, DONE_UNLESS_CHANGED) else self.seconds
 
@@ -95,12 +95,12 @@ def expected_videos(config: Config, files: int) -> list[Row]:
         "error_kind": "",
         "error": "",
     }
-    probed = [
+    rows = [
         {"video_id": name, "uri": f"file-{k:08d}", "content_id": name, "duration_s": length, **facts}
         for k in range(files)
         for name in [short_id("planned", k)]
     ]
-    return ingest.windows_of(probed, config)
+    return ingest.windows_of(rows, config)
 
 
 @contextmanager
@@ -129,14 +129,17 @@ def forecast(run: Run, files: int | None = None) -> list[StepPlan]:
     Raises:
         UserError: The videos cannot be listed.
     """
-    known = states(run)
+    state = states(run)
     cpus = max(2, len(os.sched_getaffinity(0)))
     manifests = {one.step: one for one in read_manifests(run.layout)} if run.layout.manifests.is_dir() else {}
     writer = "ingest" if run.config.shaping.keep is None else "shape"  # of the table of videos
-    if known[writer] == DONE:
-        return [_plan(step, known[step.name], manifests, cpus) for step in _listed(run)]
-    with assumed(run, files) as asked, planned(asked, ingest.corpus_size(asked.config)) as counted:
-        return [_plan(step, known[step.name], manifests, cpus) for step in _listed(counted)]
+    if state[writer] == DONE:
+        return [_plan(step, state[step.name], manifests, cpus) for step in _listed(run)]
+    with (
+        assumed(run, files) as assumed_run,
+        planned(assumed_run, ingest.corpus_size(assumed_run.config)) as planned_run,
+    ):
+        return [_plan(step, state[step.name], manifests, cpus) for step in _listed(planned_run)]
 
 
 def _listed(run: Run) -> list[Step]:
@@ -180,12 +183,12 @@ def _alike(step: Step, manifests: Mapping[str, Manifest]) -> list[Manifest]:
 def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
     """(name, use, levels, unit) of every distortion: those that the run would make first, then those that are off."""
     uses: dict[str, list[str]] = {}
-    wanted: Sequence[tuple[str, tuple[str, ...]]] = (
+    names_by_use: Sequence[tuple[str, tuple[str, ...]]] = (
         ("training", config.distort.enabled),
         ("benchmark seen", config.benchmark.seen),
         ("benchmark unseen", config.benchmark.unseen),
     )
-    for use, names in wanted:
+    for use, names in names_by_use:
         for name in names:
             uses.setdefault(name, []).append(use)
     for name in DISTORTIONS:

@@ -35,21 +35,21 @@ class Bar:
 
 def line_chart(series: Sequence[Series], x_title: str, y_title: str, *, width: int = 560, height: int = 280) -> Markup:
     """Draw lines over common axes, with a legend on the right. Points that are not finite are left out."""
-    kept = [Series(one.name, [p for p in one.points if all(map(math.isfinite, p))]) for one in series]
-    kept = [one for one in kept if one.points]
-    if not kept:
+    lines = [Series(one.name, [p for p in one.points if all(map(math.isfinite, p))]) for one in series]
+    lines = [one for one in lines if one.points]
+    if not lines:
         return Markup("")
-    x_ticks = ticks([p[0] for one in kept for p in one.points])
-    y_ticks = ticks([p[1] for one in kept for p in one.points])
-    legend = 24 + _TEXT_WIDTH * max(len(one.name) for one in kept)
+    x_ticks = ticks([p[0] for one in lines for p in one.points])
+    y_ticks = ticks([p[1] for one in lines for p in one.points])
+    legend = 24 + _TEXT_WIDTH * max(len(one.name) for one in lines)
     left, right, top, bottom = 56.0, width - legend, 12.0, height - 44.0
     x_scale = _scale(x_ticks[0], x_ticks[-1], left, right)
     y_scale = _scale(y_ticks[0], y_ticks[-1], bottom, top)
     parts = [_y_axis(y_ticks, y_scale, left, right), _x_axis(x_ticks, x_scale, top, bottom)]
     parts.append(_text((left + right) / 2, height - 8.0, x_title, "middle"))
-    turned = Markup('<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>')
-    parts.append(turned.format((top + bottom) / 2, y_title))
-    for index, one in enumerate(kept):
+    rotated = Markup('<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>')
+    parts.append(rotated.format((top + bottom) / 2, y_title))
+    for index, one in enumerate(lines):
         colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
         path = " ".join(f"{x_scale(x):.1f},{y_scale(y):.1f}" for x, y in one.points)
         line = Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="1.8"/>')
@@ -163,9 +163,9 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
         for column, value in enumerate(values[row]):
             box = Markup('<rect x="{:.1f}" y="{}" width="{}" height="{}" fill="{}"/>')
             parts.append(box.format(left + cell * column, cell * row + 24, cell - 2, cell - 2, _heat(value)))
-            shown = "-" if value is None else f"{value:.2f}"
+            text = "-" if value is None else f"{value:.2f}"
             style = "middle" if value is None or abs(value) < 0.6 else "middle light"
-            parts.append(_text(left + cell * (column + 0.5) - 1, cell * row + 24 + 31, shown, style))
+            parts.append(_text(left + cell * (column + 0.5) - 1, cell * row + 24 + 31, text, style))
     side = cell * len(names)
     return _svg(int(left) + side, 24 + side, parts, title)
 

@@ -144,14 +144,14 @@ def _round(layout: RunLayout, number: int) -> RoundData:
 
 def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> dict[str, Any]:
     """Of this run, not of an earlier one in the same folder that was shaped."""
-    wanted = config.get("shaping", {}).get("keep") is not None
-    return read_json(layout.shaping) if wanted and exists(layout.shaping) else {}
+    shaping = config.get("shaping", {}).get("keep") is not None
+    return read_json(layout.shaping) if shaping and exists(layout.shaping) else {}
 
 
 def _agreement(layout: RunLayout, calibration: Mapping[str, Any]) -> dict[str, Any]:
     """SRCC between the scores of every two teachers, each turned so that higher is better."""
     teachers = calibration.get("teachers", {})
-    scores = {name: _scores(layout, name, fitted["curve"]) for name, fitted in teachers.items()}
+    scores = {name: _scores(layout, name, teacher["curve"]) for name, teacher in teachers.items()}
     names = list(scores)
     table = [[_srcc(scores[first], scores[second]) for second in names] for first in names]
     return {"names": names, "srcc": table}
@@ -191,8 +191,8 @@ def _quarantine(layout: RunLayout) -> list[dict[str, Any]]:
 def _pictures(layout: RunLayout, number: int) -> dict[str, str]:
     """Thumbnails by video id; what is no picture as a data URI is left out, for a browser would fetch it."""
     path = layout.thumbnails(number)
-    found = read_json(path) if exists(path) else {}
-    return {video: uri for video, uri in found.items() if isinstance(uri, str) and _PICTURE.match(uri)}
+    uris = read_json(path) if exists(path) else {}
+    return {video: uri for video, uri in uris.items() if isinstance(uri, str) and _PICTURE.match(uri)}
 
 
 def render(data: ReportData, pictures: Mapping[int, Mapping[str, str]]) -> str:
@@ -232,19 +232,23 @@ def headline(data: ReportData) -> list[tuple[str, str, str]]:
     cards = []
     for suite, title in SUITE_TITLES.items():
         if suite in last.benchmarks:
-            found = last.benchmarks[suite]
-            student = found["student"]["srcc"]
-            known = {name: one["srcc"] for name, one in found["teachers"].items() if one["srcc"] is not None}
-            best = max(known, key=lambda name: known[name]) if known else None
-            remark = f"best teacher: {best}, {known[best]:.3f}" if best is not None else ""
+            benchmark = last.benchmarks[suite]
+            student = benchmark["student"]["srcc"]
+            srccs = {name: one["srcc"] for name, one in benchmark["teachers"].items() if one["srcc"] is not None}
+            best = max(srccs, key=lambda name: srccs[name]) if srccs else None
+            remark = f"best teacher: {best}, {srccs[best]:.3f}" if best is not None else ""
             cards.append(
                 ("-" if student is None else f"{student:.3f}", f"SRCC of the student, {title.lower()}", remark)
             )
     pairs = sum(sum(counts.values()) for counts in last.labels.values())
     cards.append((f"{pairs:,}", "training pairs", f"in {last.number} round{'s' if last.number > 1 else ''}"))
-    lost = sum(cause["count"] for cause in data.quarantine)
+    failures = sum(cause["count"] for cause in data.quarantine)
     cards.append(
-        (f"{lost:,}", "rows in quarantine", f"{len(data.quarantine)} causes" if lost else "every input was used")
+        (
+            f"{failures:,}",
+            "rows in quarantine",
+            f"{len(data.quarantine)} causes" if failures else "every input was used",
+        )
     )
     return cards
 
@@ -254,17 +258,17 @@ def results(data: ReportData) -> list[dict[str, Any]]:
     if not data.rounds:
         return []
     last = data.rounds[-1]
-    names = list(dict.fromkeys(name for found in last.benchmarks.values() for name in found["teachers"]))
+    names = list(dict.fromkeys(name for benchmark in last.benchmarks.values() for name in benchmark["teachers"]))
     rows = [
         {
             "name": name,
             "kind": "ensemble" if name == "ensemble" else "teacher",
-            "suites": {suite: found["teachers"].get(name, {}) for suite, found in last.benchmarks.items()},
+            "suites": {suite: benchmark["teachers"].get(name, {}) for suite, benchmark in last.benchmarks.items()},
         }
         for name in names
     ]
     for one in data.rounds:
-        suites = {suite: found["student"] for suite, found in one.benchmarks.items()}
+        suites = {suite: benchmark["student"] for suite, benchmark in one.benchmarks.items()}
         rows.append({"name": f"student, round {one.number}", "kind": "student", "suites": suites})
     for suite in last.benchmarks:
         for key in FIGURES:
@@ -285,8 +289,8 @@ def _charts(data: ReportData) -> dict[str, Any]:
         for suite, title in SUITE_TITLES.items()
     }
     curves = [
-        Series(name, [(x, y) for x, y in _unit(fitted["curve"])])
-        for name, fitted in data.calibration.get("teachers", {}).items()
+        Series(name, [(x, y) for x, y in _unit(teacher["curve"])])
+        for name, teacher in data.calibration.get("teachers", {}).items()
     ]
     losses = [Series(f"round {one.number}", _thin(one.train.get("loss", []))) for one in data.rounds]
     return {

@@ -106,7 +106,7 @@ class RunLayout:
         """The mark of a step that began and has not committed."""
         return self.manifests / f".{_part(step)}.started"
 
-    def begun(self) -> list[str]:
+    def unfinished_steps(self) -> list[str]:
         """Names of the steps that have begun and are not committed."""
         names = (path.name.removeprefix(".").removesuffix(".started") for path in self.manifests.glob(".*.started"))
         return sorted(name for name in names if not self.manifest(name).is_file())
@@ -227,8 +227,8 @@ class RunLayout:
 
     def train_folders(self, number: int) -> list[Path]:
         """What trainings of round `number` have left below `train_storage`, the latest last."""
-        found = self.train_storage.glob(f"round-{number}-*")
-        return sorted((path for path in found if path.is_dir()), key=lambda path: path.stat().st_mtime)
+        paths = self.train_storage.glob(f"round-{number}-*")
+        return sorted((path for path in paths if path.is_dir()), key=lambda path: path.stat().st_mtime)
 
     @property
     def sweep_pairs(self) -> tuple[Path, Path]:
@@ -303,8 +303,8 @@ class RunLayout:
 
     def rounds(self) -> list[int]:
         """The rounds that have a folder, ascending."""
-        found = [re.fullmatch(r"round-([1-9]\d*)", path.name) for path in self.root.glob("round-*") if path.is_dir()]
-        return sorted(int(match[1]) for match in found if match)
+        matches = [re.fullmatch(r"round-([1-9]\d*)", path.name) for path in self.root.glob("round-*") if path.is_dir()]
+        return sorted(int(match[1]) for match in matches if match)
 
     def last_student(self) -> Path:
         """The student of the latest round that has one.

@@ -58,8 +58,8 @@ def holder(layout: RunLayout) -> Holder | None:
     if not layout.lock.is_file():
         return None
     with _opened(layout.lock) as descriptor:
-        found = _read(descriptor)
-    return found if found is not None and found.alive(time.time()) else None
+        owner = _read(descriptor)
+    return owner if owner is not None and owner.alive(time.time()) else None
 
 
 class RunLock:
@@ -79,10 +79,10 @@ class RunLock:
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with _opened(self._path) as descriptor:
-            found = _read(descriptor)
-            if found is not None and found.alive(self._clock()):
+            owner = _read(descriptor)
+            if owner is not None and owner.alive(self._clock()):
                 raise UserError(
-                    f"{self._path.parent}: a run is going on here (process {found.pid} on {found.host}); "
+                    f"{self._path.parent}: a run is going on here (process {owner.pid} on {owner.host}); "
                     "wait for it, stop it, or name another folder with --out"
                 )
             _write(descriptor, self._me)

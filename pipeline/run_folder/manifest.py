@@ -191,7 +191,7 @@ class Steps:
         self._layout.manifest(step.name).unlink(missing_ok=True)
         same = started.is_file() and started.read_text(encoding="ascii") == whole
         if not same:
-            for path in (path for path in step.outputs if path not in step.kept_outputs):
+            for path in (path for path in step.outputs if path not in step.reusable_outputs):
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:

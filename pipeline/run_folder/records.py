@@ -62,10 +62,10 @@ class Table(Generic[R]):
         """
         dicts = [row if isinstance(row, Mapping) else _as_dict(row) for row in rows]
         expected = set(self.schema.names)
-        for given in dicts:
-            if set(given) != expected:
-                odd = ", ".join(sorted(set(given) ^ expected))
-                raise ValueError(f"{self.name}: columns differ from the schema at: {odd}")
+        for columns in dicts:
+            if set(columns) != expected:
+                differences = ", ".join(sorted(set(columns) ^ expected))
+                raise ValueError(f"{self.name}: columns differ from the schema at: {differences}")
         return pa.Table.from_pylist(dicts, schema=self.schema)
 
 

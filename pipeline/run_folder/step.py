@@ -72,7 +72,7 @@ class Step:
     inputs: Mapping[str, Any]
     outputs: Sequence[Path]
     work: Callable[[], Summary]
-    kept_outputs: Sequence[Path] = ()
+    reusable_outputs: Sequence[Path] = ()
     round: int = 0
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process

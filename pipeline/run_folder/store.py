@@ -97,10 +97,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 def sweep_temporary(root: Path) -> int:
     """Remove temporary files that a killed process left below `root`; return how many there were."""
-    left = [path for path in root.rglob(".*.tmp") if TEMPORARY.match(path.name)]
-    for path in left:
+    files = [path for path in root.rglob(".*.tmp") if TEMPORARY.match(path.name)]
+    for path in files:
         path.unlink(missing_ok=True)
-    return len(left)
+    return len(files)
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -149,8 +149,8 @@ def normalise(data: pa.Table, table: Table[R]) -> pa.Table:
     order = "__row"
     numbered = data.append_column(order, pa.array(range(data.num_rows), pa.int64()))
     last = numbered.select([*table.key, order]).group_by(list(table.key)).aggregate([(order, "max")])
-    kept = data.take(last.column(f"{order}_max"))
-    return kept.take(pc.sort_indices(kept, sort_keys=[(name, "ascending") for name in table.key])).combine_chunks()
+    rows = data.take(last.column(f"{order}_max"))
+    return rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in table.key])).combine_chunks()
 
 
 def write_table(path: str | Path, data: pa.Table, table: Table[R]) -> None:
@@ -171,10 +171,10 @@ def read_table(path: str | Path, table: Table[R]) -> pa.Table:
     """
     data = read_bytes(path)
     try:
-        found = pq.read_table(pa.BufferReader(data))
+        content = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowInvalid, OSError):
         raise StoreError(f"{path}: damaged, this is no Parquet; delete it and run the same command again") from None
-    return conform(found, table, path)
+    return conform(content, table, path)
 
 
 def append_shard(folder: Path, data: pa.Table, table: Table[R]) -> Path:

@@ -31,20 +31,20 @@ def step(run: Run, *, encode: bool = True) -> Step:
         encode: Keep the student's features of every copy (not needed where no student is judged).
     """
     config, layout = run.config, run.layout
-    taken = look(run, encode=encode)
+    request = look(run, encode=encode)
     # The folder that stays when the inputs change holds what is expensive: features, or the copies themselves.
     expensive = layout.benchmark_features if encode else layout.benchmark_clips
     # What is measured of a copy besides VMAF, which every benchmark has: manifests of earlier versions say it like this.
-    settings = look_settings(replace(taken, vmaf=False), config)
+    settings = look_settings(replace(request, vmaf=False), config)
     return Step(
         "benchmark",
         {"videos": layout.videos, "benchmark": config.benchmark, "seed": config.seed, "look": settings},
         [*(layout.benchmark(suite) for suite in SUITES), expensive],
-        lambda: build(run, taken),
-        kept_outputs=[expensive],
+        lambda: build(run, request),
+        reusable_outputs=[expensive],
         rows=lambda: Rows(proxies.count(config, layout)),
-        resources=lambda cpus: look_resources(config, taken, cpus),
-        seconds=lambda cpus: look_seconds(proxies.planned(config, layout), config, taken, cpus),
+        resources=lambda cpus: look_resources(config, request, cpus),
+        seconds=lambda cpus: look_seconds(proxies.planned(config, layout), config, request, cpus),
     )
 
 
@@ -64,13 +64,13 @@ def look(run: Run, *, encode: bool = True) -> Look:
     )
 
 
-def build(run: Run, taken: Look) -> dict[str, Any]:
+def build(run: Run, request: Look) -> dict[str, Any]:
     """Write `benchmarks/<suite>.parquet`."""
     config, layout = run.config, run.layout
     windows = proxies.sources(config, layout)
     plans = {suite: proxies.plan(config, windows, suite) for suite in SUITES}
     copies = [row for rows in plans.values() for row in rows]
-    results = {row["video_id"]: row for row in observe(run, copies, taken, "benchmark copies").to_pylist()}
+    results = {row["video_id"]: row for row in observe(run, copies, request, "benchmark copies").to_pylist()}
     for suite, rows in plans.items():
         items = [_item(row, results[row["video_id"]], run) for row in rows]
         write_table(layout.benchmark(suite), BENCHMARK.table(items), BENCHMARK)

@@ -71,15 +71,15 @@ def _warn(run: Run, result: Calibrated) -> None:
 
 
 def _curve(result: Calibrated, name: str, raw: np.ndarray) -> dict[str, Any]:
-    fitted = result.maps[name]
+    logistic = result.maps[name]
     finite = raw[np.isfinite(raw)]
     points = np.linspace(finite.min(), finite.max(), _CURVE_POINTS)
     return {
-        "kind": fitted.kind,
-        "parameters": list(fitted.parameters),
-        "rmse": fitted.rmse,
-        "srcc": fitted.srcc,
+        "kind": logistic.kind,
+        "parameters": list(logistic.parameters),
+        "rmse": logistic.rmse,
+        "srcc": logistic.srcc,
         "agreement": result.agreement[name] if np.isfinite(result.agreement[name]) else None,
-        "reason": fitted.reason,
-        "curve": [[float(x), float(y)] for x, y in zip(points, fitted(points), strict=True)],
+        "reason": logistic.reason,
+        "curve": [[float(x), float(y)] for x, y in zip(points, logistic(points), strict=True)],
     }

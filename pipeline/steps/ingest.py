@@ -105,8 +105,8 @@ def corpus_files(run: Run) -> Listing:
     ]
     layout.corpus.mkdir(parents=True, exist_ok=True)
     with run.console.track(len(rows), "rendering demo clips") as progress:
-        made = collect(run.engine, pa.Table.from_pylist(rows), [Pool(MakeClip, scene)], progress=progress.advance)
-    failed = next((row for row in made if row["status"] != OK), None)
+        results = collect(run.engine, pa.Table.from_pylist(rows), [Pool(MakeClip, scene)], progress=progress.advance)
+    failed = next((row for row in results if row["status"] != OK), None)
     if failed is not None:
         raise UserError(f"a demo clip could not be rendered: {failed['error']}")
     files = [str(row["uri"]) for row in rows]

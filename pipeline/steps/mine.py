@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.mine import Found, Game, Miner
+from actors.mine import Game, HardPair, Miner
 from cluster.engine import Row
 from pipeline.corpus.members import by_family, copies, pool
 from pipeline.costs.rates import compare_resources
@@ -66,15 +66,15 @@ def _games(run: Run, number: int) -> list[Row]:
     """gMAD over the videos that are new in the next round; a pair that several games find belongs to the first of them."""
     config, layout = run.config, run.layout
     scores = read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
-    judged = {row["video_id"]: row["score"] for row in scores}
+    student_scores = {row["video_id"]: row["score"] for row in scores}
     members = [row["video_id"] for row in pool(layout)]
     teachers = calibrated(run, members)  # fitted on the whole pool, so that every round has one scale
     new = {row["video_id"] for row in pool(layout) if row["round"] == number + 1}
     # A video that fewer than two teachers scored has no mean, so a pair with it could not be labelled.
-    usable = np.isfinite(teachers.mean) & np.array([video in new and video in judged for video in members])
+    usable = np.isfinite(teachers.mean) & np.array([video in new and video in student_scores for video in members])
     ids = [video for video, fits in zip(members, usable, strict=True) if fits]
     opinions = {name: teachers.mapped[usable, k] for k, name in enumerate(teachers.names)}
-    opinions[STUDENT] = np.array([judged[video] for video in ids])
+    opinions[STUDENT] = np.array([student_scores[video] for video in ids])
     games = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
     settings = (config.mining.pairs, config.mining.levels, config.mining.max_uses)
     answers = run.engine.calls(Miner, (ids, opinions), "play", [(game, *settings) for game in games])
@@ -85,7 +85,7 @@ def _games(run: Run, number: int) -> list[Row]:
     return list(rows.values())
 
 
-def _gmad_row(ids: list[str], game: Game, pair: Found, seed: int) -> Row:
+def _gmad_row(ids: list[str], game: Game, pair: HardPair, seed: int) -> Row:
     first, second = presented((ids[pair.high], ids[pair.low]), seed)
     return {
         "first": first,

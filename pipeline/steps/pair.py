@@ -177,7 +177,7 @@ def _decisive(row: Row) -> bool:
 
 def _mined(layout: RunLayout, number: int) -> list[Row]:
     """The pairs that the student of the round before found hard, as training pairs of this round."""
-    made = {row["video_id"]: row for row in copies(layout, number)}
+    copy_of = {row["video_id"]: row for row in copies(layout, number)}
     rows = []
     for row in read_table(layout.mined(number - 1), MINED).to_pylist():
         if row["origin"] == "gmad":
@@ -185,7 +185,7 @@ def _mined(layout: RunLayout, number: int) -> list[Row]:
             rows.append(_row(row["first"], row["second"], "gmad", number) | {"teacher": teacher})
             continue
         first, second = (
-            Copy(name, made[name]["source_id"], made[name]["distortion"], made[name]["level"])
+            Copy(name, copy_of[name]["source_id"], copy_of[name]["distortion"], copy_of[name]["level"])
             for name in (row["first"], row["second"])
         )
         rows.append(severity_row(first, second, "missed", number))

@@ -21,19 +21,19 @@ from pipeline.steps import budget
 def step(run: Run) -> Step:
     """The look at the pool."""
     config, layout = run.config, run.layout
-    taken = look(run)
+    request = look(run)
     keyed = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
     keyed += [layout.scores(name) for name in config.teachers.names]
-    keyed += [taken.indicators] if taken.indicators is not None else []
+    keyed += [request.indicators] if request.indicators is not None else []
     return Step(
         "score",
-        {"videos": layout.videos, "look": look_settings(taken, config)},
-        [*keyed, layout.indicators] if taken.indicators is not None else keyed,
+        {"videos": layout.videos, "look": look_settings(request, config)},
+        [*keyed, layout.indicators] if request.indicators is not None else keyed,
         lambda: score(run),
-        kept_outputs=keyed,
+        reusable_outputs=keyed,
         rows=lambda: Rows(len(pool(layout))),
-        resources=lambda cpus: look_resources(config, taken, cpus),
-        seconds=lambda cpus: look_seconds(pool(layout), config, taken, cpus),
+        resources=lambda cpus: look_resources(config, request, cpus),
+        seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),
     )
 
 

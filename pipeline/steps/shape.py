@@ -38,17 +38,17 @@ def measure_step(run: Run) -> Step:
     """The indicators of all candidates."""
     config, layout = run.config, run.layout
     target_state(config)  # a wrong name stops the run before hours of measuring
-    taken = look(layout)
+    request = look(layout)
     keyed = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
     return Step(
         "measure",
-        {"candidates": layout.candidates, "look": look_settings(taken, config)},
+        {"candidates": layout.candidates, "look": look_settings(request, config)},
         [*keyed, layout.indicators],
         lambda: measure(run),
-        kept_outputs=keyed,
+        reusable_outputs=keyed,
         rows=lambda: Rows(candidates(layout).num_rows),
-        resources=lambda cpus: look_resources(config, taken, cpus),
-        seconds=lambda cpus: look_seconds(_windows(layout), config, taken, cpus),
+        resources=lambda cpus: look_resources(config, request, cpus),
+        seconds=lambda cpus: look_seconds(_windows(layout), config, request, cpus),
     )
 
 
@@ -107,17 +107,17 @@ def measure(run: Run) -> dict[str, Any]:
 def shape(run: Run) -> dict[str, Any]:
     """Choose; write `videos.parquet` and `shaping.json`."""
     config, layout = run.config, run.layout
-    measured = read_table(layout.indicators, INDICATORS)
+    indicators = read_table(layout.indicators, INDICATORS)
     ids = candidates(layout)["video_id"]
-    measured = measured.filter(pc.is_in(measured["video_id"], value_set=ids.combine_chunks()))
-    keep = min(config.shaping.keep or measured.num_rows, measured.num_rows)
+    indicators = indicators.filter(pc.is_in(indicators["video_id"], value_set=ids.combine_chunks()))
+    keep = min(config.shaping.keep or indicators.num_rows, indicators.num_rows)
     if keep == 0:
         raise UserError("no training window could be measured, so that none can be chosen; look at quarantine.parquet")
-    target = load_target(config, measured)
-    numbers = shaping.bin_numbers(matrix(measured, target.names), target.edges)
-    goal = shaping.wanted(target.shares, keep)
+    target = load_target(config, indicators)
+    numbers = shaping.bin_numbers(matrix(indicators, target.names), target.edges)
+    goal = shaping.goal_counts(target.shares, keep)
     choice = shaping.choose(numbers, goal, keep, config.seed, config.shaping.exact_up_to)
-    chosen = measured["video_id"].combine_chunks().take(pa.array(choice.chosen))
+    chosen = indicators["video_id"].combine_chunks().take(pa.array(choice.chosen))
     rows = _corpus(layout, chosen, config.seed)
     write_table(layout.videos, rows, VIDEOS)
     bins = target.shares.shape[1]
@@ -173,7 +173,7 @@ def target_state(config: Config) -> str | Path:
     return path
 
 
-def load_target(config: Config, measured: pa.Table) -> shaping.Target:
+def load_target(config: Config, indicators: pa.Table) -> shaping.Target:
     """The target of the configuration.
 
     A JSON file holds ``{"indicators": {NAME: {"edges": [...], "shares": [...]}}}`` for any of the nine, all with equally
@@ -187,7 +187,7 @@ def load_target(config: Config, measured: pa.Table) -> shaping.Target:
     source = target_state(config)
     try:
         if not isinstance(source, Path):
-            return shaping.uniform(names, matrix(measured, names), bins)
+            return shaping.uniform(names, matrix(indicators, names), bins)
         if source.suffix == ".parquet":
             return shaping.reference(names, matrix(read_table(source, INDICATORS), names), bins)
         return _histograms(read_json(source), source)
@@ -196,19 +196,19 @@ def load_target(config: Config, measured: pa.Table) -> shaping.Target:
 
 
 def _histograms(tree: Any, path: Path) -> shaping.Target:
-    found = tree.get("indicators") if isinstance(tree, Mapping) else None
-    if not isinstance(found, Mapping) or not found:
+    histograms = tree.get("indicators") if isinstance(tree, Mapping) else None
+    if not isinstance(histograms, Mapping) or not histograms:
         raise UserError(f'shaping.target {path}: no object "indicators" with edges and shares of each indicator')
-    unknown = sorted(set(found) - set(INDICATOR_ROWS))
+    unknown = sorted(set(histograms) - set(INDICATOR_ROWS))
     if unknown:
         raise UserError(f"shaping.target {path}: {unknown[0]!r} is no indicator; known are {', '.join(INDICATOR_ROWS)}")
     try:
-        edges, shares = (np.array([one[key] for one in found.values()], np.float64) for key in ("edges", "shares"))
+        edges, shares = (np.array([one[key] for one in histograms.values()], np.float64) for key in ("edges", "shares"))
     except (KeyError, TypeError, ValueError):
         raise UserError(
             f"shaping.target {path}: every indicator needs a list of edges and a list of shares, of the same length for all"
         ) from None
-    return shaping.Target(tuple(found), edges, shares)
+    return shaping.Target(tuple(histograms), edges, shares)
 
 
 def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
@@ -218,22 +218,22 @@ def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
     """
     table = read_table(layout.candidates, VIDEOS)
     results = read_shards(layout.observed(layout.CANDIDATES), OBSERVED)
-    broken = {row["video_id"]: row for row in results.filter(pc.not_equal(results["status"], OK)).to_pylist()}
+    failures = {row["video_id"]: row for row in results.filter(pc.not_equal(results["status"], OK)).to_pylist()}
     window = pc.binary_join_element_wise(
         table["content_id"], pc.cast(table["start_s"], pa.string()), pc.cast(table["duration_s"], pa.string()), "@"
     )
-    kept = window.filter(pc.is_in(table["video_id"], value_set=chosen))
+    selection = window.filter(pc.is_in(table["video_id"], value_set=chosen))
     training = pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], TRAIN))
-    failed = pc.is_in(table["video_id"], value_set=pa.array(list(broken), pa.string()))
-    mask = pc.or_(pc.or_(pc.invert(training), pc.is_in(window, value_set=kept.combine_chunks())), failed)
+    failed_mask = pc.is_in(table["video_id"], value_set=pa.array(list(failures), pa.string()))
+    mask = pc.or_(pc.or_(pc.invert(training), pc.is_in(window, value_set=selection.combine_chunks())), failed_mask)
     rounds = pool_rounds(chosen.to_pylist(), seed)
     rows, windows = table.filter(mask).to_pylist(), window.filter(mask).to_pylist()
     of_window = {
         name: rounds[row["video_id"]] for row, name in zip(rows, windows, strict=True) if row["video_id"] in rounds
     }
     for row, name in zip(rows, windows, strict=True):
-        if row["video_id"] in broken:
-            row |= {key: broken[row["video_id"]][key] for key in ("status", "error_kind", "error")}
+        if row["video_id"] in failures:
+            row |= {key: failures[row["video_id"]][key] for key in ("status", "error_kind", "error")}
         elif row["split"] == TRAIN and row["status"] == OK:
             row["round"] = of_window[name]
     return VIDEOS.table(rows)

@@ -24,19 +24,24 @@ from pipeline.settings.config import Config, per_round
 def step(run: Run, number: int) -> Step:
     """The copies of round ``number``."""
     config, layout = run.config, run.layout
-    taken = look(run, number)
+    request = look(run, number)
     name = layout.copies_look(number)
     keyed = [layout.features_of(name), layout.observed(name)]
     return Step(
         "distort",
-        {"videos": layout.videos, "config": config.distort, "seed": config.seed, "look": look_settings(taken, config)},
+        {
+            "videos": layout.videos,
+            "config": config.distort,
+            "seed": config.seed,
+            "look": look_settings(request, config),
+        },
         [layout.distorted(number), *keyed],
         lambda: synthesise(run, number),
-        kept_outputs=keyed,
+        reusable_outputs=keyed,
         round=number,
         rows=lambda: Rows(len(plan(config, layout, number))),
-        resources=lambda cpus: look_resources(config, taken, cpus),
-        seconds=lambda cpus: look_seconds(plan(config, layout, number), config, taken, cpus),
+        resources=lambda cpus: look_resources(config, request, cpus),
+        seconds=lambda cpus: look_seconds(plan(config, layout, number), config, request, cpus),
     )
 
 
@@ -96,8 +101,8 @@ def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
 def synthesise(run: Run, number: int) -> dict[str, Any]:
     """Make and encode the copies of one round; write `round-<k>/distorted.parquet`."""
     rows = plan(run.config, run.layout, number)
-    taken = look(run, number)
-    looks = observe(run, rows, taken, f"round {number}: distorted copies").to_pylist()
+    request = look(run, number)
+    looks = observe(run, rows, request, f"round {number}: distorted copies").to_pylist()
     results = {row["video_id"]: row for row in looks}
     finished = [
         {name: row[name] for name in DISTORTED.schema.names if name in row}

@@ -36,18 +36,18 @@ def step(run: Run, number: int) -> Step:
     }
     looks = [layout.POOL, *(layout.copies_look(k) for k in range(1, number + 1))]  # that the round's pairs may name
     inputs |= {f"features {name}": layout.features_of(name) for name in looks}
-    made = Step(
+    training_step = Step(
         "train",
         inputs,
         [layout.student(number), layout.training(number)],
         # Part of the training's name, so that rounds and configurations never resume each other.
-        lambda: train(run, number, fingerprint(fingerprints(made))),
+        lambda: train(run, number, fingerprint(fingerprints(training_step))),
         round=number,
         rows=lambda: pair.expected(run, number),
         resources=lambda _cpus: _resources(config),
         seconds=lambda _cpus: _seconds(config, pair.expected(run, number).count),
     )
-    return made
+    return training_step
 
 
 def _resources(config: Config) -> Resources:
@@ -75,14 +75,14 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
     job = job_of(config, layout, number, identity)
     pairs = read_table(layout.pairs(number), PAIRS)
     total = config.training.epochs * -(-pairs.num_rows // config.training.batch_size)
-    done = 0
+    last_step = 0
     with run.console.track(total, f"round {number}: training") as progress:
 
         def on_progress(step: int, steps: int, metrics: dict[str, float]) -> None:
-            nonlocal done
+            nonlocal last_step
             del steps  # the total is known before the workers are
-            progress.advance(step - done, f"loss {metrics.get('loss', float('nan')):.3f}")
-            done = step
+            progress.advance(step - last_step, f"loss {metrics.get('loss', float('nan')):.3f}")
+            last_step = step
 
         result = run.engine.train(job, on_progress)
     anchors = complete(run, layout.student(number))

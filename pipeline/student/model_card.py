@@ -58,8 +58,8 @@ def write_card(
     layout: RunLayout, config: Config, number: int, result: dict[str, Any], pairs: pa.Table, anchors: Anchors
 ) -> None:
     """Write `MODEL_CARD.md` from the facts of the training and of the rounds before."""
-    told = [read_json(layout.metrics(k)) for k in range(1, number)]
-    told.append({"train": {"pairs": pairs.num_rows, "order_accuracy": result["order_accuracy"]}})
+    metrics = [read_json(layout.metrics(k)) for k in range(1, number)]
+    metrics.append({"train": {"pairs": pairs.num_rows, "order_accuracy": result["order_accuracy"]}})
     origins = Counter(pairs["origin"].to_pylist())
     classes = {name: teacher_class(name) for name in config.teachers.names}
     row = student_row(config.student.name)
@@ -69,7 +69,7 @@ def write_card(
         base=FORMULA if row.parse(config.student.options).by_formula else f"{row.base} ({row.licence})",
         videos=len({*pairs["first"].to_pylist(), *pairs["second"].to_pylist()}),
         confidence=config.training.lambda_,
-        rounds="\n".join(_round(k, facts) for k, facts in enumerate(told, 1)),
+        rounds="\n".join(_round(k, facts) for k, facts in enumerate(metrics, 1)),
         round=number,
         pairs=pairs.num_rows,
         origins=", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
@@ -85,6 +85,6 @@ def write_card(
 
 def _round(number: int, metrics: Mapping[str, Any]) -> str:
     train = metrics["train"]
-    found = [metrics.get("benchmarks", {}).get(suite, {}).get("student", {}).get("srcc") for suite in SUITES]
-    agreement = " | ".join("-" if value is None else f"{value:.3f}" for value in found)
+    figures = [metrics.get("benchmarks", {}).get(suite, {}).get("student", {}).get("srcc") for suite in SUITES]
+    agreement = " | ".join("-" if value is None else f"{value:.3f}" for value in figures)
     return f"| {number} | {train['pairs']} | {100 * train['order_accuracy']:.1f} % | {agreement} |"

@@ -30,7 +30,7 @@ from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs, windows
 from pipeline.corpus.rules import PRISTINE
-from pipeline.look.look import SHOWN
+from pipeline.look.look import LOOK_COLUMNS
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
@@ -245,7 +245,7 @@ def _files_table(uris: Sequence[str]) -> pa.Table:
 
 
 def _windows_table(rows: Sequence[Row]) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=SHOWN)
+    return pa.Table.from_pylist(list(rows), schema=LOOK_COLUMNS)
 
 
 def _absolute(uri: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from actors.compare import Comparer
-from actors.mine import Found, Game, Miner
+from actors.mine import Game, HardPair, Miner
 
 ANCHORS = 5
 
@@ -31,7 +31,7 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]
 
 @pytest.fixture(scope="module")
 def features(student_folder: tuple[Path, int]) -> np.ndarray:
-    """Of five anchors and seven videos, float32 ``[12, D]``."""
+    """Of five anchors and seven videos, float32 `[12, D]`."""
     return np.random.default_rng(1).normal(size=(12, student_folder[1])).astype(np.float32)
 
 
@@ -70,10 +70,10 @@ def test_no_pairs_give_no_rows(comparer: Comparer, features: np.ndarray) -> None
 def test_a_game_finds_what_the_defender_calls_equal_and_the_attacker_does_not() -> None:
     flat, steep = np.array([50.0, 50.0, 50.0, 90.0, 10.0]), np.array([20.0, 80.0, 55.0, 50.0, 50.0])
     miner = Miner(list("abcde"), {"weak": flat, "student": steep})
-    found = miner.play(Game("weak", "student"), count=3, levels=5, max_uses=2)
-    assert found == [Found(high=1, low=0, level=2, attacker_gap=60.0, defender_gap=0.0)]
+    pairs = miner.play(Game("weak", "student"), count=3, levels=5, max_uses=2)
+    assert pairs == [HardPair(high=1, low=0, level=2, attacker_gap=60.0, defender_gap=0.0)]
     back = miner.play(Game("student", "weak"), count=3, levels=5, max_uses=2)
-    assert back == [Found(high=3, low=4, level=2, attacker_gap=80.0, defender_gap=0.0)]
+    assert back == [HardPair(high=3, low=4, level=2, attacker_gap=80.0, defender_gap=0.0)]
 
 
 def test_a_video_that_a_player_did_not_score_takes_no_part() -> None:

@@ -58,7 +58,7 @@ def detail(size: int = 192) -> NDArray[np.float64]:
 
 
 def ramp(width: int, size: int = 128) -> Frame:
-    """A vertical edge of 200 grey levels that takes ``width`` pixels, in the middle of the picture."""
+    """A vertical edge of 200 grey levels that takes `width` pixels, in the middle of the picture."""
     edge = (size - width) / 2
     return grey(np.tile(np.interp(np.arange(size), [edge, edge + width], [20, 220]), (size, 1)))
 
@@ -70,7 +70,7 @@ MOVED = [np.roll(SMOOTH, shift, axis=1) for shift in range(0, 9, 2)]
 
 
 def updated(blocks: int) -> tuple[Frame, Frame]:
-    """A frame, and the same with the first ``blocks`` of its 16x16 macroblocks 30 levels brighter."""
+    """A frame, and the same with the first `blocks` of its 16x16 macroblocks 30 levels brighter."""
     after = SMOOTH.copy() * 0.5
     before = after.copy()
     for number in range(blocks):
@@ -130,8 +130,8 @@ def siti(path: Path) -> tuple[list[float], list[float]]:
     """SI and TI of every frame as FFmpeg's filter gives them."""
     node = ffmpeg.source(path)["V:0"].filter("siti").filter("metadata", mode="print")
     log = ffmpeg.run(ffmpeg.arguments(graph.output(node, "pipe:1", f="null")), timeout_s=60)
-    found = {name: [float(hit) for hit in re.findall(rf"siti\.{name}=([\d.]+)", log)] for name in ("si", "ti")}
-    return found["si"], found["ti"]
+    values = {name: [float(hit) for hit in re.findall(rf"siti\.{name}=([\d.]+)", log)] for name in ("si", "ti")}
+    return values["si"], values["ti"]
 
 
 def test_si_and_ti_are_those_of_ffmpeg_on_the_same_frames(make: Callable[..., Path], clip: Path) -> None:
@@ -153,12 +153,12 @@ def test_si_and_ti_of_a_decoded_colour_clip_are_near_those_of_ffmpeg(clip: Path)
     meter = Meter()
     with Decoder(timeout_s=60) as decoder:
         decoder.decode(clip, meter=meter)
-    found = dict(zip(INDICATORS, meter.result().tolist(), strict=True))
+    values = dict(zip(INDICATORS, meter.result().tolist(), strict=True))
     spatial, temporal = siti(clip)
     places = second_positions(18, 15.0)
     assert places == [0, 15]
-    assert found["si"] == pytest.approx(max(spatial[at] for at in places), rel=0.02)
-    assert found["ti"] == pytest.approx(max(temporal[at + 1] for at in places), rel=0.02)
+    assert values["si"] == pytest.approx(max(spatial[at] for at in places), rel=0.02)
+    assert values["ti"] == pytest.approx(max(temporal[at + 1] for at in places), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_luma_is_that_of_the_teachers() -> None:
 def test_where_a_plane_lies_in_memory_changes_no_digit() -> None:
     frame = grey(detail())
     sizes = np.random.default_rng(0).integers(1_000, 400_000, 60)
-    held: list[Frame] = []
-    seen = set()
+    planes_alive: list[Frame] = []
+    results = set()
     for size in sizes:
-        held = [*held[-20:], np.empty(size, np.uint8)]  # the next planes come to lie elsewhere
-        seen.add(tuple(measured(frame).values()))
-    assert len(seen) == 1
+        planes_alive = [*planes_alive[-20:], np.empty(size, np.uint8)]  # the next planes come to lie elsewhere
+        results.add(tuple(measured(frame).values()))
+    assert len(results) == 1

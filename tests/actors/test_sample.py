@@ -75,9 +75,9 @@ def test_another_window_or_seed_is_another_beginning(tmp_path: Path, clip: Path,
 
 def test_few_shared_files_are_kept(tmp_path: Path, clip: Path) -> None:
     make = Synthesise(FAST, str(tmp_path))
-    for seed in range(sample._BASES_KEPT + 2):
+    for seed in range(sample._MAX_BASES + 2):
         make(row_of(clip, (PRISTINE, 0, seed), ("resize", 1, 0)))
-        assert len(list(make.scratch.iterdir())) == len(make.bases) == min(seed + 1, sample._BASES_KEPT)
+        assert len(list(make.scratch.iterdir())) == len(make.bases) == min(seed + 1, sample._MAX_BASES)
     scratch = make.scratch
     make.__del__()
     assert not scratch.exists()
@@ -103,13 +103,13 @@ def test_failures_become_rows(tmp_path: Path, clip: Path, step: tuple[str, int, 
 
 
 def test_a_still_recipe_is_one_picture(tmp_path: Path, clip: Path, decode: Decode) -> None:
-    made = Synthesise(FAST, str(tmp_path))(row_of(clip, (PRISTINE, 0, 0), ("brighten", 3, 0), still=True))
-    assert Path(made["path"]).name == "copy.png"
-    shown = unpack(decode(made))
-    assert shown.is_still
-    assert shown.height == 96
-    assert shown.key.shape[0] == 2
-    assert (shown.key[0] == shown.key[1]).all(), "every key frame is the one picture"
+    row = Synthesise(FAST, str(tmp_path))(row_of(clip, (PRISTINE, 0, 0), ("brighten", 3, 0), still=True))
+    assert Path(row["path"]).name == "copy.png"
+    sample_of_copy = unpack(decode(row))
+    assert sample_of_copy.is_still
+    assert sample_of_copy.height == 96
+    assert sample_of_copy.key.shape[0] == 2
+    assert (sample_of_copy.key[0] == sample_of_copy.key[1]).all(), "every key frame is the one picture"
 
 
 def test_a_temporal_recipe_makes_no_still(tmp_path: Path, clip: Path) -> None:
@@ -120,9 +120,9 @@ def test_a_temporal_recipe_makes_no_still(tmp_path: Path, clip: Path) -> None:
 def test_decoding_packs_the_window_and_tells_its_size(clip: Path, decode: Decode) -> None:
     row = decode(row_of(clip))
     assert (row["status"], row["width"], row["height"]) == ("ok", 176, 144)
-    shown = unpack(row)
-    assert shown.key.shape == (2, 2, 144, 176, 3)
-    assert shown.luma.shape == (8, 144, 176)
+    sample_of_copy = unpack(row)
+    assert sample_of_copy.key.shape == (2, 2, 144, 176, 3)
+    assert sample_of_copy.luma.shape == (8, 144, 176)
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -69,20 +69,20 @@ def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind(
         check=False,
     )
     assert child.stderr == ""
-    found = json.loads(child.stdout)
-    assert found["session"] == [True, 2.0, 1]
-    assert found["joined"] is False
-    assert found["still"] is True
-    assert found["worker"] == ["1", "0", str(ROOT / "cluster" / "__init__.py")]
-    assert found["sigterm"] is True
-    assert found["bars"] is False
-    assert found["rows"] == 20
-    assert found["folder"] is True
-    assert found["short"] <= 60
-    assert found["stranger"] == [True, True]
-    assert found["gone"] is True
-    assert found["environment"] is True
-    assert found["closed"] is True
+    report = json.loads(child.stdout)
+    assert report["session"] == [True, 2.0, 1]
+    assert report["joined"] is False
+    assert report["still"] is True
+    assert report["worker"] == ["1", "0", str(ROOT / "cluster" / "__init__.py")]
+    assert report["sigterm"] is True
+    assert report["bars"] is False
+    assert report["rows"] == 20
+    assert report["folder"] is True
+    assert report["short"] <= 60
+    assert report["stranger"] == [True, True]
+    assert report["gone"] is True
+    assert report["environment"] is True
+    assert report["closed"] is True
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_auto_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_workers_sum_in_one_order_and_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    found = worker_environment(SessionSettings(threads=3), gpu=False)
-    assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"] == found["OPENBLAS_NUM_THREADS"] == "3"
-    assert found["RAY_USAGE_STATS_ENABLED"] == "0"
-    assert found["DS_ACCELERATOR"] == "cpu"
-    assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/elsewhere"]
+    report = worker_environment(SessionSettings(threads=3), gpu=False)
+    assert report["OMP_NUM_THREADS"] == report["MKL_NUM_THREADS"] == report["OPENBLAS_NUM_THREADS"] == "3"
+    assert report["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert report["DS_ACCELERATOR"] == "cpu"
+    assert report["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/elsewhere"]
     assert "DS_ACCELERATOR" not in worker_environment(SessionSettings(), gpu=True)
 
 

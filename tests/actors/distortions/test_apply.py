@@ -123,12 +123,12 @@ def test_lost_slices_are_nested_and_every_picture_keeps_one() -> None:
             first = 0x80 if part == 0 else 0x40
             units.append(b"\x00\x00\x01" + bytes([kind, first, picture + 2, part + 2]))
     stream = b"".join(units)
-    kept = [set(packet_loss.lose(stream, share, 5).split(b"\x00\x00\x01")[1:]) for share in (0.0, 0.1, 0.4, 1.0)]
+    slices = [set(packet_loss.lose(stream, share, 5).split(b"\x00\x00\x01")[1:]) for share in (0.0, 0.1, 0.4, 1.0)]
     assert packet_loss.lose(stream, 0.0, 5) == stream
-    assert kept[0] > kept[1] > kept[2] > kept[3]
-    assert header[3:] in kept[3]
-    assert sorted(unit[2] for unit in kept[3] if len(unit) == 4) == sorted([2] * 4 + list(range(3, 42)))
-    lost = len(kept[0]) - len(kept[2])
+    assert slices[0] > slices[1] > slices[2] > slices[3]
+    assert header[3:] in slices[3]
+    assert sorted(unit[2] for unit in slices[3] if len(unit) == 4) == sorted([2] * 4 + list(range(3, 42)))
+    lost = len(slices[0]) - len(slices[2])
     assert 0.3 < lost / 156 < 0.5
 
 
@@ -166,10 +166,10 @@ def test_a_variable_rate_is_shown_with_its_pauses(numbered: Path, make: Callable
     for max_fps, step in ((None, 1), (5.0, 2)):
         path = tmp_path / f"{step}.mkv"
         apply(PRISTINE, 0, source, 0.0, 0.0, path, 0, options=EncodeOptions(max_fps=max_fps))
-        shown = [round(float(frame.mean()) / 8) for frame in _frames(path)]
+        levels = [round(float(frame.mean()) / 8) for frame in _frames(path)]
         expected = [*range(10), *[9] * 10, *range(10, 30)][::step]
-        assert len(shown) == pytest.approx(len(expected), abs=1)
-        assert all(abs(one - other) <= step - 1 for one, other in zip(shown, expected, strict=False)), shown
+        assert len(levels) == pytest.approx(len(expected), abs=1)
+        assert all(abs(one - other) <= step - 1 for one, other in zip(levels, expected, strict=False)), levels
 
 
 def test_stills_are_the_middle_frame(numbered: Path, tmp_path: Path) -> None:

@@ -78,13 +78,13 @@ def test_jitter_is_a_displaced_crop_within_its_reach(picture: NDArray[np.uint8])
         for y in range(2 * reach + 1)
         for x in range(2 * reach + 1)
     ]
-    seen = set()
+    places = set()
     for _ in range(12):
         frame = shake(picture)
         hits = [at for at, candidate in enumerate(candidates) if np.array_equal(frame, candidate)]
         assert len(hits) == 1
-        seen.add(hits[0])
-    assert len(seen) > 4
+        places.add(hits[0])
+    assert len(places) > 4
 
 
 def _run(effect: Effect, count: int) -> list[int]:
@@ -103,37 +103,37 @@ def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one() -> None:
 
 def test_stutter_rate_is_the_probability() -> None:
     for probability in DISTORTIONS["stutter"].levels:
-        shown = [
+        numbers = [
             number for seed in range(8) for number in np.diff(_run(effects.stutter(probability, Setting(seed)), 250))
         ]
-        assert np.mean(np.array(shown) == 0) == pytest.approx(probability, abs=0.04)
+        assert np.mean(np.array(numbers) == 0) == pytest.approx(probability, abs=0.04)
 
 
 def test_frame_drop_loses_k_of_every_eight() -> None:
     for dropped in DISTORTIONS["frame_drop"].levels:
-        shown = _run(effects.frame_drop(dropped, Setting(9)), 80)
-        lost = [number for number in range(80) if shown[number] != number]
+        numbers = _run(effects.frame_drop(dropped, Setting(9)), 80)
+        lost = [number for number in range(80) if numbers[number] != number]
         per_group = [sum(at // 8 == group for at in lost) for group in range(1, 10)]
         assert per_group == [dropped] * 9
-        assert all(shown[number] == shown[number - 1] for number in lost if number)
+        assert all(numbers[number] == numbers[number - 1] for number in lost if number)
         assert len({at % 8 for at in lost}) > dropped  # irregular: not the same places in every group
 
 
 def test_frame_rate_keeps_every_k_th_frame() -> None:
-    for kept_of in DISTORTIONS["frame_rate"].levels:
-        assert _run(effects.frame_rate(kept_of, Setting()), 40) == [number - number % kept_of for number in range(40)]
+    for group in DISTORTIONS["frame_rate"].levels:
+        assert _run(effects.frame_rate(group, Setting()), 40) == [number - number % group for number in range(40)]
 
 
 def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> None:
     for share in DISTORTIONS["rebuffer"].levels:
-        shown = _run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200)
-        stalled = [number for number in range(200) if shown[number] != number]
+        numbers = _run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200)
+        stalled = [number for number in range(200) if numbers[number] != number]
         for period in range(5):
             inside = [number for number in stalled if number // 40 == period]
             assert len(inside) == round(share * 40)
             assert inside == list(range(inside[0], inside[0] + len(inside))), "one stall, not many"
             assert inside[0] - 40 * period <= 10
-            assert {shown[number] for number in inside} == {inside[0] - 1}, "the last frame before it stays"
+            assert {numbers[number] for number in inside} == {inside[0] - 1}, "the last frame before it stays"
     lower, higher = (_run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200) for share in (0.1, 0.5))
     assert {n for n in range(200) if lower[n] != n} < {n for n in range(200) if higher[n] != n}
 

@@ -79,20 +79,20 @@ def test_score_is_finite_within_range_on_odd_input(teacher: Teacher, case: str) 
 def test_score_is_deterministic_and_leaves_the_sample_alone(
     teacher: Teacher, clip: np.ndarray, make_sample: Maker
 ) -> None:
-    given = make_sample(clip)
-    copy = Sample(given.key.copy(), given.luma.copy(), given.fps)
-    first = teacher.score(given)
-    assert teacher.score(given) == first
+    clip_sample = make_sample(clip)
+    copy = Sample(clip_sample.key.copy(), clip_sample.luma.copy(), clip_sample.fps)
+    first = teacher.score(clip_sample)
+    assert teacher.score(clip_sample) == first
     assert load_teacher(teacher.name).score(copy) == first
-    assert np.array_equal(given.key, copy.key)
-    assert np.array_equal(given.luma, copy.luma)
+    assert np.array_equal(clip_sample.key, copy.key)
+    assert np.array_equal(clip_sample.luma, copy.luma)
 
 
 def test_score_accepts_frames_that_are_not_contiguous(teacher: Teacher, clip: np.ndarray, make_sample: Maker) -> None:
-    given = make_sample(clip)
-    wide = np.empty((*given.key.shape[:-1], 4), np.uint8)
-    wide[..., :3] = given.key
-    assert teacher.score(Sample(wide[..., :3], given.luma, given.fps)) == teacher.score(given)
+    clip_sample = make_sample(clip)
+    wide = np.empty((*clip_sample.key.shape[:-1], 4), np.uint8)
+    wide[..., :3] = clip_sample.key
+    assert teacher.score(Sample(wide[..., :3], clip_sample.luma, clip_sample.fps)) == teacher.score(clip_sample)
 
 
 def test_digests_are_the_same_in_another_process() -> None:
@@ -231,9 +231,9 @@ def test_the_open_forms_keep_the_contract(package: str, table: str, pyiqa: None,
         assert text
         assert "\n" not in text
     assert kind.range[0] < kind.range[1]
-    given = sample(16, 16, 3, "grey")
-    assert teacher.score_video("/data/clips/A001.mp4", "", given) == pytest.approx(expected)
-    assert load_teacher(name).score_video("/data/clips/A001.mp4", "", given) == pytest.approx(expected)
+    clip_sample = sample(16, 16, 3, "grey")
+    assert teacher.score_video("/data/clips/A001.mp4", "", clip_sample) == pytest.approx(expected)
+    assert load_teacher(name).score_video("/data/clips/A001.mp4", "", clip_sample) == pytest.approx(expected)
     assert len(teacher.digest()) == 16
     assert load_teacher(name).digest() == teacher.digest()
     json.dumps(dict(teacher.settings()))
@@ -251,8 +251,8 @@ def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
     [
         ("A001.mp4", '[["h264",3,0]]', "not of distorted copies"),
         ("A009.mp4", "", "has no row for A009.mp4"),
-        ("A003.mp4", "", "row 4: mean of A003.mp4 is no finite number"),
-        ("A004.mp4", "", "several rows that fit A004.mp4"),
+        ("A003.mp4", "", "row 4: mean of A003.mp4 is not a finite number"),
+        ("A004.mp4", "", "several rows that match A004.mp4"),
     ],
 )
 def test_a_video_without_a_published_score_has_a_reason(table: str, video: str, recipe: str, words: str) -> None:

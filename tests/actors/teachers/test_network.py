@@ -86,10 +86,10 @@ class Sums(NetworkTeacher):
         return inputs.square()
 
     def judge(self, views: dict[str, np.ndarray]) -> Judging:
-        found = yield self.first_call, torch.from_numpy(views["squares"]).double()
-        if found.sum() == 0:
+        sums = yield self.first_call, torch.from_numpy(views["squares"]).double()
+        if sums.sum() == 0:
             raise ValueError("a black video")
-        squares = yield self.second_call, found
+        squares = yield self.second_call, sums
         return float(squares.sum())
 
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
@@ -109,10 +109,10 @@ def test_several_videos_share_the_calls_of_a_network() -> None:
 
 def test_a_video_that_fails_does_not_cost_the_others_their_scores() -> None:
     pictures = [np.full((1, 2, 2, 3), value, np.uint8) for value in (1, 0, 2)]
-    found = Sums().score_videos([("", "", sample_with({"squares": picture})) for picture in pictures])
-    assert found[0] == 12.0**2
-    assert found[2] == 24.0**2
-    assert isinstance(found[1], ValueError)
+    scores = Sums().score_videos([("", "", sample_with({"squares": picture})) for picture in pictures])
+    assert scores[0] == 12.0**2
+    assert scores[2] == 24.0**2
+    assert isinstance(scores[1], ValueError)
 
 
 def test_qalign_rates_several_videos_in_one_call_as_each_alone(
@@ -232,8 +232,8 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
         "shape.pth": "1 have another shape, the first is fc_last.bias: [7] instead of [1]",
         "none.pth": "it looks like no weights at all; ",
         "bomb.pth": "is refused, because it may run code",
-        "cut.pth": "is no intact PyTorch file",
-        "cut.safetensors": "is no intact safetensors file",
+        "cut.pth": "is not an intact PyTorch file",
+        "cut.safetensors": "is not an intact safetensors file",
         "gone.pth": "there are no weights at",
         "empty": "holds none of model.safetensors.index.json",
     }

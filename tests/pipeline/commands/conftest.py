@@ -21,7 +21,7 @@ from pipeline.run_folder.store import write_json
 
 
 @dataclass(frozen=True)
-class Said:
+class Output:
     """What a command gave back."""
 
     code: int
@@ -33,18 +33,18 @@ class Said:
         return json.loads(self.out)
 
 
-Call = Callable[..., Said]
+Call = Callable[..., Output]
 
 
 @pytest.fixture
 def call() -> Call:
     """``call("score", model, video)`` runs the command line in this process."""
 
-    def called(*words: object) -> Said:
+    def called(*words: object) -> Output:
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = run.main([str(word) for word in words])
-        return Said(code, out.getvalue(), err.getvalue())
+        return Output(code, out.getvalue(), err.getvalue())
 
     return called
 

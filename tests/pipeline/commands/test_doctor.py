@@ -9,34 +9,34 @@ FINE = Check("Python", ok=True, detail="3.12")
 
 @pytest.fixture
 def checks(monkeypatch):
-    def use(*found: Check) -> None:
-        monkeypatch.setattr(doctor, "doctor", lambda: list(found))
+    def use(*checks: Check) -> None:
+        monkeypatch.setattr(doctor, "doctor", lambda: list(checks))
 
     return use
 
 
 def test_a_ready_machine(call, checks) -> None:
     checks(FINE)
-    said = call("doctor")
-    assert said.code == 0
-    assert said.out.endswith("ready\n")
+    output = call("doctor")
+    assert output.code == 0
+    assert output.out.endswith("ready\n")
 
 
 def test_a_needed_fault_ends_with_3_and_its_remedy(call, checks) -> None:
     checks(FINE, Check("FFmpeg", ok=False, detail="lacks libvmaf", mend="install imageio-ffmpeg again"))
-    said = call("doctor")
-    assert said.code == 3
-    assert "FAILED" in said.out
-    assert "FFmpeg: install imageio-ffmpeg again" in said.out
-    assert "1 needed check(s) failed" in said.out
+    output = call("doctor")
+    assert output.code == 3
+    assert "FAILED" in output.out
+    assert "FFmpeg: install imageio-ffmpeg again" in output.out
+    assert "1 needed check(s) failed" in output.out
 
 
 def test_a_fault_that_is_not_needed_is_a_note(call, checks) -> None:
     checks(FINE, Check("GPUs", ok=False, detail="no answer", mend="install the driver", needed=False))
-    said = call("doctor")
-    assert said.code == 0
-    assert "note" in said.out
-    assert "install the driver" in said.out
+    output = call("doctor")
+    assert output.code == 0
+    assert "note" in output.out
+    assert "install the driver" in output.out
 
 
 def test_a_cluster_that_cannot_be_joined_is_a_fault(call, checks, monkeypatch) -> None:
@@ -45,12 +45,12 @@ def test_a_cluster_that_cannot_be_joined_is_a_fault(call, checks, monkeypatch) -
 
     monkeypatch.setattr("cluster.session.connect", refused)
     checks(FINE)
-    said = call("doctor", "--address", "198.51.100.7:6379")
-    assert said.code == 3
-    assert "no Ray cluster can be joined" in said.out
+    output = call("doctor", "--address", "198.51.100.7:6379")
+    assert output.code == 3
+    assert "no Ray cluster can be joined" in output.out
 
 
 def test_this_machine_is_looked_at(call) -> None:
-    said = call("doctor")
-    assert "PyTorch" in said.out
-    assert "FFmpeg" in said.out
+    output = call("doctor")
+    assert "PyTorch" in output.out
+    assert "FFmpeg" in output.out

@@ -30,9 +30,9 @@ def table(tmp_path: Path, text: str, name: str = "b.csv") -> str:
 @pytest.mark.parametrize("header", ["video,mos", "name,MOS", "filename,score", " Video , Mos ", "uri,x,mos"])
 def test_the_usual_columns_are_understood(tmp_path, videos, header: str) -> None:
     row = "v1.mp4,0,3.5" if header.count(",") == 2 else "v1.mp4,3.5"
-    found = read_benchmark(table(tmp_path, f"\ufeff{header}\n{row}\n"), str(videos))
-    assert found.videos == (str(videos / "v1.mp4"),)
-    assert found.labels == (3.5,)
+    result = read_benchmark(table(tmp_path, f"\ufeff{header}\n{row}\n"), str(videos))
+    assert result.videos == (str(videos / "v1.mp4"),)
+    assert result.labels == (3.5,)
 
 
 def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos) -> None:
@@ -42,8 +42,8 @@ def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos) -> None:
 
 def test_parquet_and_names_without_their_ending(tmp_path, videos) -> None:
     pq.write_table(pa.table({"name": ["v1", "v2.mp4"], "mos": [1.0, 2.0]}), tmp_path / "b.parquet")
-    found = read_benchmark(str(tmp_path / "b.parquet"), str(videos))
-    assert found.videos == (str(videos / "v1.mp4"), str(videos / "v2.mp4"))
+    result = read_benchmark(str(tmp_path / "b.parquet"), str(videos))
+    assert result.videos == (str(videos / "v1.mp4"), str(videos / "v2.mp4"))
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_parquet_and_names_without_their_ending(tmp_path, videos) -> None:
     ],
 )
 def test_what_is_wrong_with_a_benchmark_is_one_line(call, trained, tmp_path, videos, text: str, words: str) -> None:
-    said = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos)
-    assert said.code == 2
-    assert words in said.err
-    assert said.err.count("\n") == 1
+    output = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos)
+    assert output.code == 2
+    assert words in output.err
+    assert output.err.count("\n") == 1
 
 
 def test_a_link_out_of_the_root_is_not_followed(tmp_path, videos) -> None:
@@ -83,9 +83,9 @@ def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, v
     good = table(tmp_path, "video,mos\nv1.mp4,3\n")
     for file, root in ((tmp_path / "gone.csv", videos), (good, tmp_path / "gone"), (tmp_path / "bad.parquet", videos),
                        (tmp_path / "bad.csv", videos)):  # fmt: skip
-        said = call("evaluate", trained, "--benchmark", file, "--videos-root", root)
-        assert said.code == 2, said.err
-        assert said.err.count("\n") == 1
+        output = call("evaluate", trained, "--benchmark", file, "--videos-root", root)
+        assert output.code == 2, output.err
+        assert output.err.count("\n") == 1
 
 
 @pytest.fixture
@@ -114,61 +114,61 @@ def test_figures_are_those_of_the_metrics(call, trained, tmp_path, videos, score
     labels = np.random.default_rng(1).permutation(12).astype(float)
     text = "video,mos\n" + "".join(f"v{k}.mp4,{labels[k]}\n" for k in range(12))
     scored(lambda name: float(number_of(name) ** 2))
-    said = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos, "--json")
-    assert said.code == 0
-    found = said.json()
+    output = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos, "--json")
+    assert output.code == 0
+    result = output.json()
     expected = agreement([float(k**2) for k in range(12)], labels)
-    (one,) = found["benchmarks"]
+    (one,) = result["benchmarks"]
     assert one["count"] == 12
     for name in ("srcc", "plcc", "plcc_mapped", "krcc", "rmse"):
         assert one[name] == pytest.approx(getattr(expected, name))
-    assert found["overall"] is None
+    assert result["overall"] is None
 
 
 def test_several_benchmarks_are_weighted_by_their_videos(call, trained, tmp_path, videos, scored) -> None:
     up = table(tmp_path, "video,mos\n" + "".join(f"v{k}.mp4,{k}\n" for k in range(9)), "up.csv")
     down = table(tmp_path, "video,mos\n" + "".join(f"v{k}.mp4,{-k}\n" for k in range(3)), "down.csv")
     scored(lambda name: float(number_of(name)))
-    said = call("evaluate", trained, "--benchmark", up, "--benchmark", down, "--videos-root", videos, "--json")
-    assert said.code == 0
-    assert said.json()["overall"]["srcc"] == pytest.approx((9 - 3) / 12)
-    shown = call("evaluate", trained, "--benchmark", up, "--benchmark", down, "--videos-root", videos)
-    assert "weighted overall" in shown.out
-    assert "0.500" in shown.out
+    output = call("evaluate", trained, "--benchmark", up, "--benchmark", down, "--videos-root", videos, "--json")
+    assert output.code == 0
+    assert output.json()["overall"]["srcc"] == pytest.approx((9 - 3) / 12)
+    text_output = call("evaluate", trained, "--benchmark", up, "--benchmark", down, "--videos-root", videos)
+    assert "weighted overall" in text_output.out
+    assert "0.500" in text_output.out
 
 
 def test_failed_videos_are_listed_and_left_out(call, trained, tmp_path, videos, scored) -> None:
     text = "video,mos\n" + "".join(f"v{k}.mp4,{k}\n" for k in range(6))
     scored(lambda name: None if number_of(name) == 2 else float(number_of(name)))
     file = table(tmp_path, text)
-    said = call("evaluate", trained, "--benchmark", file, "--videos-root", videos, "--json")
-    assert said.code == 1
-    (one,) = said.json()["benchmarks"]
+    output = call("evaluate", trained, "--benchmark", file, "--videos-root", videos, "--json")
+    assert output.code == 1
+    (one,) = output.json()["benchmarks"]
     assert one["count"] == 5
     assert one["srcc"] == pytest.approx(1.0)
     assert one["failed"] == [{"video": str(videos / "v2.mp4"), "error": "decode: broken"}]
-    shown = call("evaluate", trained, "--benchmark", file, "--videos-root", videos)
-    assert "v2.mp4: decode: broken" in shown.err
+    text_output = call("evaluate", trained, "--benchmark", file, "--videos-root", videos)
+    assert "v2.mp4: decode: broken" in text_output.err
 
 
 def test_undefined_figures_are_said_and_not_invented(call, trained, tmp_path, videos, scored) -> None:
     scored(lambda _name: 1.0)
     text = "video,mos\nv1.mp4,1\nv2.mp4,2\n"
-    said = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos, "--json")
-    assert said.code == 1
-    assert json.loads(said.out)["benchmarks"][0]["srcc"] is None
-    assert "same" in json.loads(said.out)["benchmarks"][0]["problem"]
+    output = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos, "--json")
+    assert output.code == 1
+    assert json.loads(output.out)["benchmarks"][0]["srcc"] is None
+    assert "same" in json.loads(output.out)["benchmarks"][0]["problem"]
 
 
 def test_roots_are_one_or_one_each(call, trained, tmp_path, videos) -> None:
     file = table(tmp_path, "video,mos\nv1.mp4,1\n")
-    said = call("evaluate", trained, *["--benchmark", file] * 3, *["--videos-root", videos] * 2)
-    assert said.code == 2
-    assert "3 --benchmark and 2 --videos-root" in said.err
+    output = call("evaluate", trained, *["--benchmark", file] * 3, *["--videos-root", videos] * 2)
+    assert output.code == 2
+    assert "3 --benchmark and 2 --videos-root" in output.err
 
 
 def test_a_real_video_is_scored(call, trained, tmp_path, clip) -> None:
     file = table(tmp_path, f"video,mos\n{clip.name},3\n{clip.name},4\n")
-    said = call("evaluate", trained, "--benchmark", file, "--videos-root", clip.parent, "--json")
-    assert said.code == 1, "one video twice has no spread of scores"
-    assert said.json()["benchmarks"][0]["count"] == 2
+    output = call("evaluate", trained, "--benchmark", file, "--videos-root", clip.parent, "--json")
+    assert output.code == 1, "one video twice has no spread of scores"
+    assert output.json()["benchmarks"][0]["count"] == 2

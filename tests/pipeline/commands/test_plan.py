@@ -76,13 +76,13 @@ def test_a_plan_starts_and_writes_nothing_and_loads_no_torch(tmp_path) -> None:
 
 
 def test_money_hours_and_every_distortion_are_shown(call, tmp_path) -> None:
-    said = call("plan", "--preset", "demo", "--out", tmp_path / "run", "--price-per-hour", "1000", *options(SMALL))
-    assert said.code == 0, said.err
-    hours = float(re.search(r"about ([\d.]+) hours", said.out)[1])
-    money = float(re.search(r"money: about ([\d.]+) at 1000", said.out)[1])
+    output = call("plan", "--preset", "demo", "--out", tmp_path / "run", "--price-per-hour", "1000", *options(SMALL))
+    assert output.code == 0, output.err
+    hours = float(re.search(r"about ([\d.]+) hours", output.out)[1])
+    money = float(re.search(r"money: about ([\d.]+) at 1000", output.out)[1])
     assert money == pytest.approx(1000 * hours, abs=6), "hours are printed with two places"
     for name in DISTORTIONS:
-        assert re.search(rf"^  {name} ", said.out, re.MULTILINE), name
+        assert re.search(rf"^  {name} ", output.out, re.MULTILINE), name
     assert "money: about" not in call("plan", "--preset", "demo", "--out", tmp_path / "run", *options(SMALL)).out
 
 
@@ -92,26 +92,26 @@ def options(overrides: list[str]) -> list[str]:
 
 def test_a_number_of_videos_is_assumed(call, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    said = call("plan", "--videos", "100", "--limit", "40", "--set", "corpus.windows_per_clip=1", "--stages", "1")
-    assert said.code == 0, said.err
-    assert "preset local" in said.out
-    assert "videos: 40, assumed" in said.out
-    assert re.search(r"^  ingest +40 ", said.out, re.MULTILINE)
+    output = call("plan", "--videos", "100", "--limit", "40", "--set", "corpus.windows_per_clip=1", "--stages", "1")
+    assert output.code == 0, output.err
+    assert "preset local" in output.out
+    assert "videos: 40, assumed" in output.out
+    assert re.search(r"^  ingest +40 ", output.out, re.MULTILINE)
 
 
 def test_files_are_counted_and_not_opened(call, tmp_path) -> None:
     for number in range(7):
         (tmp_path / f"{number}.mp4").write_bytes(b"no video at all")
     (tmp_path / "notes.txt").write_bytes(b"x")
-    said = call("plan", "--videos", tmp_path, "--stages", "1")
-    assert said.code == 0, said.err
-    assert "videos: 7 files of" in said.out
+    output = call("plan", "--videos", tmp_path, "--stages", "1")
+    assert output.code == 0, output.err
+    assert "videos: 7 files of" in output.out
 
 
 def test_shaping_is_said_with_its_two_steps(call, tmp_path) -> None:
-    said = call("plan", "--videos", "400", "--set", "shaping.keep=200", "--out", tmp_path / "run")
-    assert "shaping: keep 200 training windows, target uniform" in said.out
-    assert re.search(r"\n +measure +[\d,]+ .*\n +shape +[\d,]+ ", said.out)
+    output = call("plan", "--videos", "400", "--set", "shaping.keep=200", "--out", tmp_path / "run")
+    assert "shaping: keep 200 training windows, target uniform" in output.out
+    assert re.search(r"\n +measure +[\d,]+ .*\n +shape +[\d,]+ ", output.out)
 
 
 def test_too_few_videos_are_said(call, tmp_path) -> None:
@@ -132,9 +132,9 @@ def test_too_few_videos_are_said(call, tmp_path) -> None:
     ],
 )
 def test_wrong_usage_is_told(call, words: list[str], message: str) -> None:
-    said = call("plan", *words)
-    assert (said.code, said.out) == (2, "")
-    assert message in said.err
+    output = call("plan", *words)
+    assert (output.code, output.out) == (2, "")
+    assert message in output.err
 
 
 def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
@@ -148,11 +148,11 @@ def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
         return {"rows": 8}
 
     Steps(layout, Console()).run(Step("ingest", inputs, [layout.videos], work))
-    found = states(run)
-    assert (found["ingest"], found["score"], found["report"]) == (DONE, PENDING, PENDING)
+    state = states(run)
+    assert (state["ingest"], state["score"], state["report"]) == (DONE, PENDING, PENDING)
     plan = {one.name: one for one in forecast(run)}
-    assert (plan["ingest"].rows, plan["ingest"].left) == (Rows(8), 0.0)
-    assert plan["score"].left > 0
+    assert (plan["ingest"].rows, plan["ingest"].seconds_left) == (Rows(8), 0.0)
+    assert plan["score"].seconds_left > 0
     other = load("demo", overrides=[*SMALL, "corpus.made_width=160"], stages=1)
     assert states(asked(other, tmp_path))["ingest"] == "again: changed since it was done: corpus"
     layout.videos.unlink()

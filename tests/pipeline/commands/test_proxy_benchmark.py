@@ -20,7 +20,7 @@ CONFIG = load("local", overrides=[f"teachers.names=[{', '.join(NAMES)}]"], video
 
 
 @pytest.fixture
-def made(tmp_path) -> ProxyLayout:
+def proxy_folder(tmp_path) -> ProxyLayout:
     """A finished benchmark: two sources, four copies each, one of which failed; the first teacher agrees with VMAF."""
     layout = ProxyLayout.at(tmp_path / "out")
     layout.benchmark_clips.mkdir(parents=True)
@@ -52,15 +52,15 @@ def made(tmp_path) -> ProxyLayout:
     return layout
 
 
-def test_the_csv_is_a_benchmark_that_evaluate_reads(made, capsys) -> None:
+def test_the_csv_is_a_benchmark_that_evaluate_reads(proxy_folder, capsys) -> None:
     stream = io.StringIO()
-    assert _close(Run(CONFIG, made, Console(stream), InProcess()), made) == 1, "one copy failed"
-    rows = list(csv.DictReader(io.StringIO(made.table.read_text())))
+    assert _close(Run(CONFIG, proxy_folder, Console(stream), InProcess()), proxy_folder) == 1, "one copy failed"
+    rows = list(csv.DictReader(io.StringIO(proxy_folder.table.read_text())))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == 15
     assert all(row["video"].startswith("clips/") and row["score"] == row["mos"] for row in rows)
-    found = read_benchmark(str(made.table), str(made.root))
-    assert all(Path(name).is_file() for name in found.videos)
+    benchmark = read_benchmark(str(proxy_folder.table), str(proxy_folder.root))
+    assert all(Path(name).is_file() for name in benchmark.videos)
     assert "x264 failed" in stream.getvalue()
     out = capsys.readouterr().out
     assert "seen distortions: 8 copies" in out
@@ -69,18 +69,18 @@ def test_the_csv_is_a_benchmark_that_evaluate_reads(made, capsys) -> None:
     assert figures == {"artefact": 1.0, "sharpness": -1.0}
 
 
-def test_a_copy_that_was_removed_is_made_again(made) -> None:
-    folder = made.observed("benchmark")
+def test_a_copy_that_was_removed_is_made_again(proxy_folder) -> None:
+    folder = proxy_folder.observed("benchmark")
     rows = [
         {"video_id": name, "width": 2, "height": 2, "vmaf": 50.0, "status": status, "error_kind": None, "error": None}
         for name, status in (("seena1", "ok"), ("seena2", "ok"), ("gone", "failed"))
     ]
     append_shard(folder, OBSERVED.table(rows[:2]), OBSERVED)
     append_shard(folder, OBSERVED.table(rows[2:]), OBSERVED)
-    _forget_lost(made)
+    _forget_lost(proxy_folder)
     assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1", "seena2"]
-    (made.benchmark_clips / "seena2.mkv").unlink()
-    _forget_lost(made)
+    (proxy_folder.benchmark_clips / "seena2.mkv").unlink()
+    _forget_lost(proxy_folder)
     assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1"]
 
 
@@ -100,9 +100,9 @@ def test_wrong_usage_is_told_before_anything_is_made(call, tmp_path) -> None:
     out = tmp_path / "out"
     assert call("proxy-benchmark", "--out", out).code == 2
     assert call("proxy-benchmark", "--videos", tmp_path).code == 2
-    said = call("proxy-benchmark", "--videos", tmp_path / "gone", "--out", out)
-    assert said.code == 2
-    assert "no video there" in said.err
+    output = call("proxy-benchmark", "--videos", tmp_path / "gone", "--out", out)
+    assert output.code == 2
+    assert "no video there" in output.err
     assert not out.exists()
 
 
@@ -111,6 +111,6 @@ def test_the_folder_of_a_run_is_refused(call, tmp_path) -> None:
     run_folder = tmp_path / "run"
     run_folder.mkdir()
     (run_folder / "config.yaml").write_text("preset: demo\n")
-    said = call("proxy-benchmark", "--videos", tmp_path, "--out", run_folder)
-    assert said.code == 2
-    assert "folder of a run" in said.err
+    output = call("proxy-benchmark", "--videos", tmp_path, "--out", run_folder)
+    assert output.code == 2
+    assert "folder of a run" in output.err

@@ -26,13 +26,13 @@ def observed(layout: RunLayout, look: str, count: int) -> None:
 
 def test_finished_steps_are_listed_with_rows_and_time(call, begun) -> None:
     layout = begun([done("ingest", 1234, "8 files"), done("ensemble", None)])
-    said = call("status", layout.root)
-    assert said.code == 0
-    assert "2 steps done" in said.out
-    assert "1234" in said.out
-    assert "1.2" in said.out
-    assert "8 files" in said.out
-    assert "nothing is running here" in said.out
+    output = call("status", layout.root)
+    assert output.code == 0
+    assert "2 steps done" in output.out
+    assert "1234" in output.out
+    assert "1.2" in output.out
+    assert "8 files" in output.out
+    assert "nothing is running here" in output.out
 
 
 def test_the_step_in_progress_tells_its_rows(call, begun) -> None:
@@ -93,18 +93,18 @@ def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun) -> None:
 def test_what_is_no_run_gives_one_line(call, tmp_path, command: str) -> None:
     (tmp_path / "file").write_text("x")
     for name in ("gone", "file", "."):
-        said = call(command, tmp_path / name)
-        assert (said.code, said.out) == (2, "")
-        assert said.err.count("\n") == 1
+        output = call(command, tmp_path / name)
+        assert (output.code, output.out) == (2, "")
+        assert output.err.count("\n") == 1
     assert call(command, "s3://bucket/run").code == 2
 
 
 def test_a_damaged_manifest_is_named(call, begun) -> None:
     layout = begun([])
     layout.manifest("ingest").write_text("{")
-    said = call("status", layout.root)
-    assert said.code == 2
-    assert "ingest.json" in said.err
+    output = call("status", layout.root)
+    assert output.code == 2
+    assert "ingest.json" in output.err
 
 
 def test_status_leaves_no_trace(call, begun) -> None:
@@ -116,8 +116,8 @@ def test_status_leaves_no_trace(call, begun) -> None:
 
 def test_a_report_is_written_again(call, begun) -> None:
     layout = begun([done("ingest", 5, "five files")])
-    said = call("report", layout.root)
-    assert said.code == 0, said.err
-    assert str(layout.report_html) in said.err
+    output = call("report", layout.root)
+    assert output.code == 0, output.err
+    assert str(layout.report_html) in output.err
     assert "five files" in layout.report_html.read_text(encoding="utf-8")
     assert json.loads(layout.report_json.read_text(encoding="utf-8"))

@@ -39,10 +39,10 @@ def test_values_are_those_of_the_setting_each_once() -> None:
 
 @pytest.mark.parametrize("text", ["2", "-0.1", "nan", "half", "", "0,,1", "adaptive;0"])
 def test_other_values_are_one_line_before_any_work(call, tmp_path, text: str) -> None:
-    said = call("sweep", f"--lambda={text}", "--out", tmp_path / "run")
-    assert (said.code, said.out) == (2, "")
-    assert "from 0 to 1" in said.err
-    assert said.err.count("\n") == 1
+    output = call("sweep", f"--lambda={text}", "--out", tmp_path / "run")
+    assert (output.code, output.out) == (2, "")
+    assert "from 0 to 1" in output.err
+    assert output.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -97,5 +97,5 @@ def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
     drawn = ET.fromstring(as_svg(rows))
     texts = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"0.0: held-out pairs", "adaptive: held-out pairs"} <= set(texts)
-    found = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
-    assert [row["lambda"] for row in found] == ["0.0", "adaptive"]
+    rows_of_csv = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
+    assert [row["lambda"] for row in rows_of_csv] == ["0.0", "adaptive"]

@@ -39,53 +39,53 @@ def own_package(monkeypatch) -> None:
 
 
 def test_the_list_names_every_teacher_with_its_facts(call) -> None:
-    said = call("teachers", "--json")
-    assert said.code == 0
-    rows = {row["name"]: row for row in said.json()}
+    output = call("teachers", "--json")
+    assert output.code == 0
+    rows = {row["name"]: row for row in output.json()}
     assert set(rows) == set(TEACHERS)
     assert rows["niqe"]["higher_is_better"] is False
     assert all(len(row["digest"]) == 16 for row in rows.values() if not row["looked_for"])
     assert rows["dover"]["looked_for"].endswith("weights/DOVER.pth")
     assert "NON-COMMERCIAL" in rows["dover"]["licence"]
-    shown = call("teachers")
-    assert shown.code == 0
+    text_output = call("teachers")
+    assert text_output.code == 0
     for name, row in rows.items():
-        assert name in shown.out
-        assert row["licence"] in shown.out
-        assert row["digest"] is None or row["digest"] in shown.out
-        assert row["looked_for"] is None or row["looked_for"] in shown.out
+        assert name in text_output.out
+        assert row["licence"] in text_output.out
+        assert row["digest"] is None or row["digest"] in text_output.out
+        assert row["looked_for"] is None or row["looked_for"] in text_output.out
 
 
 def test_one_teacher_without_videos_is_described(call) -> None:
-    said = call("teachers", OWN, "--json")
-    assert said.code == 0
-    (row,) = said.json()
+    output = call("teachers", OWN, "--json")
+    assert output.code == 0
+    (row,) = output.json()
     assert (row["title"], row["range"], row["parameters"]) == ("A teacher with weights", [None, None], 7)
 
 
 def test_videos_are_scored_in_the_teachers_own_scale(call, clip, tmp_path) -> None:
-    said = call("teachers", "sharpness", clip, tmp_path / "gone.mp4", "--json")
-    assert said.code == 1
-    good, gone = said.json()
+    output = call("teachers", "sharpness", clip, tmp_path / "gone.mp4", "--json")
+    assert output.code == 1
+    good, gone = output.json()
     assert (good["status"], gone["status"]) == ("ok", "failed")
     assert 0 <= good["score"] <= 40
     assert gone["error"].startswith("missing: ")
-    shown = call("teachers", "sharpness", clip)
-    assert shown.code == 0
-    assert f"{good['score']:.3f}" in shown.out
-    assert "higher is better" in shown.out
+    text_output = call("teachers", "sharpness", clip)
+    assert text_output.code == 0
+    assert f"{good['score']:.3f}" in text_output.out
+    assert "higher is better" in text_output.out
 
 
 def test_two_seconds_from_the_middle_are_looked_at(call, numbered) -> None:
-    said = call("teachers", OWN, numbered, "--json")
-    assert said.json()[0]["score"] == 20_000, "20 of 30 frames at 10 frames per second"
+    output = call("teachers", OWN, numbered, "--json")
+    assert output.json()[0]["score"] == 20_000, "20 of 30 frames at 10 frames per second"
 
 
 def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
     (tmp_path / "weights.bin").write_bytes(b"12345")
-    said = call("teachers", OWN, clip, "--weights", tmp_path / "weights.bin", "--json")
-    assert said.code == 0, said.err
-    assert said.json()[0]["score"] % 1000 == 5
+    output = call("teachers", OWN, clip, "--weights", tmp_path / "weights.bin", "--json")
+    assert output.code == 0, output.err
+    assert output.json()[0]["score"] % 1000 == 5
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
     ],
 )
 def test_wrong_usage_is_one_line(call, words: list[str], message: str) -> None:
-    said = call("teachers", *words)
-    assert (said.code, said.out) == (2, "")
-    assert message in said.err
-    assert said.err.count("\n") == 1
+    output = call("teachers", *words)
+    assert (output.code, output.out) == (2, "")
+    assert message in output.err
+    assert output.err.count("\n") == 1
 
 
 def test_a_teacher_that_cannot_be_loaded_does_not_hide_the_others(call, monkeypatch) -> None:
     monkeypatch.setitem(TEACHERS, "absent", "no_such_module:Absent")
-    said = call("teachers")
-    assert said.code == 1
-    assert "absent cannot be loaded" in said.err
-    assert "niqe" in said.out
+    output = call("teachers")
+    assert output.code == 1
+    assert "absent cannot be loaded" in output.err
+    assert "niqe" in output.out

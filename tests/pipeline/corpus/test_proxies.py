@@ -14,19 +14,19 @@ WINDOW = {"video_id": "w", "uri": "w.mp4", "start_s": 1.0, "duration_s": 2.0}
 
 
 @given(st.integers(1, 9), st.integers(1, 12))
-def test_levels_are_spread_from_the_first_to_the_last(levels: int, wanted: int) -> None:
-    found = spread(levels, wanted)
-    assert found == sorted(set(found))
-    assert len(found) == min(levels, wanted)
-    assert found[0] == 1
-    assert found[-1] == (levels if wanted > 1 else 1)
-    gaps = np.diff(found)
+def test_levels_are_spread_from_the_first_to_the_last(levels: int, number: int) -> None:
+    chosen_levels = spread(levels, number)
+    assert chosen_levels == sorted(set(chosen_levels))
+    assert len(chosen_levels) == min(levels, number)
+    assert chosen_levels[0] == 1
+    assert chosen_levels[-1] == (levels if number > 1 else 1)
+    gaps = np.diff(chosen_levels)
     assert gaps.size == 0 or np.ptp(gaps) <= 1, "evenly"
 
 
-@pytest.mark.parametrize(("levels", "wanted", "found"), [(5, 2, [1, 5]), (5, 3, [1, 3, 5]), (4, 3, [1, 3, 4])])
-def test_spreads_of_small_tables(levels: int, wanted: int, found: list[int]) -> None:
-    assert spread(levels, wanted) == found
+@pytest.mark.parametrize(("levels", "number", "expected"), [(5, 2, [1, 5]), (5, 3, [1, 3, 5]), (4, 3, [1, 3, 4])])
+def test_spreads_of_small_tables(levels: int, number: int, expected: list[int]) -> None:
+    assert spread(levels, number) == expected
 
 
 def test_sources_are_usable_held_out_windows_with_few_of_each_content(tables, configured) -> None:
@@ -86,20 +86,20 @@ def copies_with_labels() -> list[dict]:
 
 def test_a_perfect_predictor_has_perfect_figures(copies_with_labels: list[dict]) -> None:
     labels = np.array([row["mos"] for row in copies_with_labels])
-    found = figures(labels / 7 - 3, copies_with_labels)
-    assert found["srcc"] == pytest.approx(1)
-    assert found["within"] == pytest.approx(1)
-    assert found["pair_accuracy"] == 1
-    assert found["plcc"] > 0.99
+    result = figures(labels / 7 - 3, copies_with_labels)
+    assert result["srcc"] == pytest.approx(1)
+    assert result["within"] == pytest.approx(1)
+    assert result["pair_accuracy"] == 1
+    assert result["plcc"] > 0.99
     backwards = figures(-labels, copies_with_labels)
     assert (backwards["srcc"], backwards["pair_accuracy"]) == (pytest.approx(-1), 0)
 
 
 def test_a_predictor_of_the_source_alone_is_seen_through(copies_with_labels: list[dict]) -> None:
     scores = np.array([ord(row["source_id"]) for row in copies_with_labels], np.float64)
-    found = figures(scores, copies_with_labels)
-    assert found["within"] == 0
-    assert found["pair_accuracy"] == 0.5
+    result = figures(scores, copies_with_labels)
+    assert result["within"] == 0
+    assert result["pair_accuracy"] == 0.5
 
 
 def test_labels_that_are_almost_equal_are_no_pair() -> None:

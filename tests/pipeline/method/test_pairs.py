@@ -30,8 +30,8 @@ def test_pairs_are_distinct_and_within_the_limit(videos, count, max_uses, seed):
     assert max(uses.values(), default=0) <= max_uses
     if len(pairs) < count:  # maximal: the videos with uses left are all paired with each other
         left = [video for video in _ids(videos) if uses[video] < max_uses]
-        taken = {frozenset(pair) for pair in pairs}
-        assert all(frozenset(pair) in taken for pair in combinations(left, 2))
+        keys = {frozenset(pair) for pair in pairs}
+        assert all(frozenset(pair) in keys for pair in combinations(left, 2))
 
 
 def test_large_pools_are_drawn_not_listed(monkeypatch):
@@ -141,4 +141,4 @@ def test_presentation_depends_on_the_pair_not_its_order():
 def test_deduplicate_keeps_the_first_of_unordered_pairs():
     pairs = [("a", "b"), ("b", "a"), ("c", "c"), ("c", "d"), ("a", "b"), ("e", "f")]
     assert deduplicate(pairs) == [0, 3, 5]
-    assert deduplicate(pairs, seen=[("d", "c")]) == [0, 5]
+    assert deduplicate(pairs, earlier=[("d", "c")]) == [0, 5]

@@ -29,7 +29,7 @@ def reached(numbers: np.ndarray, chosen: np.ndarray, goal: np.ndarray) -> float:
 def test_small_pools_have_the_optimum_of_brute_force(count: int, keep: int, seed: int) -> None:
     values = pool(count, seed)[:, : 2 + seed]
     target = shaping.uniform(NAMES[: 2 + seed], values, 3)
-    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.wanted(target.shares, keep)
+    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, keep)
     choice = shaping.choose(numbers, goal, keep)
     best = min(reached(numbers, np.array(some), goal) for some in itertools.combinations(range(count), keep))
     assert choice.exact
@@ -41,7 +41,7 @@ def test_small_pools_have_the_optimum_of_brute_force(count: int, keep: int, seed
 def test_the_relaxation_is_within_two_per_cent_of_the_integer_programme() -> None:
     values = pool(2000)
     target = shaping.uniform(NAMES, values, 10)
-    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.wanted(target.shares, 400)
+    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, 400)
     exact = shaping.choose(numbers, goal, 400, exact_up_to=2000)
     assert exact.exact
     for chunk in (500, 2000):
@@ -57,7 +57,7 @@ def test_a_target_that_the_pool_can_give_is_met() -> None:
     """The wanted counts are rounded up, which no choice can make good: the bound says by how much, and nothing else is left."""
     values, keep = pool(6000), 600
     target = shaping.reference(NAMES, pool(3000, 5) * 0.6, 8)
-    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.wanted(target.shares, keep)
+    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, keep)
     excess = int(goal.sum()) - keep * len(NAMES)
     choice = shaping.choose(numbers, goal, keep, chunk=2000)
     assert choice.bound >= excess - 1e-6
@@ -67,7 +67,7 @@ def test_a_target_that_the_pool_can_give_is_met() -> None:
 def test_the_same_seed_gives_the_same_choice_whatever_the_pool_holds() -> None:
     values = pool(1500)
     target = shaping.uniform(NAMES, values, 10)
-    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.wanted(target.shares, 100)
+    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, 100)
     first, second, other = (shaping.choose(numbers, goal, 100, seed, chunk=500).chosen for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
@@ -84,7 +84,7 @@ def test_videos_of_equal_bins_are_counted_not_told_apart() -> None:
 def test_everything_is_kept_where_there_is_no_choice() -> None:
     values = pool(40)
     target = shaping.uniform(NAMES, values, 4)
-    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.wanted(target.shares, 40)
+    numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, 40)
     assert shaping.choose(numbers, goal, 40).chosen.tolist() == list(range(40))
 
 
@@ -104,8 +104,8 @@ def test_equal_bins_ignore_single_odd_videos_and_survive_a_constant() -> None:
 
 
 def test_wanted_counts_are_rounded_up_as_published() -> None:
-    assert shaping.wanted(np.array([[0.1, 0.25, 0.65]]), 10).tolist() == [[1, 3, 7]]
-    assert shaping.wanted(np.full((1, 10), 0.1), 30).tolist() == [[3] * 10], "a rounding error is no video"
+    assert shaping.goal_counts(np.array([[0.1, 0.25, 0.65]]), 10).tolist() == [[1, 3, 7]]
+    assert shaping.goal_counts(np.full((1, 10), 0.1), 30).tolist() == [[3] * 10], "a rounding error is no video"
 
 
 @pytest.mark.parametrize(

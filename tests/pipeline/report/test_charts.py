@@ -22,12 +22,12 @@ def texts(root: ET.Element) -> list[str]:
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
 def test_ticks_are_round_numbers_that_cover_all_values(values: list[float]) -> None:
-    found = ticks(values)
-    span = found[-1] - found[0]
-    assert found[0] <= min(values) + 1e-9 * span
-    assert found[-1] >= max(values) - 1e-9 * span
-    assert 2 <= len(found) <= 8
-    steps = {round((second - first) / span, 9) for first, second in itertools.pairwise(found)}
+    marks = ticks(values)
+    span = marks[-1] - marks[0]
+    assert marks[0] <= min(values) + 1e-9 * span
+    assert marks[-1] >= max(values) - 1e-9 * span
+    assert 2 <= len(marks) <= 8
+    steps = {round((second - first) / span, 9) for first, second in itertools.pairwise(marks)}
     assert len(steps) == 1
 
 

@@ -126,9 +126,9 @@ def test_the_data_are_plain_json(layout: RunLayout) -> None:
 
 
 def test_teachers_agree_once_each_is_turned_so_that_higher_is_better(layout: RunLayout) -> None:
-    found = gather(layout).agreement
-    assert found["names"] == ["niqe", "brisque"]
-    assert found["srcc"] == [[pytest.approx(1.0)] * 2] * 2
+    agreement = gather(layout).agreement
+    assert agreement["names"] == ["niqe", "brisque"]
+    assert agreement["srcc"] == [[pytest.approx(1.0)] * 2] * 2
 
 
 def test_the_hardest_pairs_come_first(layout: RunLayout) -> None:
@@ -150,9 +150,9 @@ def test_the_best_of_each_column_is_marked(layout: RunLayout) -> None:
     assert [row["best"]["unseen", "srcc"] for row in rows] == [False, False, False, False, True]
 
 
-@pytest.mark.parametrize("made", [[], ["config"], ["config", "calibration"], ["metrics"]])
+@pytest.mark.parametrize("parts", [[], ["config"], ["config", "calibration"], ["metrics"]])
 def test_the_report_of_an_unfinished_run_shows_what_there_is(
-    made: list[str], layout: RunLayout, tmp_path: Path
+    parts: list[str], layout: RunLayout, tmp_path: Path
 ) -> None:
     part = RunLayout(tmp_path / "part")
     sources = {
@@ -160,12 +160,12 @@ def test_the_report_of_an_unfinished_run_shows_what_there_is(
         "calibration": (layout.calibration, part.calibration),
         "metrics": (layout.metrics(1), part.metrics(1)),
     }
-    for name in made:
+    for name in parts:
         source, target = sources[name]
         write_bytes(target, source.read_bytes())
     write_report(part)
     words = " ".join(Page(part.report_html.read_text(encoding="utf-8")).words)
-    assert ("No round has been evaluated yet" in words) is ("metrics" not in made)
+    assert ("No round has been evaluated yet" in words) is ("metrics" not in parts)
     assert read_json(part.report_json)["run"] == "part"
 
 

@@ -38,9 +38,9 @@ def start_holder(folder: Path) -> subprocess.Popen[str]:
 def test_a_second_run_in_one_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     layout = RunLayout(tmp_path)
     child = start_holder(tmp_path)
-    found = holder(layout)
-    assert found is not None
-    assert found.pid == child.pid
+    owner = holder(layout)
+    assert owner is not None
+    assert owner.pid == child.pid
     with pytest.raises(UserError, match=f"process {child.pid} on .*--out") as caught, RunLock(layout):
         pass
     assert caught.value.exit_code == 2
@@ -55,17 +55,17 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     child.kill()
     child.communicate()
     with RunLock(RunLayout(tmp_path)):
-        found = holder(RunLayout(tmp_path))
-    assert found is not None
-    assert found.pid == os.getpid()
+        owner = holder(RunLayout(tmp_path))
+    assert owner is not None
+    assert owner.pid == os.getpid()
 
 
-@pytest.mark.parametrize(("age", "taken"), [(30.0, False), (lock.STALE_S + 1, True)])
-def test_a_lock_of_another_host_counts_by_its_heartbeat(age: float, taken: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("age", "stale"), [(30.0, False), (lock.STALE_S + 1, True)])
+def test_a_lock_of_another_host_counts_by_its_heartbeat(age: float, stale: bool, tmp_path: Path) -> None:
     layout = RunLayout(tmp_path)
     other = {"host": "elsewhere", "pid": 1, "born": "7", "beat": time.time() - age}
     layout.lock.write_text(json.dumps(other), encoding="ascii")
-    if taken:
+    if stale:
         with RunLock(layout):
             assert holder(layout) is not None
     else:
@@ -106,9 +106,9 @@ def test_the_heartbeat_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         first = json.loads(layout.lock.read_text(encoding="ascii"))["beat"]
         assert beaten.wait(60)
         with lock._opened(layout.lock) as descriptor:
-            found = lock._read(descriptor)
-    assert found is not None
-    assert found.beat > first
+            owner = lock._read(descriptor)
+    assert owner is not None
+    assert owner.beat > first
     assert layout.lock.read_text(encoding="ascii") == ""
 
 

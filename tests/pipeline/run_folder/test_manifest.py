@@ -119,29 +119,29 @@ def test_a_step_that_makes_nothing_is_a_defect(tmp_path: Path) -> None:
 
 def test_partial_outputs_are_continued_with_the_same_inputs_and_removed_with_others(tmp_path: Path) -> None:
     output = tmp_path / "a.txt"
-    seen: list[bool] = []
+    states: list[bool] = []
 
     def die_half_way() -> dict:
-        seen.append(output.exists())
+        states.append(output.exists())
         output.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
 
     for value in (1, 1, 2):
         with pytest.raises(KeyboardInterrupt):
             Run(tmp_path).step("a", value, work=die_half_way)
-    assert seen == [False, True, False]
+    assert states == [False, True, False]
 
 
 def test_outputs_with_keyed_rows_stay_when_inputs_change(tmp_path: Path) -> None:
     Run(tmp_path).step("a", 1)
-    seen: list[str] = []
+    contents: list[str] = []
 
     def look() -> dict:
-        seen.append((tmp_path / "a.txt").read_text(encoding="utf-8"))
+        contents.append((tmp_path / "a.txt").read_text(encoding="utf-8"))
         return {}
 
     Run(tmp_path).step("a", 2, keep=True, work=look)
-    assert seen == ["1\n"]
+    assert contents == ["1\n"]
 
 
 def test_a_process_killed_between_data_and_manifest_does_the_step_again(tmp_path: Path) -> None:

@@ -35,13 +35,13 @@ def put(tables, name, values):
     tables.write(tables.layout.scores(name) / "shard-00000.parquet", SCORES, rows)
 
 
-def rated(tmp_path, values):
+def mos_file_of(tmp_path, values):
     file = tmp_path / "mos.csv"
     file.write_text("video,mos\n" + "".join(f"part/v{k:02d}.mp4,{value}\n" for k, value in enumerate(values)))
     return file
 
 
-def said(tables):
+def console_text(tables):
     return " ".join(tables.stream.getvalue().split())
 
 
@@ -57,7 +57,7 @@ def test_without_human_scores_the_scale_is_that_of_the_consensus(tables, configu
 
 
 def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
-    file = rated(tmp_path, 3 + quality[:30] / 50)
+    file = mos_file_of(tmp_path, 3 + quality[:30] / 50)
     ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
     assert read_json(tables.layout.calibration)["target"] == "given"
     assert np.abs(means(tables) - (3 + quality / 50)).mean() < 0.1
@@ -65,7 +65,7 @@ def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
 
 def test_degraded_copies_have_no_human_score(tables, configured, quality, tmp_path):
     tables.videos([{"video_id": f"v{k:02d}", "uri": f"/part/v{k:02d}.mp4", "copy": k % 2} for k in range(COUNT)])
-    config = configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}")
+    config = configured(TEACHERS, f"teachers.mos={mos_file_of(tmp_path, quality)}")
     target = human_scores(config, tables.layout, [f"v{k:02d}" for k in range(COUNT)])
     assert np.isnan(target[1::2]).all()
     np.testing.assert_allclose(target[::2], quality[::2])
@@ -92,7 +92,7 @@ def test_a_constant_teacher_is_left_out_and_said(tables, configured, quality):
     put(tables, "exposure", np.full(COUNT, 0.5))
     ensemble(tables.run(configured(TEACHERS)))
     assert read_json(tables.layout.calibration)["excluded"] == {"exposure": "the same score (0.5) for every video"}
-    assert "exposure is left out" in said(tables)
+    assert "exposure is left out" in console_text(tables)
 
 
 def test_one_teacher_that_is_left_stops_the_run(tables, configured, quality):
@@ -105,8 +105,8 @@ def test_one_teacher_that_is_left_stops_the_run(tables, configured, quality):
 def test_a_bad_fit_is_said(tables, configured, quality, tmp_path):
     noise = quality[np.random.default_rng(8).permutation(COUNT)]
     put(tables, "sharpness", noise if np.corrcoef(noise, quality)[0, 1] > 0 else -noise)
-    ensemble(tables.run(configured(TEACHERS, f"teachers.mos={rated(tmp_path, quality)}")))
-    assert "sharpness fits the human scores badly" in said(tables)
+    ensemble(tables.run(configured(TEACHERS, f"teachers.mos={mos_file_of(tmp_path, quality)}")))
+    assert "sharpness fits the human scores badly" in console_text(tables)
 
 
 def test_reliability_weights_are_written_down(tables, configured, quality):

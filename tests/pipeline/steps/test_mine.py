@@ -119,9 +119,9 @@ def test_no_unordered_pair_is_mined_twice(run, settings) -> None:
 def test_a_video_that_one_teacher_alone_scored_makes_no_pair(run, settings) -> None:
     write_scores(run, TEACHERS[0], {"n00": None})
     rows = mined(run, settings("mining.pairs=40", "mining.levels=1"), "gmad")
-    seen = {video for row in rows for video in (row["first"], row["second"])}
-    assert "n00" not in seen, "it has no mean over the teachers, so the pair would get no label"
-    assert "n01" in seen
+    videos = {video for row in rows for video in (row["first"], row["second"])}
+    assert "n00" not in videos, "it has no mean over the teachers, so the pair would get no label"
+    assert "n01" in videos
 
 
 def test_a_video_that_the_student_did_not_judge_makes_no_pair(run, settings) -> None:
@@ -144,15 +144,15 @@ def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings) -> No
 def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings) -> None:
     rows = [row for row in mined(run, settings(), "missed") if "resize" in row["first"]]
     assert len(rows) == 5
-    found = Counter((row["first"][0], abs(int(row["first"][-1]) - int(row["second"][-1]))) for row in rows)
+    counts = Counter((row["first"][0], abs(int(row["first"][-1]) - int(row["second"][-1]))) for row in rows)
     # Sure and backwards is worst, then sure and undecided; of the two equal ones at the end one is left out.
-    assert found == {("c", 3): 1, ("c", 2): 2, ("b", 3): 1, ("b", 2): 1}
+    assert counts == {("c", 3): 1, ("c", 2): 2, ("b", 3): 1, ("b", 2): 1}
 
 
 def test_mining_depends_on_the_seed_only_in_the_order_of_presentation(run, settings) -> None:
-    found = [mined(run, settings(f"seed={seed}"), "gmad") for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
-    assert len({frozenset(frozenset((row["first"], row["second"])) for row in rows) for rows in found}) == 1
+    results = [mined(run, settings(f"seed={seed}"), "gmad") for seed in (0, 0, 1)]
+    assert results[0] == results[1] != results[2]
+    assert len({frozenset(frozenset((row["first"], row["second"])) for row in rows) for rows in results}) == 1
 
 
 def test_no_new_videos_give_no_games(run, settings) -> None:

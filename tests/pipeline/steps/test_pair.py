@@ -25,12 +25,12 @@ def run(tables, copies):
     """Five videos of round 1, whose quality rises with their number, two of round 2, and copies of three families."""
     tables.videos([{"video_id": f"v{k}"} for k in range(5)] + [{"video_id": f"w{k}", "round": 2} for k in range(2)])
     tables.ensemble({**{f"v{k}": (10.0 * k, 4.0) for k in range(5)}, "w0": (12.0, 4.0), "w1": (45.0, 4.0)})
-    made = [
+    rows = [
         *copies("v0", "resize", "spatial", (1, 2, 3, 4)),
         *copies("v1", "jitter", "temporal", (1, 2, 3)),
         *copies("v2", "h264", "streaming", (1, 2, 4)),
     ]
-    tables.distorted(1, made)
+    tables.distorted(1, rows)
     return tables
 
 
@@ -52,10 +52,10 @@ def test_severity_says_how_the_second_compares_with_the_first(first: int, second
 
 
 def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
-    said = pair(run.run(configured(*SETTINGS)), 1)
+    summary = pair(run.run(configured(*SETTINGS)), 1)
     rows = pairs_of(run)
     assert Counter(row["distortion"] for row in rows) == {None: 6, "resize": 4, "jitter": 2, "h264": 3}
-    assert said == {"rows": 15, "what": "6 ensemble, 9 synthetic"}
+    assert summary == {"rows": 15, "what": "6 ensemble, 9 synthetic"}
     assert len({row["pair_id"] for row in rows}) == 15
     for row in rows:
         if row["origin"] == "ensemble":
@@ -95,9 +95,9 @@ def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviati
 
 
 def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
-    made = copies("v0", "resize", "spatial", (1, 2, 3))
-    made[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
-    run.distorted(1, made)
+    rows = copies("v0", "resize", "spatial", (1, 2, 3))
+    rows[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
+    run.distorted(1, rows)
     assert [row["level"] for row in usable_copies(run.layout, 1)] == [1, 3]
     pair(run.run(configured(*SETTINGS)), 1)
     (only,) = [row for row in pairs_of(run) if row["origin"] == "synthetic"]
@@ -105,11 +105,11 @@ def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
 
 
 def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, configured) -> None:
-    found = []
+    results = []
     for seed in (1, 1, 2):
         pair(run.run(configured(*SETTINGS, f"seed={seed}")), 1)
-        found.append(pairs_of(run))
-    assert found[0] == found[1] != found[2]
+        results.append(pairs_of(run))
+    assert results[0] == results[1] != results[2]
 
 
 @pytest.fixture
@@ -133,12 +133,12 @@ def second(run, copies, configured):
 
 
 def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, configured) -> None:
-    said = pair(second.run(configured(*SETTINGS)), 2)
+    summary = pair(second.run(configured(*SETTINGS)), 2)
     rows = pairs_of(second, 2)
     keys = [frozenset((row["first"], row["second"])) for row in rows]
     assert len(set(keys)) == len(keys) == 15 + 3
     assert set(keys) >= {frozenset((row["first"], row["second"])) for row in pairs_of(second, 1)}
-    assert said["what"] == "6 ensemble, 2 gmad, 1 missed, 9 synthetic"
+    assert summary["what"] == "6 ensemble, 2 gmad, 1 missed, 9 synthetic"
     assert Counter(row["round"] for row in rows) == {1: 15, 2: 3}
 
 
@@ -185,12 +185,12 @@ def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second
     pair(second.run(configured(*SETTINGS)), 2)
     all_of_them = {row["pair_id"]: row for row in pairs_of(second, 2)}
     pair(second.run(configured(*SETTINGS, "pairs.decisive=true")), 2)
-    kept = {row["pair_id"]: row for row in pairs_of(second, 2)}
-    assert kept.items() <= all_of_them.items()
-    left_out = [row for name, row in all_of_them.items() if name not in kept]
-    assert left_out
-    assert all(row["origin"] in ("ensemble", "gmad") for row in left_out)
-    assert not {row["label"] for row in left_out} & {"superior", "inferior"}
+    decisive = {row["pair_id"]: row for row in pairs_of(second, 2)}
+    assert decisive.items() <= all_of_them.items()
+    others = [row for name, row in all_of_them.items() if name not in decisive]
+    assert others
+    assert all(row["origin"] in ("ensemble", "gmad") for row in others)
+    assert not {row["label"] for row in others} & {"superior", "inferior"}
 
 
 def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(second) -> None:

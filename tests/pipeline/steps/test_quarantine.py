@@ -25,9 +25,9 @@ def test_every_kind_of_failure_is_collected_with_its_step_and_reason(tables, cop
     observe(tables, [{"video_id": "good"}, {"video_id": "dark", **failed("decode", "no frame")}])
     tables.benchmark("seen", [{"video_id": "s", "mos": 1.0}, {"video_id": "t", **failed("encode")}])
     tables.benchmark("unseen", [{"video_id": "u", **failed("timeout")}])
-    made = copies("good", "h264", "streaming", (1, 2))
-    tables.distorted(1, [made[0], {**made[1], **failed("crash")}])
-    tables.distorted(2, [{**made[0], "video_id": "late", **failed("encode")}])
+    distorted = copies("good", "h264", "streaming", (1, 2))
+    tables.distorted(1, [distorted[0], {**distorted[1], **failed("crash")}])
+    tables.distorted(2, [{**distorted[0], "video_id": "late", **failed("encode")}])
     assert collect(tables.layout, 2) == 7
     rows = read_table(tables.layout.quarantine, QUARANTINE).to_pylist()
     assert {(row["step"], row["item"], row["error_kind"]) for row in rows} == {

@@ -56,8 +56,8 @@ def layout(tmp_path: Path) -> RunLayout:
         for video, line in zip(ids[1:], values[1:].tolist(), strict=True)
     ]
     write_table(run.indicators, INDICATORS.table(rows), INDICATORS)
-    seen = {"width": 64, "height": 64, "vmaf": None}
-    broken = {"video_id": ids[0], **seen, "status": "failed", "error_kind": "decode", "error": "f0: no frame"}
+    facts = {"width": 64, "height": 64, "vmaf": None}
+    broken = {"video_id": ids[0], **facts, "status": "failed", "error_kind": "decode", "error": "f0: no frame"}
     append_shard(run.observed("candidates"), OBSERVED.table([broken]), OBSERVED)
     return run
 
@@ -83,11 +83,11 @@ def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_one
 
 def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunLayout, tmp_path: Path) -> None:
     shape.shape(asked(shaped(), layout))
-    told = read_json(layout.shaping)
-    assert told["keep"] == 20
-    assert told["misplaced_after"] < told["misplaced_before"]
-    assert list(told["indicators"]) == list(ROWS)
-    for one in told["indicators"].values():
+    figures = read_json(layout.shaping)
+    assert figures["keep"] == 20
+    assert figures["misplaced_after"] < figures["misplaced_before"]
+    assert list(figures["indicators"]) == list(ROWS)
+    for one in figures["indicators"].values():
         assert len(one["edges"]) == len(one["shares"]) + 1 == 11
         for part in ("shares", "before", "after"):
             assert sum(one[part]) == pytest.approx(1)
@@ -188,9 +188,9 @@ def test_candidates_are_measured_once_and_what_fails_is_counted(
     candidates_of(run, clip, numbered, tmp_path / "none.mp4")
     summary = shape.measure(asked(shaped("errors.budget=0.5"), run))
     assert (summary["rows"], summary["failed"]) == (3, 1)
-    found = read_table(run.indicators, INDICATORS)
-    assert found.num_rows == 2
-    assert all(np.isfinite(found[name].to_numpy()).all() for name in ROWS)
+    table = read_table(run.indicators, INDICATORS)
+    assert table.num_rows == 2
+    assert all(np.isfinite(table[name].to_numpy()).all() for name in ROWS)
     with pytest.raises(UserError, match="1 of 3 windows could not be measured"):
         shape.measure(asked(shaped("errors.budget=0.2"), run))
 
@@ -200,7 +200,9 @@ def test_indicators_come_with_the_scores_from_one_decode(
 ) -> None:
     decodes = []
     real = Decoder.decode
-    monkeypatch.setattr(Decoder, "decode", lambda self, *given: decodes.append(given[0]) or real(self, *given))
+    monkeypatch.setattr(
+        Decoder, "decode", lambda self, *arguments: decodes.append(arguments[0]) or real(self, *arguments)
+    )
     run = RunLayout(tmp_path / "scored")
     candidates_of(run, clip)
     config = load("demo", overrides=["teachers.names=[artefact, sharpness]"])
