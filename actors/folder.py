@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from actors.compare import Comparer
-from actors.media import ffmpeg
 from actors.media.inputs import Inputs
 from actors.media.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
+from actors.media.scan import scan
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
 
 
 class HeaderReader:
-    """Ray actor: length of the file in column ``uri``. Gives ``length_s`` (seconds, 0 for a still)."""
+    """Ray actor: length of the pictures in column ``uri``. Gives ``length_s`` (seconds, 0 for a still)."""
 
     def __init__(self, timeout_s: float = 60.0) -> None:
         self.timeout_s = timeout_s
@@ -29,8 +29,7 @@ class HeaderReader:
         return attempt(fresh(row), lambda: self.inputs.use(row, self._read), {"length_s": 0.0})
 
     def _read(self, row: Row) -> Row:
-        header = ffmpeg.probe(row["uri"], timeout_s=self.timeout_s)
-        return {"length_s": 0.0 if header.is_still else float(header.duration_s)}
+        return {"length_s": float(scan(row["uri"], timeout_s=self.timeout_s).length_s)}
 
 
 class WindowReader:

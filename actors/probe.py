@@ -1,4 +1,4 @@
-"""The pools of ingest: read a file's header and digest, and make a demo clip."""
+"""The pools of ingest: scan a file's packets and digest it, and make a demo clip."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from actors.media.downloads import Keep
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
 from actors.media.rows import Row, attempt, fresh
+from actors.media.scan import scan
 from actors.media.scenes import make_clip
 
 _CHUNK_BYTES = 1 << 20
@@ -26,9 +27,9 @@ def content_id(path: Path) -> str:
 
 
 class Probe:
-    """Ray actor: header facts and content id of the file in column ``uri``; broken files get status failed.
+    """Ray actor: what the packets say, and the content id, of the file in column `uri`; broken files get status failed.
 
-    A row that brings a ``content_id`` keeps it: the file was rendered here and is named by what it was drawn from.
+    A row that brings a `content_id` keeps it: the file was rendered here and is named by what it was drawn from.
     """
 
     def __init__(self, max_pixels: int, timeout_s: float = 60.0, downloads: Keep | None = None) -> None:
@@ -42,7 +43,8 @@ class Probe:
 
     def _probe(self, row: Row) -> Row:
         path = Path(ffmpeg.check_file(str(row["uri"])))
-        header = ffmpeg.probe(path, timeout_s=self.timeout_s)
+        facts = scan(path, timeout_s=self.timeout_s)
+        header = facts.header
         if header.width * header.height > self.max_pixels:
             raise Failure(
                 "too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels"
@@ -51,8 +53,8 @@ class Probe:
             "content_id": str(row.get("content_id") or "") or content_id(path),
             "width": header.width,
             "height": header.height,
-            "fps": float(header.fps),
-            "duration_s": float(header.duration_s),
+            "fps": float(facts.fps),
+            "duration_s": float(facts.length_s),
             "codec": header.codec,
             "bytes": path.stat().st_size,
         }

@@ -1,7 +1,8 @@
 """Decode one window of an untrusted file into a `Sample`, in a child process that may crash, hang or be killed.
 
-The child reads with decord. Where decord fails, FFmpeg reads the same frames through a pipe. A file's container is
-always checked by `actors.media.ffmpeg.probe` first, because decord has no format whitelist; the child can open one file only.
+The child reads with decord, and only files of which `actors.media.scan` says that decord is exact. All others, and those
+where decord fails, FFmpeg reads through a pipe: the same frames. A file is always scanned first, because decord has no
+format whitelist; the child can open one file only.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.indicators import Meter
-from actors.media import ffmpeg, ffmpeg_log
+from actors.media import ffmpeg
 from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
+from actors.media.excerpt import excerpt, track
 from actors.media.network_views import Clip, Gatherer, plan
 from actors.media.outcome import Failure
+from actors.media.scan import Scan, scan
+from actors.media.timeline import Cut
 from actors.media.views import Sample, SampleSpec
 
 CHILD = Path(__file__).with_name("decode_child.py")
@@ -129,10 +133,9 @@ class _Child:
 class _Window:
     """What one `Decoder.decode` is asked for, of which file, and until when (`time.monotonic`)."""
 
-    header: ffmpeg.Probe
+    scan: Scan
     name: str
-    start_s: float
-    duration_s: float
+    cut: Cut
     spec: SampleSpec
     seed: str
     deadline: float
@@ -201,13 +204,16 @@ class Decoder:
         """
         spec = spec or SampleSpec()
         deadline = time.monotonic() + self._timeout_s
-        header = ffmpeg.probe(uri, timeout_s=self._timeout_s)
-        name = os.fspath(uri)
+        facts = scan(uri, timeout_s=self._timeout_s)
+        header, name = facts.header, os.fspath(uri)
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
-        window = _Window(header, name, start_s, duration_s, spec, seed, deadline, meter)
-        if header.is_still:
+        cut = facts.cut(start_s, duration_s)
+        if cut is None:
+            raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
+        window = _Window(facts, name, cut, spec, seed, deadline, meter)
+        if not facts.is_exact_in_decord:
             return self._by_ffmpeg(window)
         try:
             sample = self._by_child(window)
@@ -215,10 +221,8 @@ class Decoder:
             if failure.kind == "timeout":
                 raise
             return self._after(failure, window)
-        # decord picks the "best" of several streams; ours is the first one that is no cover picture.
-        if (sample.width, sample.height) != (header.width, header.height):
-            return self._by_ffmpeg(window)
-        return sample
+        as_scanned = (sample.width, sample.height) == (header.width, header.height)
+        return sample if as_scanned else self._by_ffmpeg(window)
 
     def _after(self, first: Failure, window: _Window) -> Sample:
         """Try FFmpeg after decord failed; a crash stays a crash when FFmpeg cannot read the file either."""
@@ -235,11 +239,16 @@ class Decoder:
             self.close()
             self._child = _Child(self._program, self._threads, self._memory)
         name, spec, meter = window.name, window.spec, window.meter
+        times, cut = window.scan.timeline.times, window.cut
         request = {
             "path": str(Path(name).absolute()),
-            "picture_bytes": window.header.width * window.header.height * 3,
-            "start_s": window.start_s,
-            "duration_s": window.duration_s,
+            "picture_bytes": window.scan.header.width * window.scan.header.height * 3,
+            "pictures": len(times),
+            "first": cut.first,
+            "end": cut.end,
+            "span_s": [float(times[at] - times[0]) for at in (cut.first, cut.end - 1)],
+            "shown": None if cut.shown is None else cut.shown.tolist(),
+            "fps": 0.0 if cut.shown is None else cut.rate,
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,
@@ -265,31 +274,64 @@ class Decoder:
             raise
         if "error" in answer:
             raise Failure("decode", f"{name}: {answer['error']}")
-        return sample or self._by_ffmpeg(window, (int(answer["large"]), float(answer["fps"])))
+        return sample or self._by_ffmpeg(window, float(answer["fps"]))
 
-    def _by_ffmpeg(self, window: _Window, known: tuple[int, float] | None = None) -> Sample:
-        """Count the frames of the window unless they and their rate are known, then read them once and keep what is needed."""
+    def _by_ffmpeg(self, window: _Window, fps: float = 0.0) -> Sample:
+        """Read the pictures of the window once and keep what is needed; where some cannot be decoded, those that can."""
+        header, cut = window.scan.header, window.cut
+        still = header.is_still
+        fps = 0.0 if still else fps or cut.rate
+        limits = {"max_pixels": window.spec.max_pixels, "threads": self._threads}
+        stream = track(ffmpeg.source(window.name, **limits), window.scan) if still else None
+        stream = stream or excerpt(window.name, window.scan, cut, **limits).node
+        numbers = (cut.numbers() - cut.first).tolist()
+        try:
+            return self._kept(window, stream, numbers, fps)
+        except _ShortError as short:
+            # pictures went missing: those that are there follow each other, held ones as long as before
+            left = sorted({min(number, short.count - 1) for number in numbers})
+            return self._kept(window, stream, left if cut.shown is None else [min(n, left[-1]) for n in numbers], fps)
 
-        def left() -> float:
-            return max(0.1, window.deadline - time.monotonic())
+    def _kept(self, window: _Window, stream: Any, numbers: list[int], fps: float) -> Sample:
+        """What a sample needs of a stream's pictures ``numbers``.
 
-        header = window.header
-        place, limit = (window.name, window.start_s, window.duration_s), window.spec.max_pixels
-        stream = ffmpeg.source(*place, max_pixels=limit, threads=self._threads)["V:0"]
-        count, fps = known or (1, header.fps)
-        if known is None and not header.is_still:
-            counting = graph.output(stream, "pipe:1", f="null", fps_mode="passthrough")
-            count = ffmpeg_log.progress(ffmpeg.run(ffmpeg.arguments(counting), timeout_s=left()))[0]
-        if count < 1:
-            where = f"{window.name}: no frame at {window.start_s:g} s"
-            raise Failure("decode", f"{where}; check start_s and duration_s")
+        Raises:
+            _ShortError: The stream has fewer pictures.
+        """
+        header = window.scan.header
         one = {"frames:v": 1} if header.is_still else {}
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
-        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left(), reuse=True)
+        timeout_s = max(0.1, window.deadline - time.monotonic())
+        frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=timeout_s, reuse=True)
         with contextlib.closing(frames):  # type: ignore[type-var]
-            size = Clip(count, header.height, header.width, 0.0 if header.is_still else fps)
+            size = Clip(len(numbers), header.height, header.width, fps)
             gatherer = Gatherer(plan(window.spec.views, size, window.seed))
-            return _gather(window, frames, count, fps, gatherer)
+            return _gather(window, _repeated(frames, numbers), len(numbers), fps, gatherer)
+
+
+class _ShortError(Exception):
+    """A stream had fewer pictures than its packets promised: ``count``."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count = count
+
+
+def _repeated(frames: Iterator[NDArray[np.uint8]], numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures ``numbers`` (never falling) of a stream, held ones again and again.
+
+    Raises:
+        _ShortError: The stream ends before the last of them.
+    """
+    at, frame = -1, None
+    for number in numbers:
+        while at < number:
+            frame = next(frames, None)
+            if frame is None:
+                raise _ShortError(at + 1)
+            at += 1
+        assert frame is not None
+        yield frame
 
 
 def _sample(
@@ -306,7 +348,7 @@ def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gath
     ``frames`` may come all in the same memory: nothing of a frame's own size is held but the key frames, which go to
     their places at once, and the first frame of a second that is measured.
     """
-    spec, meter, header = window.spec, window.meter, window.header
+    spec, meter, header = window.spec, window.meter, window.scan.header
     places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
     for part, at in enumerate(key_positions(count, spec.key_frames)):
         places.setdefault(at, []).append((part, 0))

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
 CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
+SAME_TIME_S = 2e-3  # by which the times of a picture may differ: containers round to milliseconds
 KEY = "key"  # name under which the key frames travel
 AHEAD_BYTES = (
     256 * 2**20
@@ -60,14 +61,17 @@ def luma_strip(frame: Frame, short_side: int) -> Frame:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def window_bounds(starts: NDArray[np.float64], start_s: float, duration_s: float) -> tuple[int, int]:
-    """First frame at or after ``start_s`` and first one past the window, from presentation times in seconds."""
-    tolerance = 1e-3
-    origin = float(starts[0])
-    first = int(np.searchsorted(starts, origin + start_s - tolerance))
-    if duration_s <= 0:
-        return first, len(starts)
-    return first, int(np.searchsorted(starts, origin + start_s + duration_s - tolerance))
+def check_times(starts: NDArray[np.float64], request: dict[str, Any]) -> None:
+    """Compare decord's list of pictures with what the file's packets say.
+
+    Raises:
+        ValueError: It counts other pictures, or gives the first or the last of the window another time.
+    """
+    if len(starts) != request["pictures"]:
+        raise ValueError(f"decord lists {len(starts)} pictures, the packets {request['pictures']}")
+    ends = starts[[request["first"], request["end"] - 1]] - starts[0]
+    if not np.allclose(ends, request["span_s"], rtol=0, atol=SAME_TIME_S) or (np.diff(starts) < 0).any():
+        raise ValueError("decord gives the pictures other times than the packets")
 
 
 def _gatherer(
@@ -107,13 +111,13 @@ def opening_at_most(files: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _frames(reader: Any, wanted: list[int]) -> Iterator[tuple[int, Frame]]:
-    """The wanted frames and their numbers."""
+def _frames(reader: Any, wanted: list[int], shown: list[int]) -> Iterator[tuple[int, Frame]]:
+    """The wanted positions of a window and the frame on the screen at each; ``shown`` is its number in the file."""
     step = 1
     while wanted:
         batch, wanted = wanted[:step], wanted[step:]
         with opening_at_most(0):
-            frames = reader.get_batch(batch).asnumpy()
+            frames = reader.get_batch([shown[position] for position in batch]).asnumpy()
         for number, frame in zip(batch, frames, strict=True):
             yield number, frame
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
@@ -139,27 +143,28 @@ def read(
     with opening_at_most(1):
         reader = decord.VideoReader(request["path"], num_threads=int(request["threads"]))
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
-    first, end = window_bounds(starts, request["start_s"], request["duration_s"])
-    if first >= end:
-        raise ValueError("no frame in the window")
-    keys = [first + position for position in key_positions(end - first, request["key_frames"])]
-    strip = list(range(first, min(first + request["motion_frames"], end)))
-    fps = float(reader.get_avg_fps())
-    seconds = {first + at for at in second_positions(end - first, fps)} if request["seconds"] else set()
-    if request["views"] and (end - first) * request["picture_bytes"] > AHEAD_BYTES:
-        return {"fps": fps, "large": end - first}, []
+    check_times(starts, request)
+    # a window is a list of pictures, one after the other or held; positions in it count what is shown
+    shown = request["shown"] or list(range(request["first"], request["end"]))
+    count = len(shown)
+    fps = request["fps"] or float(reader.get_avg_fps())
+    keys = key_positions(count, request["key_frames"])
+    seconds = set(second_positions(count, fps)) if request["seconds"] else set()
+    if request["views"] and count * request["picture_bytes"] > AHEAD_BYTES:
+        return {"fps": fps, "large": count}, []
     with opening_at_most(0):
-        height, width = reader[first].shape[:2] if request["views"] else (0, 0)
-    gatherer = _gatherer(request, show, end - first, height, width, fps) if request["views"] else None
-    seen = [first + number for number in gatherer.needed] if gatherer else []
-    wanted = sorted({*strip, *seen, *(min(at + shift, end - 1) for at in (*keys, *seconds) for shift in (0, 1))})
+        height, width = reader[shown[0]].shape[:2] if request["views"] else (0, 0)
+    gatherer = _gatherer(request, show, count, height, width, fps) if request["views"] else None
+    strip = list(range(min(request["motion_frames"], count)))
+    needed = list(gatherer.needed) if gatherer else []
+    wanted = sorted({*strip, *needed, *(min(at + shift, count - 1) for at in (*keys, *seconds) for shift in (0, 1))})
     luma: list[Frame] = []
     pairs: dict[int, list[int]] = {}  # places of a frame among the key frames and their successors
     for place, key in enumerate(keys):
         pairs.setdefault(key, []).append(2 * place)
-        pairs.setdefault(min(key + 1, end - 1), []).append(2 * place + 1)
+        pairs.setdefault(min(key + 1, count - 1), []).append(2 * place + 1)
     held: Frame | None = None  # the first frame of a second, until its successor comes
-    for number, frame in _frames(reader, wanted):
+    for number, frame in _frames(reader, wanted, shown):
         if number <= strip[-1]:
             luma.append(luma_strip(frame, request["motion_short_side"]))
         if number in pairs:
@@ -168,10 +173,10 @@ def read(
             emit(held, frame)
         held = frame.copy() if number in seconds else None
         if gatherer:
-            gatherer.add(number - first, frame)
+            gatherer.add(number, frame)
     if held is not None:  # a window of one frame
         emit(held, held)
-    return {"fps": fps, "frames": end - first}, [np.stack(luma)]
+    return {"fps": fps, "frames": count}, [np.stack(luma)]
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

@@ -34,7 +34,7 @@ from actors.media.outcome import Failure
 
 __all__ = [
     "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "ask", "binary", "check_file", "environment",
-    "lossless", "probe", "raw_source", "read_frames", "run", "source", "target",
+    "lossless", "opening", "probe", "raw_source", "read_frames", "run", "source", "target",
 ]  # fmt: skip
 
 # Containers and still-image streams that hold their own data. Not here, on purpose: concat, hls, dash, imf, sdp, image2
@@ -139,6 +139,12 @@ def source(
     return graph.input("file:" + os.fspath(path), **options)
 
 
+def opening(path: str | os.PathLike[str]) -> list[str]:
+    """The arguments that open an untrusted file, up to its name."""
+    args = arguments(graph.output(source(path), "pipe:1", f="null"))
+    return args[: args.index("-i") + 2]
+
+
 def raw_source(width: int, height: int, fps: float) -> Any:
     """An ffmpeg-python input node that reads rgb24 frames from standard input."""
     limits = {"protocol_whitelist": "pipe,fd", "format_whitelist": "rawvideo"}
@@ -232,6 +238,12 @@ class Process:
         size = self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, size - _LOG_BYTES))
         return self._stderr.read().decode("utf-8", "replace")
+
+    def transcript(self) -> str:
+        """The beginning and the end of it, which is all of it where it is not long."""
+        self._stderr.seek(0)
+        start = self._stderr.read(_LOG_BYTES).decode("utf-8", "replace")
+        return start if self._stderr.seek(0, os.SEEK_END) <= _LOG_BYTES else f"{start}\n{self.log()}"
 
     def wait(self) -> int:
         """Wait for the end and return the exit status; a Failure at the wall-clock limit."""
@@ -354,8 +366,7 @@ def probe(path: str | os.PathLike[str], *, timeout_s: float = 30.0) -> Probe:
     """
     name = check_file(path)
     node = source(name)
-    args = arguments(graph.output(node, "pipe:1", f="null"))
-    with Process(args[: args.index("-i") + 2], timeout_s=timeout_s) as child:
+    with Process(opening(name), timeout_s=timeout_s) as child:
         status = child.wait()
         log = child.log()
     if "Input #0" not in log:

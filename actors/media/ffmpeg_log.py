@@ -1,18 +1,20 @@
-"""What FFmpeg's messages mean: a file's header, a count of frames, the reason of a failure. Text in, records out."""
+"""What FFmpeg's messages mean: a file's header and tracks, its first picture, a count of frames, the reason of a failure.
+
+Text in, records out.
+"""
 
 from __future__ import annotations
 
 import errno
 import re
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actors.media.outcome import STORAGE, Failure
 
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
-
-_STEADY = 0.02  # a mean rate that differs less from the ticks is a rounding or a lost frame
 
 _EMPTY_WORDS = (
     "Conversion failed",
@@ -66,7 +68,7 @@ _NO_SPACE = tuple(
 
 @dataclass(frozen=True)
 class Probe:
-    """What a file's header says about its first video stream.
+    """What a file's header says about the video track that is played.
 
     Attributes:
         width: Pixels, as shown (rotation applied).
@@ -76,7 +78,7 @@ class Probe:
         frames: Number of packets when they were counted (stills, or no duration in the header), else None.
         codec: FFmpeg's name, for example ``h264``.
         pix_fmt: FFmpeg's name, for example ``yuv420p``.
-        tick_rate: Where the rate is variable, the rate whose ticks its frames fall on; else 0.
+        tick_rate: Ticks per second that FFmpeg believes the frames to fall on (tbr); 0 where it prints none.
     """
 
     width: int
@@ -111,38 +113,149 @@ def progress(log: str) -> tuple[int, float]:
     return (int(frames[-1]) if frames else 0), (_seconds(times[-1]) if times else 0.0)
 
 
-def _stream(log: str) -> tuple[str, str]:
-    """The line of the first video stream that is not a cover picture, and the side data below it."""
+@dataclass(frozen=True)
+class Track:
+    """What a header says about one video track.
+
+    Attributes:
+        number: Of the stream in the file.
+        width: Pixels, as stored.
+        height: Pixels, as stored.
+        is_default: The file marks it as the one to play.
+        is_cover: A picture attached to the file, no film.
+        line: FFmpeg's line about it.
+        below: The lines of side data and metadata under it.
+    """
+
+    number: int
+    width: int
+    height: int
+    is_default: bool
+    is_cover: bool
+    line: str
+    below: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The first picture that a track decodes to.
+
+    Attributes:
+        width: Pixels, turned as a player turns it, cropped by the container.
+        height: The same.
+        time_s: Display time, or None where it has none.
+        is_turned: A display matrix of the container, an EXIF orientation, or a message of the stream turns or mirrors it.
+        colour_range: ``tv``, ``pc`` or ``unknown``.
+        colour_space: Matrix, FFmpeg's name.
+        primaries: FFmpeg's name.
+        transfer: FFmpeg's name, for example ``smpte2084`` (PQ).
+        is_interlaced: The picture is marked as two fields.
+    """
+
+    width: int
+    height: int
+    time_s: float | None
+    is_turned: bool
+    colour_range: str
+    colour_space: str
+    primaries: str
+    transfer: str
+    is_interlaced: bool
+
+
+def tracks(log: str) -> tuple[Track, ...]:
+    """All video tracks of the dump that FFmpeg prints of an opened input."""
     lines = log.splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r"\s+Stream #0:\d+.*: Video: ", line) and "(attached pic)" not in line:
-            below: list[str] = []
-            for following in lines[number + 1 :]:
-                if re.match(r"\s+Stream #|\S", following):
-                    break
-                below.append(following)
-            return line, "\n".join(below)
-    return "", ""
+    rows: list[Track] = []
+    for place, line in enumerate(lines):
+        head = re.match(r"\s+Stream #0:(\d+).*: Video: ", line)
+        if head is None:
+            if line.startswith(("Output #", "Stream mapping")):
+                break
+            continue
+        below: list[str] = []
+        for following in lines[place + 1 :]:
+            if re.match(r"\s+Stream #|\S", following):
+                break
+            below.append(following)
+        size = re.search(r", (\d+)x(\d+)(?=[ ,]|$)", line)
+        width, height = (int(size.group(1)), int(size.group(2))) if size else (0, 0)
+        marks = re.findall(r"\(([a-z ]+)\)", line[line.index(": Video: ") :])
+        rows.append(Track(int(head.group(1)), width, height, "default" in marks, "attached pic" in marks, line,
+                          "\n".join(below)))  # fmt: skip
+    return tuple(rows)
 
 
-def header(name: str, log: str) -> Probe:
+def played(choice: Sequence[Track], packets: Mapping[int, int] | None = None) -> Track | None:
+    """The track that FFmpeg and players choose: the default one, of several the one with most pixels, then the first.
+
+    Args:
+        choice: All video tracks.
+        packets: Number of packets of each track, where they were counted: a lone picture beside a film is no film.
+    """
+    films = [track for track in choice if not track.is_cover]
+    if packets and any(packets.get(track.number, 0) > 1 for track in films):
+        films = [track for track in films if packets.get(track.number, 0) > 1]
+    # FFmpeg weighs the default mark as five million pixels.
+    weight = {track.number: track.width * track.height + 5_000_000 * track.is_default for track in films}
+    return max(films, key=lambda track: (weight[track.number], -track.number), default=None)
+
+
+def decoded_track(log: str) -> int:
+    """Number of the track that FFmpeg decodes in the second output of a process; -1 where it says none."""
+    line = re.search(r"Stream #0:(\d+) -> #1:0 ", log)
+    return int(line.group(1)) if line else -1
+
+
+def first_picture(log: str) -> Picture | None:
+    """What the filter ``showinfo`` prints of the first picture; None where there is none."""
+    shown = [line for line in log.splitlines() if line.startswith("[Parsed_showinfo")]
+    starts = [place for place, line in enumerate(shown) if re.search(r"\] n:\s*\d+ pts:", line)]
+    if not starts:
+        return None
+    own = shown[starts[0] : starts[1] if len(starts) > 1 else None]
+    size = re.search(r" s:(\d+)x(\d+) i:([PTB]) ", own[0])
+    if size is None:
+        return None
+    width, height = int(size.group(1)), int(size.group(2))
+    clock = re.search(r" pts_time:(-?[\d.]+)", own[0])
+    text = "\n".join(own)
+    turn = re.search(r"displaymatrix: rotation of (-?[\d.]+|-?nan) degrees", text)
+    if turn and is_upright(turn.group(1)):
+        width, height = height, width
+    colours = {name: value for name, value in re.findall(r"color_(range|space|primaries|trc):(\S+)", text)}
+    return Picture(width, height, float(clock.group(1)) if clock else None, turn is not None,
+                   colours.get("range", "unknown"), colours.get("space", "unknown"), colours.get("primaries", "unknown"),
+                   colours.get("trc", "unknown"), size.group(3) != "P")  # fmt: skip
+
+
+def is_upright(degrees: str) -> bool:
+    """Whether a rotation exchanges width and height: FFmpeg turns by quarters, and by other angles inside the frame."""
+    return abs(abs(float(degrees)) % 180 - 90) < 1
+
+
+def header(name: str, log: str, track: Track | None = None) -> Probe:
     """Read the dump that FFmpeg prints of an opened input.
+
+    Args:
+        name: File, for messages.
+        log: What FFmpeg printed.
+        track: The track to describe; the one that is `played` without it.
 
     Raises:
         Failure: ``no_video`` or ``decode``.
     """
-    line, below = _stream(log)
-    if not line:
+    track = track or played(tracks(log))
+    if track is None:
         raise Failure("no_video", f"{name} has no video stream")
-    size = re.search(r", (\d+)x(\d+)(?=[ ,]|$)", line)
+    line, width, height = track.line, track.width, track.height
     codec = re.search(r": Video: (\w+)", line)
-    if size is None or codec is None or codec.group(1) == "none":
+    if width == 0 or codec is None or codec.group(1) == "none":
         raise Failure("decode", f"{name}: the header gives no frame size or no known codec")
     # Brackets hold commas of their own: "h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720"
     fields = re.sub(r"\([^()]*\)", "", line.split(": Video: ")[1]).split(",")
-    width, height = int(size.group(1)), int(size.group(2))
-    rotation = re.search(r"rotation of (-?[\d.]+) degrees", below)
-    if rotation and round(float(rotation.group(1)) / 90) % 2:
+    rotation = re.search(r"rotation of (-?[\d.]+) degrees", track.below)
+    if rotation and is_upright(rotation.group(1)):
         width, height = height, width
     pix_fmt = fields[1].strip() if len(fields) > 1 else "unknown"
     if re.search(r"Input #0, \w+_pipe", log):
@@ -151,8 +264,7 @@ def header(name: str, log: str) -> Probe:
     fps = mean or tick
     clock = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
     length = _seconds(clock.groups()) if clock else 0.0
-    variable = tick if abs(tick - fps) > _STEADY * fps else 0.0
-    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, variable)
+    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, tick)
 
 
 def _rate(line: str, unit: str) -> float:

@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from actors.media import ffmpeg
+from actors.media.excerpt import excerpt, held, track
 from actors.media.outcome import Failure
+from actors.media.scan import Scan, scan
+from actors.media.timeline import TOLERANCE_S, Cut
 
 # Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
 SCALER = "bicubic+accurate_rnd+full_chroma_int"
 MATRIX = "smpte170m"
-SCREEN_FPS = 60.0  # at which a variable rate is sampled at most
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,11 @@ class Window:
         crop: Cut the last odd row and column instead of scaling.
         width: Even number of pixels.
         height: Even number of pixels.
-        keep_every: Every k-th native frame is kept; 0 where the rate is variable, and what is on the screen is sampled.
+        keep_every: Every k-th native frame is kept; 0 where pictures are held, and what is on the screen is sampled.
         rate: Frames per second after that.
         options: Limits and threads.
+        scan: What the file's packets say.
+        cut: The pictures that the window shows.
     """
 
     source: str
@@ -63,15 +67,19 @@ class Window:
     keep_every: int
     rate: Fraction
     options: EncodeOptions
+    scan: Scan
+    cut: Cut
 
     @classmethod
     def open(cls, source: str, start_s: float, duration_s: float, still: bool, options: EncodeOptions) -> Window:
-        """Plan the window from the file's header; for a still, the middle of the window.
+        """Plan the window from the file's packets; for a still, the middle of the window.
 
         Raises:
-            Failure: As `actors.media.ffmpeg.probe`; ``too_large``; ``format`` for frames of less than 2x2 pixels.
+            Failure: As `actors.media.scan.scan`; ``too_large``; ``format`` for frames of less than 2x2 pixels; ``decode``
+                for a window that lies beyond the pictures.
         """
-        header = ffmpeg.probe(source)
+        facts = scan(source)
+        header = facts.header
         width, height = header.width, header.height
         if width * height > options.max_pixels:
             raise Failure("too_large", f"{source} is {width}x{height}; the limit is {options.max_pixels} pixels")
@@ -80,29 +88,37 @@ class Window:
             width, height = max(2, round(width * ratio)), max(2, round(height * ratio))
         if width < 2 or height < 2:
             raise Failure("format", f"{source} is {width}x{height}; at least 2x2 pixels are needed")
-        keep_every = 1
-        rate = Fraction(header.fps or 25.0).limit_denominator(1001)
-        if header.tick_rate:
-            keep_every = 0
-            rate = Fraction(min(header.tick_rate, options.max_fps or SCREEN_FPS)).limit_denominator(1001)
-        elif options.max_fps and rate > Fraction(options.max_fps):
+        if still and not header.is_still:
+            rest = max(facts.length_s - start_s, 0.0)
+            start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
+        cut = facts.cut(start_s, duration_s, options.max_fps)
+        if cut is None:
+            raise Failure("decode", f"{source}: no frame at {start_s:g} s; check start_s and duration_s")
+        keep_every = 1 if cut.shown is None else 0
+        rate = cut.fraction
+        if keep_every and options.max_fps and rate > Fraction(options.max_fps):
             # a rate a hair above the limit (29.97 asked, 30000/1001 found) is no reason to lose every other frame
             keep_every = -int(-(float(rate) / options.max_fps - 1e-3) // 1)
-        if still and not header.is_still:
-            rest = max(header.duration_s - start_s, 0.0)
-            start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
         return cls(source, start_s, duration_s, ratio == 1, width - width % 2, height - height % 2, keep_every,
-                   rate / max(keep_every, 1), options)  # fmt: skip
+                   rate / max(keep_every, 1), options, facts, cut)  # fmt: skip
+
+    def _pictures(self) -> Any:
+        """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
+        limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
+        # FFmpeg seeks by itself in a plain file: it takes the pictures that begin in the window.
+        starts_at_zero = abs(float(self.scan.timeline.times[0])) < TOLERANCE_S
+        if self.scan.seeks and not self.scan.leads and self.cut.shown is None and starts_at_zero:
+            return track(ffmpeg.source(self.source, self.start_s, self.duration_s, **limits), self.scan)
+        part = excerpt(self.source, self.scan, self.cut, **limits)
+        return part.node if self.cut.shown is None else held(part, self.cut)
 
     def stream(self, still: bool) -> Any:
         """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
-        limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
-        node = ffmpeg.source(self.source, self.start_s, self.duration_s, **limits)["V:0"]
+        node = self._pictures()
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
         if self.keep_every:
-            node = node.filter("setpts", f"N/({self.rate})/TB")
-        node = node.filter("fps", fps=str(self.rate))
+            node = node.filter("setpts", f"N/({self.rate})/TB").filter("fps", fps=str(self.rate))
         if self.crop:
             node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
         node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")

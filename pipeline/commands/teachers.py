@@ -161,13 +161,13 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
 
 def _score(teacher: Any, name: str) -> dict[str, Any]:
     """One row: the video, its raw score, or why there is none."""
-    from actors.media import ffmpeg
     from actors.media.decode import Decoder
+    from actors.media.scan import scan
     from actors.media.views import SampleSpec
 
     row: dict[str, Any] = {"video": name, "status": OK, "score": None, "error": None}
     try:
-        length = ffmpeg.probe(name).duration_s
+        length = scan(name).length_s
         window = 0.0 if teacher.whole_video or length <= WINDOW_S else WINDOW_S
         start = max(0.0, (length - window) / 2) if window else 0.0
         # who takes views of its own looks at no key frame, and whole ones of a 4K video are large

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from actors.media.decode import Decoder
 from actors.media.decode_child import key_positions, luma_strip
 from actors.media.outcome import Failure
 from actors.media.views import Sample, SampleSpec
+
+Make = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_unusual_files(decoder: Decoder, odd_files: dict[str, Path]) -> None:
     one = decoder.decode(odd_files["one_frame"])
     assert one.is_still
     np.testing.assert_array_equal(one.key[:, 0], one.key[:, 1])
-    assert decoder.decode(odd_files["vfr"]).luma.shape[0] == 14
+    assert decoder.decode(odd_files["vfr"]).luma.shape[0] == 17, "14 pictures, three of them held for a step more"
 
 
 def test_rotation_is_as_a_player_shows_it(decoder: Decoder, clip: Path, odd_files: dict[str, Path]) -> None:
@@ -164,13 +166,19 @@ def test_a_child_that_dies_on_one_file_is_replaced(clip: Path, numbered: Path, t
         assert one._child.process.pid != before
 
 
-def test_nonsense_from_the_child_is_a_crash_when_ffmpeg_fails_too(clip: Path, tmp_path: Path) -> None:
+def test_nonsense_from_the_child_is_a_crash_when_ffmpeg_fails_too(clip: Path, make: Make, tmp_path: Path) -> None:
     liar = tmp_path / "liar.py"
     liar.write_text("import sys, time\nsys.stdout.buffer.write(b'\\xff' * 64)\nsys.stdout.flush()\ntime.sleep(60)\n")
+    source = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=2")
+    two = make("two_groups.mp4", *source, "-c:v", "libx264", "-g", "10", "-bf", "0", "-pix_fmt", "yuv420p").read_bytes()
+    start, end = two.index(b"mdat") + 4, two.index(b"moov") - 4
+    middle = (start + end) // 2  # the second group of pictures begins about here: its packets hold nothing
+    blank = tmp_path / "blank.mp4"
+    blank.write_bytes(two[:middle] + bytes(end - middle) + two[end:])
     with Decoder(timeout_s=30, child=liar) as one:
         assert one.decode(clip).luma.shape[0] == 18
         with pytest.raises(Failure) as caught:
-            one.decode(clip, 50.0)
+            one.decode(blank, 1.0, 1.0)
     assert caught.value.kind == "crash"
 
 

@@ -18,6 +18,7 @@ from actors.media import ffmpeg
 from actors.media.decode import Decoder, _Window
 from actors.media.outcome import Failure
 from actors.media.rows import format_recipe, unpack
+from actors.media.scan import scan
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.probe import Probe
@@ -143,8 +144,9 @@ def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(
     name: str, place: Path, listener: socket.socket
 ) -> None:
     with Decoder(timeout_s=30) as decoder:
-        assert unprobed(decoder, place / "secret.mp4") is None, "a file of its own is read"
-        assert unprobed(decoder, place / name) == "decode"
+        secret = place / "secret.mp4"
+        assert unprobed(decoder, secret, secret) is None, "a file of its own is read"
+        assert unprobed(decoder, place / name, secret) == "decode"
     assert_not_called(listener)
 
 
@@ -162,13 +164,16 @@ def test_a_row_that_names_a_server_calls_no_one(
     assert_not_called(listener)
 
 
-HEADER = ffmpeg.Probe(64, 48, 10.0, 1.0, None, "h264", "yuv420p")
+def unprobed(decoder: Decoder, path: Path, stated: Path) -> str | None:
+    """Kind of the failure when the child is given a file that no whitelist has looked at; None if it read it.
 
-
-def unprobed(decoder: Decoder, path: Path) -> str | None:
-    """Kind of the failure when the child is given a file that no whitelist has looked at; None if it read it."""
+    What the packets of ``stated`` say is taken to be said of it.
+    """
+    facts = scan(stated)
+    cut = facts.cut(0.0, 0.0)
+    assert cut is not None
     try:
-        decoder._by_child(_Window(HEADER, str(path), 0.0, 0.0, SPEC, "v", time.monotonic() + 30, None))
+        decoder._by_child(_Window(facts, str(path), cut, SPEC, "v", time.monotonic() + 30, None))
     except Failure as failure:
         return failure.kind
     return None
@@ -210,7 +215,7 @@ def test_processes_that_read_files_get_no_credentials(clip: Path, monkeypatch: p
     assert b"PATH=" in told
     assert CANARY.encode() not in told
     with Decoder(timeout_s=30) as decoder:
-        assert unprobed(decoder, clip) is None
+        assert unprobed(decoder, clip, clip) is None
         assert decoder._child is not None
         assert CANARY.encode() not in Path(f"/proc/{decoder._child.process.pid}/environ").read_bytes()
 

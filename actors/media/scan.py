@@ -1,0 +1,220 @@
+"""One pass over the packets of a file, without decoding more than its first picture: what its header only claims.
+
+FFmpeg copies the packets of every video track to its muxer ``framecrc``, which prints a line for each, and shows the first
+picture of the track that it would play. From both come the display times of all pictures, the key frames, the track to
+take, and the size and colours of a picture as it leaves FFmpeg, turned and cropped. Everything that cuts a window out of
+a file asks `scan`; answers are remembered, so that the windows and copies of one file share one pass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.media import ffmpeg, ffmpeg_log, packets
+from actors.media.ffmpeg_log import Picture, Probe, Track
+from actors.media.outcome import Failure
+from actors.media.packets import Packets
+from actors.media.timeline import Cut, Timeline, Times
+
+_REMEMBERED = 16  # files
+_JUMPS = ("timestamp discontinuity", "on-monoton")  # FFmpeg's words for a clock that jumps, and for one that steps back
+_BROWSER_S = 0.0101  # browsers show a picture of a GIF that asks for less for a tenth of a second
+_GIF_S = 0.1
+STILL_FPS = 25.0  # of a film that is made of one picture
+
+# Containers in which FFmpeg's input seek finds the very picture, by demuxer; numbered frames prove it in the tests. The
+# others are read from their beginning, MPEG transport streams from a key frame that lies before.
+_SEEKS = frozenset({"mov", "matroska", "flv", "nut", "ivf", "avi", "asf", "ogg", "gif", "apng", "yuv4mpegpipe"})
+_TRANSPORT = "mpegts"
+_DECORD = _SEEKS - {"ogg", "apng"}  # which decord cannot open
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What the packets of a file say.
+
+    Attributes:
+        header: The header of the track; its size is that of a decoded picture, as shown.
+        track: Number of the track in the file.
+        tracks: All video tracks, cover pictures among them.
+        container: FFmpeg's name of the demuxer, up to its first comma.
+        timeline: Display times of the track's pictures, in the seconds of FFmpeg's own clock, which starts with the file.
+        keys: Display times of the key frames, seconds, in order.
+        picture: The first picture, or None where it could not be decoded.
+        is_timed: Whether every packet has a display time.
+        leads: Whether pictures are shown before the key frame that they follow.
+        jumps: Whether the clock of the stream jumps.
+        is_turned: Whether the header names a rotation or a mirror image.
+        is_cropped: Whether the container crops the pictures.
+        is_whole: False where the file was too long to be read to its end: what lies beyond is the header's word, pictures at
+            its mean rate up to its duration.
+    """
+
+    header: Probe
+    track: int
+    tracks: tuple[Track, ...]
+    container: str
+    timeline: Timeline
+    keys: NDArray[np.float64]
+    picture: Picture | None
+    is_timed: bool
+    leads: bool
+    jumps: bool
+    is_turned: bool
+    is_cropped: bool
+    is_whole: bool = True
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first picture to the end of the last; 0 for a still.
+
+        It is the header's where both agree, and where the file was not read to its end.
+        """
+        if self.header.is_still:
+            return 0.0
+        stated, counted = self.header.duration_s, self.timeline.length_s
+        agree = abs(stated - counted) <= max(1.5 * self.timeline.step_s, 0.05)
+        return stated if stated > 0 and (agree or (not self.is_whole and stated > counted)) else counted
+
+    @property
+    def fps(self) -> float:
+        """Pictures in a second while pictures come; 0 for a still."""
+        return 0.0 if self.header.is_still else self.timeline.rate
+
+    @property
+    def seeks(self) -> bool:
+        """Whether FFmpeg's input seek finds the very picture."""
+        return self.container in _SEEKS and self.is_timed and not self.jumps
+
+    @property
+    def seeks_early(self) -> bool:
+        """Whether it finds a key frame when it is asked for an instant before it."""
+        return self.container == _TRANSPORT and self.is_timed and not self.jumps
+
+    @property
+    def is_exact_in_decord(self) -> bool:
+        """Whether decord gives the pictures that FFmpeg gives, in their order, after any jump.
+
+        Proven by numbered frames for the containers and conditions named here; nothing else is read with it.
+        """
+        films = [track for track in self.tracks if not track.is_cover]
+        if self.picture is None or len(films) != 1 or self.container not in _DECORD or not self.is_whole:
+            return False
+        as_stored = (self.picture.width, self.picture.height) == (films[0].width, films[0].height)
+        return as_stored and self.is_timed and not (self.is_turned or self.is_cropped or self.jumps or self.leads)
+
+    def cut(self, start_s: float, duration_s: float, most_fps: float | None = None) -> Cut | None:
+        """What a window shows; None where it lies beyond the pictures. A still shows its one picture, whatever the window."""
+        if self.header.is_still:
+            return Cut(0, 1, STILL_FPS)
+        return self.timeline.cut(start_s, duration_s, most_fps)
+
+
+def scan(path: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Scan:
+    """Read the packets of a file through the whitelists, once for each state of the file.
+
+    Raises:
+        Failure: As `actors.media.ffmpeg.probe`.
+    """
+    name = ffmpeg.check_file(path)
+    facts = Path(name).stat()
+    return _remembered(name, facts.st_size, facts.st_mtime_ns, facts.st_ino, timeout_s)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(name: str, _size: int, _time: int, _inode: int, timeout_s: float) -> Scan:
+    return _read(name, timeout_s)
+
+
+def _read(name: str, timeout_s: float) -> Scan:
+    opening = ["-noautorotate", *ffmpeg.opening(name)]  # the picture as it is stored, and how it is to be turned
+    reading = packets.read(opening, timeout_s, with_picture=True)
+    if not reading.tracks:  # a picture that cannot be decoded ends the whole process
+        reading = packets.read(opening, timeout_s, with_picture=False)
+    log = reading.log
+    tracks = ffmpeg_log.tracks(log)
+    films = [track.number for track in tracks if not track.is_cover]
+    rows = dict(zip(films, reading.tracks, strict=False))
+    track = ffmpeg_log.played(tracks, {number: len(table.dts) for number, table in rows.items()})
+    if "Input #0" not in log or track is None or track.number not in rows or not len(rows[track.number].dts):
+        header = ffmpeg.probe(name, timeout_s=timeout_s)  # which says why
+        return _without_packets(name, header, log, tracks)
+    picture = ffmpeg_log.first_picture(log)
+    if picture is None or ffmpeg_log.decoded_track(log) != track.number:
+        picture = _picture(opening, track.number, timeout_s)
+    return _assembled(name, track, tracks, reading, rows[track.number], picture)
+
+
+def _assembled(
+    name: str,
+    track: Track,
+    tracks: tuple[Track, ...],
+    reading: packets.Pass,
+    rows: Packets,
+    picture: Picture | None,
+) -> Scan:
+    log = reading.log
+    header, container = ffmpeg_log.header(name, log, track), _container(log)
+    times, end_s = rows.moments()
+    if not len(times):
+        raise Failure("decode", f"{name}: the edit list of the file hides every picture")
+    rates, is_timed, jumps = (header.fps, header.tick_rate), rows.is_timed, any(word in log for word in _JUMPS)
+    if not is_timed and picture is not None and picture.time_s is not None:
+        shift = picture.time_s - float(times[0])  # decoding times run ahead of display
+        times, end_s = times + shift, end_s + shift
+    if container == "gif" and len(times) > 1 and float(np.diff(times).max()) < _BROWSER_S:
+        times = float(times[0]) + _GIF_S * np.arange(len(times))
+        end_s, rates, is_timed = float(times[-1]) + _GIF_S, (1 / _GIF_S, 0.0), False
+    if picture is not None:
+        header = replace(header, width=picture.width, height=picture.height)
+    if not header.is_still and (header.fps <= 0 or header.duration_s <= 0):
+        header = header.counted(len(times), end_s - float(times[0]))
+    if not reading.is_whole:
+        times = _stated(times, header)
+        end_s = max(end_s, header.duration_s)
+    return Scan(
+        header=header, track=track.number, tracks=tracks, container=container,
+        timeline=Timeline(times, end_s, *rates), keys=rows.keys(), picture=picture, is_timed=is_timed, leads=rows.leads,
+        jumps=jumps, is_turned="rotation of" in track.below or (picture is not None and picture.is_turned),
+        is_cropped="Cropping" in track.below, is_whole=reading.is_whole,
+    )  # fmt: skip
+
+
+def _without_packets(name: str, header: Probe, log: str, tracks: tuple[Track, ...]) -> Scan:
+    """The header alone, where FFmpeg copies no packet: what decodes the file will say why."""
+    track = ffmpeg_log.played(tracks)
+    if track is None:
+        raise Failure("no_video", f"{name} has no video stream")
+    line = Timeline(_stated(np.zeros(1), header), header.duration_s, header.fps, header.tick_rate)
+    return Scan(
+        header=header, track=track.number, tracks=tracks, container=_container(log), timeline=line, keys=np.zeros(1),
+        picture=None, is_timed=True, leads=False, jumps=False, is_turned="rotation of" in track.below,
+        is_cropped=False, is_whole=False,
+    )  # fmt: skip
+
+
+def _stated(times: Times, header: Probe) -> Times:
+    """The times that were read, and those that the header promises for the rest."""
+    missing = int((header.duration_s - float(times[-1])) * header.fps - 0.5) if header.fps > 0 else 0
+    missing = min(max(missing, 0), packets.MOST_PACKETS)
+    return np.append(times, times[-1] + np.arange(1, missing + 1) / max(header.fps, 1e-9))
+
+
+def _container(log: str) -> str:
+    name = re.search(r"Input #0, ([^,\s]+),", log)
+    return name.group(1) if name else ""
+
+
+def _picture(opening: list[str], track: int, timeout_s: float) -> Picture | None:
+    """The first picture of a track; None where it cannot be decoded."""
+    args = [*opening, "-map", f"0:{track}", *packets.SHOW]
+    with ffmpeg.Process(args, timeout_s=timeout_s) as child:
+        child.wait()
+        return ffmpeg_log.first_picture(child.transcript())
