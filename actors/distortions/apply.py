@@ -27,11 +27,10 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
 
 
 def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
-    """Encode to a stream of H.264, let it be changed on its way, and store what the decoder makes of it."""
-    assert encoding.transport is not None
+    """Encode to a raw stream, let it be changed on its way, and store what the decoder makes of it."""
     options = window.options
-    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=".h264") as stream:
-        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, "h264")
+    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
+        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, encoding.raw)
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
         # Several decoder threads would conceal in the order in which they happen to finish.
@@ -58,10 +57,10 @@ def _write(window: Window, made: Effect | Encoding, still: bool, partial: Path, 
     """The copy by what its distortion's function has given."""
     if not isinstance(made, Encoding):
         _transform(window, made, still, partial, container)
-    elif made.transport is None:
-        _encode(window, made.chain(window.stream(still)), made.codec, partial, container)
-    else:
+    elif made.raw:
         _transport(window, made, partial, container)
+    else:
+        _encode(window, made.chain(window.stream(still)), made.codec, partial, container)
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -74,6 +73,13 @@ def _check(name: str, level: int, still: bool) -> Distortion:
     if still and row.family != "spatial":
         raise Failure("usage", f"distortion {name} needs a clip; only the spatial family applies to stills")
     return row
+
+
+def _check_size(row: Distortion, window: Window) -> None:
+    """Refuse a window that the encoder cannot code: some fail below their smallest side, others crash."""
+    if min(window.width, window.height) < row.least_side:
+        size, need = f"{window.width}x{window.height}", f"at least {row.least_side} pixels a side"
+        raise Failure("too_small", f"{window.source}: its frames are {size}, and distortion {row.name} needs {need}")
 
 
 def apply(
@@ -113,6 +119,7 @@ def apply(
     container = "image2pipe" if still else container
     made: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
     if row is not None:
+        _check_size(row, window)
         made = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
         _write(window, made, still, partial, container)

@@ -50,6 +50,11 @@ def unchanged(stream: Any) -> Any:
     return stream
 
 
+def untouched(stream: bytes) -> bytes:
+    """The coded stream itself: nothing happens to it on its way."""
+    return stream
+
+
 @dataclass(frozen=True)
 class Encoding:
     """One process of FFmpeg, from the window to the copy.
@@ -57,13 +62,15 @@ class Encoding:
     Attributes:
         codec: Output options: the encoder and its parameters.
         chain: Adds filters to the ffmpeg-python stream before the encoder.
-        transport: Changes the coded Annex B stream of H.264 on its way; what FFmpeg's decoder makes of the result is
-            then stored without loss. None: the coded stream is the copy.
+        raw: FFmpeg's name of the raw format that the coded stream is written in, where what a decoder makes of the stream
+            is the copy, stored without loss at the window's rate. Empty: the coded stream is the copy.
+        transport: Changes such a raw stream on its way to the decoder.
     """
 
     codec: dict[str, Any]
     chain: Chain = unchanged
-    transport: Callable[[bytes], bytes] | None = None
+    raw: str = ""
+    transport: Callable[[bytes], bytes] = untouched
 
 
 Maker = Callable[[float, Setting], Effect | Encoding]
