@@ -129,7 +129,7 @@ def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: 
     window = Window.open(str(path), 0.0, seconds, False, options)
     levels = DISTORTIONS[name].levels
     recipes = [DISTORTIONS[name].make(value, Setting.of(window, 3)) for value in levels]
-    encodings = [one for one in recipes if isinstance(one, Encoding) and one.transport is None]
+    encodings = [one for one in recipes if isinstance(one, Encoding) and not one.raw]
     if len(encodings) < len(levels):
         raise SystemExit(f"--types {name}: not one process of FFmpeg; name codecs such as h264")
     start = time.perf_counter()

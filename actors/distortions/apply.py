@@ -27,11 +27,10 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
 
 
 def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
-    """Encode to an H.264 stream, apply the transport to it, and store the frames that the decoder returns."""
-    assert encoding.transport is not None
+    """Encode to a raw stream, apply the transport to it, and store the frames that the decoder returns."""
     options = window.options
-    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=".h264") as stream:
-        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, "h264")
+    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
+        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, encoding.raw)
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
         # With several decoder threads, the concealment would depend on the order in which they finish.
@@ -60,10 +59,10 @@ def _write(window: Window, recipe: Effect | Encoding, still: bool, partial: Path
     """Write the copy by the recipe that the distortion's function returned."""
     if not isinstance(recipe, Encoding):
         _transform(window, recipe, still, partial, container)
-    elif recipe.transport is None:
-        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
-    else:
+    elif recipe.raw:
         _transport(window, recipe, partial, container)
+    else:
+        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -76,6 +75,13 @@ def _check(name: str, level: int, still: bool) -> Distortion:
     if still and row.family != "spatial":
         raise Failure("usage", f"distortion {name} needs a clip; only the spatial family applies to stills")
     return row
+
+
+def _check_size(row: Distortion, window: Window) -> None:
+    """Refuse a window that the encoder cannot code: some fail below their smallest side, others crash."""
+    if min(window.width, window.height) < row.least_side:
+        size, need = f"{window.width}x{window.height}", f"at least {row.least_side} pixels a side"
+        raise Failure("too_small", f"{window.source}: its frames are {size}, and distortion {row.name} needs {need}")
 
 
 def apply(
@@ -115,6 +121,7 @@ def apply(
     container = "image2pipe" if still else container
     recipe: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
     if row is not None:
+        _check_size(row, window)
         recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
         _write(window, recipe, still, partial, container)

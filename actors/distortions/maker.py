@@ -50,6 +50,11 @@ def unchanged(stream: Any) -> Any:
     return stream
 
 
+def untouched(stream: bytes) -> bytes:
+    """The coded stream itself: nothing happens to it on its way."""
+    return stream
+
+
 @dataclass(frozen=True)
 class Encoding:
     """One process of FFmpeg, from the window to the copy.
@@ -57,13 +62,15 @@ class Encoding:
     Attributes:
         codec: Output options: the encoder and its parameters.
         chain: Adds filters to the ffmpeg-python stream before the encoder.
-        transport: Changes the encoded Annex B stream of H.264; FFmpeg then decodes the result, and the frames are
-            stored without loss. None: the encoded stream is the copy.
+        raw: FFmpeg's name of the raw format of the encoded stream, where the copy is what a decoder returns for that
+            stream, stored without loss at the window's rate. Empty: the encoded stream is the copy.
+        transport: Changes such a raw stream before the decoder reads it.
     """
 
     codec: dict[str, Any]
     chain: Chain = unchanged
-    transport: Callable[[bytes], bytes] | None = None
+    raw: str = ""
+    transport: Callable[[bytes], bytes] = untouched
 
 
 Maker = Callable[[float, Setting], Effect | Encoding]

@@ -27,9 +27,8 @@ def packet_loss(share: float, setting: Setting) -> Encoding:
     second = max(1, round(setting.rate))
     slices = f"slice-max-size={PACKET_BYTES}:slice-max-mbs={SLICE_ROWS * -(-setting.width // 16)}"
     params = f"{slices}:keyint={second}:min-keyint={second}:scenecut=0:bframes=0:log-level=error"
-    threads = setting.options.threads
-    live = {"vcodec": "libx264", "preset": "fast", "crf": CRF, "threads": threads, "x264-params": params}
-    return Encoding(live, transport=partial(lose, share=share, seed=setting.seed))
+    live = {"vcodec": "libx264", "preset": "fast", "crf": CRF, "threads": 1, "x264-params": params}
+    return Encoding(live, raw="h264", transport=partial(lose, share=share, seed=setting.seed))
 
 
 def lose(stream: bytes, share: float, seed: int) -> bytes:

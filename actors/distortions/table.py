@@ -49,6 +49,7 @@ class Distortion:
         cpu_s: CPU seconds per second of a 960x540 window at 30 frames per second, on one core.
         module: The module that holds its function.
         switchable: Of suite `unseen`, but `distort.types` may add it to training.
+        least_side: Pixels that the shorter side must have for its encoder (measured: x265 refuses less, SVT-AV1 breaks).
         x265: Encoded with the preset `distort.x265_preset`; `cpu_s` holds for the preset fast.
     """
 
@@ -61,6 +62,7 @@ class Distortion:
     cpu_s: float
     module: str
     switchable: bool = False
+    least_side: int = 2
     x265: bool = False
 
     def make(self, value: float, setting: Setting) -> Effect | Encoding:
@@ -84,9 +86,10 @@ _ROWS = (
     Distortion("jitter", "temporal", "train", (0.005, 0.015, 0.04), "shift / short side", _MIXED, 0.50, _FRAME),
     Distortion("stutter", "temporal", "train", (0.1, 0.3, 0.6), "hold probability", _MIXED, 0.44, _FRAME),
     Distortion("h264", "streaming", "train", (24, 36, 48, 63), "CRF, libx264 fast", _PAPER, 0.48, _CODEC),
-    Distortion("h265", "streaming", "train", (36, 40, 44, 48), "CRF, libx265", _PAPER, 0.82, _CODEC, x265=True),
+    Distortion("h265", "streaming", "train", (36, 40, 44, 48), "CRF, libx265", _PAPER, 0.82, _CODEC, least_side=16, x265=True),
     Distortion("vp9", "streaming", "unseen", (36, 48, 56, 63), "CRF, libvpx-vp9 realtime", _HERE, 0.35, _CODEC, switchable=True),
-    Distortion("av1", "streaming", "unseen", (36, 50, 59, 63), "CRF, libsvtav1 preset 10", _HERE, 0.43, _CODEC, switchable=True),
+    Distortion("av1", "streaming", "unseen", (36, 50, 59, 63), "CRF, libsvtav1 preset 10", _HERE, 0.43, _CODEC,
+               switchable=True, least_side=16),
     Distortion("mpeg2", "streaming", "unseen", (6, 12, 20, 31), "quantiser scale", _HERE, 0.19, _CODEC),
     Distortion("mjpeg", "streaming", "unseen", (8, 16, 31, 69), "quantiser scale", _HERE, 0.18, _CODEC),
     Distortion("denoise", "streaming", "unseen", (8, 14, 24, 40), "hqdn3d strength", _HERE, 0.31, _CODEC),

@@ -10,6 +10,7 @@ KINDS = (
     "format",  # not a media file, or a container or protocol that is not allowed
     "decode",  # a media file whose frames cannot be decoded
     "too_large",  # frame area above the limit
+    "too_small",  # frames below what an encoder or a measure needs
     "timeout",  # killed at the wall-clock limit
     "crash",  # the decoding process died
     "encode",  # the encoder failed

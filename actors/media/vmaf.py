@@ -11,6 +11,7 @@ from actors.media import ffmpeg
 from actors.media.outcome import Failure
 
 MODEL = "version=vmaf_v0.6.1"
+LEAST_SIDE = 18  # pixels: libvmaf gives no score below (measured)
 
 
 def vmaf(
@@ -25,7 +26,8 @@ def vmaf(
         timeout_s: Wall-clock limit in seconds.
 
     Raises:
-        Failure: ``usage`` when sizes or frame counts differ or both paths are one; otherwise as `actors.media.ffmpeg`.
+        Failure: ``too_small`` for frames below `LEAST_SIDE`;
+            ``usage`` when sizes or frame counts differ or both paths are one; otherwise as `actors.media.ffmpeg`.
     """
     if os.fspath(reference) == os.fspath(distorted):
         raise Failure("usage", f"VMAF needs two files, got {reference} twice")
@@ -33,6 +35,9 @@ def vmaf(
     if (first.width, first.height) != (second.width, second.height):
         sizes = f"{first.width}x{first.height} and {second.width}x{second.height}"
         raise Failure("usage", f"VMAF needs equal frame sizes, got {sizes} for {reference} and {distorted}")
+    if min(first.width, first.height) < LEAST_SIDE:
+        size = f"{first.width}x{first.height}"
+        raise Failure("too_small", f"{reference} has frames of {size}; VMAF needs at least {LEAST_SIDE} pixels a side")
     # Timestamps are replaced by frame numbers: containers round them differently.
     streams = [ffmpeg.source(path, threads=threads)["V:0"].filter("settb", "1/1000") for path in (distorted, reference)]
     nodes = [stream.filter("setpts", "N*40").filter("format", "yuv420p") for stream in streams]

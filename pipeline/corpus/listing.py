@@ -21,13 +21,7 @@ import pyarrow.parquet as pq
 
 from actors.media import inputs
 from pipeline.console import UserError
-from pipeline.corpus.rules import PRISTINE, heldout_contents, pool_recipe, pool_rounds, short_id, shuffled
 from pipeline.settings.sections import CorpusConfig
-
-__all__ = [  # the rules of `members` are named here for the steps, until these import them from there
-    "MANIFEST_SUFFIXES", "PRISTINE", "STILL_SUFFIXES", "VIDEO_SUFFIXES", "Listing", "heldout_contents", "is_manifest",
-    "list_inputs", "pool_recipe", "pool_rounds", "short_id", "shuffled", "windows",
-]  # fmt: skip
 
 # A name, not a promise: FFmpeg looks at the content. Endings of every container in `actors.media.ffmpeg.FORMATS` that is
 # used for moving pictures, raw streams of H.264, HEVC, MPEG-1, MPEG-2 and AV1 included.

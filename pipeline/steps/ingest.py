@@ -90,9 +90,7 @@ def corpus_files(run: Run) -> Listing:
     if corpus.videos is not None:
         listing = list_inputs(corpus.videos, corpus.limit)
         if listing.passed_over:
-            run.console.line(
-                f"  {listing.passed_over} file(s) below {corpus.videos} are no videos by their names and are passed over"
-            )
+            run.console.line(f"  below {corpus.videos}: {listing.passed_over_text()}, passed over")
         return listing
     scene: dict[str, Any] = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
     scene |= {"seconds": corpus.made_seconds, "fps": corpus.made_fps}

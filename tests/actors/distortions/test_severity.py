@@ -56,3 +56,27 @@ def test_a_higher_level_is_measured_worse(name: str, reference: tuple[Path, Path
     assert decibels[0] > decibels[-1] + 2, decibels
     assert all(np.diff(quality) <= SLACK_VMAF), quality
     assert not quality or quality[0] > quality[-1] + 4, quality
+
+
+def _qualities(name: str, source: Path, folder: Path) -> list[float]:
+    """VMAF of every level, at a short side of 270 pixels."""
+    options = EncodeOptions(max_short_side=270)
+    undistorted, copy = folder / "undistorted.mkv", folder / "copy.mkv"
+    apply(PRISTINE, 0, source, 0.0, SECONDS, undistorted, 0, options=options)
+    quality = []
+    for level in range(1, len(DISTORTIONS[name].levels) + 1):
+        apply(name, level, source, 0.0, SECONDS, copy, 3, options=options)
+        quality.append(vmaf(undistorted, copy))
+    return quality
+
+
+def test_vmaf_follows_darkening_or_not_and_may_rise_with_sharpening_by_content(tmp_path: Path) -> None:
+    flower, pale = CLIPS[0], tmp_path / "pale.mkv"
+    node = ffmpeg.source(flower)["V:0"].filter("lutyuv", y="150+val*85/255").filter("format", "yuv420p")
+    ffmpeg.run(ffmpeg.arguments(ffmpeg.target(node, pale, ffmpeg.lossless(1), "matroska")), timeout_s=60)
+    plain, lifted = _qualities("darken", flower, tmp_path), _qualities("darken", pale, tmp_path)
+    assert plain[0] > 88
+    assert plain[-1] < 15
+    assert lifted[-1] > lifted[0] + 2, "darkening a pale picture adds contrast, which the model rewards"
+    sharpened = _qualities("oversharpen", pale, tmp_path)
+    assert sharpened[-1] > sharpened[0] + 2, "the stronger, the better, says the model"

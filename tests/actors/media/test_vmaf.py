@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from actors.distortions.apply import apply
 from actors.distortions.table import PRISTINE
+from actors.media import ffmpeg
 from actors.media.outcome import Failure
-from actors.media.vmaf import vmaf
+from actors.media.vmaf import LEAST_SIDE, vmaf
 from actors.media.window import EncodeOptions
 
 
@@ -47,3 +49,23 @@ def test_unequal_sizes_are_refused(copies: Path) -> None:
     with pytest.raises(Failure) as caught:
         vmaf(copies / "reference.mkv", copies / "smaller.mkv")
     assert "frame sizes" in caught.value.message
+
+
+def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path: Path, monkeypatch) -> None:
+    path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
+    for number, file in enumerate((path, copy)):
+        node = ffmpeg.target(
+            ffmpeg.raw_source(LEAST_SIDE, LEAST_SIDE, 10).filter("format", "yuv420p"),
+            file,
+            ffmpeg.lossless(1),
+            "matroska",
+        )
+        with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
+            for frame in range(4):
+                writer.write(np.full((LEAST_SIDE, LEAST_SIDE, 3), 40 * frame + 20 * number, np.uint8))
+    assert 0 <= vmaf(path, copy) <= 100
+    header = ffmpeg.Probe(LEAST_SIDE - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
+    monkeypatch.setattr(ffmpeg, "probe", lambda _path: header)
+    with pytest.raises(Failure, match=r"a\.mkv has frames of 16x40; VMAF needs at least 18 pixels a side") as caught:
+        vmaf(path, copy)
+    assert caught.value.kind == "too_small"
