@@ -101,7 +101,7 @@ def measure(stage, dtype, rank):
 
 def tied(rank):
     """Whether a student with tied weights is exported whole at ZeRO-3: names that differ from what was trained."""
-    from safetensors.torch import load_file
+    from safetensors.torch import load_file, save_file
     from transformers import Qwen3VLForConditionalGeneration
 
     from trainers.deepspeed import start_engine
@@ -115,8 +115,6 @@ def tied(rank):
         Path(folder, "config.json").write_text(json.dumps(config))
         model = Qwen3VLForConditionalGeneration.from_pretrained(folder)
         state = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("lm_head.")}
-        from safetensors.torch import save_file
-
         save_file(state, Path(folder, "model.safetensors"))
         options = {"checkpoint": folder, "trained": "full"}
         student = build_student("qwen3_vl", options)

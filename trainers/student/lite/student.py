@@ -134,7 +134,8 @@ class LiteStudent(Student):
                 f"{source} was trained on features of version {config.get('features_version')}, this "
                 f"program computes version {LITE.version}: train the student again"
             )
-        options = LiteOptions.model_validate(config["options"])
+        options = LITE.parse(config["options"])
+        assert isinstance(options, LiteOptions)
         student = cls(options, EfficientNetLite0().freeze())
         state = load_file(source / "model.safetensors")
         state.setdefault("head.content", student.head.content)  # zeros: what was trained before there was a content map
