@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processors import all_units, fewest_units, output
+from scipy.ndimage import map_coordinates
 
 from actors.media import ffmpeg, scenes
 from actors.media.decode import Decoder
@@ -20,6 +22,48 @@ def test_equal_arguments_give_equal_bytes(tmp_path: Path) -> None:
     first, second, third = ((tmp_path / name).read_bytes() for name in names)
     assert first == second
     assert first != third
+
+
+RENDER = """
+import hashlib, pathlib, sys
+from actors.media.scenes import make_clip
+for index in range(8):
+    path = pathlib.Path(sys.argv[1]) / f"{index}.mp4"
+    make_clip(index, 0, path, 96, 64, 0.4, 10.0)
+    print(hashlib.sha256(path.read_bytes()).hexdigest())
+"""
+
+
+def test_every_vector_unit_gives_the_same_bytes(tmp_path: Path) -> None:
+    digests = []
+    for name, environment in (("all", all_units()), ("fewest", fewest_units())):
+        (tmp_path / name).mkdir()
+        digests.append(output("-c", RENDER, tmp_path / name, environment=environment).split())
+    assert digests[0] == digests[1]
+    assert len(set(digests[0])) == 8
+
+
+def test_an_identity_follows_from_everything_that_is_drawn_from_and_from_nothing_else(monkeypatch) -> None:
+    drawn_from = {"index": 3, "seed": 1, "width": 96, "height": 64, "seconds": 2.0, "fps": 10.0}
+    identity = scenes.clip_id(**drawn_from)
+    assert scenes.clip_id(**{**drawn_from, "seconds": 2, "fps": 10}) == identity
+    others = {scenes.clip_id(**{**drawn_from, name: value + 2}) for name, value in drawn_from.items()}
+    monkeypatch.setattr(scenes, "VERSION", scenes.VERSION + 1)
+    others.add(scenes.clip_id(**drawn_from))
+    assert len(others | {identity}) == len(drawn_from) + 2
+
+
+def test_the_camera_samples_between_pixels_and_sees_the_reflection_beyond_the_edge() -> None:
+    canvas = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    across, down = (0.9, -0.2, -7.3), (0.15, 1.1, 4.6)
+    picture = scenes._sampled(canvas, across, down, 64, 48)
+    y, x = np.mgrid[:48, :64]
+    places = [down[0] * x + down[1] * y + down[2], across[0] * x + across[1] * y + across[2]]
+    assert min(place.min() for place in places) < -1
+    assert places[0].max() > 41
+    for colour in range(3):
+        expected = map_coordinates(canvas[..., colour].astype(float), places, order=1, mode="mirror")
+        assert np.abs(picture[..., colour] - expected).max() < 2.5, "places are told apart to 1/256 pixel"
 
 
 def test_twenty_four_indices_give_twenty_four_different_clips(tmp_path: Path) -> None:

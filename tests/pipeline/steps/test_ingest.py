@@ -10,13 +10,16 @@ import pytest
 
 from actors.media.outcome import KINDS
 from actors.media.rows import parse_recipe
+from actors.media.scenes import make_clip
 from cluster.in_process import InProcess
 from cluster.pools import Pool
 from cluster.stream import _crashed
-from pipeline.console import UserError
+from pipeline.console import Console, UserError
 from pipeline.corpus.members import HELDOUT, TRAIN
 from pipeline.corpus.rules import PRISTINE
+from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import VIDEOS
+from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_table
 from pipeline.steps.ingest import _first_of_each, check_budget, ingest, windows_of
 
@@ -151,6 +154,33 @@ def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
     assert f"file://{pile}/odd-%FF.mp4" in usable
     turned = next(row for row in rows if row["uri"].endswith("%FF.mp4"))
     assert (turned["width"], turned["height"]) == (144, 176), "as it is shown"
+
+
+def test_rendered_clips_keep_their_ids_when_their_bytes_change_and_are_drawn_anew_for_other_settings(
+    tmp_path: Path, monkeypatch, configured
+) -> None:
+    small = ("corpus.made_clips=4", "corpus.made_width=64", "corpus.made_height=64", "corpus.made_seconds=0.5")
+
+    def videos(folder: str, *settings: str) -> list[dict]:
+        run = Run(
+            configured("corpus.videos=null", *small, *settings), RunLayout(tmp_path / folder), Console(), InProcess()
+        )
+        ingest(run)
+        return read_table(run.layout.videos, VIDEOS).to_pylist()
+
+    def otherwise(*arguments: object) -> None:
+        make_clip(*arguments)
+        with Path(str(arguments[2])).open("ab") as file:
+            file.write(b"\0\0\0\x08free")  # an empty box of MP4: other bytes, the same pictures
+
+    first = videos("here")
+    monkeypatch.setattr("actors.probe.make_clip", otherwise)
+    there = videos("there")
+    assert [row["bytes"] + 8 for row in first] == [row["bytes"] for row in there]
+    assert [{**row, "uri": "", "bytes": 0} for row in first] == [{**row, "uri": "", "bytes": 0} for row in there]
+    larger = videos("here", "corpus.made_height=80")
+    assert {row["height"] for row in larger} == {80}
+    assert not {row["content_id"] for row in larger} & {row["content_id"] for row in first}
 
 
 def broken_files_of(pile: Path) -> list[str]:
