@@ -103,7 +103,7 @@ def test_damaged_copies_give_a_sample_or_a_failure(decoder: Decoder, clip: Path,
     print(f"seed {seed}")
     generator = np.random.default_rng(seed)
     path = tmp_path / "damaged.mp4"
-    for _ in range(6):
+    for _ in range(12):
         damaged = bytearray(data)
         for at in generator.integers(0, len(data), size=40):
             damaged[at] ^= 1 << int(generator.integers(8))
