@@ -55,7 +55,7 @@ NAMES = [
     "pipe:0",
     "frame-%03d.mp4",
     "fd:3.mp4",
-    "Anna's \"best\" film & $HOME \\ `draft`;.mp4",
+    'Anna\'s "best" film & $HOME \\ `draft`;.mp4',
 ]
 
 
