@@ -23,7 +23,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python="${PYTHON:-python3}"
-"$python" -m pip install -qq --disable-pip-version-check --target lib av==18.1.0 imageio-ffmpeg==0.8.1 numpy==2.4.6
+"$python" -m pip install -qq --no-compile --disable-pip-version-check --target lib av==18.1.0 imageio-ffmpeg==0.8.1 numpy==2.4.6
 export PYTHONPATH="$work/lib"
 
 "$python" - <<'PYTHON'

@@ -27,7 +27,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python="${PYTHON:-python3}"
-"$python" -m pip install -qq --disable-pip-version-check --target lib imageio-ffmpeg==0.8.1
+"$python" -m pip install -qq --no-compile --disable-pip-version-check --target lib imageio-ffmpeg==0.8.1
 export PYTHONPATH="$work/lib"
 
 "$python" - <<'PYTHON'

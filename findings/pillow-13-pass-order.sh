@@ -24,8 +24,8 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python="${PYTHON:-python3}"
-"$python" -m pip install -qq --disable-pip-version-check --target lib pillow==13.0.0 numpy==2.4.6
-"$python" -m pip install -qq --disable-pip-version-check --target old --no-deps pillow==12.1.0
+"$python" -m pip install -qq --no-compile --disable-pip-version-check --target lib pillow==13.0.0 numpy==2.4.6
+"$python" -m pip install -qq --no-compile --disable-pip-version-check --target old --no-deps pillow==12.1.0
 export PYTHONPATH="$work/lib"
 
 "$python" - <<'PYTHON'

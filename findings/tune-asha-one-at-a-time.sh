@@ -21,7 +21,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python="${PYTHON:-python3}"
-"$python" -m pip install -qq --disable-pip-version-check --target lib ray[tune]==2.58.0
+"$python" -m pip install -qq --no-compile --disable-pip-version-check --target lib ray[tune]==2.58.0
 export PYTHONPATH="$work/lib"
 
 "$python" - <<'PYTHON'
