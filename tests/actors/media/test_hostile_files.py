@@ -1,15 +1,19 @@
-"""Files that try to make a decoder open something else: planted secrets must appear nowhere, and no one is called."""
+"""Files and names that point at something else: a neighbour's picture appears nowhere, and nobody is called.
+
+The playlists are plain ones that FFmpeg plays by itself, so that only the project's own guards keep them out.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ffmpeg as graph
 import numpy as np
 import pytest
 
@@ -27,46 +31,32 @@ from pipeline.corpus.listing import list_inputs
 
 SPEC = SampleSpec(key_frames=1, motion_frames=4)
 CANARY = "canary-5c1f"
-MAGENTA = (255, 0, 255)  # the picture of the secret clip
+MAGENTA = (255, 0, 255)  # the picture of the neighbouring clip
 
-# Text that some demuxer of FFmpeg follows to other files, by the name that it hides under; {secret} is a clip, {text} a
-# text, {url} a server on this machine.
+# Playlists that name a neighbouring clip; FFmpeg writes the one of DASH itself.
 PLAYLISTS = {
-    "concat.mp4": "ffconcat version 1.0\nfile {name}\nduration 1.0\n",
-    "concat-absolute.avi": "ffconcat version 1.0\nfile '{secret}'\nduration 1.0\n",
-    "concat-url.mkv": "ffconcat version 1.0\nfile {url}\n",
-    "hls.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{name}\n#EXT-X-ENDLIST\n",
-    "hls.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{secret}\n#EXT-X-ENDLIST\n",
-    "hls-url.ts": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{url}\n#EXT-X-ENDLIST\n",
-    "hls-of-concat.avi": "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:1,\nconcat:{secret}|{text}\n#EXT-X-ENDLIST\n",
-    "hls-key.mp4": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="{url}"\n#EXTINF:1,\n{name}\n#EXT-X-ENDLIST\n',
-    "dash.mp4": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet '
-    'mimeType="video/mp4"><Representation id="1"><BaseURL>{url}</BaseURL></Representation></AdaptationSet></Period></MPD>',
-    "dash.mpd": '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period><BaseURL>{secret}</BaseURL></Period></MPD>',
-    "cpl.mxf": '<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016"/>',
-    "session.mp4": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n",
-    "listing.wmv": "[Reference]\nRef1={url}\n",
-    "asx.asf": '<ASX version="3.0"><Entry><Ref href="{url}"/></Entry></ASX>',
-    "words.srt": "1\n00:00:00,000 --> 00:00:02,000\n{text}\n",
-    "words.mp4": "[Script Info]\n[Events]\nDialogue: 0,0:00:00.00,0:00:02.00,Default,,0,0,0,,{text}\n",
-    "index.idx": "# VobSub index file, v7\nid: en, index: 0\ntimestamp: 00:00:00:000, filepos: 000000000\n",
-    "picture.svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="file://{secret}"/></svg>',
-    "picture.png": '<svg xmlns="http://www.w3.org/2000/svg"><image href="{url}"/></svg>',
-    "filter.mp4": "movie='{secret}'[out]\n",
-    "meta.mkv": ";FFMETADATA1\ntitle={text}\n",
-    "ansi.ans": "\x1b[31m{text}\x1b[0m\n",
+    "list.ffconcat": "ffconcat version 1.0\nfile neighbour.mp4\nduration 1.0\n",
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nneighbour.ts\n#EXT-X-ENDLIST\n",
+    "list.mpd": "",
+}
+
+# Texts that FFmpeg opens without another file and that hold no video.
+TEXTS = {
+    "words.srt": "1\n00:00:00,000 --> 00:00:02,000\nGood morning.\n",
+    "tags.mkv": ";FFMETADATA1\ntitle=Morning\n",
+    "letter.mp4": "Dear Anna,\nthe film is in the other envelope.\n",
+    "drawing.png": '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48"><rect width="9" height="9"/></svg>',
 }
 
 NAMES = [
+    "-vf hflip.mp4",
     "concat:a.mp4|b.mp4",
-    "-f lavfi -i movie=secret.mp4.mp4",
-    "a.mp4,movie=secret.mp4[out];[out]null.mp4",
-    "subtitles=secret.mp4:force_style='x'.mp4",
+    "a.mp4,hflip[out];[out]null.mp4",
     "http:",
     "pipe:0",
     "frame-%03d.mp4",
     "fd:3.mp4",
-    "a'b\"c\\d$(id)`id`;&.mp4",
+    'Anna\'s "best" film & $HOME \\ `draft`;.mp4',
 ]
 
 
@@ -84,27 +74,25 @@ def assert_not_called(server: socket.socket) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, make_secret: Path, listener: socket.socket) -> Path:
-    """A folder with the secrets and everything that points at them."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip whose every frame is magenta, the same as a transport stream, and what points at them."""
     root = tmp_path_factory.mktemp("hostile")
-    shutil.copy(make_secret, root / "secret.mp4")
-    (root / "secret.txt").write_text(CANARY)
-    port = listener.getsockname()[1]
-    words = {"name": "secret.mp4", "secret": str(root / "secret.mp4"), "text": str(root / "secret.txt"), "port": port}
-    for name, text in PLAYLISTS.items():
-        (root / name).write_text(text.format(**words, url=f"http://127.0.0.1:{port}/a.mp4"))
-    return root
-
-
-@pytest.fixture(scope="module")
-def make_secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip whose every frame is magenta."""
-    path = tmp_path_factory.mktemp("secret") / "secret.mp4"
-    node = ffmpeg.target(ffmpeg.raw_source(64, 48, 10).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "mp4")
+    clip = root / "neighbour.mp4"
+    node = ffmpeg.target(ffmpeg.raw_source(64, 48, 10).filter("format", "yuv420p"), clip, ffmpeg.lossless(1), "mp4")
     with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
         for _ in range(10):
             writer.write(np.broadcast_to(np.array(MAGENTA, np.uint8), (48, 64, 3)))
-    return path
+    for name, text in {**PLAYLISTS, **TEXTS}.items():
+        (root / name).write_text(text)
+    for container, name in (("mpegts", "neighbour.ts"), ("dash", "list.mpd")):
+        by_itself("-i", str(clip), "-c", "copy", "-f", container, str(root / name))
+    return root
+
+
+def by_itself(*arguments: str) -> bytes:
+    """Standard output of FFmpeg without any guard of the project."""
+    command = [ffmpeg.binary(), "-nostdin", "-y", "-loglevel", "error", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
 @pytest.fixture(scope="module")
@@ -119,35 +107,47 @@ def row_of(path: Path | str, *recipe: tuple[str, int, int]) -> dict:
     return row | {"recipe": format_recipe(list(recipe))}
 
 
-def test_the_secret_could_be_seen(make_secret: Path, decode: Decode) -> None:
-    colour = unpack(decode(row_of(make_secret))).key.reshape(-1, 3).mean(0)
+def test_the_neighbour_could_be_seen(place: Path, decode: Decode) -> None:
+    colour = unpack(decode(row_of(place / "neighbour.mp4"))).key.reshape(-1, 3).mean(0)
     assert np.abs(colour - MAGENTA).max() < 40
 
 
 @pytest.mark.parametrize("name", PLAYLISTS)
-def test_a_playlist_in_disguise_opens_nothing(
-    name: str, place: Path, decode: Decode, listener: socket.socket, tmp_path: Path
+def test_ffmpeg_by_itself_follows_the_playlist(name: str, place: Path) -> None:
+    raw = by_itself("-i", str(place / name), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    colour = np.frombuffer(raw, np.uint8).reshape(-1, 3).mean(0)
+    assert np.abs(colour - MAGENTA).max() < 40
+
+
+@pytest.mark.parametrize("name", [*PLAYLISTS, *TEXTS])
+def test_a_playlist_or_a_text_is_no_video_and_opens_nothing(
+    name: str, place: Path, decode: Decode, tmp_path: Path
 ) -> None:
     rows = [Probe(10**6)(row_of(place / name)), decode(row_of(place / name))]
     rows.append(Synthesise(EncodeOptions(), str(tmp_path))(row_of(place / name, (PRISTINE, 0, 0), ("h264", 1, 0))))
     for row in rows:
         assert row["status"] == "failed"
-        assert row["error_kind"] in {"format", "decode", "no_video"}
-        assert CANARY not in json.dumps({key: value for key, value in row.items() if not isinstance(value, bytes)})
+        assert row["error_kind"] == "format"
+        assert name in row["error"]
     assert rows[1]["key"] == b""
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert_not_called(listener)
 
 
-@pytest.mark.parametrize("name", ["concat.mp4", "concat-absolute.avi", "hls.m3u8", "concat-url.mkv"])
-def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(
-    name: str, place: Path, listener: socket.socket
-) -> None:
+@pytest.mark.parametrize("name", ["list.ffconcat", "list.m3u8"])
+def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(name: str, place: Path) -> None:
+    import decord
+
+    assert len(decord.VideoReader(str(place / name))) == 10, "by itself it reads the neighbour"
     with Decoder(timeout_s=30) as decoder:
-        secret = place / "secret.mp4"
-        assert unprobed(decoder, secret, secret) is None, "a file of its own is read"
-        assert unprobed(decoder, place / name, secret) == "decode"
-    assert_not_called(listener)
+        assert unprobed(decoder, place / "neighbour.mp4", place / "neighbour.mp4") is None, "a file of its own is read"
+        assert unprobed(decoder, place / name, place / "neighbour.mp4") == "decode"
+
+
+def test_no_protocol_but_that_of_files_is_open_to_an_input(clip: Path) -> None:
+    args = ffmpeg.arguments(graph.output(ffmpeg.source(clip)["V:0"], "pipe:1", f="null"))
+    args[args.index("-i") + 1] = "pipe:0"
+    with pytest.raises(Failure, match="not on whitelist 'file'"):
+        ffmpeg.run(args, timeout_s=60)
 
 
 def test_a_row_that_names_a_server_calls_no_one(
@@ -156,11 +156,12 @@ def test_a_row_that_names_a_server_calls_no_one(
     port = listener.getsockname()[1]
     uris = [f"{scheme}://127.0.0.1:{port}/a.mp4" for scheme in ("http", "https", "ftp", "rtmp", "tcp", "rtsp", "tls")]
     manifest = tmp_path / "list.csv"
-    manifest.write_text("\n".join(["uri", str(clip), *uris, f"file:http://127.0.0.1:{port}/a.mp4", ""]))
+    manifest.write_text("\n".join(["uri", str(clip), *uris, ""]))
     listing = list_inputs(str(manifest))
     assert set(listing.refused) == set(uris)
-    rows = [pool(row_of(uri)) for uri in [*uris, *listing.files[1:]] for pool in (Probe(10**6), decode)]
-    assert {row["error_kind"] for row in rows} == {"refused", "missing"}
+    assert len(listing.files) == 1
+    rows = [pool(row_of(uri)) for uri in uris for pool in (Probe(10**6), decode)]
+    assert {row["error_kind"] for row in rows} == {"refused"}
     assert_not_called(listener)
 
 
@@ -181,29 +182,18 @@ def unprobed(decoder: Decoder, path: Path, stated: Path) -> str | None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_a_name_and_never_an_option_protocol_filter_or_pattern(
-    name: str, clip: Path, tmp_path: Path, decode: Decode
+    name: str, clip: Path, tmp_path: Path, decode: Decode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = tmp_path / "in" / name
-    odd.parent.mkdir()
-    shutil.copy(clip, odd)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(clip, folder / name)
+    monkeypatch.chdir(folder)  # a name that begins with a folder could be nothing else
     make = Synthesise(EncodeOptions(max_short_side=96), str(tmp_path / "out"), measure_vmaf=True)
-    copy = make(row_of(odd, (PRISTINE, 0, 0), ("h264", 2, 0)))
+    copy = make(row_of(name, (PRISTINE, 0, 0), ("h264", 2, 0)))
     assert (copy["status"], copy["error"]) == ("ok", "")
     assert copy["vmaf"] > 50
-    assert (unpack(decode(row_of(odd))).key == unpack(decode(row_of(clip))).key).all()
-    assert [path.name for path in odd.parent.iterdir()] == [name]
-
-
-def test_external_references_inside_a_container_are_not_followed(place: Path, clip: Path, decode: Decode) -> None:
-    data = clip.read_bytes()
-    at = data.index(b"dref") + 12  # the one entry: size, "url ", flags: this file itself
-    assert data[at + 4 : at + 8] == b"url "
-    evil = place / "reference.mov"
-    evil.write_bytes(data[: at + 8] + bytes(4) + data[at + 12 :])  # flag cleared: the data lie elsewhere
-    row = decode(row_of(evil))
-    assert row["status"] in {"ok", "failed"}
-    if row["status"] == "ok":
-        assert (unpack(row).key == unpack(decode(row_of(clip))).key).all(), "its own frames, nobody else's"
+    assert (unpack(decode(row_of(name))).key == unpack(decode(row_of(clip))).key).all()
+    assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_processes_that_read_files_get_no_credentials(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +201,9 @@ def test_processes_that_read_files_get_no_credentials(clip: Path, monkeypatch: p
         monkeypatch.setenv(name, CANARY)
     with ffmpeg.Process(["-c", "env"], timeout_s=30, stdout=True, executable="/bin/sh") as child:
         assert child.process.stdout is not None
-        told = child.process.stdout.read()
-    assert b"PATH=" in told
-    assert CANARY.encode() not in told
+        variables = child.process.stdout.read()
+    assert b"PATH=" in variables
+    assert CANARY.encode() not in variables
     with Decoder(timeout_s=30) as decoder:
         assert unprobed(decoder, clip, clip) is None
         assert decoder._child is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import UserList
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,20 +172,19 @@ def test_brisque_regression_equals_libsvm(clip: np.ndarray) -> None:
         assert fitted.predict(features) == pytest.approx(expected, abs=1e-6)
 
 
-def test_brisque_never_runs_what_a_tampered_file_asks_for(tmp_path: Path) -> None:
+def test_brisque_reads_lists_of_numbers_and_makes_no_other_object(tmp_path: Path) -> None:
     import pickle
 
     from actors.teachers import brisque
 
-    class Bomb:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
-
-    bad = tmp_path / "normalize.pickle"
-    bad.write_bytes(pickle.dumps({"min_": Bomb(), "max_": [1.0]}))
+    low, high = [float(number) for number in range(36)], [float(number + 1) for number in range(36)]
+    ranges = tmp_path / "normalize.pickle"
+    ranges.write_bytes(pickle.dumps({"min_": low, "max_": high}))
+    assert [values.tolist() for values in brisque._read_ranges(ranges)] == [low, high]
+    # NumPy takes these two for the same lists, so that only a reader that never unpickles notices them.
+    ranges.write_bytes(pickle.dumps({"min_": UserList(low), "max_": UserList(high)}))
     with pytest.raises(ValueError, match="36 ordered pairs"):
-        brisque._read_ranges(bad)
-    assert not (tmp_path / "ran").exists()
+        brisque._read_ranges(ranges)
 
 
 def test_a_missing_data_file_names_the_package_to_install() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -208,14 +209,6 @@ def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
         assert all(torch.equal(value, state[entry]) for entry, value in loaded.state_dict().items())
 
 
-class Bomb:
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return (Path.touch, (self.target,))
-
-
 def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path, head: VQAHead) -> None:
     state = head.state_dict()
     files = {
@@ -231,7 +224,7 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
         "less.pth": "1 of 4 entries are missing, the first is fc_last.bias",
         "shape.pth": "1 have another shape, the first is fc_last.bias: [7] instead of [1]",
         "none.pth": "it looks like no weights at all; ",
-        "bomb.pth": "is refused, because it may run code",
+        "object.pth": "is refused, because it may run code",
         "cut.pth": "is not an intact PyTorch file",
         "cut.safetensors": "is not an intact safetensors file",
         "gone.pth": "there are no weights at",
@@ -239,7 +232,7 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
     }
     for name, content in files.items():
         torch.save(content, tmp_path / name)
-    torch.save({"state_dict": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
+    torch.save({"state_dict": state, "accuracy": Fraction(1, 2)}, tmp_path / "object.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "shape.pth").read_bytes()[:500])
     (tmp_path / "cut.safetensors").write_bytes(b"\x08\x00\x00")
     (tmp_path / "empty").mkdir()
@@ -249,14 +242,12 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
         assert words in caught.value.message, caught.value.message
         assert str(tmp_path / name) in caught.value.message
         assert "\n" not in str(caught.value)
-    assert not (tmp_path / "ran").exists()
 
 
 def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "old.pth").write_bytes(pickle.dumps({"state_dict": Bomb(tmp_path / "ran")}, protocol=2))
-    with pytest.raises(Failure):
+    (tmp_path / "old.pth").write_bytes(pickle.dumps({"accuracy": Fraction(1, 2)}, protocol=2))
+    with pytest.raises(Failure, match="is refused, because it may run code"):
         read_state(tmp_path / "old.pth")
-    assert not (tmp_path / "ran").exists()
 
 
 def test_the_digest_follows_the_content_not_the_name(tmp_path: Path) -> None:

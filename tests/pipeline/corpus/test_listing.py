@@ -353,7 +353,7 @@ def test_a_manifest_names_objects_beside_files_and_lies_in_a_bucket_itself(bucke
     listing = list_inputs(str(manifest(tree / "list.csv", [{"uri": uri} for uri in uris])))
     assert listing.files == [str(tree.resolve() / "b.mp4"), "s3://corpus/videos/a.mp4"]
     bucket.objects = {
-        "videos/list.csv": b"uri\na.mp4\ns3://corpus/videos2/other.mp4\n/etc/passwd\nfile:///etc/passwd\n../up.mp4\n"
+        "videos/list.csv": b"uri\na.mp4\ns3://corpus/videos2/other.mp4\n/elsewhere/b.mp4\nfile:///elsewhere/b.mp4\n../up.mp4\n"
     }
     listing = list_inputs("s3://corpus/videos/list.csv")
     assert listing.files == ["s3://corpus/videos/a.mp4", "s3://corpus/videos2/other.mp4"]

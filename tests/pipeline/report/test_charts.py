@@ -76,12 +76,12 @@ def test_nothing_to_show_is_no_chart() -> None:
 
 
 def test_names_are_escaped() -> None:
-    hostile = '<script>"&'
+    hostile = '<mark>"&'
     for chart in (
         line_chart([Series(hostile, [(0, 1), (1, 2)])], hostile, hostile),
         bar_chart([Bar(hostile, 0.5, hostile)], hostile),
         stacked_chart({hostile: {hostile: 1}}, {hostile: "#111"}, hostile),
         matrix_chart([hostile], [[1.0]], hostile),
     ):
-        assert "<script" not in chart
+        assert "<mark" not in chart
         assert parsed(chart) is not None

@@ -14,7 +14,7 @@ from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import append_shard, read_json, write_bytes, write_json, write_table
 from pipeline.settings.config import load
 
-HOSTILE = "<script>alert(1)</script>"
+HOSTILE = "<mark>5 < 6</mark>"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
@@ -108,7 +108,7 @@ def test_the_page_shows_every_part_and_needs_no_network(layout: RunLayout) -> No
         assert part in words
     assert page.tags.count("svg") == 2 + 1 + 2 + 2
     assert page.references == [PICTURE, PICTURE]
-    assert "script" not in page.tags
+    assert "mark" not in page.tags
     assert words.count(HOSTILE) >= 4
     assert not re.search(r"url\(|@import", text)
 
