@@ -1,4 +1,4 @@
-"""Score: every pool video by every teacher, and the features of the student's frozen part, in one decode."""
+"""Score: every teacher scores every pool video and the student's frozen part encodes it, with one decode per video."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.steps import budget
 
 
 def step(run: Run) -> Step:
-    """The look at the pool."""
+    """The step that scores and encodes the pool."""
     config, layout = run.config, run.layout
     request = look(run)
     keyed = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
@@ -38,7 +38,7 @@ def step(run: Run) -> Step:
 
 
 def look(run: Run) -> Look:
-    """What is taken from each pool video, and where it goes."""
+    """The look at the pool: what to compute, and where to store it."""
     layout, digests = run.layout, teacher_digests(run.config)
     return Look(
         downloads=layout.downloads,
@@ -47,7 +47,7 @@ def look(run: Run) -> Look:
         scores={name: layout.scores(name) for name in digests},
         digests=digests,
         clips=layout.scratch_clips,
-        # With shaping the candidates were measured before, and the table is about them.
+        # With shaping, the table of indicators is about the candidates, which were measured earlier.
         indicators=layout.indicator_shards(layout.POOL) if measures(run.config) else None,
     )
 

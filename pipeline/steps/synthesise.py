@@ -22,7 +22,7 @@ from pipeline.settings.config import Config, per_round
 
 
 def step(run: Run, number: int) -> Step:
-    """The copies of round ``number``."""
+    """The step that makes the copies of round `number`."""
     config, layout = run.config, run.layout
     request = look(run, number)
     name = layout.copies_look(number)
@@ -46,7 +46,7 @@ def step(run: Run, number: int) -> Step:
 
 
 def look(run: Run, number: int) -> Look:
-    """What is taken from each copy, and where it goes."""
+    """The look at the copies: what to compute, and where to store it."""
     layout = run.layout
     name = layout.copies_look(number)
     return Look(
@@ -61,7 +61,7 @@ def look(run: Run, number: int) -> Look:
 
 
 def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
-    """The copies that round ``number`` makes: for each family its own seeded choice of sources, every type, every level."""
+    """The copies of round `number`: for each family a seeded choice of sources, with every type at every level."""
     members = {row["video_id"]: row for row in pool(layout) if row["round"] == number}
     counts = per_round(config.distort.sources, number)
     rows: list[Row] = []
@@ -77,9 +77,9 @@ def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
 def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
     distortion = DISTORTIONS[name]
     still = distortion.family == "spatial" and config.distort.still_spatial
-    # One seed for all levels: a higher level holds or shifts the same frames, only more.
+    # One seed for all levels, so that a higher level affects the same frames, only more.
     seed = int(short_id(config.seed, source["video_id"], name), 16) % 2**31
-    # The common form is no distortion: a copy of a plain window starts from the window itself.
+    # The common form is not a distortion: a copy of an undistorted window starts from the window itself.
     before = [step for step in parse_recipe(source["recipe"]) if step != PRISTINE]
     first = 0 if config.distort.include_pristine else 1
     for level in range(first, len(distortion.levels) + 1):

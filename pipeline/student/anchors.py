@@ -1,4 +1,4 @@
-"""Complete a trained student, so that it scores any video: its anchors and how it wants a window to be sampled."""
+"""Complete a trained student so that it can score any video: choose its anchors and store the sampling of a window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainers.batches import read_encoded
 
 
 def complete(run: Run, folder: Path) -> Anchors:
-    """Choose the anchors of a student and write them and the sampling into its folder."""
+    """Choose the anchors of a student; write them and the sampling into its folder."""
     anchors = choose_anchors(run, folder)
     write_anchors(folder, anchors)
     teachers, corpus = run.config.teachers, run.config.corpus
@@ -38,7 +38,7 @@ def complete(run: Run, folder: Path) -> Anchors:
 
 
 def choose_anchors(run: Run, folder: Path) -> Anchors:
-    """One anchor per quality level of the pool's undistorted and degraded videos, on which the teachers agree most."""
+    """Choose one anchor per quality level from the pool (windows and degraded copies): those on which the teachers agree most."""
     config, layout = run.config, run.layout
     members = {row["video_id"] for row in pool(layout)}
     rows = [row for row in read_table(layout.ensemble, ENSEMBLE).to_pylist() if row["video_id"] in members]

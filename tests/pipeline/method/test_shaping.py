@@ -14,7 +14,7 @@ NAMES = tuple("abcdefghi")
 
 
 def pool(count: int, seed: int = 0) -> np.ndarray:
-    """Nine correlated indicators of ``count`` videos."""
+    """Nine correlated indicators of `count` videos."""
     generator = np.random.default_rng(seed)
     weights = np.random.default_rng(9).normal(size=(3, 9))
     return 0.6 * generator.normal(size=(count, 3)) @ weights + generator.normal(size=(count, 9))
@@ -54,7 +54,7 @@ def test_the_relaxation_is_within_two_per_cent_of_the_integer_programme() -> Non
 
 
 def test_a_target_that_the_pool_can_give_is_met() -> None:
-    """The wanted counts are rounded up, which no choice can make good: the bound says by how much, and nothing else is left."""
+    """Target counts are rounded up, which no choice can reach: the distance equals the bound, with no further error."""
     values, keep = pool(6000), 600
     target = shaping.reference(NAMES, pool(3000, 5) * 0.6, 8)
     numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, keep)
