@@ -64,11 +64,11 @@ def main() -> None:
         files = list_inputs(str(manifest)).files
         say(f"{len(files):,} names listed", start)
         rows = [{"video_id": short_id(uri), "uri": uri} for uri in files]
-        probed = _through_ray(rows) if options.pool else [Answer()(row) for row in rows]
+        answers = _through_ray(rows) if options.pool else [Answer()(row) for row in rows]
         say("answers held", start)
         sizes = [f"corpus.windows_per_clip={options.windows}", f"corpus.degraded_copies={options.copies}"]
         config = load(videos=str(manifest), overrides=sizes)
-        table = VIDEOS.table(windows_of(probed, config))
+        table = VIDEOS.table(windows_of(answers, config))
         say(f"{table.num_rows:,} rows planned", start)
         write_table(Path(folder) / "videos.parquet", table, VIDEOS)
         size = (Path(folder) / "videos.parquet").stat().st_size / 2**20

@@ -31,7 +31,7 @@ from trainers.student.table import load_student
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-def scored(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
+def raw_scores(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
     """Raw scores `[N]` by the student and the anchors of a student folder."""
     anchors = read_anchors(folder)
     return anchors.score(load_student(folder).against_anchors(anchors.features, features.take(videos)))[0]
@@ -86,7 +86,7 @@ def main() -> None:
         labels = np.array([row["mos"] for row in rows], np.float64)
         sources = np.array([row["source_id"] for row in rows])
         last = max(int(folder.name.removeprefix("round-")) for folder in layout.root.glob("round-*"))
-        both = scored(layout.student(1), features, videos), scored(layout.student(last), features, videos)
+        both = raw_scores(layout.student(1), features, videos), raw_scores(layout.student(last), features, videos)
         print(f"{run}: {len(rows)} copies of {len(np.unique(sources))} sources, stage 1 against stage {last}")
         for name, measure in (("overall", overall), ("within", within)):
             first, second = (measure(scores, labels, sources) for scores in both)

@@ -63,8 +63,8 @@ def training(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, 
     videos = [video(arguments.seconds, device) for _ in range(2 * batch)]
     pairs = [(2 * k, 2 * k + 1) for k in range(batch)]
     labels = torch.arange(batch) % 5
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0.0)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.0)
     network.train()
 
     def step() -> tuple[float, float]:

@@ -87,7 +87,7 @@ def main(options: argparse.Namespace) -> int:
 
         steps = Steps(layout, console, run.engine.start)
         steps.run(_ingest_step(run))
-        _forget_lost(layout)
+        _unmark_missing(layout)
         steps.run(benchmark.step(run, encode=False))
         for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of stopped actors
             shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +126,7 @@ def _ingest(run: Run) -> dict[str, Any]:
     return {"rows": len(rows), "what": f"{len(files)} files, {usable} usable windows"}
 
 
-def _forget_lost(layout: RunLayout) -> None:
+def _unmark_missing(layout: RunLayout) -> None:
     """Remove the marks of copies whose files have been deleted, so that they are made again."""
     folder = layout.observed(layout.BENCHMARK)
     table = read_shards(folder, OBSERVED)

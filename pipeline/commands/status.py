@@ -95,13 +95,13 @@ def _training(layout: RunLayout, number: int) -> str:
 
 def _figures(layout: RunLayout, console: Console) -> None:
     """Print the figures of the latest round that has them."""
-    finished = [number for number in layout.rounds() if layout.metrics(number).is_file()]
-    if not finished:
+    rounds = [number for number in layout.rounds() if layout.metrics(number).is_file()]
+    if not rounds:
         return
-    benchmarks: dict[str, Any] = read_json(layout.metrics(finished[-1]))["benchmarks"]
+    benchmarks: dict[str, Any] = read_json(layout.metrics(rounds[-1]))["benchmarks"]
     for suite in SUITES:
         benchmark = benchmarks[suite]
-        rows = [*benchmark["teachers"].items(), (f"student, stage {finished[-1]}", benchmark["student"])]
+        rows = [*benchmark["teachers"].items(), (f"student, stage {rounds[-1]}", benchmark["student"])]
         console.table(
             f"{suite} distortions: {benchmark['count']} copies of held-out videos",
             ("model", "SRCC", "SRCC within source", "pairwise accuracy"),

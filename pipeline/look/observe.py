@@ -40,8 +40,8 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     """
     config = run.config
     _adopt(look, config)
-    done = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
-    todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in done]
+    old_ids = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
+    todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in old_ids]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     look.clips.mkdir(parents=True, exist_ok=True)
     sink = _Sink(look, packs(config))

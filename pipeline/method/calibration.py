@@ -314,10 +314,10 @@ def _percentiles(table: Floats, rising: NDArray[np.bool_]) -> Floats:
     """Mid-rank percentiles [V, T] in 0..100 within each teacher's own scored videos, higher is better."""
     ranks = np.full(table.shape, np.nan)
     for t in range(table.shape[1]):
-        scored = np.isfinite(table[:, t])
-        values = table[scored, t] if rising[t] else -table[scored, t]
+        present = np.isfinite(table[:, t])
+        values = table[present, t] if rising[t] else -table[present, t]
         if values.size:
-            ranks[scored, t] = 100.0 * (rankdata(values) - 0.5) / values.size
+            ranks[present, t] = 100.0 * (rankdata(values) - 0.5) / values.size
     return ranks
 
 

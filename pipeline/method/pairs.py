@@ -96,8 +96,8 @@ def sample_pairs(
     for a, b in exclude:
         if a in position and b in position:
             sampler.block(position[a], position[b])
-    chosen = sampler.draw(count, _generator(seed, "homogeneous"))
-    return [presented((ids[a], ids[b]), seed) for a, b in chosen]
+    draws = sampler.draw(count, _generator(seed, "homogeneous"))
+    return [presented((ids[a], ids[b]), seed) for a, b in draws]
 
 
 def synthetic_pairs(
@@ -160,23 +160,23 @@ class _Sampler:
         self.keys.add(self._key(a, b))
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-        chosen: list[tuple[int, int]] = []
-        while len(chosen) < count:
+        pairs: list[tuple[int, int]] = []
+        while len(pairs) < count:
             # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs is used.
             listable = max(4 * (count + len(self.keys)), _ENUMERABLE)
             available = np.flatnonzero(np.array(self.uses, dtype=np.int64) < self.max_uses)
             if available.size * (available.size - 1) // 2 <= listable:
                 first, second = np.triu_indices(available.size, k=1)
                 order = rng.permutation(first.size)
-                self._accept(available[first[order]], available[second[order]], chosen, count)
+                self._accept(available[first[order]], available[second[order]], pairs, count)
                 break
-            draws = rng.choice(available, size=(2, count - len(chosen) + 16))
-            self._accept(draws[0], draws[1], chosen, count)
-        return chosen
+            draws = rng.choice(available, size=(2, count - len(pairs) + 16))
+            self._accept(draws[0], draws[1], pairs, count)
+        return pairs
 
-    def _accept(self, first: Ints, second: Ints, chosen: list[tuple[int, int]], count: int) -> None:
+    def _accept(self, first: Ints, second: Ints, pairs: list[tuple[int, int]], count: int) -> None:
         for a, b in zip(first.tolist(), second.tolist(), strict=True):
-            if len(chosen) == count:
+            if len(pairs) == count:
                 return
             key = self._key(a, b)
             if a == b or key in self.keys or max(self.uses[a], self.uses[b]) >= self.max_uses:
@@ -186,7 +186,7 @@ class _Sampler:
                 continue
             self.uses[a] += 1
             self.uses[b] += 1
-            chosen.append((a, b))
+            pairs.append((a, b))
 
     def _key(self, a: int, b: int) -> int:
         return min(a, b) * self.n + max(a, b)

@@ -203,19 +203,19 @@ def select_anchors(
     centres = low + width * (np.arange(count) + 0.5)
     place = (m[usable] - low) / width if width > 0 else np.zeros(usable.size)
     interval = np.minimum(place.astype(np.int64), count - 1)
-    chosen: dict[int, int] = {}
+    choice: dict[int, int] = {}
     for k in range(count):
         inside = usable[interval == k]
         middle = inside[np.abs(m[inside] - centres[k]) <= width / 4]
         candidates = middle if middle.size else inside
         if candidates.size:
             order = np.lexsort((names[candidates], np.abs(m[candidates] - centres[k]), v[candidates]))
-            chosen[k] = int(candidates[order[0]])
-    for k in sorted(set(range(count)) - set(chosen)):
-        rest = np.setdiff1d(usable, list(chosen.values()))
+            choice[k] = int(candidates[order[0]])
+    for k in sorted(set(range(count)) - set(choice)):
+        rest = np.setdiff1d(usable, list(choice.values()))
         order = np.lexsort((names[rest], v[rest], np.abs(m[rest] - centres[k])))
-        chosen[k] = int(rest[order[0]])
-    anchors = np.array(list(chosen.values()))
+        choice[k] = int(rest[order[0]])
+    anchors = np.array(list(choice.values()))
     return [int(index) for index in anchors[np.lexsort((names[anchors], m[anchors]))]]
 
 

@@ -76,13 +76,13 @@ class Choice:
     """The chosen videos.
 
     Attributes:
-        chosen: Ascending indices of the kept videos.
+        videos: Ascending indices of the chosen videos.
         distance: Sum over all bins of |videos - target videos|.
         bound: Lower bound on the distance of any choice of the same number of videos.
         exact: The choice is proven optimal: distances are whole numbers, and the bound allows no smaller one.
     """
 
-    chosen: NDArray[np.intp]
+    videos: NDArray[np.intp]
     distance: float
     bound: float
     exact: bool
@@ -158,8 +158,8 @@ def _relaxed(
     numbers: Bins, order: NDArray[np.intp], goal: Floats, keep: int, chunk: int
 ) -> tuple[NDArray[np.intp], float]:
     """Chosen videos and a lower bound: chunk by chunk, then again for close calls, the closest ones as integers."""
-    chosen, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
-    best, bound = distance(histogram(numbers[chosen], goal.shape[1]), goal), 0.0
+    choice, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
+    best, bound = distance(histogram(numbers[choice], goal.shape[1]), goal), 0.0
     for attempt in range(_REFINEMENTS + _REPAIRS):
         if attempt <= _REFINEMENTS:  # the last programme was a relaxation, so the multipliers are new
             worth = _worth(numbers, multipliers)
@@ -168,18 +168,18 @@ def _relaxed(
         if best <= bound * (1 + _CLOSE):
             break
         inside = np.zeros(len(numbers), bool)
-        inside[chosen] = True
+        inside[choice] = True
         if attempt < _REFINEMENTS:
             inside = _decided(order, keep, inside, margin)
-            again, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
+            candidate, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
         else:
             start = (attempt - _REFINEMENTS) * (_CLOSE_CALLS // 2)
             part = slice(start, start + _CLOSE_CALLS // 2)
-            again, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
-        now = distance(histogram(numbers[again], goal.shape[1]), goal)
+            candidate, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
+        now = distance(histogram(numbers[candidate], goal.shape[1]), goal)
         if now < best:
-            chosen, best = again, now
-    return chosen, bound
+            choice, best = candidate, now
+    return choice, bound
 
 
 def _decided(order: NDArray[np.intp], keep: int, inside: NDArray[np.bool_], margin: Floats) -> NDArray[np.bool_]:
@@ -231,7 +231,7 @@ def _by_chunks(
     Each chunk gets its share of the target that is still missing, so it compensates the rounding of the chunks before.
     """
     edges = np.linspace(0, len(numbers), max(1, round(len(numbers) / chunk)) + 1).astype(int)
-    chosen: list[NDArray[np.intp]] = []
+    parts: list[NDArray[np.intp]] = []
     counts, multipliers = np.zeros(goal.shape), np.zeros(goal.shape)
     total = 0
     for start, end in pairwise(edges):
@@ -239,11 +239,11 @@ def _by_chunks(
         quota = round((keep - total) * (end - start) / (len(numbers) - start))
         part = (goal - counts) * (quota / max(keep - total, 1))
         picks, _, slopes = _solve(numbers[members], part, quota)
-        chosen.append(members[picks])
+        parts.append(members[picks])
         counts += histogram(numbers[members[picks]], goal.shape[1])
         multipliers += slopes * ((end - start) / len(numbers))
         total += quota
-    return np.concatenate(chosen), np.clip(multipliers, -1, 1)
+    return np.concatenate(parts), np.clip(multipliers, -1, 1)
 
 
 def _worth(numbers: Bins, multipliers: Floats) -> Floats:

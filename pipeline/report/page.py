@@ -137,9 +137,9 @@ def gather(layout: RunLayout) -> ReportData:
 
 def _round(layout: RunLayout, number: int) -> RoundData:
     metrics = read_json(layout.metrics(number))
-    mined = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
-    mined.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
-    return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], mined[:_HARD_PAIRS])
+    hard_pairs = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
+    hard_pairs.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
+    return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], hard_pairs[:_HARD_PAIRS])
 
 
 def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> dict[str, Any]:

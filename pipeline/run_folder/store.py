@@ -147,8 +147,8 @@ def normalise(data: pa.Table, table: Table[R]) -> pa.Table:
     if data.num_rows == 0:
         return data
     order = "__row"
-    numbered = data.append_column(order, pa.array(range(data.num_rows), pa.int64()))
-    last = numbered.select([*table.key, order]).group_by(list(table.key)).aggregate([(order, "max")])
+    ranked = data.append_column(order, pa.array(range(data.num_rows), pa.int64()))
+    last = ranked.select([*table.key, order]).group_by(list(table.key)).aggregate([(order, "max")])
     rows = data.take(last.column(f"{order}_max"))
     return rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in table.key])).combine_chunks()
 

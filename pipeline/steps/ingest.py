@@ -68,11 +68,11 @@ def destination(config: Config, layout: RunLayout) -> Path:
 
 def ingest(run: Run) -> dict[str, Any]:
     """Probe every file, drop duplicates, cut windows, hold out contents for the benchmarks, and add degraded copies."""
-    probed = probe_files(run)
-    rows = windows_of(probed, run.config)
+    files = probe_files(run)
+    rows = windows_of(files, run.config)
     write_table(destination(run.config, run.layout), VIDEOS.table(rows), VIDEOS)
     status = Counter(row["status"] for row in rows)
-    check_budget(probed, run.config)
+    check_budget(files, run.config)
     parts = Counter(
         "heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window")
         for row in rows
@@ -80,13 +80,13 @@ def ingest(run: Run) -> dict[str, Any]:
     )
     if not parts["window"] or not parts["heldout"]:
         raise UserError(
-            f"{len(probed)} file(s) are too few: both training and held-out contents are needed; give at least 4 videos"
+            f"{len(files)} file(s) are too few: both training and held-out contents are needed; give at least 4 videos"
         )
     return {
         "rows": len(rows),
-        "files": len(probed),
+        "files": len(files),
         "failed": status[FAILED],
-        "what": f"{len(probed)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
+        "what": f"{len(files)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
         f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
     }
 
@@ -133,8 +133,8 @@ def probe_files(run: Run) -> list[Row]:
     with run.console.track(len(rows), "probing files") as progress:
         # a row whose worker died comes back without these columns
         table = pa.Table.from_pylist(rows)
-        probed = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
-    return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
+        results = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
+    return _first_of_each(results + [_refused(uri, why) for uri, why in listing.refused.items()])
 
 
 def _refused(uri: str, why: str) -> Row:
@@ -142,33 +142,33 @@ def _refused(uri: str, why: str) -> Row:
     return {"video_id": short_id(uri), "uri": uri, **UNKNOWN, **reason}
 
 
-def _first_of_each(probed: list[Row]) -> list[Row]:
+def _first_of_each(files: list[Row]) -> list[Row]:
     """Mark every later file with the same bytes as a duplicate of the first by name."""
     first: dict[str, str] = {}
-    for row in sorted(probed, key=lambda row: str(row["uri"])):
+    for row in sorted(files, key=lambda row: str(row["uri"])):
         if row["status"] == OK:
             twin = first.setdefault(row["content_id"], row["uri"])
             if twin != row["uri"]:
                 row.update(status="skipped", error_kind="duplicate", error=f"same bytes as {twin}")
-    return probed
+    return files
 
 
-def check_budget(probed: list[Row], config: Config) -> None:
+def check_budget(files: list[Row], config: Config) -> None:
     """Stop if too many files cannot be used; duplicates do not count.
 
     Raises:
         UserError: More files failed than the error budget allows; exit code 4.
     """
-    failed = [row for row in probed if row["status"] == FAILED]
+    failed = [row for row in files if row["status"] == FAILED]
     example = f"{Path(failed[0]['uri']).name}: {failed[0]['error']}" if failed else ""
-    budget.check(len(failed), len(probed), config, "files cannot be used", example)
+    budget.check(len(failed), len(files), config, "files cannot be used", example)
 
 
-def windows_of(probed: list[Row], config: Config) -> list[Row]:
+def windows_of(files: list[Row], config: Config) -> list[Row]:
     """Rows of table `Video`: the windows of every usable file, their degraded copies, and the unusable files."""
-    usable = [row for row in probed if row["status"] == OK]
+    usable = [row for row in files if row["status"] == OK]
     heldout = heldout_contents([row["content_id"] for row in usable], config.corpus.heldout_share, config.seed)
-    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in probed if row["status"] != OK]
+    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in files if row["status"] != OK]
     base: list[Row] = []
     for row in usable:
         split = HELDOUT if row["content_id"] in heldout else TRAIN

@@ -117,14 +117,14 @@ def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, 
     def agreed(first: str, second: str) -> bool:
         return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, config))
 
-    chosen = sample_pairs(
+    pairs = sample_pairs(
         ids,
         per_round(config.pairs.homogeneous, 1),
         config.seed,
         config.pairs.max_uses,
         accept=agreed if config.pairs.decisive else None,
     )
-    rows = [_row(first, second, "ensemble", 1) for first, second in chosen]
+    rows = [_row(first, second, "ensemble", 1) for first, second in pairs]
     return [_relabelled(row, teachers, config) for row in rows]
 
 

@@ -22,15 +22,15 @@ def step(run: Run) -> Step:
     """The step that scores and encodes the pool."""
     config, layout = run.config, run.layout
     request = look(run)
-    keyed = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
-    keyed += [layout.scores(name) for name in config.teachers.names]
-    keyed += [request.indicators] if request.indicators is not None else []
+    shards = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
+    shards += [layout.scores(name) for name in config.teachers.names]
+    shards += [request.indicators] if request.indicators is not None else []
     return Step(
         "score",
         {"videos": layout.videos, "look": look_settings(request, config)},
-        [*keyed, layout.indicators] if request.indicators is not None else keyed,
+        [*shards, layout.indicators] if request.indicators is not None else shards,
         lambda: score(run),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda cpus: look_resources(config, request, cpus),
         seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),

@@ -39,13 +39,13 @@ def measure_step(run: Run) -> Step:
     config, layout = run.config, run.layout
     target_state(config)  # a wrong path stops the run here, before hours of measuring
     request = look(layout)
-    keyed = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
+    shards = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
     return Step(
         "measure",
         {"candidates": layout.candidates, "look": look_settings(request, config)},
-        [*keyed, layout.indicators],
+        [*shards, layout.indicators],
         lambda: measure(run),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         rows=lambda: Rows(candidates(layout).num_rows),
         resources=lambda cpus: look_resources(config, request, cpus),
         seconds=lambda cpus: look_seconds(_windows(layout), config, request, cpus),
@@ -117,11 +117,11 @@ def shape(run: Run) -> dict[str, Any]:
     numbers = shaping.bin_numbers(matrix(indicators, target.names), target.edges)
     goal = shaping.goal_counts(target.shares, keep)
     choice = shaping.choose(numbers, goal, keep, config.seed, config.shaping.exact_up_to)
-    chosen = indicators["video_id"].combine_chunks().take(pa.array(choice.chosen))
-    rows = _corpus(layout, chosen, config.seed)
+    selection = indicators["video_id"].combine_chunks().take(pa.array(choice.videos))
+    rows = _corpus(layout, selection, config.seed)
     write_table(layout.videos, rows, VIDEOS)
     bins = target.shares.shape[1]
-    before, after = (shaping.histogram(part, bins) for part in (numbers, numbers[choice.chosen]))
+    before, after = (shaping.histogram(part, bins) for part in (numbers, numbers[choice.videos]))
     # Half the distance per video: on average, the share of each histogram in the wrong bin.
     misplaced = [
         shaping.distance(counts, keep * target.shares) / (2 * keep * len(goal))
@@ -211,7 +211,7 @@ def _histograms(tree: Any, path: Path) -> shaping.Target:
     return shaping.Target(tuple(histograms), edges, shares)
 
 
-def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
+def _corpus(layout: RunLayout, selection: pa.Array, seed: int) -> pa.Table:
     """Table `Video` without the training windows (and their copies) that were not chosen, with new rounds.
 
     A window that could not be measured stays in the table as failed, so that it appears in quarantine.
@@ -222,11 +222,13 @@ def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
     window = pc.binary_join_element_wise(
         table["content_id"], pc.cast(table["start_s"], pa.string()), pc.cast(table["duration_s"], pa.string()), "@"
     )
-    selection = window.filter(pc.is_in(table["video_id"], value_set=chosen))
+    selected_windows = window.filter(pc.is_in(table["video_id"], value_set=selection))
     training = pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], TRAIN))
     failed_mask = pc.is_in(table["video_id"], value_set=pa.array(list(failures), pa.string()))
-    mask = pc.or_(pc.or_(pc.invert(training), pc.is_in(window, value_set=selection.combine_chunks())), failed_mask)
-    rounds = pool_rounds(chosen.to_pylist(), seed)
+    mask = pc.or_(
+        pc.or_(pc.invert(training), pc.is_in(window, value_set=selected_windows.combine_chunks())), failed_mask
+    )
+    rounds = pool_rounds(selection.to_pylist(), seed)
     rows, windows = table.filter(mask).to_pylist(), window.filter(mask).to_pylist()
     of_window = {
         name: rounds[row["video_id"]] for row, name in zip(rows, windows, strict=True) if row["video_id"] in rounds

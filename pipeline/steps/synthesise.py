@@ -26,7 +26,7 @@ def step(run: Run, number: int) -> Step:
     config, layout = run.config, run.layout
     request = look(run, number)
     name = layout.copies_look(number)
-    keyed = [layout.features_of(name), layout.observed(name)]
+    shards = [layout.features_of(name), layout.observed(name)]
     return Step(
         "distort",
         {
@@ -35,9 +35,9 @@ def step(run: Run, number: int) -> Step:
             "seed": config.seed,
             "look": look_settings(request, config),
         },
-        [layout.distorted(number), *keyed],
+        [layout.distorted(number), *shards],
         lambda: synthesise(run, number),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         round=number,
         rows=lambda: Rows(len(plan(config, layout, number))),
         resources=lambda cpus: look_resources(config, request, cpus),
@@ -67,8 +67,8 @@ def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
     rows: list[Row] = []
     for family in FAMILIES:
         types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]
-        chosen = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
-        for source in chosen:
+        sources = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
+        for source in sources:
             for name in types:
                 rows += _levels(members[source], name, config)
     return rows
@@ -104,16 +104,16 @@ def synthesise(run: Run, number: int) -> dict[str, Any]:
     request = look(run, number)
     looks = observe(run, rows, request, f"round {number}: distorted copies").to_pylist()
     results = {row["video_id"]: row for row in looks}
-    finished = [
+    copies = [
         {name: row[name] for name in DISTORTED.schema.names if name in row}
         | {name: results[row["video_id"]][name] for name in ("status", "error_kind", "error")}
         for row in rows
     ]
-    write_table(run.layout.distorted(number), DISTORTED.table(finished), DISTORTED)
-    failed = sum(row["status"] != OK for row in finished)
-    sources = len({row["source_id"] for row in finished})
+    write_table(run.layout.distorted(number), DISTORTED.table(copies), DISTORTED)
+    failed = sum(row["status"] != OK for row in copies)
+    sources = len({row["source_id"] for row in copies})
     return {
-        "rows": len(finished),
+        "rows": len(copies),
         "failed": failed,
-        "what": f"{len(finished)} copies of {sources} sources, {failed} failed",
+        "what": f"{len(copies)} copies of {sources} sources, {failed} failed",
     }

@@ -45,10 +45,10 @@ def choose_anchors(run: Run, folder: Path) -> Anchors:
     mean = np.array([row["mean"] for row in rows])
     variance = np.array([row["variance"] for row in rows])
     ids = [row["video_id"] for row in rows]
-    chosen = select_anchors(mean, variance, ids, config.scoring.anchors)
-    features = read_encoded(config.student.name, layout.features).take([ids[k] for k in chosen])[:]
+    selection = select_anchors(mean, variance, ids, config.scoring.anchors)
+    features = read_encoded(config.student.name, layout.features).take([ids[k] for k in selection])[:]
     first, second = (features[[pair[k] for pair in ANCHOR_PAIRS]] for k in (0, 1))
     gpus = config.pools.compare.gpus
     (logits,) = run.engine.calls(Comparer, (str(folder), features), "pairs", [(first, second)], gpus)
     matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
-    return Anchors(features, matrix, mean[chosen], tuple(ids[k] for k in chosen), config.scoring.test_temperature)
+    return Anchors(features, matrix, mean[selection], tuple(ids[k] for k in selection), config.scoring.test_temperature)
