@@ -1,9 +1,9 @@
-"""Peak memory of the one decode that makes the views of all five published teachers.
+"""Peak memory of one decode that makes the views of all five published teachers.
 
     python benchmarks/decode.py [--seconds 60] [--width 3840] [--height 2160]
 
-The clip is two rendered seconds that repeat. Peaks are those of resident memory: of this process, which receives the
-views, and of the child, which decodes and makes them.
+The clip repeats two rendered seconds. Peaks are of resident memory: of this process, which receives the views, and of the
+child process, which decodes the clip and makes the views.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEACHERS = ("dover", "fastvqa", "minimalistic_vii", "minimalistic_ix", "qalign")
 
 
 def clip(folder: Path, width: int, height: int, seconds: int) -> Path:
-    """Two rendered seconds of 24 frames each, again and again."""
+    """A clip that repeats two rendered seconds of 24 frames each."""
     short, long = folder / "short.mp4", folder / "long.mp4"
     colours = f"gradients=s={width // 4}x{height // 4}:r=24:d=2:speed=0.02,scale={width}:{height}:flags=neighbor"
     encode = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "35", "-threads", "1", "-pix_fmt", "yuv420p"]
@@ -37,7 +37,7 @@ def clip(folder: Path, width: int, height: int, seconds: int) -> Path:
 
 
 def peak_mib(pid: int | str) -> int:
-    """Largest resident size of a process so far."""
+    """Largest resident size of a process so far, MiB."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
@@ -54,7 +54,7 @@ def main() -> None:
         sample = decoder.decode(file, spec=SampleSpec(1, 48, views=views_of(TEACHERS)))
         seconds = time.perf_counter() - start
         views = sum(view.nbytes for view in sample.views.values()) / 2**20
-        child = decoder._child  # noqa: SLF001 - its peak is nowhere else
+        child = decoder._child  # noqa: SLF001 - the only way to its peak
         assert child is not None
         print(f"{options.width}x{options.height}, {options.seconds} s: {seconds:.0f} s, views {views:.0f} MiB")
         print(f"peak of the child {peak_mib(child.process.pid)} MiB, of this process {peak_mib('self')} MiB")

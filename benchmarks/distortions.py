@@ -1,10 +1,10 @@
-"""What the CPU pool costs over a plain shell loop, and what one decode for several levels of a type would gain.
+"""Overhead of the CPU pool compared with a plain shell loop, and the gain of one decode for several levels of a type.
 
     python benchmarks/distortions.py VIDEO... [--parallel 2] [--seconds 2] [--types h264,h265,vp9] [--repeat 3]
 
-The pool is the one of a run (`actors.sample.Synthesise` in Ray Data actors), the loop is `xargs -P` over the very same
-FFmpeg command lines, taken down while the pool's own code makes the copies once. Both are measured in turn; the medians
-are compared. Ray is started before, and the pool's start is part of its time unless it says otherwise.
+The pool is that of a run (`actors.sample.Synthesise` in Ray Data actors). The loop is `xargs -P` over exactly the same
+FFmpeg command lines, recorded while the pool's own code makes the copies once. Both are measured in turn, and the medians
+are compared. Ray starts before the measurement; the pool's start is part of its time unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from cluster.pools import Pool
 
 
 class Forget:
-    """Ray actor: drop the file that a row names, as the decode after it does."""
+    """Ray actor: delete the file that a row names, as the decode of a run does."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -47,7 +47,7 @@ class Forget:
 
 
 def commands(rows: list[Row], folder: Path, options: EncodeOptions) -> list[str]:
-    """The shell lines of the FFmpeg processes that make the copies, probes left out: the loop knows its windows."""
+    """The command lines of the FFmpeg processes that make the copies, without the probes, which the loop does not need."""
     lines: list[str] = []
     real = ffmpeg.run
 
@@ -71,7 +71,7 @@ def commands(rows: list[Row], folder: Path, options: EncodeOptions) -> list[str]
             )
     finally:
         ffmpeg.run = real
-    # The pool writes under a temporary name and renames; the loop writes each to a name of its own and removes it.
+    # The pool writes to a temporary name and renames the file; the loop writes each file and deletes it.
     return [f"{line} && rm -f {shlex.quote(shlex.split(line)[-1].removeprefix('file:'))}" for line in lines]
 
 
@@ -79,14 +79,14 @@ def loop_seconds(lines: list[str], parallel: int) -> float:
     """Wall-clock seconds of a plain shell loop."""
     start = time.perf_counter()
     text = "".join(f"{line}\0" for line in lines)
-    # A session of its own for each, as the pool gives its processes: Linux shares the CPU out by sessions.
+    # One session for each process, as in the pool: Linux divides the CPU between sessions.
     command = ["xargs", "-0", "-P", str(parallel), "-I{}", "setsid", "-w", "sh", "-c", "{}"]
     subprocess.run(command, input=text, text=True, check=True)
     return time.perf_counter() - start
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU time of this process and its children while ``work`` runs: unlike the clock, the same on a busy machine."""
+    """CPU seconds of this process and its children while `work` runs; unlike wall time, independent of other processes."""
 
     def used() -> float:
         return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -97,14 +97,14 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def actor_work(rows: list[Row], folder: Path, options: EncodeOptions) -> None:
-    """What one actor of the pool does, without Ray: the probe, the command, the rename."""
+    """The work of one actor of the pool, without Ray: probe, command, rename."""
     actor = Synthesise(options, str(folder))
     for row in rows:
         Path(actor(row)["path"]).unlink()
 
 
 def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOptions) -> tuple[float, float]:
-    """Wall-clock seconds of the pool in all, and from its first finished row's start on: actors as many as the loop's."""
+    """Wall-clock seconds of the pool, in total and without its start, with as many actors as the loop has processes."""
     import ray.data
 
     inputs = [
@@ -131,7 +131,7 @@ def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: 
     recipes = [DISTORTIONS[name].make(value, Setting.of(window, 3)) for value in levels]
     encodings = [one for one in recipes if isinstance(one, Encoding) and not one.raw]
     if len(encodings) < len(levels):
-        raise SystemExit(f"--types {name}: not one process of FFmpeg; name codecs such as h264")
+        raise SystemExit(f"--types {name}: this is not a single FFmpeg process; name codecs such as h264")
     start = time.perf_counter()
     for level in range(1, len(levels) + 1):
         apply(name, level, path, 0.0, seconds, folder / f"{level}.mkv", 3, options=options)
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--types", default="h264,h265,vp9")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--preset", default="medium", help="of x265")
+    parser.add_argument("--preset", default="medium", help="preset of x265")
     options = parser.parse_args()
     encoding = EncodeOptions(x265_preset=options.preset, max_short_side=540)
     rows = [

@@ -1,10 +1,10 @@
-"""What a mean that weights teachers by reliability gains over the plain mean, on published per-video scores.
+"""Gain of a mean that weights teachers by reliability over the plain mean, on published per-video scores.
 
     python benchmarks/ensemble.py LABELS
 
-LABELS is a folder with ``pred_KoNViD-1k.csv``, ``pred_LIVE-VQC.csv`` and ``pred_LSVQ_test.csv``: a column ``mos`` and one column
-per model. The labels are looked at for the figures alone; scale, direction and weights come from the scores. Also
-compares DOVER's fused score over each set with the published column.
+LABELS is a folder with `pred_KoNViD-1k.csv`, `pred_LIVE-VQC.csv` and `pred_LSVQ_test.csv`: a column `mos` and one column
+per model. The labels are used only for the figures; scale, direction and weights come from the scores. Also compares
+DOVER's fused score over each set with the published column.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SHARES = {
     "LIVE-VQC": 0.598,
     "LSVQ_test": 0.603,
 }  # of DOVER's technical view in its benchmark script
-# At most one of each row is taken: the models of a row are parts or versions of one.
+# At most one model of each row is used: the models of a row are parts or versions of the same model.
 FAMILIES = (
     ("dover_aesthetic", "dover_technical", "dover_fused"),
     ("bvqi_spatial_naturalness", "bvqi_temporal_naturalness"),
@@ -61,7 +61,7 @@ Table = dict[str, np.ndarray]
 
 
 def read(file: Path) -> Table:
-    """The columns of numbers; NaN where a model has no score."""
+    """The numeric columns; NaN for a missing score."""
     with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     names = [name for name in rows[0] if name not in {"dataset", "video"}]
@@ -69,7 +69,7 @@ def read(file: Path) -> Table:
 
 
 def srcc(values: np.ndarray, mos: np.ndarray) -> float:
-    """SRCC over the videos that have both."""
+    """SRCC over the videos that have both values."""
     both = np.isfinite(values) & np.isfinite(mos)
     return float(spearmanr(values[both], mos[both]).statistic)
 

@@ -1,8 +1,8 @@
-"""Videos per second and core of the nine indicators: decoded and measured in one pass, decoded alone, and each by itself.
+"""Videos per second and core for the nine indicators: decode and measure in one pass, decode only, and each indicator.
 
     python benchmarks/indicators.py VIDEO... [--seconds 8]
 
-Time is CPU time of this process and of the decoder's child, so that other work on the machine does not count.
+Time is CPU time of this process and of the decoder's child process, so other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def cpu_seconds() -> float:
 
 
 def decoded(paths: list[Path], seconds: float, meter: Meter | None) -> float:
-    """CPU seconds of one pass over all videos, the start of the decoder's process included once."""
+    """CPU seconds of one pass over all videos, including one start of the decoder's process."""
     start = cpu_seconds()
     with Decoder(timeout_s=600) as decoder:
         for path in paths:
@@ -52,7 +52,7 @@ def decoded(paths: list[Path], seconds: float, meter: Meter | None) -> float:
 
 
 def single(instants: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """CPU seconds of each indicator per instant; what several share counts for the first that asks."""
+    """CPU seconds of each indicator per instant; shared planes count for the first indicator that uses them."""
     import importlib
 
     from actors.indicators.instant import Instant
@@ -88,7 +88,7 @@ def main() -> None:
             usable.append(path)
             if collector.instant is not None:
                 instants.append(collector.instant)
-    # The same frames are read either way: the difference of the passes is the measuring and the way to it.
+    # Both passes read the same frames, so their difference is the measurement and its transfer.
     together = decoded(usable, options.seconds, Meter())
     apart = decoded(usable, options.seconds, Collector())
     plain = decoded(usable, options.seconds, None)

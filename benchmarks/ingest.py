@@ -1,10 +1,10 @@
-"""Memory and time of ingest for a long manifest, without opening a file: what the driver holds, apart from the probing.
+"""Memory and time of ingest in the driver for a long manifest, without opening or probing a file.
 
     python benchmarks/ingest.py [--rows 200000] [--windows 1] [--copies 0] [--pool]
 
-A manifest of so many names (150 characters each) is listed; header facts are made up; windows, splits, rounds and
-degraded copies are planned and written as `videos.parquet`. With --pool the rows also go through Ray and a pool that
-only answers, as they do in a run. Peak memory is that of this process.
+Lists a manifest of ROWS names (150 characters each), invents header facts, plans windows, splits, rounds and degraded
+copies, and writes them as `videos.parquet`. With --pool the rows also go through Ray and a pool of actors that only
+answer, as in a run. Peak memory is that of this process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.steps.ingest import windows_of
 
 
 class Answer:
-    """Ray actor: header facts of a file that nobody opened."""
+    """Ray actor: invents header facts of a file."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -42,7 +42,7 @@ class Answer:
 
 
 def say(what: str, start: float) -> None:
-    """One line: seconds since the start and the peak of memory so far."""
+    """Print one line: seconds since the start and the peak memory so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{what:40s} {time.perf_counter() - start:7.1f} s  peak {peak:.2f} GiB", flush=True)
 
@@ -65,11 +65,11 @@ def main() -> None:
         files = list_inputs(str(manifest)).files
         say(f"{len(files):,} names listed", start)
         rows = [{"video_id": short_id(uri), "uri": uri} for uri in files]
-        probed = _through_ray(rows) if options.pool else [Answer()(row) for row in rows]
+        answers = _through_ray(rows) if options.pool else [Answer()(row) for row in rows]
         say("answers held", start)
         sizes = [f"corpus.windows_per_clip={options.windows}", f"corpus.degraded_copies={options.copies}"]
         config = load(videos=str(manifest), overrides=sizes)
-        table = VIDEOS.table(windows_of(probed, config))
+        table = VIDEOS.table(windows_of(answers, config))
         say(f"{table.num_rows:,} rows planned", start)
         write_table(Path(folder) / "videos.parquet", table, VIDEOS)
         size = (Path(folder) / "videos.parquet").stat().st_size / 2**20

@@ -2,7 +2,7 @@
 
     python benchmarks/levels.py docs/distortion-levels.jpg
 
-All tiles are the same instant, so that a held or lost frame shows as a town that stands elsewhere.
+All tiles show the same instant, so a held or lost frame shows the town at another position.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from actors.media.scenes import make_clip
 from actors.media.window import EncodeOptions
 
 WIDTH, HEIGHT, SECONDS, FPS = 320, 240, 1.0, 24.0
-TILE = (160, 120)  # of the frame's centre, at its own size: what is shown is not scaled
+TILE = (160, 120)  # the centre of the frame, not scaled
 MARGIN, CAPTION = 118, 14
 INSTANT = 14  # frame
 SCENE, SEED = 28, 4  # a town, clean
@@ -58,7 +58,7 @@ def main() -> None:
     """Draw and store the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--quality", type=int, default=55, help="of the JPEG")
+    parser.add_argument("--quality", type=int, default=55, help="quality of the JPEG")
     options = parser.parse_args()
     columns = 1 + max(len(one.levels) for one in DISTORTIONS.values())
     with tempfile.TemporaryDirectory() as place:

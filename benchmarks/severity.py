@@ -1,10 +1,10 @@
-"""Is a higher level a worse picture? VMAF and PSNR of every level of every distortion on real clips, and where the order breaks.
+"""VMAF and PSNR of every level of every distortion on real clips, and where a higher level is not a worse picture.
 
     python benchmarks/severity.py VIDEO... [--seconds 1.5] [--short-side 270] [--types h264,jitter]
 
-Each copy is compared with the undistorted window of the same clip, frame by frame; PSNR is that of the mean squared error
-over all RGB frames. A break is a level that is measured better than the one below it on the same clip, by more than
-0.1 dB or 0.5 VMAF.
+Each copy is compared with the undistorted window of the same clip, frame by frame; PSNR is computed from the mean squared
+error over all RGB frames. A break is a level that is better than the level below it on the same clip, by more than 0.1 dB
+or 0.5 VMAF.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How long the choice of a corpus takes, how much memory, and how near to the optimum it comes.
+"""Time and memory of the choice of a corpus, and its distance from the optimum.
 
     python benchmarks/shaping.py                                  # 3,000,000 x 9 simulated indicators, keep 200,000
     python benchmarks/shaping.py --pool 3000 --keep 300 --exact   # beside the integer programme over the whole pool
 
-The simulated indicators are nine correlated mixtures with heavy tails; targets are uniform, and a reference corpus whose
-distribution is narrower and shifted. `bound` is what no choice can pass (the dual of the relaxation), so that
-`above bound` is the most that the choice can be away from the exact optimum.
+The simulated indicators are nine correlated mixtures with heavy tails. The targets are uniform, and a reference corpus with
+a narrower, shifted distribution. `bound` is a lower bound on any choice (the dual of the relaxation), so the choice is at
+most `above bound` away from the exact optimum.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMES = tuple(f"indicator-{number}" for number in range(9))
 
 
 def simulated(count: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> np.ndarray:
-    """Indicators ``[count, 9]``: three common factors, noise of each column's own, and a log-normal tail in every third."""
+    """Indicators `[count, 9]`: three common factors, independent noise, and a log-normal tail in every third column."""
     generator = np.random.default_rng(seed)
     weights = np.random.default_rng(9).normal(size=(3, len(NAMES)))
     values = 0.6 * generator.normal(size=(count, 3)) @ weights + generator.normal(size=(count, len(NAMES)))

@@ -1,11 +1,12 @@
-"""What the later rounds of finished runs gain over the first one, and how sure that is; copies of unseen distortions.
+"""Gain of the last round of finished runs over the first one on unseen distortions, with confidence intervals.
 
     python benchmarks/stages.py RUN... [--draws 2000]
 
 RUN is a run folder of a student that is trained on feature vectors (lite). Both students score the run's unseen benchmark
-again, from the features that the run kept. An interval holds 95 % of the differences over draws of the benchmark's sources
-with replacement, both students on the same draw. *Centred* is the SRCC over all copies once the mean of each source is
-taken from scores and labels; *content spread* is the deviation of the sources' mean scores by that of the copies around them.
+again, from the features in the run folder. An interval holds 95 % of the differences over draws of the benchmark's sources
+with replacement, with the same draw for both students. *Centred* is the SRCC over all copies after subtracting the mean of
+each source from scores and labels; *content spread* is the deviation of the sources' mean scores over that of the copies
+around them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from trainers.student.table import load_student
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-def scored(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
-    """Raw scores [N] by the student and the anchors of a student folder."""
+def raw_scores(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
+    """Raw scores `[N]` by the student and the anchors of a student folder."""
     anchors = read_anchors(folder)
     return anchors.score(load_student(folder).against_anchors(anchors.features, features.take(videos)))[0]
 
@@ -47,7 +48,7 @@ def within(scores: np.ndarray, labels: np.ndarray, sources: np.ndarray) -> float
 
 
 def centred(values: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """Values [N] less the mean of their source."""
+    """Values `[N]` minus the mean of their source."""
     own = values.astype(np.float64)
     for source in np.unique(sources):
         own[sources == source] -= own[sources == source].mean()
@@ -57,7 +58,7 @@ def centred(values: np.ndarray, sources: np.ndarray) -> np.ndarray:
 def interval(
     measure: Measure, both: tuple[np.ndarray, np.ndarray], labels: np.ndarray, sources: np.ndarray, draws: int
 ) -> tuple[float, float]:
-    """Where 95 % of the differences second - first lie."""
+    """Interval that holds 95 % of the differences second - first."""
     random = np.random.default_rng(0)
     members = [np.flatnonzero(sources == source) for source in np.unique(sources)]
     differences = []
@@ -85,7 +86,7 @@ def main() -> None:
         labels = np.array([row["mos"] for row in rows], np.float64)
         sources = np.array([row["source_id"] for row in rows])
         last = max(int(folder.name.removeprefix("round-")) for folder in layout.root.glob("round-*"))
-        both = scored(layout.student(1), features, videos), scored(layout.student(last), features, videos)
+        both = raw_scores(layout.student(1), features, videos), raw_scores(layout.student(last), features, videos)
         print(f"{run}: {len(rows)} copies of {len(np.unique(sources))} sources, stage 1 against stage {last}")
         for name, measure in (("overall", overall), ("within", within)):
             first, second = (measure(scores, labels, sources) for scores in both)

@@ -1,7 +1,7 @@
-"""Measure the LLaVA student in a plain process: torch and transformers, no Ray, no DeepSpeed, no video, random pixels.
+"""Measure the LLaVA student in a plain process on random pixels: torch and transformers, no Ray, DeepSpeed or video.
 
     python benchmarks/student.py                                   the shrunk network on this CPU
-    python benchmarks/student.py --shape 7b --device meta          FLOPs of the full network, nothing is computed
+    python benchmarks/student.py --shape 7b --device meta          FLOPs of the full network, without computing it
     python benchmarks/student.py --shape 7b --device cuda --peak 989e12 --layers 14
 
 Prints one JSON object: training (tokens per second, FLOPs per step, share of the peak, peak memory), padding of batches
@@ -38,7 +38,7 @@ ANCHORS = 5
 
 
 def build(shape: str, device: str, layers: int | None) -> LlavaNetwork:
-    """The network with random weights, trained parts as published."""
+    """The network with random weights; the trained parts are as published."""
     text, vision = (QWEN2_7B, SO400M) if shape == "7b" else (SHRUNK_TEXT, SHRUNK_VISION)
     text = {**text, **({"num_hidden_layers": layers} if layers else {})}
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
@@ -58,13 +58,13 @@ def video(seconds: int, device: str) -> Seconds:
 
 
 def training(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time and FLOPs of a training step (every video in one pair)."""
+    """Time and FLOPs of a training step, with every video in one pair."""
     device, batch = arguments.device, arguments.batch
     videos = [video(arguments.seconds, device) for _ in range(2 * batch)]
     pairs = [(2 * k, 2 * k + 1) for k in range(batch)]
     labels = torch.arange(batch) % 5
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, weight_decay=0.0)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.0)
     network.train()
 
     def step() -> tuple[float, float]:
@@ -138,7 +138,7 @@ def scoring(network: LlavaNetwork, arguments: argparse.Namespace) -> dict[str, A
 
 
 def padding(batch: int, pairs: int = 4000) -> dict[str, float]:
-    """Share of padding of one rank's batches for clips of 5 to 12 seconds (method's default), sorted by length and not."""
+    """Share of padding of one rank's batches for clips of 5 to 12 seconds (the method's default), sorted by length or not."""
     random = np.random.default_rng(0)
     clip = random.integers(5, 13, (pairs, 2))
     lengths = np.array([sum(visual_tokens(int(s), int(min(10, max(8, s)))) for s in pair) for pair in clip])
@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=("shrunk", "7b"), default="shrunk")
     parser.add_argument("--device", choices=("cpu", "cuda", "meta"), default="cpu")
-    parser.add_argument("--layers", type=int, help="layers of the language model, fewer so that it fits one GPU")
+    parser.add_argument("--layers", type=int, help="layers of the language model; fewer layers fit on one GPU")
     parser.add_argument("--seconds", type=int, default=8, help="length of the clips")
     parser.add_argument("--batch", type=int, default=2, help="pairs per step")
     parser.add_argument("--steps", type=int, default=3)

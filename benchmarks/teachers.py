@@ -1,14 +1,13 @@
-"""The published networks together behind one decode, against each by itself with a decode of its own; and the networks alone.
+"""The published networks with one shared decode, compared with a separate decode for each; and the networks alone.
 
     python benchmarks/teachers.py [VIDEO...] [--clips 12] [--seconds 2]
     python benchmarks/teachers.py --network-only [--device cuda] [--batches 1,2,4,8,16,32]
 
-Without videos it renders clips. The weights come from the formula, so nothing is downloaded. *Together* is the run's own
-chain of actor pools on a local Ray: one decode of a video makes the views of all teachers, and on CPUs one scoring actor holds
-all networks. *Each* runs that chain once per
-teacher. *Apart* starts one plain
-process per teacher, one after the other, as one would run the released scripts; each decodes every video for itself.
-``--network-only`` needs neither Ray nor a decoder: it times the networks on made inputs for several videos a call.
+Without videos it renders clips. The weights come from a formula, so nothing is downloaded. *Together* is the run's own
+chain of actor pools on a local Ray: one decode of a video makes the views of all teachers, and on CPUs one scoring actor
+holds all networks. *Each* runs that chain once per teacher. *Apart* starts one plain process per teacher, one after the
+other, like the released scripts; each process decodes every video. `--network-only` needs neither Ray nor a decoder: it
+times the networks on random inputs for several videos per call.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ MIB = 2**20
 
 
 def write_weights(folder: Path) -> None:
-    """The files that the teachers look for, filled by the formula."""
+    """Write the weight files of the teachers, filled by a formula."""
     for name, build in FILES.items():
         network = build()
         fill(network)
@@ -70,7 +69,7 @@ def clips(folder: Path, count: int, seconds: float) -> list[Path]:
 
 
 def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
-    """Largest resident size so far."""
+    """Largest resident size so far, MiB."""
     return resource.getrusage(who).ru_maxrss * 1024 / MIB
 
 
@@ -78,7 +77,7 @@ def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
 
 
 def counted_decode(**options: Any) -> Any:
-    """The run's decoding actor, which also says how often and how long it decoded."""
+    """The run's decoding actor, which also reports the number and the duration of its decodes."""
     from actors.sample import Decode
 
     class Counted(Decode):
@@ -104,13 +103,13 @@ def counted_decode(**options: Any) -> Any:
 
 
 def machine_cpu_s() -> float:
-    """Seconds that all processes of the machine have computed (user, nice, system), whoever started them."""
+    """CPU seconds of all processes of the machine (user, nice, system)."""
     ticks = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=4)[1:4]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 def timed_scorer(names: Sequence[str], weights: str) -> Any:
-    """The run's scoring actor, which also says how long it and its networks took."""
+    """The run's scoring actor, which also reports its own time and that of its networks."""
     from actors.score import TeacherScorer
 
     class Timed(TeacherScorer):
@@ -164,7 +163,7 @@ class ScorePool:
 
 
 def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) -> dict[str, float]:
-    """The figures of one chained execution with the named teachers, on a Ray that runs already."""
+    """The figures of one chained execution with the named teachers, on a running Ray."""
     import pyarrow as pa
 
     from actors.media.views import SampleSpec
@@ -218,7 +217,7 @@ def on_ray(videos: list[Path], weights: Path, part: str) -> None:
         if part in {"all", "each"}:
             walls = {name: together(videos, weights, [name])["wall s"] for name in NAMES}
             print("one execution for each, wall s: " + ", ".join(f"{name} {wall:.0f}" for name, wall in walls.items()))
-            print(f"one execution for each, wall s in all: {sum(walls.values()):.0f}")
+            print(f"one execution for each, wall s in total: {sum(walls.values()):.0f}")
 
 
 # ---- apart
@@ -260,7 +259,7 @@ def apart(videos: list[Path], weights: Path) -> dict[str, dict[str, float]]:
 
 
 def network_of(name: str, device: torch.device) -> Callable[[int], Callable[[], object]]:
-    """Given a number of videos: one call of the teacher's network on made inputs of that many."""
+    """For a number of videos, return a call of the teacher's network on random inputs of that size."""
 
     def random_input(*shape: int) -> torch.Tensor:
         return torch.randn(shape, device=device)
@@ -305,7 +304,7 @@ def network_of(name: str, device: torch.device) -> Callable[[int], Callable[[], 
 
 
 def seconds_of(call: Callable[[], object], device: torch.device, least_s: float) -> float:
-    """Mean seconds of a call, after one to warm up, over at least ``least_s`` seconds."""
+    """Mean seconds of a call over at least `least_s` seconds, after one call to warm up."""
 
     def wait() -> None:
         if device.type == "cuda":
@@ -334,7 +333,7 @@ def busy_share(call: Callable[[], object]) -> float:
 
 @torch.inference_mode()
 def network_only(device: torch.device, batches: list[int], least_s: float) -> None:
-    """Print videos per second of each teacher's network, and the batch from which more gains less than 5 %."""
+    """Print videos per second of each teacher's network, and the batch beyond which the gain is below 5 %."""
     torch.backends.cudnn.allow_tf32 = False  # as the teachers compute
     for name in NAMES:
         maker = network_of(name, device)
@@ -357,13 +356,13 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="*", type=Path)
-    parser.add_argument("--clips", type=int, default=12, help="how many clips, given or rendered")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a rendered clip")
+    parser.add_argument("--clips", type=int, default=12, help="number of clips, given or rendered")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a rendered clip")
     parser.add_argument("--part", choices=("all", "together", "each", "apart"), default="all")
     parser.add_argument("--network-only", action="store_true")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--batches", default="1,2,4,8,16,32", help="videos a call, for --network-only")
-    parser.add_argument("--least", type=float, default=2.0, help="seconds to measure a batch for")
+    parser.add_argument("--batches", default="1,2,4,8,16,32", help="videos per call, for --network-only")
+    parser.add_argument("--least", type=float, default=2.0, help="seconds of measurement per batch")
     parser.add_argument("--alone", choices=NAMES, help=argparse.SUPPRESS)
     parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

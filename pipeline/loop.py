@@ -1,7 +1,7 @@
 """The whole method on one page: label, train, mine, and again with the student as the teacher (CVPR 2026, section 4).
 
-Each step says itself what decides its result, what it makes and what it wants (`pipeline.run_folder.step`). It is committed
-by its manifest (`pipeline.run_folder.manifest`): running the same command again does only what is missing.
+Each step declares its inputs, its outputs and its resources (`pipeline.run_folder.step`). Its manifest commits it
+(`pipeline.run_folder.manifest`), so running the same command again runs only the missing steps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.steps import (
 
 
 def steps_of(run: Run) -> Iterator[Step]:
-    """All steps of a run in their order."""
+    """All steps of a run, in order."""
     yield from preparation(run)
     for number in range(1, run.config.stages + 1):
         yield from one_round(run, number)
@@ -37,7 +37,7 @@ def steps_of(run: Run) -> Iterator[Step]:
 
 
 def preparation(run: Run) -> Iterator[Step]:
-    """Windows of the corpus, the teachers' opinions of them, the benchmarks, and the first round's pairs."""
+    """The windows of the corpus, their scores by the teachers, the benchmarks, and the first round's pairs."""
     yield ingest.step(run)
     if run.config.shaping.keep is not None:
         yield shape.measure_step(run)
@@ -51,7 +51,7 @@ def preparation(run: Run) -> Iterator[Step]:
 
 
 def one_round(run: Run, number: int) -> Iterator[Step]:
-    """The student of a round, what it says, how good it is, and the next round's pairs with what it leaves to learn."""
+    """Train the student of a round, score with it, evaluate it, and make the next round's pairs from its mistakes."""
     yield train.step(run, number)
     yield judge.step(run, number)
     yield evaluate.step(run, number)
@@ -62,7 +62,7 @@ def one_round(run: Run, number: int) -> Iterator[Step]:
 
 
 def run_all(run: Run) -> Steps:
-    """Run every step that is missing; return what ran and what was done already."""
+    """Run every missing step; the result says which steps ran and which were already done."""
     steps = Steps(run.layout, run.console, run.engine.start)
     for step in steps_of(run):
         steps.run(step)

@@ -1,4 +1,4 @@
-"""The teachers' opinions: their scores of the pool and of the benchmarks, and all of them on one scale (CVPR 2026, 4.1.2)."""
+"""The teachers' scores of the pool and of the benchmarks, and their calibration to one scale (CVPR 2026, 4.1.2)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pipeline.settings.config import Config
 
 
 def teacher_digests(config: Config) -> dict[str, str]:
-    """Digest of each teacher's weights and settings: scores are keyed by it.
+    """Digest of each teacher's weights and settings, the key of its scores.
 
-    A plan needs no weights, and a run has been refused before this without them (`pipeline.settings.config.check_weights`).
+    A plan needs no weights; a run checks them earlier (`pipeline.settings.config.check_weights`).
     """
     try:
         teachers = {name: load_teacher(name, weights_folder(config)) for name in config.teachers.names}
@@ -45,11 +45,11 @@ def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Seq
 
     Args:
         folders: Name of each teacher -> folder of its shards of table `TeacherScore`.
-        digests: Name -> present digest.
-        ids: Of the videos.
+        digests: Name of each teacher -> its present digest.
+        ids: Ids of the videos.
 
     Returns:
-        Name -> float64 ``[len(ids)]``, NaN where the teacher has no score under its present digest.
+        Name of each teacher -> float64 `[len(ids)]`, NaN without a score under the present digest.
     """
     table = {}
     for name, folder in folders.items():
@@ -62,19 +62,19 @@ def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Seq
 
 
 def pool_scores(run: Run, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """Raw scores of the named pool videos by each teacher, as `raw_scores`."""
+    """Raw scores of the named pool videos by each teacher; see `raw_scores`."""
     digests = teacher_digests(run.config)
     return raw_scores({name: run.layout.scores(name) for name in digests}, digests, ids)
 
 
 def benchmark_scores(run: Run, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """Raw scores of the named benchmark copies by each teacher, as `raw_scores`."""
+    """Raw scores of the named benchmark copies by each teacher; see `raw_scores`."""
     digests = teacher_digests(run.config)
     return raw_scores({name: run.layout.benchmark_scores(name) for name in digests}, digests, ids)
 
 
 def signed(config: Config, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same scores with the sign by which higher is better."""
+    """The scores, negated for teachers whose lower scores are better."""
     rising = directions(config)
     return {name: values if rising[name] else -values for name, values in scores.items()}
 
@@ -83,7 +83,7 @@ def calibrated(run: Run, ids: Sequence[str]) -> Calibrated:
     """All teachers on one scale for the named pool videos.
 
     Raises:
-        UserError: Fewer than two usable teachers, or too few human scores where some are given.
+        UserError: There are fewer than two usable teachers, or too few human scores.
     """
     config = run.config
     target = human_scores(config, run.layout, ids)
@@ -94,7 +94,7 @@ def calibrated(run: Run, ids: Sequence[str]) -> Calibrated:
 
 
 def mos_file(config: Config) -> Path | None:
-    """The table of human scores, if one is named.
+    """Path of the table of human scores, or None if the configuration names none.
 
     Raises:
         UserError: There is no such file.
@@ -113,10 +113,10 @@ def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.nd
     """Human scores of the named pool videos.
 
     Returns:
-        float64 ``[len(ids)]``, NaN for videos without one and for degraded copies; None where no table is named.
+        float64 `[len(ids)]`, NaN for unrated videos and degraded copies; None without a table.
 
     Raises:
-        UserError: The table cannot be read, or knows too few of the videos for a logistic.
+        UserError: The table cannot be read, or rates too few of the videos for a logistic.
     """
     path = mos_file(config)
     if path is None:
@@ -130,8 +130,8 @@ def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.nd
     rated = int(np.isfinite(scores).sum())
     if rated < MIN_LOGISTIC_POINTS:
         raise UserError(
-            f"teachers.mos {path}: it knows {rated} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
-            f"its names must be ends of the videos' paths; leave the key out to map to the consensus"
+            f"teachers.mos {path}: it rates {rated} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
+            f"its names must match the ends of the videos' paths; remove the key to use the teachers' consensus"
         )
     return scores
 
@@ -141,5 +141,5 @@ def _human_score(table: ScoreTable, video: Mapping[str, Any]) -> float:
         return math.nan
     try:
         return table.find(video["uri"])
-    except Failure:  # not every video of a pool has been rated
+    except Failure:  # a pool may have unrated videos
         return math.nan

@@ -1,4 +1,4 @@
-"""MinimalisticVQA, Models VII and IX: key frames through Swin-B, in Model IX beside motion features of SlowFast.
+"""MinimalisticVQA, Models VII and IX: key frames through Swin-B, in Model IX also motion features of SlowFast.
 
 Source: Sun et al., "Analysis of Video Quality Datasets via Design of Minimalistic Video Quality Models", TPAMI 2024.
 Models VIII and X have the layouts of VII and IX.

@@ -58,8 +58,8 @@ def blur(plane: Plane) -> float:
         total = float(sharp_step.sum(dtype=np.float64))
         if total < 1e-3 * plane.size:
             return 1.0
-        lost = float(np.clip(sharp_step - smooth_step, 0, None).sum(dtype=np.float64))
-        worst = max(worst, 1 - lost / total)
+        loss = float(np.clip(sharp_step - smooth_step, 0, None).sum(dtype=np.float64))
+        worst = max(worst, 1 - loss / total)
     return worst
 
 

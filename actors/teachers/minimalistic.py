@@ -58,7 +58,7 @@ class ModelVII(_Minimalistic):
 
 
 class ModelIX(_Minimalistic):
-    """Key frames through Swin-B beside motion features of SlowFast."""
+    """Key frames through Swin-B, and motion features of SlowFast."""
 
     name = "minimalistic_ix"
     title = "MinimalisticVQA IX: key frames and motion"

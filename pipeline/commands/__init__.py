@@ -14,13 +14,18 @@ def configuration_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", metavar="NAME", help="demo, paper-shrunk (need no videos), local, paper, paper-printed (own videos)"
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML or JSON with any part of the configuration")
+    parser.add_argument("--config", metavar="FILE", help="YAML or JSON file with any part of the configuration")
     parser.add_argument(
-        "--set", metavar="a.b=c", action="append", default=[], dest="overrides", help="one value of the configuration"
+        "--set",
+        metavar="a.b=c",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="set one value of the configuration",
     )
-    parser.add_argument("--out", metavar="DIR", help="run folder (default runs/<name made from the configuration>)")
+    parser.add_argument("--out", metavar="DIR", help="run folder (default runs/<name derived from the configuration>)")
     parser.add_argument(
-        "--address", metavar="ADDR", help="'auto' joins the running Ray cluster; default: a local Ray, closed again"
+        "--address", metavar="ADDR", help="'auto' joins the running Ray cluster; default: start and stop a local Ray"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")

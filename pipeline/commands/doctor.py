@@ -1,4 +1,4 @@
-"""Is this machine, or the cluster at --address, ready? One line per check, with the remedy beside every fault."""
+"""Check that this machine, and the cluster at --address, is ready: one line per check, with a remedy for every fault."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Check; return 0, or 3 when something that is needed is missing."""
+    """Run the checks; return 0, or 3 if a needed check failed."""
     checks = doctor()
     if options.address is not None:
         checks.append(check_cluster(options.address, verbose=options.debug))
@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def check_cluster(address: str, *, verbose: bool = False) -> Check:
-    """The cluster answers and has the CPUs that a stream of actors needs."""
+    """The cluster answers and has enough CPUs for a stream of actors."""
     from cluster.session import SessionSettings, connect
 
     try:

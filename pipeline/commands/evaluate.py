@@ -1,8 +1,8 @@
-"""Agreement of a student with human scores: SRCC, PLCC (as it is and after the logistic), KRCC, RMSE after the logistic.
+"""Agreement of a student with human scores: SRCC, PLCC (raw and after the logistic), KRCC, RMSE after the logistic.
 
 A benchmark is a CSV or Parquet file with a column video (or name, filename, uri) and a column mos (or score, or dmos,
-where lower is better). Its names count from --videos-root and may not lead out of it. Several benchmarks also give the
-overall values, weighted by their numbers of videos; RMSE has the unit of each benchmark and no overall value.
+where lower is better). Names are relative to --videos-root and may not lead out of it. For several benchmarks, the overall
+values are weighted by their numbers of videos; RMSE has the unit of each benchmark and no overall value.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Evaluate; return 0, or 1 when a video failed or a figure is undefined."""
+    """Evaluate; return 0, or 1 if a video failed or a figure is undefined."""
     model = open_model(options.model)
     benchmarks = _benchmarks(options.benchmark, options.videos_root)
     console = Console()
@@ -71,7 +71,7 @@ def _benchmarks(files: Sequence[str], roots: Sequence[str]) -> list[Benchmark]:
 
 
 def _result(benchmark: Benchmark, rows: Sequence[FileScore]) -> dict[str, Any]:
-    """The figures of one benchmark over the videos that could be scored; `problem` says why they are missing."""
+    """The figures of one benchmark over its scored videos; `problem` says why figures are missing."""
     pairs = [(row.score, label) for row, label in zip(rows, benchmark.labels, strict=True) if row.score is not None]
     result: dict[str, Any] = {"benchmark": benchmark.name, "label": benchmark.column, "count": len(pairs)}
     try:

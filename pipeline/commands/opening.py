@@ -1,4 +1,4 @@
-"""What commands that work in a run folder do before they start: options to configuration, checks, lock, engine."""
+"""Preparation of the commands that work in a run folder: configuration from options, checks, lock, engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.settings.config import Config, load
 
 
 def configuration(options: argparse.Namespace) -> Config:
-    """The configuration that the options name (`pipeline.commands.configuration_arguments`)."""
+    """Load the configuration from the options (`pipeline.commands.configuration_arguments`)."""
     return load(
         options.preset,
         options.config,
@@ -33,20 +33,20 @@ def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
 
 @contextmanager
 def opened(config: Config, layout: RunLayout, console: Console, options: argparse.Namespace) -> Iterator[Run]:
-    """A run whose folder is there, clean and ours; its engine joins Ray when the first step has to run.
+    """Open a run: create, lock and clean its folder. Its engine joins Ray when the first step has to run.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         layout: Its folder.
-        console: For its lines.
-        options: With `address` and `debug`.
+        console: Where it prints.
+        options: Options with `address` and `debug`.
 
     Raises:
-        UserError: The videos cannot be listed, the machine lacks something, or somebody else works in the folder.
+        UserError: The videos cannot be listed, a check of the machine fails, or another run uses the folder.
     """
     if config.corpus.videos is not None:
-        list_inputs(config.corpus.videos, config.corpus.limit)  # a wrong path ends the command before anything starts
-    # Heavy imports come after the options are known to be good.
+        list_inputs(config.corpus.videos, config.corpus.limit)  # stop at a wrong path before anything starts
+    # Heavy imports wait until the options have been checked.
     from cluster.engine import RayEngine
     from cluster.preflight import doctor, require
     from cluster.session import SessionSettings, connect

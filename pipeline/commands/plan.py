@@ -1,8 +1,8 @@
-"""What would run: steps, rows, actors, memory, hours and, with --price-per-hour, money. Nothing is started.
+"""Show what would run: steps, rows, actors, memory, hours and, with --price-per-hour, cost. Nothing is started.
 
---videos takes what the run takes, or a number N: then N videos of 960x540 are assumed. Files are listed and not opened;
-before a corpus is ingested every file counts with all its windows. Times come from the finished steps of the same run
-folder, or else from rates that were measured once; both assume this machine's CPUs and nobody else on them.
+--videos takes the same values as in a run, or a number N, which assumes N videos of 960x540. Files are listed but not
+opened; before the corpus is ingested, every file counts with all its windows. Times come from the finished steps of the
+same run folder, or from built-in rates; both assume that this machine's CPUs do nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configuration_arguments(parser)
     parser.add_argument(
-        "--price-per-hour", type=float, metavar="X", help="price of the machine for one hour, in any currency"
+        "--price-per-hour", type=float, metavar="X", help="price of the machine per hour, in any currency"
     )
 
 
@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the plan."""
     price = options.price_per_hour
     if price is not None and not (math.isfinite(price) and price >= 0):
-        raise UserError(f"--price-per-hour {price}: give a number that is not negative, for example 1.2")
+        raise UserError(f"--price-per-hour {price}: give a number of at least 0, such as 1.2")
     files = assumed(options.videos)
     config = configuration(options)
     if files is not None:
@@ -61,14 +61,14 @@ def main(options: argparse.Namespace) -> int:
         ],
     )  # fmt: skip
     if any(one.name in ("benchmark", "score") and one.rows == Rows(0) for one in steps):
-        console.warn("too few videos: training and held-out contents are both needed; give at least 4")
+        console.warn("too few videos: both training and held-out videos are needed; give at least 4")
     _totals([one.seconds_left for one in steps], price, console)
     console.table("distortions", ("name", "used for", "levels", "unit"), distortion_rows(config))
     return DONE
 
 
 def assumed(videos: str | None) -> int | None:
-    """N where ``--videos`` is a number and no file or folder of that name exists.
+    """Return N if `--videos` is a number N and no file or folder has that name.
 
     Raises:
         UserError: The number is too small for a run.
@@ -99,7 +99,7 @@ def _totals(seconds: Sequence[float], price: float | None, console: Console) -> 
     hours = sum(seconds) / 3600
     console.line(f"left to do: about {hours:.2f} hours on {cpus} CPUs, longest step {max(seconds) / 3600:.2f} hours")
     console.line(
-        "seconds from this run: measured by its finished steps; built-in: CPU time per row, measured with windows"
+        "seconds from this run: measured in its finished steps; built-in: CPU time per row, measured with windows"
     )
     console.line(
         "of 960x540 at 30 frames/s on one core of a two-core machine, scaled by length and size, all CPUs busy"

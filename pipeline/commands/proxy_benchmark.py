@@ -1,9 +1,8 @@
 """A benchmark without human labels: distorted copies of your videos with VMAF as the score.
 
-Every video is held out here: nothing is trained. Copies of the simulators that training uses (suite seen) and of
-artefacts that no training ever meets (suite unseen) are kept below DIR/clips, and DIR/benchmark.csv names them, so that
-`evaluate MODEL --benchmark DIR/benchmark.csv --videos-root DIR` says how well a student predicts their VMAF.
-Running the same command again resumes.
+Nothing is trained here, so all videos count as held out. The copies are in DIR/clips, listed in DIR/benchmark.csv: suite
+seen uses the simulators of training, suite unseen has artefacts that training never uses. To see how well a student
+predicts their VMAF, run `evaluate MODEL --benchmark DIR/benchmark.csv --videos-root DIR`. The same command resumes.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
 
 
 class ProxyLayout(RunLayout):
-    """A run folder whose benchmark copies lie in `clips`, where users look for them."""
+    """A run folder with the benchmark copies in `clips`, where users look for them."""
 
     @property
     def benchmark_clips(self) -> Path:
@@ -68,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def configuration(options: argparse.Namespace) -> Config:
-    """The configuration of the benchmark: copies are kept, and no video gets a degraded twin."""
+    """The configuration of the benchmark: copies are kept, and no degraded copy of a video is made."""
     forced = ["benchmark.keep=true", "corpus.degraded_copies=0"]
     return load(
         options.preset, options.config, [*options.overrides, *forced],
@@ -77,7 +76,7 @@ def configuration(options: argparse.Namespace) -> Config:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Make what is missing; return 0, or 1 when a video or a copy failed."""
+    """Make the missing parts; return 0, or 1 if a video or a copy failed."""
     config = configuration(options)
     layout = ProxyLayout.at(options.out)
     if layout.config.is_file():
@@ -88,16 +87,16 @@ def main(options: argparse.Namespace) -> int:
 
         steps = Steps(layout, console, run.engine.start)
         steps.run(_ingest_step(run))
-        _forget_lost(layout)
+        _unmark_missing(layout)
         steps.run(benchmark.step(run, encode=False))
-        for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of actors that were ended
+        for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of stopped actors
             shutil.rmtree(folder, ignore_errors=True)
     steps.close()
     return _close(run, layout)
 
 
 def _ingest_step(run: Run) -> Step:
-    """Every usable window, held out."""
+    """The step that ingests all windows as held out."""
     from pipeline.steps.ingest import corpus_state
 
     config = run.config
@@ -106,7 +105,7 @@ def _ingest_step(run: Run) -> Step:
 
 
 def _ingest(run: Run) -> dict[str, Any]:
-    """Write `videos.parquet` with every usable window held out."""
+    """Write `videos.parquet`, with every usable window held out."""
     from pipeline.steps.ingest import check_budget, probe_files, windows_of
 
     config = run.config
@@ -127,8 +126,8 @@ def _ingest(run: Run) -> dict[str, Any]:
     return {"rows": len(rows), "what": f"{len(files)} files, {usable} usable windows"}
 
 
-def _forget_lost(layout: RunLayout) -> None:
-    """A copy that was removed since it was made is no longer marked as made."""
+def _unmark_missing(layout: RunLayout) -> None:
+    """Remove the marks of copies whose files have been deleted, so that they are made again."""
     folder = layout.observed(layout.BENCHMARK)
     table = read_shards(folder, OBSERVED)
     missing = [
@@ -144,7 +143,7 @@ def _forget_lost(layout: RunLayout) -> None:
 
 
 def _close(run: Run, layout: ProxyLayout) -> int:
-    """Write the CSV, print the teachers' figures, and name what failed."""
+    """Write the CSV, print the teachers' figures, and list the failures."""
     console = run.console
     lines: list[dict[str, object]] = []
     failed = [row for row in read_table(layout.videos, VIDEOS).to_pylist() if row["status"] != OK]

@@ -1,4 +1,4 @@
-"""Write report.html and report.json of a run again, from its committed tables and figures. Nothing is computed anew."""
+"""Rewrite report.html and report.json of a run from its committed tables and figures. Nothing is recomputed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def main(options: argparse.Namespace) -> int:
 
 
 def open_run(name: str) -> RunLayout:
-    """The layout of a folder in which a run has begun.
+    """Return the layout of a folder in which a run was started.
 
     Raises:
-        UserError: There is no run.
+        UserError: The folder holds no run.
     """
     layout = RunLayout.at(Path(name).expanduser())
     if not layout.root.is_dir():

@@ -18,7 +18,7 @@ arguments = configuration_arguments
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run what is missing; print the table of figures; return 0, or 1 when some inputs failed."""
+    """Run the missing steps and print the figures; return 0, or 1 if some inputs failed."""
     config = configuration(options)
     check_weights(config)
     console = Console()
@@ -62,7 +62,7 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
         console.table(title, ("model", "SRCC", "SRCC within source", "pairwise accuracy"), rows)
     console.line(f"student: {layout.student(config.stages)}")
     console.line(f"report:  {layout.report_html}")
-    # A duplicate is passed over, not lost: it stands in the table but is no failure.
+    # A duplicate is skipped: it is in the table but does not count as a failure.
     failed = sum(kind != "duplicate" for kind in read_table(layout.quarantine, QUARANTINE)["error_kind"].to_pylist())
     if failed:
         console.warn(f"{failed} input(s) could not be used; {layout.quarantine} says which and why")

@@ -1,4 +1,4 @@
-"""Progress of a run: what is done, what is going on, and the latest figures. Reads files only; the run is not disturbed."""
+"""Progress of a run: finished steps, the current step, and the latest figures. Only reads files, so the run is not disturbed."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _activity(layout: RunLayout) -> str:
-    """Whether somebody works here now."""
+    """Whether a process is running in this folder now."""
     try:
         owner = holder(layout)
     except PermissionError:
-        return "who is running here cannot be told: the lock file belongs to somebody else"
+        return "cannot tell whether a run is active: the lock file belongs to another user"
     if owner is None:
-        return "nothing is running here; the command that started the run goes on with it"
+        return "nothing is running here; repeat the command that started the run to continue it"
     return f"running: process {owner.pid} on {owner.host}"
 
 
@@ -63,13 +63,13 @@ def _ago(layout: RunLayout, one: Manifest) -> str:
 
 
 def _unfinished(layout: RunLayout) -> Iterator[str]:
-    """One line for each step that was begun and is not committed, with what it has so far."""
+    """One line for each step that has started but not finished, with its progress."""
     for step in layout.unfinished_steps():
         rows = _rows_in(layout.observed_by(step))
         detail = f", {rows:,} rows so far" if rows else ""
         if step.startswith("train-"):
             detail = _training(layout, int(step.removeprefix("train-")))
-        yield f"begun, not finished: {step}{detail}"
+        yield f"started, not finished: {step}{detail}"
 
 
 def _rows_in(folder: Path) -> int:
@@ -77,31 +77,31 @@ def _rows_in(folder: Path) -> int:
     for shard in folder.glob("shard-*.parquet"):
         try:
             total += int(pq.read_metadata(shard).num_rows)
-        except (OSError, pa.ArrowInvalid):  # replaced at this moment by the run
+        except (OSError, pa.ArrowInvalid):  # the run is replacing it
             continue
     return total
 
 
 def _training(layout: RunLayout, number: int) -> str:
-    """How far the latest training of a round has come."""
+    """Progress of the latest training of a round."""
     files = [folder / PROGRESS_FILE for folder in layout.train_folders(number)]
     states = [file for file in files if file.is_file()]
     try:
         state = read_json(states[-1]) if states else None
         return f", step {state['step']} of {state['steps']}" if state else ""
-    except (StoreError, KeyError, TypeError):  # being written at this moment
+    except (StoreError, KeyError, TypeError):  # the run is writing it
         return ""
 
 
 def _figures(layout: RunLayout, console: Console) -> None:
-    """The figures of the latest round that has some."""
-    finished = [number for number in layout.rounds() if layout.metrics(number).is_file()]
-    if not finished:
+    """Print the figures of the latest round that has them."""
+    rounds = [number for number in layout.rounds() if layout.metrics(number).is_file()]
+    if not rounds:
         return
-    benchmarks: dict[str, Any] = read_json(layout.metrics(finished[-1]))["benchmarks"]
+    benchmarks: dict[str, Any] = read_json(layout.metrics(rounds[-1]))["benchmarks"]
     for suite in SUITES:
         benchmark = benchmarks[suite]
-        rows = [*benchmark["teachers"].items(), (f"student, stage {finished[-1]}", benchmark["student"])]
+        rows = [*benchmark["teachers"].items(), (f"student, stage {rounds[-1]}", benchmark["student"])]
         console.table(
             f"{suite} distortions: {benchmark['count']} copies of held-out videos",
             ("model", "SRCC", "SRCC within source", "pairwise accuracy"),

@@ -1,8 +1,8 @@
-"""Ray Tune over the weight of the confidence loss: round 1 of the configured run is trained once for each value.
+"""Ray Tune over the weight of the confidence loss: trains round 1 of the configured run once for each value.
 
-What the run needs before training is made first, in the run's own folder, and stays for the run itself. One training
-pair in five is held out for the order accuracy by which trials are compared; the proxy benchmarks then judge every
-student on videos that no training saw. Writes sweep.json, sweep.csv and sweep.svg. Running the same command again resumes.
+The steps before training run first, in the run's own folder, and the run itself reuses them. One training pair in five is
+held out for the order accuracy by which trials are compared; the proxy benchmarks then evaluate every student on held-out
+videos. Writes sweep.json, sweep.csv and sweep.svg. The same command resumes.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def values_of(text: str) -> list[Value]:
-    """The values of ``--lambda``, each once.
+    """Parse the values of `--lambda`, each once.
 
     Raises:
-        UserError: One is no value that `training.lambda` takes.
+        UserError: A value is not one that `training.lambda` takes.
     """
     try:
         return list(dict.fromkeys(read_lambda(word) for word in text.split(",")))
@@ -69,7 +69,7 @@ def values_of(text: str) -> list[Value]:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Sweep; return 0, or 1 when a trial failed."""
+    """Run the sweep; return 0, or 1 if a trial failed."""
     values = values_of(options.values)
     config = configuration(options)
     check_weights(config)
@@ -90,9 +90,9 @@ def main(options: argparse.Namespace) -> int:
 
 
 def step(run: Run, values: Sequence[Value]) -> Step:
-    """The students of round 1 with each value of lambda."""
+    """The step that trains the student of round 1 with each value of lambda."""
     config, layout = run.config, run.layout
-    # all that decides a trial besides its value
+    # everything that decides a trial, apart from its value
     inputs = {
         "pairs": layout.pairs(1),
         "ensemble": layout.ensemble,
@@ -112,7 +112,7 @@ def step(run: Run, values: Sequence[Value]) -> Step:
 
 
 def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
-    """Train every value, judge every student, and write `sweep.json`, `sweep.csv` and `sweep.svg`."""
+    """Train with every value, evaluate every student, and write `sweep.json`, `sweep.csv` and `sweep.svg`."""
     import trainers.sweep
     from pipeline.steps.train import job_of
 
@@ -140,7 +140,7 @@ def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
 
 
 def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
-    """Split round 1's pairs into those that are trained on and, for every origin, one in `HELD_OUT` that is not."""
+    """Split round 1's pairs into training pairs and, for every origin, one held-out pair in `HELD_OUT`."""
     table = read_table(layout.pairs(1), PAIRS)
     origins: dict[str, list[str]] = {}
     for name, origin in zip(table["pair_id"].to_pylist(), table["origin"].to_pylist(), strict=True):
@@ -160,7 +160,7 @@ def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
 
 
 def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
-    """One row of the table; a trial that failed or was ended early has no student and no benchmark figures."""
+    """One row of the table; a trial that failed or stopped early has no student and no benchmark figures."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
         "lambda": trial["lambda_"],
@@ -180,7 +180,7 @@ def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
-    """Complete the student's folder with its anchors and judge it on both suites."""
+    """Write the student's anchors into its folder and evaluate it on both suites."""
     from pipeline.student.anchors import complete
     from pipeline.student.comparison import anchor_logits
     from trainers.batches import read_encoded
@@ -189,7 +189,7 @@ def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
     rows = {suite: items(run.layout, suite) for suite in SUITES}
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     encoded = read_encoded(run.config.student.name, run.layout.benchmark_features)
-    logits, _ = anchor_logits(run, folder, encoded, ids)  # one start of the actors for both suites
+    logits, _ = anchor_logits(run, folder, encoded, ids)  # start the actors once for both suites
     raw = dict(zip(ids, anchors.score(logits)[0], strict=True))
     return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 

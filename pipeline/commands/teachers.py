@@ -1,8 +1,8 @@
 """List the teachers, or score videos with one.
 
-Scoring takes a window of two seconds from the middle of each video (all of a shorter one), at its native size and rate,
-with 3 key frames and up to 48 frames of luma. The published networks see the whole video, as their published scores ask
-for. Scores are raw: in the teacher's own range and direction.
+Scoring uses a window of two seconds from the middle of each video (all of a shorter one), at its native size and rate,
+with 3 key frames and up to 48 frames of luma. The published networks score the whole video, like their published code.
+Scores are raw: in the teacher's own range and direction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WINDOW_S = 2.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help=f"a teacher of the table, or {FORMS}")
+    parser.add_argument("name", metavar="NAME", nargs="?", help=f"name of a teacher, or {FORMS}")
     parser.add_argument("videos", metavar="VIDEO", nargs="*", help="file, folder, glob or list")
     parser.add_argument(
         "--weights", metavar="FILE", help="released weights (file or folder; without it the folder weights)"
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """List or score; return 0, or 1 when a video failed."""
+    """List or score; return 0, or 1 if a video failed."""
     console = Console()
     if options.name is None:
         if options.weights is not None:
@@ -66,10 +66,10 @@ def main(options: argparse.Namespace) -> int:
 
 
 def build(name: str, weights: str | None) -> Any:
-    """The teacher, with released weights if some are given.
+    """Build a teacher, with released weights if given.
 
     Raises:
-        UserError: Unknown teacher, or weights that it does not take or that are not there.
+        UserError: The teacher is unknown, takes no weights, or the weights are missing.
     """
     try:
         if weights is None:
@@ -87,10 +87,10 @@ def build(name: str, weights: str | None) -> Any:
 
 
 def _require(teacher: NetworkTeacher) -> None:
-    """Check that a network's weights are there and fit, before any video is decoded.
+    """Check that a network's weights exist and fit, before any video is decoded.
 
     Raises:
-        UserError: In one line.
+        UserError: They do not.
     """
     try:
         _ = teacher.network
@@ -99,7 +99,7 @@ def _require(teacher: NetworkTeacher) -> None:
 
 
 def facts(name: str, weights: str | None) -> dict[str, Any]:
-    """What the table says about a teacher; `error` when it cannot be loaded."""
+    """The facts about a teacher; `error` if it cannot be loaded."""
     try:
         teacher = build(name, weights)
         missing = teacher.missing() if isinstance(teacher, NetworkTeacher) else []
@@ -137,14 +137,14 @@ def _list(names: Sequence[str], weights: str | None, console: Console, *, as_jso
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: an open end of a range becomes null."""
+    """Replace the infinite ends of a range by null, since JSON has no infinity."""
     if isinstance(value, list):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show_table(rows: Sequence[dict[str, Any]]) -> None:
-    """Two tables, because the words about weights are long."""
+    """Print two tables, because the texts about weights are long."""
     console = Console(sys.stdout)
     short, long = [], []
     for row in rows:
@@ -160,7 +160,7 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _score(teacher: Any, name: str) -> dict[str, Any]:
-    """One row: the video, its raw score, or why there is none."""
+    """One row: the video and its raw score, or the error."""
     from actors.media.decode import Decoder
     from actors.media.scan import scan
     from actors.media.views import SampleSpec
@@ -170,7 +170,7 @@ def _score(teacher: Any, name: str) -> dict[str, Any]:
         length = scan(name).length_s
         window = 0.0 if teacher.whole_video or length <= WINDOW_S else WINDOW_S
         start = max(0.0, (length - window) / 2) if window else 0.0
-        # who takes views of its own looks at no key frame, and whole ones of a 4K video are large
+        # a teacher with views uses no key frames, and those of a 4K video are large
         spec = SampleSpec(key_frames=1, views=teacher.views) if teacher.views else SampleSpec()
         with Decoder() as decoder:
             sample = decoder.decode(name, start, window, spec, seed=Path(name).name)

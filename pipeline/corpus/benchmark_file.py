@@ -24,10 +24,10 @@ class Benchmark:
     """The rows of one benchmark.
 
     Attributes:
-        name: The file's name without its ending.
+        name: The file's name without its extension.
         column: The column of the labels.
-        videos: Paths below the videos' root; they need not exist.
-        labels: One per video, higher is better (the sign of `dmos`, a difference from the reference, is turned).
+        videos: Paths below the videos' root; the files may be missing.
+        labels: One per video, higher is better (`dmos`, a difference from the reference, is negated).
     """
 
     name: str
@@ -37,22 +37,22 @@ class Benchmark:
 
 
 def read_benchmark(file: str, root: str) -> Benchmark:
-    """Read a benchmark whose names count from ``root``.
+    """Read a benchmark whose names are relative to `root`.
 
     Raises:
-        UserError: No such file or folder, no usable column, a label that is no number, or a name that leads out of
-            ``root``.
+        UserError: There is no such file or folder, no usable column, a label that is not a number, or a name that leads
+            out of `root`.
     """
     path, base = Path(file).expanduser(), Path(root).expanduser()
     if not base.is_dir():
         raise UserError(
-            f"--videos-root {root}: there is no such folder; name the folder that the benchmark's names count from"
+            f"--videos-root {root}: there is no such folder; name the folder that the benchmark's names are relative to"
         )
     columns, rows = _rows(path)
     video = _column(path, columns, VIDEO_COLUMNS)
     label = _column(path, columns, LABEL_COLUMNS)
     if not rows:
-        raise UserError(f"{path}: it has a header and no rows")
+        raise UserError(f"{path}: it has a header but no rows")
     sign = -1.0 if label.lower() == "dmos" else 1.0
     videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2))
     labels = tuple(sign * _number(path, row[label], number, label) for number, row in enumerate(rows, 2))
@@ -70,17 +70,17 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
             reader = csv.DictReader(stream, skipinitialspace=True)
             return [name or "" for name in reader.fieldnames or ()], list(reader)
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: this is no CSV or Parquet file ({error})") from error
+        raise UserError(f"{path}: not a valid CSV or Parquet file ({error})") from error
 
 
 def _column(path: Path, header: Sequence[str], names: Sequence[str]) -> str:
-    """The first of the wanted columns, whatever its case."""
+    """The first of the named columns that the header has, in any case."""
     for name in names:
         match = next((column for column in header if column.strip().lower() == name), None)
         if match is not None:
             return match
     have = ", ".join(header) or "nothing"
-    raise UserError(f"{path}: no column {' or '.join(names)}; found {have}; rename the one that is meant")
+    raise UserError(f"{path}: no column {' or '.join(names)}; found {have}; rename the right one")
 
 
 def _number(path: Path, value: object, line: int, column: str) -> float:
@@ -89,12 +89,12 @@ def _number(path: Path, value: object, line: int, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(f"{path}, row {line}: {column} is {value!r}, which is no number; correct or remove the row")
+        raise UserError(f"{path}, row {line}: {column} is {value!r}, which is not a number; correct or remove the row")
     return number
 
 
 def _inside(path: Path, root: Path, value: object, line: int) -> str:
-    """The file that a name means; a name without its ending is completed when just one video fits."""
+    """Path of the video with this name; a missing extension is added if exactly one video matches."""
     name = str(value or "").strip()
     if not name or "\0" in name:
         raise UserError(f"{path}, row {line}: the name of the video is empty or unreadable")

@@ -1,4 +1,4 @@
-"""Who is in a run: the pool that is trained on, the contents that are held out, and the distorted copies of a round."""
+"""The videos of a run: the training pool, the held-out contents, and the distorted copies of a round."""
 
 from __future__ import annotations
 

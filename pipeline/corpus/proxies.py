@@ -1,7 +1,7 @@
 """Proxy benchmarks: distorted copies of held-out windows with VMAF as the label, and the figures of a model on them.
 
-Suite ``seen`` uses the training simulators, suite ``unseen`` artefacts that no training ever meets. Their contents are
-held out of training, and VMAF, which needs the undistorted window, is never shown to a teacher or to a student.
+Suite `seen` uses the simulators of training, suite `unseen` artefacts that training never uses. Their contents are held
+out of training. VMAF, which needs the undistorted window, is the label only: no teacher and no student gets it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PAIR_GAP = 5.0  # VMAF points: copies nearer than this count as equal in the pai
 
 
 def spread(levels: int, count: int) -> list[int]:
-    """``wanted`` of the 1-based levels, evenly spread from the first to the last."""
+    """`count` of the levels 1 to `levels`, evenly spread from the first to the last."""
     return sorted({1 + round(k) for k in np.linspace(0, levels - 1, min(count, levels))})
 
 
 def sources(config: Config, layout: RunLayout) -> list[Row]:
-    """The held-out windows that the benchmarks are made of."""
+    """The held-out windows from which the benchmarks are made."""
     rows = usable(layout, HELDOUT)
     by_content: dict[str, list[str]] = {}
     for row in rows:
@@ -48,7 +48,7 @@ def sources(config: Config, layout: RunLayout) -> list[Row]:
 
 
 def plan(config: Config, windows: Sequence[Row], suite: str) -> list[Row]:
-    """The copies of one suite: every type at some of its levels, for every window."""
+    """The copies of one suite: every type at its selected levels, for every window."""
     rows = []
     for window in windows:
         for name in getattr(config.benchmark, suite):
@@ -84,7 +84,7 @@ def count(config: Config, layout: RunLayout) -> int:
 
 
 def items(layout: RunLayout, suite: str) -> list[Row]:
-    """The usable copies of a suite with their VMAF (column ``mos``), ordered by id."""
+    """The usable copies of a suite with their VMAF (column `mos`), ordered by id."""
     rows = read_table(layout.benchmark(suite), BENCHMARK).to_pylist()
     return [row for row in rows if row["status"] == OK and row["mos"] is not None]
 
@@ -93,15 +93,15 @@ def figures(scores: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
     """SRCC over all copies, mean SRCC within a source, pairwise accuracy within a source, and PLCC after the logistic.
 
     Args:
-        scores: Of the copies, ``[len(rows)]``; higher is better.
+        scores: Scores of the copies, `[len(rows)]`; higher is better.
         rows: The copies (`items`).
 
     Returns:
-        `srcc`, `plcc`, `within`, `pair_accuracy`; None where these numbers leave a figure undefined.
+        `srcc`, `plcc`, `within`, `pair_accuracy`; None for a figure that is undefined for these numbers.
     """
     labels = np.array([row["mos"] for row in rows], np.float64)
     groups = [row["source_id"] for row in rows]
-    # A teacher that gives one value to everything predicts nothing; a missing figure says so in every table.
+    # A teacher with the same score for all copies predicts nothing; every table then has an empty cell.
     overall = _defined(lambda: agreement(scores, labels))
     within = _defined(lambda: within_source_srcc(scores, labels, groups))
     accuracy = _defined(lambda: pairwise_accuracy(scores, labels, groups, PAIR_GAP))
@@ -114,7 +114,7 @@ def figures(scores: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
 
 
 def _defined(measure: Callable[[], T]) -> T | None:
-    """The value of a measure, or None where these numbers leave it undefined."""
+    """The value of a measure, or None if it is undefined."""
     try:
         return measure()
     except MetricError:

@@ -1,1 +1,1 @@
-"""What work takes: rates that were measured, and estimates where nothing could be measured."""
+"""Costs of the work: measured rates, and estimates where no measurement was possible."""

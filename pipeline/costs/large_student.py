@@ -1,7 +1,7 @@
-"""What the published student of 8 billion parameters takes of GPUs and time, for the forecast. Estimated, not measured here.
+"""GPU memory and time of the published student of 8 billion parameters, for the forecast. Estimated, not measured.
 
-Time is the paper's: 19, 24 and 29 hours for 500,000, 600,000 and 700,000 pairs on eight H200 (CVPR 2026); memory follows from
-the sizes of the network, the ZeRO stage, and activations that are recomputed block by block.
+Times are from the paper: 19, 24 and 29 hours for 500,000, 600,000 and 700,000 pairs on eight H200 (CVPR 2026). Memory follows
+from the sizes of the network, the ZeRO stage, and activations that are recomputed block by block.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def tokens(seconds: float) -> float:
 
 
 def training_gib(config: Config) -> float:
-    """GiB on the GPU of one training worker: weights, gradients, optimiser, and the activations that are kept."""
+    """GPU memory of one training worker, GiB: weights, gradients, optimiser, and stored activations."""
     training, seconds = config.training, config.corpus.window_s
     options = student_row(config.student.name).parse(config.student.options)
     assert isinstance(options, LanguageOptions), "only the published student is asked for"
@@ -48,6 +48,6 @@ def training_gib(config: Config) -> float:
 
 
 def training_seconds(config: Config, pairs: int) -> float:
-    """Wall-clock seconds of a training on so many pairs, on GPUs like those of the paper."""
+    """Wall-clock seconds of training on `pairs` pairs, on GPUs like those of the paper."""
     longer = tokens(config.corpus.window_s) / tokens(8.0)
     return GPU_SECONDS_PER_PAIR * longer * pairs * config.training.epochs / config.training.workers

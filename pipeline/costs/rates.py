@@ -1,4 +1,4 @@
-"""How long the work of a run takes by measurement: CPU seconds per row, for the forecast of a run that has not begun."""
+"""Measured cost of the work of a run, in CPU seconds per row, for the forecast of a run that has not started."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Rates:
     """CPU seconds, measured on one core of a two-core machine with windows of 960x540 at 30 frames per second.
 
     Attributes:
-        normalise: Per second of window: into the run's common form.
+        normalise: Per second of window: conversion into the run's common form.
         decode: Per second of window.
         vmaf: Per second of window.
-        x265: How much longer another preset takes than fast; the cost of a distortion is `Distortion.cpu_s`.
+        x265: Time of each preset relative to fast; the cost of a distortion is `Distortion.cpu_s`.
         still: Per distorted still.
-        teachers: Per window, 3 key frames and 48 frames of luma; a teacher that is not named counts as `other`.
+        teachers: Per window, 3 key frames and 48 frames of luma; a teacher that is not listed costs `other`.
         encode: Per window: the frozen part of the student.
         indicators: Per second of window.
         probe: Per file.
         render: Per second of a demo clip of 320x240.
-        pools: Wall-clock seconds until the actors of a stream stand.
-        train: Wall-clock seconds until the workers of a training stand.
+        pools: Wall-clock seconds until the actors of a stream are ready.
+        train: Wall-clock seconds until the workers of a training are ready.
         pair: Per training pair and epoch.
-        compare: Per video: against the anchors.
+        compare: Per video: comparison with the anchors.
     """
 
     normalise: float = 0.24
@@ -64,14 +64,14 @@ class Rates:
 
 
 RATES = Rates()
-_WHOLE_FILE_S = 10.0  # assumed where windows are whole files
+_WHOLE_FILE_S = 10.0  # assumed length if windows are whole files
 MEMORY_GIB = {"Synthesise": 0.35, "Decode": 0.30, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
 OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 
 
 def look_resources(config: Config, look: Look, cpus: int) -> Resources:
-    """What the actor pools of a look ask for together on so many CPUs."""
+    """Total resources of the actor pools of a look on `cpus` CPUs."""
     chain = pools(config, look)
     counts = actor_counts(chain, cpus)
     gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
@@ -81,36 +81,36 @@ def look_resources(config: Config, look: Look, cpus: int) -> Resources:
 
 
 def look_seconds(rows: Iterable[Mapping[str, Any]], config: Config, look: Look, cpus: int) -> float:
-    """Wall-clock seconds of a look at many rows, all CPUs busy.
+    """Wall-clock seconds of a look at all rows, with all CPUs busy.
 
     Args:
-        rows: With the columns duration_s, recipe and still.
-        config: Of the run.
-        look: What is taken of each row.
+        rows: Rows with the columns duration_s, recipe and still.
+        config: Configuration of the run.
+        look: The look.
         cpus: Logical CPUs.
     """
     return RATES.pools + sum(row_seconds(row, config, look) for row in rows) / cpus
 
 
 def ingest_seconds(files: int, config: Config, cpus: int) -> float:
-    """Wall-clock seconds of probing so many files, and of rendering them where the run makes its own."""
+    """Wall-clock seconds of probing `files` files, and of rendering them if the run makes its own clips."""
     rendered = config.corpus.videos is None
     rendering = files * RATES.render * config.corpus.made_seconds if rendered else 0.0
     return RATES.pools + (files * RATES.probe + rendering) / cpus
 
 
 def compare_resources(config: Config) -> Resources:
-    """What the student's comparisons ask for."""
+    """Resources of the student's comparisons."""
     return Resources(gpus=config.pools.compare.gpus, memory_gib=OTHER_GIB)
 
 
 def compare_seconds(videos: int) -> float:
-    """Wall-clock seconds of comparing so many videos with the anchors."""
+    """Wall-clock seconds of comparing `videos` videos with the anchors."""
     return 2.0 + RATES.compare * videos
 
 
 def row_seconds(row: Mapping[str, Any], config: Config, look: Look) -> float:
-    """CPU seconds of one row of a look: make the copy, decode it, measure it, score it, encode it."""
+    """CPU seconds of one row of a look: make, decode, measure, score and encode the copy."""
     rendered = config.corpus.videos is None
     corpus = config.corpus
     seconds = float(row["duration_s"]) or (corpus.made_seconds if rendered else corpus.window_s or _WHOLE_FILE_S)
@@ -134,7 +134,7 @@ def row_seconds(row: Mapping[str, Any], config: Config, look: Look) -> float:
 
 
 def _pixels(config: Config, *, rendered: bool) -> float:
-    """Pixels of a frame: of the made clips, else of a 16:9 picture as high as the configuration allows."""
+    """Pixels of a frame: of a rendered clip, or of a 16:9 picture with the largest configured height."""
     corpus = config.corpus
     if rendered:
         return float(corpus.made_width * corpus.made_height)

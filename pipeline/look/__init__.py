@@ -1,1 +1,1 @@
-"""Looking at many videos once: what is taken of each, the chain of actor pools, and where the numbers go."""
+"""A look: one pass over many videos. Its settings, its chain of actor pools, and the storage of its results."""

@@ -14,22 +14,22 @@ from pipeline.look.look import Look, encode_options, packs, sample_spec
 from pipeline.settings.config import Config
 from pipeline.settings.sections import ScorePoolConfig
 
-_NETWORK_GIB = 2.2  # resident beside its weights: torch, one video's views and the activations of the largest network
-_NETWORK_WEIGHT = 5.0  # cost of a published network, that of a teacher without weights being 1 (`cluster.pools.Pool`)
+_NETWORK_GIB = 2.2  # resident besides the weights: torch, one video's views, activations of the largest network
+_NETWORK_WEIGHT = 5.0  # cost of a published network; a teacher without weights costs 1 (`cluster.pools.Pool`)
 
 
 def weights_folder(config: Config) -> str:
-    """Where released weights are looked for: an absolute path, because workers run in folders of their own."""
+    """The folder of released weights, as an absolute path because workers run in other folders."""
     return str(Path(config.run.weights).expanduser().absolute())
 
 
 def downloads(config: Config, folder: Path | None) -> Keep | None:
-    """Where and how much of the objects of buckets is kept, by configuration."""
+    """Where, and how many, downloaded objects of buckets are kept, by configuration; None to keep none."""
     return Keep(str(folder), int(config.run.downloads_gib * 2**30)) if folder is not None else None
 
 
 def pools(config: Config, look: Look) -> list[Pool]:
-    """The chain of actor pools: synthesise, decode, the teachers', the student's encoder."""
+    """The chain of actor pools: synthesise, decode, teachers, student's encoder."""
     store = downloads(config, look.downloads)
     making = {
         "downloads": store,
@@ -57,15 +57,14 @@ def pools(config: Config, look: Look) -> list[Pool]:
 def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> list[Pool]:
     """The pools of the named teachers.
 
-    On a GPU each teacher has a pool of its own, so that no GPU holds more than one network, and a network takes several videos
-    in a call. On CPUs one pool holds them all and an actor takes a video through every teacher in one thread: all CPUs work from
-    the first video to the last, where of pools in a row the slowest keeps the others waiting; and a score does not depend on
-    how many threads computed it.
+    On GPUs each teacher has its own pool, so that a GPU holds only one network, and a network scores several videos per call.
+    On CPUs one pool holds all teachers, and an actor takes a video through all of them in one thread. That keeps all CPUs busy
+    to the end, whereas in a chain of pools the slowest delays the others, and scores do not depend on the number of threads.
 
     Args:
-        names: Of the teachers.
+        names: Names of the teachers.
         weights: Folder of released weights.
-        how: GPUs of each actor, and videos in a call.
+        how: GPUs of each actor, and videos per call.
     """
     groups = [[name] for name in names] if how.gpus else [list(names)] if names else []
     batch = how.batch if how.gpus else 1
@@ -83,6 +82,6 @@ def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> lis
 
 
 def _networks_gib(names: Sequence[str]) -> float:
-    """Memory of an actor with the published networks among the named teachers, GiB: their float32 weights and the work."""
+    """Memory of an actor with the named teachers, GiB: float32 weights of the published networks, and working memory."""
     parameters = sum(teacher_class(name).parameters for name in names if is_network(name))
     return 4 * parameters / 2**30 + _NETWORK_GIB if parameters else 0.0

@@ -1,4 +1,4 @@
-"""What is taken from each video of a look, and everything besides the videos that decides its numbers."""
+"""The settings of a look: what is computed for each video, and everything else that decides the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from actors.teachers import views_of
 from pipeline.settings.config import Config
 from trainers.student.table import student_row
 
-# The columns of a video that a look takes.
+# The columns of a video that a look needs.
 LOOK_COLUMNS = pa.schema(
     [
         pa.field("video_id", pa.string()),
@@ -31,19 +31,19 @@ LOOK_COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Look:
-    """What to take from each video, and where the numbers go.
+    """What to compute for each video, and where to store it.
 
     Attributes:
-        observed: Folder of shards of table `Observed`; a video that is in it is not looked at again.
-        features: Folder of shards of table `Feature`, or None for no student.
-        scores: Folder of each teacher's shards of table `TeacherScore`.
-        digests: Digest of each teacher, the key of its scores.
-        clips: Run-owned folder for distorted copies.
+        observed: Folder of shards of table `Observed`; a video that is listed in it is not processed again.
+        features: Folder of shards of table `Feature`, or None without a student.
+        scores: Name of each teacher -> folder of its shards of table `TeacherScore`.
+        digests: Name of each teacher -> its digest, the key of its scores.
+        clips: Folder of the run for distorted copies.
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
         keep: Keep the distorted copies in `clips`.
         indicators: Folder of shards of table `Indicators`, or None to measure none.
-        downloads: Folder of the objects of buckets that are kept for other looks, or None to keep none.
-        bare: The videos are taken as they are and only measured: no copy is made, and no frame is kept for a model.
+        downloads: Folder for downloaded objects of buckets, reused by other looks, or None to keep none.
+        bare: Only measure the original videos: make no copies, and keep no frames for a model.
     """
 
     observed: Path
@@ -59,7 +59,7 @@ class Look:
 
 
 def sample_spec(config: Config, look: Look) -> SampleSpec:
-    """What one decode of a look keeps of a window, by configuration."""
+    """What a decode keeps of each window, by configuration."""
     if look.bare:
         return SampleSpec(key_frames=1, motion_frames=1)
     views = [*views_of(look.scores), *(student_row(config.student.name).views if look.features is not None else ())]
@@ -67,7 +67,7 @@ def sample_spec(config: Config, look: Look) -> SampleSpec:
 
 
 def encode_options(config: Config) -> EncodeOptions:
-    """How distorted copies are made, by configuration."""
+    """Encoder settings of the distorted copies, by configuration."""
     return EncodeOptions(
         x265_preset=config.distort.x265_preset,
         threads=config.run.threads,
@@ -79,12 +79,12 @@ def encode_options(config: Config) -> EncodeOptions:
 
 
 def packs(config: Config) -> bool:
-    """Whether the student takes whole videos, which its encoder writes one by one and which never pass this process."""
+    """Whether the student needs whole videos; its encoder writes each to a file, without passing it through this process."""
     return student_row(config.student.name).whole_videos
 
 
 def look_settings(look: Look, config: Config) -> dict[str, Any]:
-    """Everything besides the videos that decides the numbers of a look."""
+    """Everything, apart from the videos, that decides the results of a look."""
     making = asdict(encode_options(config))
     for setting in ("threads", "timeout_s"):  # these change the time, not the result
         making.pop(setting)

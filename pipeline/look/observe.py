@@ -1,7 +1,7 @@
-"""Look at many videos once: distort if asked, decode once, score by every teacher, encode for the student, keep the numbers.
+"""Process many videos in one pass: distort if required, decode once, score by every teacher, encode, store the results.
 
-All that the method needs of a video passes through here - the pool, the distorted copies and the benchmarks - and only
-numbers come out: no distorted file has to outlive the look at it, since its recipe makes it again.
+The pool, the distorted copies and the benchmarks all go through this module. Only numbers are stored: a distorted file can
+be deleted afterwards, since its recipe can make it again.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import append_shard, compact, read_shards
 from pipeline.settings.config import Config, fingerprint
 
-_ROWS_PER_SHARD = 64  # what a killed run loses at most
+_ROWS_PER_SHARD = 64  # the most rows that a killed run loses
 
 
 def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table:
-    """Look at every video that has not been looked at, and return the table `Observed` of all of them.
+    """Process every video that has not been processed yet, and return the table `Observed` of all videos.
 
     Args:
-        run: Of its configuration and its engine.
+        run: The run, with its configuration and engine.
         videos: Rows with the columns of `LOOK_COLUMNS`.
-        look: What to take and where to put it.
-        title: What the progress bar says.
+        look: What to compute and where to store it.
+        title: Text of the progress bar.
     """
     config = run.config
     _adopt(look, config)
-    done = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
-    todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in done]
+    old_ids = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
+    todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in old_ids]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     look.clips.mkdir(parents=True, exist_ok=True)
     sink = _Sink(look, packs(config))
@@ -70,14 +70,14 @@ def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
 
 
 def _drop_failed(folder: Path, observed: pa.Table) -> None:
-    """Remove the packed videos of rows that were lost on the way after they had been written."""
+    """Delete the packed videos of rows that failed after their video had been written."""
     rows = zip(observed["video_id"].to_pylist(), observed["status"].to_pylist(), strict=True)
     for video in (name for name, status in rows if status != OK):
         (folder / f"{video}.parquet").unlink(missing_ok=True)
 
 
 def _adopt(look: Look, config: Config) -> None:
-    """Make sure that what the folders hold was seen with the present settings; numbers of other settings are removed."""
+    """Delete results that were computed with other settings than the present ones."""
     settings = fingerprint(look_settings(look, config))
     mark = settings_mark(look.observed)
     if mark.is_file() and mark.read_text(encoding="ascii") == settings:
@@ -91,16 +91,16 @@ def _adopt(look: Look, config: Config) -> None:
 
 
 class _Sink:
-    """Collects finished rows and commits them shard by shard: features and scores first, then the mark that they are there.
+    """Collects finished rows and commits them shard by shard: features and scores first, then the rows of `Observed`.
 
-    Packed videos are no matter of this process: their encoder has written them.
+    Packed videos do not pass through this process: their encoder has written them.
     """
 
     def __init__(self, look: Look, packed: bool) -> None:
         self.look = look
         self.rows: list[Row] = []
         self.features = None if packed else look.features
-        # A run that was killed between two shards has features that no mark names; they must not be written twice.
+        # A run killed between two shards leaves features without a row in `Observed`; they must not be written twice.
         self.known = set(read_shards(self.features, FEATURES)["video_id"].to_pylist()) if self.features else set()
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -128,7 +128,7 @@ class _Sink:
 
 
 def feature_table(rows: Sequence[Row]) -> pa.Table:
-    """Table `Feature` from rows whose column ``features`` holds the bytes of a float32 vector."""
+    """Table `Feature` from rows whose column `features` holds the bytes of a float32 vector."""
     vectors = [np.frombuffer(row["features"], np.float32) for row in rows]
     offsets = np.cumsum([0, *(vector.size for vector in vectors)]).astype(np.int32)
     values = pa.array(np.concatenate(vectors) if vectors else np.zeros(0, np.float32), pa.float32())

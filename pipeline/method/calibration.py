@@ -1,8 +1,8 @@
 """Bring the teachers' raw scores onto one scale (CVPR 2026: a four-parameter logistic per model).
 
-Teachers disagree in range and in direction, so a mean or a variance over them means nothing before this step.
-With human scores (MOS) of a labelled set each teacher is fitted to these; without any, the target is the
-consensus of the teachers themselves on a 0-100 percentile scale, where higher is better.
+Teachers differ in range and in direction, so a mean or a variance over them has no meaning before this step. If human
+scores (MOS) are given, each teacher is fitted to them. Otherwise the target is the consensus of the teachers on a 0-100
+percentile scale, where higher is better.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ Floats = NDArray[np.float64]
 Weighting = Literal["uniform", "reliability"]
 
 MIN_LOGISTIC_POINTS = 8  # four parameters through fewer points follow the noise, not the trend
-MIN_TEACHERS = 2  # the variance of one score is no spread
-POOR_SRCC = 0.2  # a map whose scores follow the target less than that is a bad fit
-_RESIDUAL_FLOOR = 1e-4  # of the target's variance: a perfect fit must not take all the weight
+MIN_TEACHERS = 2  # one score has no variance
+POOR_SRCC = 0.2  # a map whose scores have a lower SRCC with the target is a bad fit
+_RESIDUAL_FLOOR = 1e-4  # share of the target's variance: a perfect fit must not get all the weight
 
 
 class CalibrationError(ValueError):
-    """The scores cannot be put on a common scale; the message says which and what would mend it."""
+    """The scores cannot be put on a common scale; the message names the scores and the remedy."""
 
 
 @dataclass(frozen=True)
 class Logistic:
     """A monotone map from a teacher's raw scores to the target scale; call it with an array of any shape.
 
-    `kind` "logistic": `parameters` = (b1, b2, b3, b4) of b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|)).
-    `kind` "linear": `parameters` = (slope, intercept); `reason` says why the logistic was not used.
-    `rmse` (target units) and `srcc` (mapped scores against the target) describe the fit. `contradicts` is true when
-    the data run against the stated direction; the map keeps the stated direction all the same.
+    Attributes:
+        kind: "logistic" or "linear".
+        parameters: Logistic: (b1, b2, b3, b4) of b2 + (b1 - b2) / (1 + exp(-(x - b3) / |b4|)). Linear: (slope, intercept).
+        rmse: Error of the mapped scores, in target units.
+        srcc: SRCC of the mapped scores with the target.
+        contradicts: The data run against the stated direction; the map keeps the stated direction.
+        reason: Why the logistic was not used, for a linear map.
     """
 
     kind: Literal["logistic", "linear"]
@@ -49,7 +52,7 @@ class Logistic:
     reason: str = ""
 
     def __call__(self, x: ArrayLike) -> Floats:
-        """Mapped scores, shaped like x; NaN stays NaN."""
+        """Return mapped scores with the shape of x; NaN stays NaN."""
         return _evaluate(self.kind, self.parameters, np.asarray(x, dtype=np.float64))
 
 
@@ -57,9 +60,18 @@ class Logistic:
 class Calibrated:
     """Scores of V videos by the T usable teachers on one scale, higher is better.
 
-    `mapped` [V, T] has NaN where a teacher has no score; `mean` and `variance` (ddof = 0) [V] are NaN for videos with
-    fewer than two scores; `count` [V]. `agreement`: SRCC of each teacher, in its stated direction, with the consensus
-    of the *other* teachers (NaN if undefined).
+    Attributes:
+        names: The usable teachers, T of them.
+        mapped: Scores `[V, T]`, NaN for a missing score.
+        mean: Weighted mean `[V]`, NaN for videos with fewer than two scores.
+        variance: Weighted variance `[V]` (ddof = 0), NaN for videos with fewer than two scores.
+        count: Number of scores `[V]`.
+        maps: The map of each teacher.
+        weights: The weight of each teacher.
+        agreement: SRCC of each teacher, in its stated direction, with the consensus of the *other* teachers; NaN if
+            undefined.
+        excluded: Why each excluded teacher is not used.
+        target: "given" (human scores) or "consensus".
     """
 
     names: tuple[str, ...]
@@ -75,12 +87,12 @@ class Calibrated:
 
     @property
     def contradicting(self) -> tuple[str, ...]:
-        """Teachers whose fit runs against the direction that they state."""
+        """Teachers whose fit runs against their stated direction."""
         return tuple(name for name in self.names if self.maps[name].contradicts)
 
     @property
     def poor(self) -> dict[str, str]:
-        """Teachers whose map fits badly, with what is wrong; `contradicting` ones are not among them."""
+        """Teachers whose map fits badly, with the reason; without the `contradicting` ones."""
         faults = {}
         for name in self.names:
             logistic = self.maps[name]
@@ -92,14 +104,22 @@ class Calibrated:
 
 
 def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> Logistic:
-    """Fit the four-parameter logistic from raw scores x [V] to a target y [V]; non-finite pairs are left out.
+    """Fit the four-parameter logistic from raw scores to a target.
 
-    Start values: b1 = max(y), b2 = min(y) (exchanged for a falling curve), b3 = mean(x), b4 = std(x). The usual
-    b4 = 0.5 fails for raw outputs that vary by some hundredths. `increasing` states the direction; None takes it from
-    the data. Where the logistic fails (too few points, no convergence, a step or flat line that ties scores, wrong
-    direction, worse than a line) the result is a robust line in the stated direction, and says so.
+    Start values: b1 = max(y), b2 = min(y) (swapped for a falling curve), b3 = mean(x), b4 = std(x). The usual b4 = 0.5
+    fails for raw scores that vary by a few hundredths.
 
-    Raises CalibrationError if x or y has no spread, or fewer than two usable pairs.
+    Args:
+        x: Raw scores `[V]`.
+        y: Target `[V]`; pairs with a non-finite value are ignored.
+        increasing: The direction; None takes it from the data.
+
+    Returns:
+        The logistic, or a robust line in the stated direction if the logistic fails: too few points, no convergence, a
+        step or flat line that ties scores, wrong direction, or a worse fit than a line.
+
+    Raises:
+        CalibrationError: x or y has no spread, or there are fewer than two usable pairs.
     """
     x_all, y_all = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x_all.ndim != 1 or x_all.shape != y_all.shape:
@@ -127,10 +147,16 @@ def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> 
 
 
 def consensus(scores: Mapping[str, ArrayLike], higher_is_better: Mapping[str, bool]) -> Floats:
-    """Label-free quality [V] in 0..100: the mean over the teachers of their direction-aligned percentiles.
+    """Label-free quality: the mean over the teachers of their direction-aligned percentiles.
 
-    Percentiles (mid-rank, ties averaged) because only the order of an uncalibrated teacher is meaningful.
-    Missing scores are left out of the mean; a video without any score is NaN.
+    Uses percentiles (mid-rank, ties averaged) because only the order of an uncalibrated teacher has a meaning.
+
+    Args:
+        scores: Teacher -> raw scores `[V]`; the mean ignores missing ones.
+        higher_is_better: Teacher -> direction.
+
+    Returns:
+        Quality in 0..100 `[V]`, NaN for a video without any score.
     """
     names, table = _table(scores)
     return _row_mean(_percentiles(table, _directions(names, higher_is_better)), np.ones(len(names)))
@@ -145,12 +171,17 @@ def calibrate(
 ) -> Calibrated:
     """Map every teacher onto one scale and return mean and variance per video.
 
-    scores: teacher -> raw scores [V], NaN or infinite = missing. target: MOS [V] on a scale where higher is better
-    (NaN = unlabelled) or None for the consensus. weights "uniform" is the published plain mean; "reliability" weights a
-    teacher by the inverse variance of its residuals. A teacher with a score for less than `min_coverage` of the videos,
-    with constant scores or without a fit is excluded with a reason.
+    A teacher with too few scores, constant scores or no fit is excluded with a reason.
 
-    Raises CalibrationError if fewer than two teachers remain, or a direction is not stated.
+    Args:
+        scores: Teacher -> raw scores `[V]`; NaN or infinite = missing.
+        higher_is_better: Teacher -> direction.
+        target: MOS `[V]`, higher is better, NaN = unlabelled; None for the consensus.
+        weights: "uniform", the published plain mean, or "reliability", the inverse variance of each teacher's residuals.
+        min_coverage: Smallest share of the videos for which a teacher needs a score.
+
+    Raises:
+        CalibrationError: Fewer than two teachers remain, or a direction is not stated.
     """
     if weights not in ("uniform", "reliability"):
         raise CalibrationError(f"unknown weighting {weights!r}: use 'uniform' or 'reliability'")
@@ -204,7 +235,7 @@ def is_constant(values: Floats) -> bool:
 
 
 def _robust_line(x: Floats, y: Floats, rising: bool) -> tuple[float, float]:
-    """Match medians and interquartile ranges: no outlier can tilt it, and the direction is given, not estimated."""
+    """Line that matches medians and interquartile ranges, so outliers do not tilt it; the direction is not estimated."""
     low_x, middle_x, high_x = (float(v) for v in np.percentile(x, (25, 50, 75)))
     low_y, middle_y, high_y = (float(v) for v in np.percentile(y, (25, 50, 75)))
     spread_x, spread_y = high_x - low_x, high_y - low_y
@@ -215,7 +246,7 @@ def _robust_line(x: Floats, y: Floats, rising: bool) -> tuple[float, float]:
 
 
 def _curve(x: Floats, y: Floats, rising: bool) -> tuple[tuple[float, ...] | None, str]:
-    """Least-squares logistic, or None and the reason. Fitted in standard units of x and y, reported in the original."""
+    """Least-squares logistic, or None and the reason. It is fitted in standardised units and returned in the original ones."""
     if x.size < MIN_LOGISTIC_POINTS:
         return None, f"{x.size} points are fewer than the {MIN_LOGISTIC_POINTS} that a logistic needs"
     centre, scale, floor, height = float(x.mean()), float(x.std()), float(y.min()), float(np.ptp(y))
@@ -226,7 +257,7 @@ def _curve(x: Floats, y: Floats, rising: bool) -> tuple[tuple[float, ...] | None
     start = (1.0, 0.0, 0.0, 1.0) if rising else (0.0, 1.0, 0.0, 1.0)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # only the unused covariance is at stake
+            warnings.simplefilter("ignore", OptimizeWarning)  # concerns only the covariance, which is not used
             solution, _ = curve_fit(logistic, (x - centre) / scale, (y - floor) / height, p0=start, maxfev=4000)
     except RuntimeError:
         return None, "the fit did not converge"
@@ -283,10 +314,10 @@ def _percentiles(table: Floats, rising: NDArray[np.bool_]) -> Floats:
     """Mid-rank percentiles [V, T] in 0..100 within each teacher's own scored videos, higher is better."""
     ranks = np.full(table.shape, np.nan)
     for t in range(table.shape[1]):
-        scored = np.isfinite(table[:, t])
-        values = table[scored, t] if rising[t] else -table[scored, t]
+        present = np.isfinite(table[:, t])
+        values = table[present, t] if rising[t] else -table[present, t]
         if values.size:
-            ranks[scored, t] = 100.0 * (rankdata(values) - 0.5) / values.size
+            ranks[present, t] = 100.0 * (rankdata(values) - 0.5) / values.size
     return ranks
 
 

@@ -1,7 +1,7 @@
 """Five comparison labels from ensemble statistics and from distortion levels (CVPR 2026, section 4.1.2).
 
-A label says how the *second* video of a pair compares with the first, so the difference is second minus first.
-Labels are integers, 0 for the worst: inferior, worse, similar, better, superior (the words: `trainers.levels`).
+A label compares the *second* video of a pair with the first, so the difference is second minus first. Labels are
+integers, 0 for the worst: inferior, worse, similar, better, superior (the words: `trainers.levels`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 SIMILAR = 2
-SIGMA_FLOOR = 1e-3  # score units; without a floor two identical videos (difference 0, spread 0) would be "inferior"
+SIGMA_FLOOR = 1e-3  # score units; without it, two identical videos (difference 0, spread 0) would be "inferior"
 
 
 def ensemble_labels(
@@ -23,13 +23,24 @@ def ensemble_labels(
     var_second: ArrayLike,
     floor: float = SIGMA_FLOOR,
 ) -> tuple[Labels, Floats, Floats]:
-    """Labels, differences and standard deviations, each [P], from means and variances over the teachers.
+    """Labels of pairs from means and variances over the teachers.
 
     With delta = mean_second - mean_first and sigma = max(sqrt(var_first + var_second), floor):
     superior: delta > 2 sigma; better: sigma < delta <= 2 sigma; similar: -sigma < delta <= sigma;
     worse: -2 sigma < delta <= -sigma; inferior: delta <= -2 sigma.
 
-    Raises ValueError for non-finite numbers, negative variances or a floor that is not positive.
+    Args:
+        mean_first: Means of the first videos `[P]`.
+        var_first: Variances of the first videos `[P]`.
+        mean_second: Means of the second videos `[P]`.
+        var_second: Variances of the second videos `[P]`.
+        floor: Smallest sigma, score units.
+
+    Returns:
+        Labels, differences delta, and standard deviations sigma, each `[P]`.
+
+    Raises:
+        ValueError: A number is not finite, a variance is negative, or the floor is not positive.
     """
     means = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (mean_first, mean_second)))
     variances = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (var_first, var_second)))
@@ -47,12 +58,18 @@ def ensemble_labels(
 
 
 def severity_labels(level_first: ArrayLike, level_second: ArrayLike) -> Labels:
-    """Labels [P] of two copies of one source with the same distortion at different levels (higher level = worse).
+    """Labels `[P]` of two copies of one source with the same distortion at different levels (higher level = worse).
 
     One level apart: better or worse; more: superior or inferior; "similar" never occurs.
-    Raises ValueError where both levels are equal: that pair is the same file twice.
+
+    Args:
+        level_first: Levels of the first copies `[P]`.
+        level_second: Levels of the second copies `[P]`.
+
+    Raises:
+        ValueError: Both levels of a pair are equal, so it is the same file twice.
     """
     gap = np.asarray(level_first, dtype=np.int64) - np.asarray(level_second, dtype=np.int64)
     if (gap == 0).any():
-        raise ValueError("a synthetic pair has twice the same level; pair two different levels")
+        raise ValueError("a synthetic pair has the same level twice; pair two different levels")
     return np.asarray(SIMILAR + np.clip(gap, -2, 2), dtype=np.int64)

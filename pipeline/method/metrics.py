@@ -1,6 +1,7 @@
 """Agreement with human scores: SRCC, PLCC, KRCC, RMSE, within-source measures (CVPR 2026, main results).
 
-Scores and labels are vectors where higher is better in both. Rows with a non-finite number are left out and counted.
+For both scores and labels, higher is better. Rows with a non-finite number are ignored and counted. A measure that is
+undefined for the given numbers raises `MetricError`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pipeline.method.calibration import fit_logistic, is_constant
 
 Floats = NDArray[np.float64]
 
-MIN_GROUP = 3  # with two members a correlation is only ever -1 or 1
+MIN_GROUP = 3  # with two members a correlation is always -1 or 1
 
 
 class MetricError(ValueError):
@@ -25,8 +26,18 @@ class MetricError(ValueError):
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well scores predict labels. `plcc` is raw; `plcc_mapped` and `rmse` (label units) follow the monotone
-    four-parameter logistic, `mapping` says "logistic" or "linear". `count` rows were used, `dropped` not finite."""
+    """How well scores predict labels.
+
+    Attributes:
+        srcc: Spearman's rank correlation.
+        plcc: Pearson's correlation of the raw scores.
+        plcc_mapped: Pearson's correlation after the monotone four-parameter logistic.
+        krcc: Kendall's rank correlation.
+        rmse: Root mean square error after the logistic, label units.
+        count: Number of rows used.
+        dropped: Number of rows with a non-finite number.
+        mapping: "logistic" or "linear".
+    """
 
     srcc: float
     plcc: float
@@ -40,7 +51,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class GroupMeasure:
-    """A measure over groups: `used` groups (or pairs) carry it, `ignored` could not."""
+    """A measure over groups: `used` groups (or pairs) count, `ignored` ones do not."""
 
     value: float
     used: int
@@ -48,32 +59,32 @@ class GroupMeasure:
 
 
 def srcc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Spearman's rank correlation; raises MetricError if undefined."""
+    """Spearman's rank correlation."""
     x, y, _ = _usable(scores, labels)
     return _pearson(rankdata(x), rankdata(y))
 
 
 def plcc(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
-    """Pearson's correlation, raw or after the rising four-parameter logistic; raises MetricError if undefined."""
+    """Pearson's correlation, raw or (`mapped`) after the rising four-parameter logistic."""
     x, y, _ = _usable(scores, labels)
     return _pearson(fit_logistic(x, y, increasing=True)(x) if mapped else x, y)
 
 
 def krcc(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Kendall's rank correlation (tau-b); raises MetricError if undefined."""
+    """Kendall's rank correlation (tau-b)."""
     x, y, _ = _usable(scores, labels)
     return float(kendalltau(x, y).statistic)
 
 
 def rmse(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
-    """Root mean square error, raw or after the rising four-parameter logistic (then in label units)."""
+    """Root mean square error, raw or (`mapped`) after the rising four-parameter logistic, in label units."""
     x, y, _ = _usable(scores, labels, need_spread=mapped)
     predictions = fit_logistic(x, y, increasing=True)(x) if mapped else x
     return float(np.sqrt(np.mean((predictions - y) ** 2)))
 
 
 def agreement(scores: ArrayLike, labels: ArrayLike) -> Agreement:
-    """All measures at once. The mapping rises: a predictor that runs against the labels keeps negative correlations."""
+    """All measures at once. The mapping always rises, so a predictor that runs against the labels stays negative."""
     x, y, dropped = _usable(scores, labels)
     mapping = fit_logistic(x, y, increasing=True)
     return Agreement(
@@ -91,8 +102,16 @@ def agreement(scores: ArrayLike, labels: ArrayLike) -> Agreement:
 def within_source_srcc(scores: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> GroupMeasure:
     """Mean SRCC within groups, such as the distorted copies of one source.
 
-    Groups with fewer than three finite members or constant labels are ignored; constant *scores* count as 0, because
-    a predictor that cannot tell the copies apart must not be rewarded. Raises MetricError if no group remains.
+    Groups with fewer than three finite members or constant labels are ignored. Constant *scores* count as 0, because a
+    predictor that cannot tell the copies apart must not be rewarded.
+
+    Args:
+        scores: Scores `[N]`.
+        labels: Labels `[N]`.
+        groups: Group of each row.
+
+    Raises:
+        MetricError: No group remains.
     """
     x, y = _vectors(scores, labels)
     values, ignored = [], 0
@@ -113,7 +132,15 @@ def pairwise_accuracy(
     """Share of pairs (within groups, or of all rows without groups) that scores order as labels do.
 
     Pairs with equal labels or a label gap below `min_gap` are ignored; a tie of scores counts one half.
-    Raises MetricError if no pair remains.
+
+    Args:
+        scores: Scores `[N]`.
+        labels: Labels `[N]`.
+        groups: Group of each row; None to compare all rows.
+        min_gap: Smallest difference of labels, label units.
+
+    Raises:
+        MetricError: No pair remains.
     """
     x, y = _vectors(scores, labels)
     finite = np.isfinite(x) & np.isfinite(y)

@@ -1,6 +1,6 @@
 """Which videos are compared: random homogeneous pairs and severity pairs of one source (CVPR 2026, section 4.1).
 
-Every choice depends on the seed and the identifiers alone, not on the order in which workers deliver rows.
+Every choice depends only on the seed and the identifiers, not on the order in which workers deliver rows.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Pair = tuple[str, str]
 
-MAX_USES = 5  # 250k pairs over 200k videos are 2.5 appearances each; five keeps single videos from dominating
-_ENUMERABLE = 200_000  # all pairs of up to about 630 videos: cheaper to list and shuffle than to draw
+MAX_USES = 5  # 250k pairs of 200k videos are 2.5 uses each; five keeps single videos from dominating
+_ENUMERABLE = 200_000  # all pairs of about 630 videos; up to this number, listing and shuffling is cheaper than drawing
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def pair_id(first: str, second: str, origin: str) -> str:
 
 
 def presented(pair: Pair, seed: int) -> Pair:
-    """The pair in a random order of presentation that depends only on the seed and the two videos."""
+    """Return the pair in a random order of presentation that depends only on the seed and the two videos."""
     low, high = min(pair), max(pair)
     digest = hashlib.sha256(json.dumps([seed, low, high]).encode()).digest()
     return (low, high) if digest[0] & 1 else (high, low)
 
 
 def deduplicate(pairs: Sequence[Pair], earlier: Iterable[Pair] = ()) -> list[int]:
-    """Indices of the first of equal *unordered* pairs, without those in `seen` and without a video against itself."""
+    """Indices of the first of equal *unordered* pairs, without those in `earlier` and without a video paired with itself."""
     keys = {frozenset(pair) for pair in earlier}
     indices = []
     for index, pair in enumerate(pairs):
@@ -73,9 +73,18 @@ def sample_pairs(
 ) -> list[Pair]:
     """Up to `count` random distinct unordered pairs in random order, each video in at most `max_uses` of them.
 
-    `accept` says whether two videos, in sorted order, may be a pair (default: any two).
-    Fewer pairs come back only when the random choice made so far, `max_uses`, `accept` and `exclude` (pairs that exist
-    already) leave no other pair.
+    Returns fewer pairs only if the pairs drawn so far, `max_uses`, `accept` and `exclude` leave no other pair.
+
+    Args:
+        video_ids: Ids of the videos.
+        count: Number of pairs.
+        seed: Seed of the choice.
+        max_uses: Largest number of pairs that a video may occur in.
+        exclude: Pairs that must not be drawn.
+        accept: Whether two videos, in sorted order, may form a pair; default: any two.
+
+    Raises:
+        ValueError: `count` is negative or `max_uses` is not positive.
     """
     if count < 0 or max_uses < 1:
         raise ValueError(f"count {count} must not be negative and max_uses {max_uses} must be at least 1")
@@ -87,8 +96,8 @@ def sample_pairs(
     for a, b in exclude:
         if a in position and b in position:
             sampler.block(position[a], position[b])
-    chosen = sampler.draw(count, _generator(seed, "homogeneous"))
-    return [presented((ids[a], ids[b]), seed) for a, b in chosen]
+    draws = sampler.draw(count, _generator(seed, "homogeneous"))
+    return [presented((ids[a], ids[b]), seed) for a, b in draws]
 
 
 def synthetic_pairs(
@@ -97,7 +106,9 @@ def synthetic_pairs(
     """Up to `count` (None: all) random pairs of two levels of the same source and distortion, in random order.
 
     Uniform over all such pairs, without repetition; level 0 takes part only with `include_pristine`.
-    Raises ValueError if a level of a source occurs twice: its severity label would be undefined.
+
+    Raises:
+        ValueError: A level of a source occurs twice, so its severity label would be undefined.
     """
     rows = sorted(
         (copy for copy in copies if include_pristine or copy.level > 0),
@@ -138,7 +149,7 @@ def _unrank(rank: int) -> tuple[int, int]:
 
 
 class _Sampler:
-    """Draws distinct unordered pairs of 0..n-1 that are accepted, under a limit of uses per element."""
+    """Draws distinct unordered accepted pairs of 0..n-1, with a limit of uses per element."""
 
     def __init__(self, n: int, max_uses: int, accept: Callable[[int, int], bool]) -> None:
         self.n, self.max_uses, self.accept = n, max_uses, accept
@@ -149,23 +160,23 @@ class _Sampler:
         self.keys.add(self._key(a, b))
 
     def draw(self, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-        chosen: list[tuple[int, int]] = []
-        while len(chosen) < count:
-            # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs is taken.
+        pairs: list[tuple[int, int]] = []
+        while len(pairs) < count:
+            # Listing costs memory, drawing wastes candidates: draw only while at most a quarter of all pairs is used.
             listable = max(4 * (count + len(self.keys)), _ENUMERABLE)
             available = np.flatnonzero(np.array(self.uses, dtype=np.int64) < self.max_uses)
             if available.size * (available.size - 1) // 2 <= listable:
                 first, second = np.triu_indices(available.size, k=1)
                 order = rng.permutation(first.size)
-                self._accept(available[first[order]], available[second[order]], chosen, count)
+                self._accept(available[first[order]], available[second[order]], pairs, count)
                 break
-            draws = rng.choice(available, size=(2, count - len(chosen) + 16))
-            self._accept(draws[0], draws[1], chosen, count)
-        return chosen
+            draws = rng.choice(available, size=(2, count - len(pairs) + 16))
+            self._accept(draws[0], draws[1], pairs, count)
+        return pairs
 
-    def _accept(self, first: Ints, second: Ints, chosen: list[tuple[int, int]], count: int) -> None:
+    def _accept(self, first: Ints, second: Ints, pairs: list[tuple[int, int]], count: int) -> None:
         for a, b in zip(first.tolist(), second.tolist(), strict=True):
-            if len(chosen) == count:
+            if len(pairs) == count:
                 return
             key = self._key(a, b)
             if a == b or key in self.keys or max(self.uses[a], self.uses[b]) >= self.max_uses:
@@ -175,7 +186,7 @@ class _Sampler:
                 continue
             self.uses[a] += 1
             self.uses[b] += 1
-            chosen.append((a, b))
+            pairs.append((a, b))
 
     def _key(self, a: int, b: int) -> int:
         return min(a, b) * self.n + max(a, b)

@@ -21,16 +21,21 @@ Link = Literal["phi", "logistic"]
 
 LEVEL_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # inferior, worse, similar, better, superior
 ANCHORS = 5
-TEST_TEMPERATURE = 5.0  # released inference script: logits of test against anchor are divided by 5
+TEST_TEMPERATURE = 5.0  # from the released inference script: divides the logits of test against anchor
 ANCHOR_TEMPERATURE = 1.0
 
 _CHUNK = 32_768  # videos per batch: [chunk, 6, 6] float64 arrays of 9 MB
 
 
 def preference(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """P(second beats first) [...] from the five logits [..., 5] in the order of the labels, inferior to superior.
+    """P(second beats first) `[...]` from the five logits `[..., 5]` in the order of the labels, inferior to superior.
 
-    Raises ValueError for another number of logits, non-finite logits or a temperature that is not positive.
+    Args:
+        logits: Logits `[..., 5]`.
+        temperature: Divides the logits.
+
+    Raises:
+        ValueError: The number of logits is not five, a logit is not finite, or the temperature is not positive.
     """
     z = np.asarray(logits, dtype=np.float64)
     if z.ndim == 0 or z.shape[-1] != len(LEVEL_WEIGHTS):
@@ -41,7 +46,7 @@ def preference(logits: ArrayLike, temperature: float = 1.0) -> Floats:
         raise ValueError(f"the temperature must be positive, not {temperature}")
     z = (z - z.max(axis=-1, keepdims=True)) / temperature
     p = np.exp(z)
-    # Rounding may carry a certain win beyond one.
+    # Rounding may raise a certain win above one.
     return np.asarray(np.minimum(p @ np.array(LEVEL_WEIGHTS) / p.sum(axis=-1), 1.0), dtype=np.float64)
 
 
@@ -83,9 +88,11 @@ def solve_map(matrix: ArrayLike, link: Link = "phi") -> tuple[Floats, Floats]:
 
     Maximises sum_ij M_ij log F(q_i - q_j) - sum_i q_i^2 / 2 subject to sum q = 0, by Newton's method from 0; F is the
     standard normal distribution (Thurstone Case V, the default) or the logistic. The likelihood ignores a common
-    shift, so the prior alone brings the sum to zero. The deviations are Laplace's, within the plane sum q = 0.
+    shift, so only the prior makes the sum zero. The deviations are from Laplace's method, within the plane sum q = 0.
 
-    Raises ValueError if M is no preference matrix, ArithmeticError if Newton's method does not converge.
+    Raises:
+        ValueError: M is not a preference matrix.
+        ArithmeticError: Newton's method does not converge.
     """
     m = _checked(matrix)
     flat = m.reshape(-1, *m.shape[-2:])
@@ -111,8 +118,11 @@ def score_tests(anchors: ArrayLike, p: ArrayLike, link: Link = "phi") -> tuple[F
 class AnchorScale:
     """The fixed affine map from raw scores to the 0-100 scale of the anchors' scores; it never clips.
 
-    `kind` is "anchors" for the least-squares line, or "spread" where the student does not order its anchors and the
-    line would not rise: then one raw unit (the prior's deviation) stands for the deviation of the anchors' scores.
+    Attributes:
+        slope: Score points per raw unit.
+        intercept: Score of raw 0.
+        kind: "anchors" for the least-squares line; "spread" if that line does not rise, because the student does not order
+            its anchors. Then one raw unit (the prior's deviation) equals the deviation of the anchors' scores.
     """
 
     slope: float
@@ -129,7 +139,7 @@ class AnchorScale:
 
 
 def fit_anchor_scale(anchors: ArrayLike, anchor_scores: ArrayLike, link: Link = "phi") -> AnchorScale:
-    """The affine map that best carries the anchors' own MAP scores (from M [A, A]) to their known scores [A]."""
+    """The best affine map from the anchors' own MAP scores (from M `[A, A]`) to their known scores `[A]`."""
     scores = np.asarray(anchor_scores, dtype=np.float64)
     raw, _ = solve_map(anchors, link)
     if scores.shape != raw.shape or raw.ndim != 1 or not np.isfinite(scores).all():
@@ -146,13 +156,20 @@ def fit_anchor_scale(anchors: ArrayLike, anchor_scores: ArrayLike, link: Link = 
 def select_anchors(
     mean: ArrayLike, variance: ArrayLike, ids: ArrayLike | None = None, count: int = ANCHORS
 ) -> list[int]:
-    """Indices of `count` anchors, lowest quality first, from teacher means and variances [V].
+    """Indices of `count` anchors, lowest quality first, from teacher means and variances.
 
-    The range of the means is split into `count` equal intervals. Each gives the video on which the teachers agree most
-    (least variance) among those in the middle half of the interval, or in all of it if the middle is empty. An empty
-    interval takes the remaining video nearest its centre. Ties go to the smaller id. Videos with NaN are passed over.
+    The range of the means is split into `count` equal intervals. The anchor of an interval is the video on which the
+    teachers agree most (least variance) in its middle half, or in all of it if the middle is empty. An empty interval gets
+    the remaining video nearest its centre. Ties go to the smaller id.
 
-    Raises ValueError if fewer than `count` videos have a mean and a variance.
+    Args:
+        mean: Means `[V]`; videos with NaN are ignored.
+        variance: Variances `[V]`; videos with NaN are ignored.
+        ids: Ids `[V]`; default: the indices.
+        count: Number of anchors.
+
+    Raises:
+        ValueError: Fewer than `count` videos have a mean and a variance.
     """
     m, v = np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     names = np.arange(m.size) if ids is None else np.asarray(ids)
@@ -165,19 +182,19 @@ def select_anchors(
     centres = low + width * (np.arange(count) + 0.5)
     place = (m[usable] - low) / width if width > 0 else np.zeros(usable.size)
     interval = np.minimum(place.astype(np.int64), count - 1)
-    chosen: dict[int, int] = {}
+    choice: dict[int, int] = {}
     for k in range(count):
         inside = usable[interval == k]
         middle = inside[np.abs(m[inside] - centres[k]) <= width / 4]
         candidates = middle if middle.size else inside
         if candidates.size:
             order = np.lexsort((names[candidates], np.abs(m[candidates] - centres[k]), v[candidates]))
-            chosen[k] = int(candidates[order[0]])
-    for k in sorted(set(range(count)) - set(chosen)):
-        rest = np.setdiff1d(usable, list(chosen.values()))
+            choice[k] = int(candidates[order[0]])
+    for k in sorted(set(range(count)) - set(choice)):
+        rest = np.setdiff1d(usable, list(choice.values()))
         order = np.lexsort((names[rest], v[rest], np.abs(m[rest] - centres[k])))
-        chosen[k] = int(rest[order[0]])
-    anchors = np.array(list(chosen.values()))
+        choice[k] = int(rest[order[0]])
+    anchors = np.array(list(choice.values()))
     return [int(index) for index in anchors[np.lexsort((names[anchors], m[anchors]))]]
 
 
@@ -225,13 +242,13 @@ def _newton(m: Floats, link: Link, tolerance: float = 1e-11, limit: int = 100) -
         gradient, curvature = _derivatives(m, q, link)
         if np.abs(gradient).max() < tolerance:
             covariance = np.asarray(np.linalg.inv(curvature))
-            # The common shift carries the prior's variance 1/K and no information: the constraint removes it.
+            # The common shift has the prior's variance 1/K and no information; the constraint removes it.
             inside = np.diagonal(covariance, axis1=1, axis2=2) - 1.0 / m.shape[-1]
             return q, np.sqrt(np.maximum(inside, 0.0))
         step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         length = np.ones(len(q))
         trial = _objective(m, q + step, link)
-        while (worse := trial < value - 1e-9).any():  # halve the step where a full one overshoots
+        while (worse := trial < value - 1e-9).any():  # halve the step if the full one overshoots
             length[worse] *= 0.5
             trial = _objective(m, q + length[:, None] * step, link)
         q, value = q + length[:, None] * step, trial

@@ -1,16 +1,16 @@
 """Choose videos so that the histograms of their indicators match a target (CVPR 2026, section 3.2 and appendix A.2).
 
 Vonikakis et al., "A probabilistic approach to people-centric photo selection and sequencing", IEEE Transactions on
-Multimedia 2017: every indicator is quantised into bins, x_i says whether video i is kept, and
+Multimedia 2017: every indicator is quantised into bins, x_i is 1 if video i is kept, and
 
     min sum_{m,h} z_{m,h}   subject to   |sum_i B_{m,h,i} x_i - ceil(p_{m,h} N)| <= z_{m,h},   sum_i x_i = N
 
-with target shares p and N videos to keep. (The published code adds a decorrelation term; its weight is 0 here, since
-the paper speaks of matching alone.) Videos of equal bins are interchangeable, so that the integer programme counts how
-many of each cell are kept. It is solved as it stands for small pools. For large ones a sequence of linear relaxations,
-one for each seeded random chunk of the pool, matches in each chunk what is still missing of the target; its multipliers
-say which videos are close calls, and these are decided again, a few of them as integers. The multipliers also give a
-bound that no choice of videos can pass. HiGHS solves both kinds of programme.
+with target shares p and N videos to keep. (The published code adds a decorrelation term; its weight is 0 here, since the
+paper only mentions matching.) Videos with equal bins are interchangeable, so the integer programme counts how many videos
+of each cell are kept. For small pools it is solved directly. For large pools there is one linear relaxation for each seeded
+random chunk of the pool, which matches the part of the target that is still missing. Its multipliers show which videos are
+close calls; these are decided again, a few of them as integers. The multipliers also give a lower bound on the distance of
+any choice. HiGHS solves both kinds of programme.
 """
 
 from __future__ import annotations
@@ -28,23 +28,21 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Bins = NDArray[np.uint8]
 
-CHUNK = 50_000  # videos of one linear programme: seconds of work, and rare bins still have members in every chunk
-EXACT = 100  # videos of an integer programme that is solved as a whole; the time grows fast from here
-_NODES_WHOLE = 2_000  # of the branch and bound: a count, not a time, so that the same pool gives the same choice
-_NODES = 200  # the same, for the few videos that a relaxed choice is repaired with
-_REFINEMENTS = 2  # linear programmes over close calls at most
-_REPAIRS, _REPAIRED = (
-    12,
-    60,
-)  # integer programmes at most, over so many close calls each: more take minutes and gain little
-_PATIENCE_S = 300.0  # of an integer programme; none of the sizes above comes near it
-_EQUAL = 1e-9  # difference of worth that is none
-_CLOSE = 0.005  # share above the bound at which a relaxed choice is good enough
-_TAILS = (0.005, 0.995)  # quantiles that equal bins span: one odd video must not empty all the bins but one
+CHUNK = 50_000  # videos of one linear programme: takes seconds, and rare bins still occur in every chunk
+EXACT = 100  # largest pool that one integer programme solves; the time grows fast above it
+_NODES_WHOLE = 2_000  # limit of branch and bound; a count, not a time, so that the same pool gives the same choice
+_NODES = 200  # the same limit, for the few videos that repair a relaxed choice
+_REFINEMENTS = 2  # most linear programmes over close calls
+_REPAIRS = 12  # most integer programmes over close calls
+_CLOSE_CALLS = 60  # videos of each of them; more take minutes and gain little
+_PATIENCE_S = 300.0  # time limit of an integer programme; the sizes above stay far below it
+_EQUAL = 1e-9  # differences of worth below this count as zero
+_CLOSE = 0.005  # a relaxed choice is good enough if it is at most this share above the bound
+_TAILS = (0.005, 0.995)  # quantiles that equal bins span, so that one outlier cannot push all other videos into one bin
 
 
 class ShapingError(ValueError):
-    """A target and a pool that do not fit together; the message says what and where."""
+    """A target does not fit the pool; the message says what and where."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ class Target:
 
     Attributes:
         names: The indicators, M of them.
-        edges: Ascending bin edges ``[M, H + 1]``; the first and the last bin are open to their sides.
-        shares: Wanted share of each bin ``[M, H]``, rows adding up to 1.
+        edges: Ascending bin edges `[M, H + 1]`; the first and the last bin have no outer limit.
+        shares: Target share of each bin `[M, H]`; each row adds up to 1.
     """
 
     names: tuple[str, ...]
@@ -75,30 +73,30 @@ class Target:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen.
+    """The chosen videos.
 
     Attributes:
-        chosen: Ascending indices of the kept videos.
-        distance: Sum over all bins of |videos - wanted videos|.
-        bound: No choice of as many videos of this pool has a smaller distance.
-        exact: Proven: the bound leaves no room for a smaller distance, which is a whole number.
+        videos: Ascending indices of the chosen videos.
+        distance: Sum over all bins of |videos - target videos|.
+        bound: Lower bound on the distance of any choice of the same number of videos.
+        exact: The choice is proven optimal: distances are whole numbers, and the bound allows no smaller one.
     """
 
-    chosen: NDArray[np.intp]
+    videos: NDArray[np.intp]
     distance: float
     bound: float
     exact: bool
 
 
 def equal_bins(values: Floats, bins: int) -> Floats:
-    """Edges ``[M, bins + 1]`` of equal bins between the 0.5 % and 99.5 % quantiles of every column of ``values [N, M]``."""
+    """Edges `[M, bins + 1]` of equal bins between the 0.5 % and 99.5 % quantiles of every column of `values [N, M]`."""
     low, high = np.quantile(values, _TAILS, axis=0)
-    high = np.where(high > low, high, low + 1.0)  # an indicator that is the same for all
+    high = np.where(high > low, high, low + 1.0)  # an indicator with one value for all videos
     return np.asarray(np.linspace(low, high, bins + 1).T)
 
 
 def bin_numbers(values: Floats, edges: Floats) -> Bins:
-    """Bin of every value, uint8 ``[N, M]``; values beyond the edges count to the first or the last bin.
+    """Bin of every value, uint8 `[N, M]`; values outside the edges belong to the first or the last bin.
 
     Raises:
         ShapingError: A value is not finite, or there are more than 255 bins.
@@ -114,35 +112,35 @@ def bin_numbers(values: Floats, edges: Floats) -> Bins:
 
 
 def histogram(numbers: Bins, bins: int) -> Counts:
-    """Videos in each bin, ``[M, bins]``."""
+    """Videos in each bin, `[M, bins]`."""
     return np.stack([np.bincount(column, minlength=bins) for column in numbers.T])
 
 
 def goal_counts(shares: Floats, keep: int) -> Counts:
-    """Wanted videos of each bin, ``ceil(p N)`` as in the published code."""
+    """Target number of videos of each bin, `ceil(p N)` as in the published code."""
     return np.ceil(shares * keep - 1e-9).astype(np.int64)
 
 
 def distance(counts: NDArray[np.integer], goal: NDArray[np.number]) -> float:
-    """Sum over all bins of |videos - wanted videos|."""
+    """Sum over all bins of |videos - target videos|."""
     return float(np.abs(counts - goal).sum())
 
 
 def choose(
     numbers: Bins, goal: Counts, keep: int, seed: int = 0, exact_up_to: int = EXACT, chunk: int = CHUNK
 ) -> Choice:
-    """Choose ``keep`` videos whose histograms are nearest to the goal.
+    """Choose `keep` videos whose histograms are nearest to the goal.
 
     Args:
-        numbers: Bins uint8 ``[N, M]`` of the pool (`bin_numbers`).
-        goal: Wanted videos of each bin ``[M, H]`` (`wanted`).
+        numbers: Bins uint8 `[N, M]` of the pool (`bin_numbers`).
+        goal: Target number of videos of each bin `[M, H]` (`goal_counts`).
         keep: Number of videos to choose.
-        seed: Of the chunks, and of which videos of a cell are taken.
-        exact_up_to: Largest pool for which the integer programme is solved as a whole.
-        chunk: Videos of one linear programme above that.
+        seed: Seed of the chunks, and of the choice of videos within a cell.
+        exact_up_to: Largest pool for which one integer programme is solved.
+        chunk: Videos of one linear programme for larger pools.
 
     Raises:
-        ShapingError: There are fewer videos than ``keep``.
+        ShapingError: There are fewer videos than `keep`.
     """
     if not 0 < keep <= len(numbers):
         raise ShapingError(f"{keep} videos cannot be chosen from {len(numbers)}")
@@ -159,33 +157,33 @@ def choose(
 def _relaxed(
     numbers: Bins, order: NDArray[np.intp], goal: Floats, keep: int, chunk: int
 ) -> tuple[NDArray[np.intp], float]:
-    """Chosen videos and a lower bound: chunk by chunk, then again among close calls, and the closest as whole numbers."""
-    chosen, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
-    best, bound = distance(histogram(numbers[chosen], goal.shape[1]), goal), 0.0
+    """Chosen videos and a lower bound: chunk by chunk, then again for close calls, the closest ones as integers."""
+    choice, multipliers = _by_chunks(numbers, order, goal, keep, chunk)
+    best, bound = distance(histogram(numbers[choice], goal.shape[1]), goal), 0.0
     for attempt in range(_REFINEMENTS + _REPAIRS):
-        if attempt <= _REFINEMENTS:  # the last programme was a relaxation, so that its multipliers are new
+        if attempt <= _REFINEMENTS:  # the last programme was a relaxation, so the multipliers are new
             worth = _worth(numbers, multipliers)
             margin = worth - np.partition(worth, len(worth) - keep)[len(worth) - keep]
             bound = max(bound, _bound(worth, multipliers, goal, keep))
         if best <= bound * (1 + _CLOSE):
             break
         inside = np.zeros(len(numbers), bool)
-        inside[chosen] = True
+        inside[choice] = True
         if attempt < _REFINEMENTS:
             inside = _decided(order, keep, inside, margin)
-            again, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
+            candidate, multipliers = _again(numbers, order, goal, keep, inside, margin, slice(0, chunk // 2))
         else:
-            start = (attempt - _REFINEMENTS) * (_REPAIRED // 2)
-            part = slice(start, start + _REPAIRED // 2)
-            again, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
-        now = distance(histogram(numbers[again], goal.shape[1]), goal)
+            start = (attempt - _REFINEMENTS) * (_CLOSE_CALLS // 2)
+            part = slice(start, start + _CLOSE_CALLS // 2)
+            candidate, _ = _again(numbers, order, goal, keep, inside, margin, part, nodes=_NODES)
+        now = distance(histogram(numbers[candidate], goal.shape[1]), goal)
         if now < best:
-            chosen, best = again, now
-    return chosen, bound
+            choice, best = candidate, now
+    return choice, bound
 
 
 def _decided(order: NDArray[np.intp], keep: int, inside: NDArray[np.bool_], margin: Floats) -> NDArray[np.bool_]:
-    """The ``keep`` videos of the largest margin; of those at the threshold the ones that were chosen before come first."""
+    """The `keep` videos with the largest margins; at the threshold, videos chosen before come first."""
     equal = order[np.abs(margin[order]) < _EQUAL]
     equal = equal[np.argsort(~inside[equal], kind="stable")]
     inside_now = margin >= _EQUAL
@@ -203,9 +201,17 @@ def _again(
     part: slice,
     nodes: int | None = None,
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Decide again about the closest calls, all other videos as ``inside`` says.
+    """Decide again about the closest calls; all other videos stay as in `inside`.
 
-    ``part`` says which of the chosen and which of the others, each in the order of their margins.
+    Args:
+        numbers: Bins `[N, M]`.
+        order: Random order of the videos.
+        goal: Target number of videos of each bin `[M, H]`.
+        keep: Number of videos to choose.
+        inside: Present choice `[N]`.
+        margin: Distance of each video from the threshold `[N]`.
+        part: Range of the chosen and of the other videos, each sorted by margin, that is decided again.
+        nodes: See `_solve`.
     """
     sides = [order[side] for side in (inside[order], ~inside[order])]
     free = np.concatenate([side[np.argsort(np.abs(margin[side]), kind="stable")[part]] for side in sides])
@@ -220,12 +226,12 @@ def _again(
 def _by_chunks(
     numbers: Bins, order: NDArray[np.intp], goal: Floats, keep: int, chunk: int
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Chosen videos and mean multipliers, from one linear programme for each chunk of about ``chunk`` videos.
+    """Chosen videos and mean multipliers, from one linear programme for each chunk of about `chunk` videos.
 
-    Each chunk gets its share of what the chunks before it have left to do, so that their rounding is made up for.
+    Each chunk gets its share of the target that is still missing, so it compensates the rounding of the chunks before.
     """
     edges = np.linspace(0, len(numbers), max(1, round(len(numbers) / chunk)) + 1).astype(int)
-    chosen: list[NDArray[np.intp]] = []
+    parts: list[NDArray[np.intp]] = []
     counts, multipliers = np.zeros(goal.shape), np.zeros(goal.shape)
     total = 0
     for start, end in pairwise(edges):
@@ -233,15 +239,15 @@ def _by_chunks(
         quota = round((keep - total) * (end - start) / (len(numbers) - start))
         part = (goal - counts) * (quota / max(keep - total, 1))
         picks, _, slopes = _solve(numbers[members], part, quota)
-        chosen.append(members[picks])
+        parts.append(members[picks])
         counts += histogram(numbers[members[picks]], goal.shape[1])
         multipliers += slopes * ((end - start) / len(numbers))
         total += quota
-    return np.concatenate(chosen), np.clip(multipliers, -1, 1)
+    return np.concatenate(parts), np.clip(multipliers, -1, 1)
 
 
 def _worth(numbers: Bins, multipliers: Floats) -> Floats:
-    """What each video adds to the match at given multipliers, ``[N]``."""
+    """Contribution of each video to the match at given multipliers, `[N]`."""
     worth = np.zeros(len(numbers))
     for column, table in zip(numbers.T, multipliers, strict=True):
         worth += table[column]
@@ -255,9 +261,9 @@ def _bound(worth: Floats, multipliers: Floats, goal: Floats, keep: int) -> float
 
 
 def _solve(numbers: Bins, goal: Floats, keep: int, nodes: int | None = None) -> tuple[NDArray[np.intp], float, Floats]:
-    """Chosen positions, a lower bound and the multipliers ``[M, H]`` of one programme.
+    """Chosen positions, a lower bound and the multipliers `[M, H]` of one programme.
 
-    With ``nodes`` it is the integer programme, whose multipliers are zeros; without, its relaxation, rounded.
+    With `nodes`, solves the integer programme (the multipliers are then 0); otherwise its relaxation, rounded.
     """
     cells, members, sizes = _cells(numbers)
     metrics, bins = goal.shape
@@ -268,7 +274,7 @@ def _solve(numbers: Bins, goal: Floats, keep: int, nodes: int | None = None) -> 
     over = sparse.identity(slack, format="csc")
     matrix = sparse.vstack(
         [
-            sparse.hstack([inside, -over, over]),  # videos - too many + too few = wanted
+            sparse.hstack([inside, -over, over]),  # videos - surplus + deficit = target
             sparse.hstack([sparse.csc_matrix(np.ones((1, count))), sparse.csc_matrix((1, 2 * slack))]),
         ],
         format="csc",
@@ -309,7 +315,7 @@ def _cells(numbers: Bins) -> tuple[NDArray[np.int64], NDArray[np.intp], Counts]:
 
 
 def _rounded(shares: Floats, sizes: Counts, keep: int) -> Counts:
-    """Whole numbers that add up to ``keep``: rounded down, then the largest remainders up."""
+    """Whole numbers that add up to `keep`: rounded down, then the largest remainders up."""
     whole = np.minimum(np.floor(shares + 1e-6).astype(np.int64), sizes)
     rest = np.where(whole < sizes, shares - whole, -np.inf)
     missing = keep - int(whole.sum())
@@ -319,11 +325,11 @@ def _rounded(shares: Floats, sizes: Counts, keep: int) -> Counts:
 
 
 def uniform(names: Sequence[str], values: Floats, bins: int) -> Target:
-    """A target with the same share in each of ``bins`` equal bins over the range of the pool's ``values [N, M]``."""
+    """A target with the same share in each of `bins` equal bins over the range of the pool's `values [N, M]`."""
     return Target(tuple(names), equal_bins(values, bins), np.full((len(names), bins), 1 / bins))
 
 
 def reference(names: Sequence[str], values: Floats, bins: int) -> Target:
-    """The histograms of a reference corpus with indicators ``values [N, M]``, in equal bins over its own range."""
+    """The histograms of a reference corpus with indicators `values [N, M]`, in equal bins over its own range."""
     edges = equal_bins(values, bins)
     return Target(tuple(names), edges, histogram(bin_numbers(values, edges), bins) / len(values))

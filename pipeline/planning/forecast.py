@@ -1,8 +1,8 @@
-"""What a run would do: its steps in order, with rows, processes, memory and time. Nothing is started or written.
+"""Forecast of a run: its steps in order, with rows, processes, memory and time. Starts and writes nothing.
 
-The steps are those of `pipeline.loop` itself; each is asked what it wants. Before a corpus is ingested, every file counts
-as one that is long enough for all its windows: the steps are asked about a run in a temporary folder whose table of videos
-says so. Times are CPU seconds per row measured once (`pipeline.costs`), or what steps of the same kind took in this run.
+The steps come from `pipeline.loop`, and each reports its own costs. Before the corpus is ingested, every file is assumed to
+be long enough for all its windows; the forecast then uses a run in a temporary folder with such a table of videos. Times
+come from measured rates (`pipeline.costs`), or from finished steps of the same kind in this run.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class StepPlan:
     Attributes:
         name: The step's name.
         state: `DONE`, `PENDING`, `DONE_UNLESS_CHANGED`, or why it must run again.
-        rows: Rows that it gives, where it gives rows.
-        seconds: Wall-clock time: spent if done, expected otherwise.
+        rows: Number of rows of its result, if it has rows.
+        seconds: Wall-clock seconds: measured if done, otherwise expected.
         basis: `THIS_RUN` or `BUILT_IN`.
-        resources: What it asks for.
+        resources: Resources that it needs.
     """
 
     name: str
@@ -59,12 +59,12 @@ class StepPlan:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds that are still to be spent."""
+        """Expected seconds of work that are left."""
         return 0.0 if self.state in (DONE, DONE_UNLESS_CHANGED) else self.seconds
 
 
 def of_folder(config: Config, layout: RunLayout) -> Run:
-    """The run of a folder for questions only: nothing of it is printed or computed."""
+    """A run of a folder that only answers questions: it prints and computes nothing."""
     return Run(config, layout, Console(), InProcess())
 
 
@@ -82,7 +82,7 @@ def states(run: Run) -> dict[str, str]:
 
 
 def expected_videos(config: Config, files: int) -> list[Row]:
-    """Table `Video` as ingest would write it if every file were usable, unlike the others, and long enough."""
+    """Table `Video` as ingest would write it if all files were usable, different and long enough."""
     corpus = config.corpus
     length = max(corpus.window_s, 1.0) * (corpus.windows_per_clip + 1)
     facts = {
@@ -124,7 +124,7 @@ def forecast(run: Run, files: int | None = None) -> list[StepPlan]:
 
     Args:
         run: The run.
-        files: Number of input files that is assumed; default: those that the configuration names.
+        files: Assumed number of input files; default: the files that the configuration names.
 
     Raises:
         UserError: The videos cannot be listed.
@@ -134,21 +134,21 @@ def forecast(run: Run, files: int | None = None) -> list[StepPlan]:
     manifests = {one.step: one for one in read_manifests(run.layout)} if run.layout.manifests.is_dir() else {}
     writer = "ingest" if run.config.shaping.keep is None else "shape"  # of the table of videos
     if state[writer] == DONE:
-        return [_plan(step, state[step.name], manifests, cpus) for step in _listed(run)]
+        return [_plan(step, state[step.name], manifests, cpus) for step in _steps(run)]
     with (
         assumed(run, files) as assumed_run,
         planned(assumed_run, ingest.corpus_size(assumed_run.config)) as planned_run,
     ):
-        return [_plan(step, state[step.name], manifests, cpus) for step in _listed(planned_run)]
+        return [_plan(step, state[step.name], manifests, cpus) for step in _steps(planned_run)]
 
 
-def _listed(run: Run) -> list[Step]:
+def _steps(run: Run) -> list[Step]:
     return list(steps_of(run))
 
 
 @contextmanager
 def assumed(run: Run, files: int | None) -> Iterator[Run]:
-    """The same run on so many files that nobody has to have: their names stand in a temporary manifest."""
+    """The same run on `files` imaginary files, whose names are in a temporary manifest."""
     if files is None:
         yield run
         return
@@ -175,13 +175,13 @@ def _plan(step: Step, state: str, manifests: Mapping[str, Manifest], cpus: int) 
 
 
 def _alike(step: Step, manifests: Mapping[str, Manifest]) -> list[Manifest]:
-    """What steps of the same kind took in this run, whatever their round."""
+    """Manifests of steps of the same kind in this run, from any round."""
     names = {step.kind, *(f"{step.kind}-{number}" for number in range(1, len(manifests) + 1))}
     return [one for name, one in manifests.items() if name in names and one.rows]
 
 
 def distortion_rows(config: Config) -> list[tuple[str, str, str, str]]:
-    """(name, use, levels, unit) of every distortion: those that the run would make first, then those that are off."""
+    """(name, use, levels, unit) of every distortion: first those that the run would make, then those that are off."""
     uses: dict[str, list[str]] = {}
     names_by_use: Sequence[tuple[str, tuple[str, ...]]] = (
         ("training", config.distort.enabled),

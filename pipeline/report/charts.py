@@ -1,6 +1,6 @@
-"""Small charts as inline SVG, for a report that needs no script and no network.
+"""Small charts as inline SVG, for a report without scripts or network access.
 
-Text goes through `Markup.format`, which escapes it: a teacher's name or a file's name is never read as mark-up.
+`Markup.format` escapes all text, so the name of a teacher or file is never interpreted as markup.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def line_chart(series: Sequence[Series], x_title: str, y_title: str, *, width: i
 
 
 def bar_chart(bars: Sequence[Bar], title: str, *, width: int = 560) -> Markup:
-    """Draw horizontal bars from zero, the value at the end of each; the axis covers [0, 1], or [-1, 1] if need be."""
+    """Draw horizontal bars from zero, the value at the end of each; the axis covers [0, 1], or [-1, 1] for negative values."""
     if not bars:
         return Markup("")
     values = [bar.value for bar in bars if bar.value is not None]
@@ -93,7 +93,7 @@ def histogram_chart(
     *,
     width: int = 280,
 ) -> Markup:
-    """Draw shares over the bins of one axis: ``filled`` histograms as bars side by side, ``outlined`` ones as steps.
+    """Draw shares over the bins of one axis: `filled` histograms as bars side by side, `outlined` ones as steps.
 
     Args:
         edges: Ascending edges of the bins, one more than there are bins.
@@ -105,7 +105,7 @@ def histogram_chart(
     marks = ticks([0.0, *(share for shares in (*filled.values(), *outlined.values()) for share in shares)], 4)
     x_scale, y_scale = _scale(edges[0], edges[-1], left, right), _scale(0.0, marks[-1], bottom, top)
     parts = [_y_axis(marks, y_scale, left, right)]
-    ends = zip((edges[0], edges[-1]), ("start", "end"), strict=True)  # a label in the middle of an end would be cut off
+    ends = zip((edges[0], edges[-1]), ("start", "end"), strict=True)  # a label centred on an end would be cut off
     parts += [_text(x_scale(edge), bottom + 15, f"{edge:,.3g}", anchor) for edge, anchor in ends]
     parts.append(_text((left + right) / 2, height - 8.0, title, "middle"))
     for index, (colour, shares) in enumerate(filled.items()):
@@ -171,7 +171,7 @@ def matrix_chart(names: Sequence[str], values: Sequence[Sequence[float | None]],
 
 
 def standalone(chart: Markup) -> str:
-    """A chart as the content of an SVG file of its own, on white."""
+    """A chart as a complete SVG file, on white."""
     start = '<svg xmlns="http://www.w3.org/2000/svg" style="background:#fff;font:12px sans-serif" '
     return str(chart).replace("<svg ", start, 1)
 

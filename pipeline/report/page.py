@@ -11,7 +11,7 @@
 | hard pairs | `round-<k>/mined.parquet`, and `round-<k>/thumbnails.json` where there is one |
 | quarantine by cause | `quarantine.parquet` |
 
-A part whose file is not there yet is left out, so that the report of an unfinished run can be read too.
+Parts whose file does not exist yet are left out, so that an unfinished run has a report too.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ SUITE_TITLES = {"seen": "Seen distortions", "unseen": "Unseen distortions"}
 FIGURES = {"srcc": "SRCC", "plcc": "PLCC", "within": "SRCC within source", "pair_accuracy": "pair accuracy"}
 SHAPING_COLOURS = {"before": "#cbd5e1", "after": SERIES_COLOURS[0], "target": "#1f2937"}
 _TEACHER, _ENSEMBLE, _STUDENT = "#a8b3c2", "#64748b", SERIES_COLOURS[0]
-_CURVE_POINTS = 200  # of a loss curve; more cannot be seen
+_CURVE_POINTS = 200  # of a loss curve; more would be invisible
 _HARD_PAIRS = 8  # of each round
 _PICTURE = re.compile(r"^data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/=]+$")
 
 
 @dataclass(frozen=True)
 class RoundData:
-    """One round, as `round-<k>/metrics.json` tells it.
+    """One round, from `round-<k>/metrics.json`.
 
     Attributes:
         number: Counted from 1.
-        train: What the training reported; `loss` is the list of its records (step, ce, entropy, lambda, loss).
+        train: The report of the training; `loss` is the list of its records (step, ce, entropy, lambda, loss).
         labels: Origin of pairs -> label -> count.
         benchmarks: Suite ("seen", "unseen") -> `teachers` (name -> figures), `student` (figures), `count`, and
             `student_by_distortion`; figures are `srcc`, `plcc`, `within`, `pair_accuracy`.
@@ -82,16 +82,16 @@ class RoundData:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that the report shows, as plain JSON values.
+    """All contents of the report, as plain JSON values.
 
     Attributes:
         run: Name of the run folder.
-        config: The configuration; empty while there is none.
+        config: The configuration; empty if there is none yet.
         steps: `step`, `what`, `rows`, `seconds` of every committed step, in order.
         rounds: The rounds that have metrics.
-        calibration: The contents of `calibration.json`; empty while there is none.
-        agreement: `names`, and `srcc` as a square list of lists with None where it is not defined.
-        shaping: The contents of `shaping.json`; empty where the corpus was not shaped.
+        calibration: The contents of `calibration.json`; empty if there is none yet.
+        agreement: `names`, and `srcc` as a square list of lists with None for undefined values.
+        shaping: The contents of `shaping.json`; empty if the corpus was not shaped.
         quarantine: `step`, `kind`, `count` and one `example` for each cause, the most frequent first.
     """
 
@@ -114,7 +114,7 @@ def write_report(layout: RunLayout) -> None:
 
 
 def gather(layout: RunLayout) -> ReportData:
-    """Read what a run folder has to tell."""
+    """Read the contents of the report from a run folder."""
     config = yaml.safe_load(read_bytes(layout.config)) if exists(layout.config) else {}
     calibration = read_json(layout.calibration) if exists(layout.calibration) else {}
     steps = [
@@ -137,19 +137,19 @@ def gather(layout: RunLayout) -> ReportData:
 
 def _round(layout: RunLayout, number: int) -> RoundData:
     metrics = read_json(layout.metrics(number))
-    mined = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
-    mined.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
-    return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], mined[:_HARD_PAIRS])
+    hard_pairs = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
+    hard_pairs.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
+    return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], hard_pairs[:_HARD_PAIRS])
 
 
 def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Of this run, not of an earlier one in the same folder that was shaped."""
+    """The shaping of this run; an older `shaping.json` in the same folder is ignored."""
     shaping = config.get("shaping", {}).get("keep") is not None
     return read_json(layout.shaping) if shaping and exists(layout.shaping) else {}
 
 
 def _agreement(layout: RunLayout, calibration: Mapping[str, Any]) -> dict[str, Any]:
-    """SRCC between the scores of every two teachers, each turned so that higher is better."""
+    """SRCC between the scores of every two teachers, signed so that higher is better."""
     teachers = calibration.get("teachers", {})
     scores = {name: _scores(layout, name, teacher["curve"]) for name, teacher in teachers.items()}
     names = list(scores)
@@ -161,7 +161,7 @@ def _scores(layout: RunLayout, teacher: str, curve: Sequence[Sequence[float]]) -
     rows = [row for row in read_shards(layout.scores(teacher), SCORES).to_pylist() if row["status"] == OK]
     if not rows:
         return {}
-    # A folder may still hold the scores of earlier weights or settings: those of the fullest digest are the run's.
+    # A folder may still hold scores of earlier weights or settings; the digest with the most scores is the run's.
     digest, _ = Counter(row["digest"] for row in rows).most_common(1)[0]
     sign = 1.0 if curve[-1][1] >= curve[0][1] else -1.0
     return {row["video_id"]: sign * row["score"] for row in rows if row["digest"] == digest}
@@ -171,7 +171,7 @@ def _srcc(first: Mapping[str, float], second: Mapping[str, float]) -> float | No
     common = sorted(first.keys() & second.keys())
     try:
         value = srcc([first[video] for video in common], [second[video] for video in common])
-    except MetricError:  # too few videos, or a teacher that gives one value to all
+    except MetricError:  # too few videos, or a teacher with the same score for all
         return None
     return value if math.isfinite(value) else None
 
@@ -189,17 +189,17 @@ def _quarantine(layout: RunLayout) -> list[dict[str, Any]]:
 
 
 def _pictures(layout: RunLayout, number: int) -> dict[str, str]:
-    """Thumbnails by video id; what is no picture as a data URI is left out, for a browser would fetch it."""
+    """Thumbnails by video id; only data URIs of pictures, since a browser would download any other URI."""
     path = layout.thumbnails(number)
     uris = read_json(path) if exists(path) else {}
     return {video: uri for video, uri in uris.items() if isinstance(uri, str) and _PICTURE.match(uri)}
 
 
 def render(data: ReportData, pictures: Mapping[int, Mapping[str, str]]) -> str:
-    """Return the page; every text that comes from outside is escaped.
+    """Return the page, with all external text escaped.
 
     Args:
-        data: What to show.
+        data: The contents of the report.
         pictures: Round -> video id -> thumbnail as a data URI.
     """
     source = importlib.resources.files("pipeline.report").joinpath("page.html.j2").read_text(encoding="utf-8")
@@ -225,7 +225,7 @@ def render(data: ReportData, pictures: Mapping[int, Mapping[str, str]]) -> str:
 
 
 def headline(data: ReportData) -> list[tuple[str, str, str]]:
-    """Return the figures at the top of the page: value, what it is, and a remark."""
+    """Return the figures at the top of the page: value, name and remark."""
     if not data.rounds:
         return []
     last = data.rounds[-1]
@@ -310,7 +310,7 @@ def _histogram(name: str, one: Mapping[str, Sequence[float]]) -> Any:
 
 
 def _unit(curve: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Put the raw scores of a curve on [0, 1], so that teachers of different ranges share one axis."""
+    """Scale the raw scores of a curve to [0, 1], so that teachers with different ranges share one axis."""
     low, high = curve[0][0], curve[-1][0]
     return [((x - low) / (high - low) if high > low else 0.5, y) for x, y in curve]
 

@@ -1,1 +1,1 @@
-"""The run folder: where its files lie, how they are written, and the resume rule."""
+"""The run folder: the paths of its files, how they are written, and the resume rule."""

@@ -1,4 +1,4 @@
-"""Where the files of a run lie. No other module knows their names."""
+"""The paths of all files of a run. No other module knows their names."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def default_root(name: str) -> Path:
 
 
 def _part(name: str) -> str:
-    """Return `name` if it can be a file's name: what comes from a user's file never leads out of the run folder."""
+    """Return `name` if it is a safe file name, so that a name from a user's file cannot lead out of the run folder."""
     if not _SAFE.match(name):
         raise ValueError(f"{name!r} cannot be the name of a file of a run")
     return name
 
 
 def _teacher_part(teacher: str) -> str:
-    """A file's name for a teacher; those with a colon, which are not of the table, may hold a path."""
+    """A file name for a teacher; the name of a teacher outside the table has a colon and may contain a path."""
     plain = teacher.replace(":", "-")
     if ":" not in teacher or _SAFE.match(plain):
         return _part(plain)
@@ -36,7 +36,7 @@ def _teacher_part(teacher: str) -> str:
 
 
 def settings_mark(observed: Path) -> Path:
-    """The file in a folder of table `Observed` that says with which settings its videos were looked at."""
+    """The file in a folder of table `Observed` that holds the fingerprint of the look's settings."""
     return observed / ".settings"
 
 
@@ -44,7 +44,7 @@ def settings_mark(observed: Path) -> Path:
 class RunLayout:
     """The paths of one run folder.
 
-    A look at many videos has a name, under which its shards lie: `POOL`, `CANDIDATES`, `BENCHMARK`, or `copies_look(k)`.
+    A look at many videos stores its shards under its name: `POOL`, `CANDIDATES`, `BENCHMARK`, or `copies_look(k)`.
     """
 
     POOL: ClassVar[str] = "pool"
@@ -54,20 +54,18 @@ class RunLayout:
 
     @staticmethod
     def copies_look(number: int) -> str:
-        """The look at the distorted copies of round `number`."""
+        """Name of the look at the distorted copies of round `number`."""
         return f"distorted-{number}"
 
     @classmethod
     def at(cls, folder: str | Path) -> Self:
-        """Make the layout of a folder that the user named.
+        """Return the layout of a folder that the user named.
 
         Raises:
-            UserError: The folder is in an object store, where FFmpeg cannot write, or it is a file.
+            UserError: The folder is in an object store, to which FFmpeg cannot write, or it is a file.
         """
         if is_remote(folder) or "://" in str(folder):
-            raise UserError(
-                f"--out {folder}: a run folder must lie on a local or shared disk; copy it to a store later"
-            )
+            raise UserError(f"--out {folder}: a run folder must be on a local or shared disk; copy it to a store later")
         root = Path(folder).expanduser()
         if root.exists() and not root.is_dir():
             raise UserError(f"--out {folder}: this is a file; name a folder")
@@ -103,23 +101,23 @@ class RunLayout:
         return self.manifests / f"{_part(step)}.json"
 
     def started(self, step: str) -> Path:
-        """The mark of a step that began and has not committed."""
+        """The mark of a step that has started but not committed."""
         return self.manifests / f".{_part(step)}.started"
 
     def unfinished_steps(self) -> list[str]:
-        """Names of the steps that have begun and are not committed."""
+        """Names of the steps that have started but not committed."""
         names = (path.name.removeprefix(".").removesuffix(".started") for path in self.manifests.glob(".*.started"))
         return sorted(name for name in names if not self.manifest(name).is_file())
 
     def observed_by(self, step: str) -> Path:
-        """The folder in which a step that looks at videos marks those that it has seen; others have none of that name."""
+        """Folder of table `Observed` of the look that a step makes; for other steps the folder does not exist."""
         copies = re.fullmatch(r"distort-(\d+)", step)
         looks = {"score": self.POOL, "measure": self.CANDIDATES, "benchmark": self.BENCHMARK}
         return self.observed(self.copies_look(int(copies[1])) if copies else looks.get(step, step))
 
     @property
     def lock(self) -> Path:
-        """Who is running in this folder."""
+        """The lock file, which names the process that uses this folder."""
         return self.root / ".lock"
 
     @property
@@ -129,12 +127,12 @@ class RunLayout:
 
     @property
     def candidates(self) -> Path:
-        """Table `Video` of all windows that shaping chooses from; only where it is switched on."""
+        """Table `Video` of all windows from which shaping chooses; exists only if shaping is on."""
         return self.root / "candidates.parquet"
 
     @property
     def indicators(self) -> Path:
-        """Table `Indicators` of the pool, or of the candidates where shaping is switched on."""
+        """Table `Indicators` of the pool, or of the candidates if shaping is on."""
         return self.root / "indicators.parquet"
 
     @property
@@ -157,12 +155,12 @@ class RunLayout:
 
     @property
     def calibration(self) -> Path:
-        """JSON: for every teacher the logistic parameters and the curve."""
+        """JSON: logistic parameters and curve of every teacher."""
         return self.root / "calibration.json"
 
     @property
     def features(self) -> Path:
-        """Folder of all features that training may read, one folder of shards for each look."""
+        """Folder of all features for training, with one folder of shards for each look."""
         return self.root / "features"
 
     def features_of(self, look: str) -> Path:
@@ -179,7 +177,7 @@ class RunLayout:
 
     @property
     def benchmark_features(self) -> Path:
-        """Folder of shards of table `Feature` of all benchmark copies; never below `features`, where training reads."""
+        """Folder of shards of table `Feature` of all benchmark copies; outside `features`, which training reads."""
         return self.root / "benchmarks" / "features"
 
     def benchmark_scores(self, teacher: str) -> Path:
@@ -193,27 +191,27 @@ class RunLayout:
 
     @property
     def benchmark_clips(self) -> Path:
-        """Folder of the distorted copies that the proxy benchmarks hold."""
+        """Folder of the distorted copies of the proxy benchmarks."""
         return self.root / "benchmarks" / "clips"
 
     @property
     def corpus(self) -> Path:
-        """Folder of the clips that the run makes for itself."""
+        """Folder of the clips that the run renders."""
         return self.root / "corpus"
 
     @property
     def scratch(self) -> Path:
-        """Folder for what no finished run needs: decoded frames, step checkpoints."""
+        """Folder for files that a finished run no longer needs, such as checkpoints."""
         return self.root / "scratch"
 
     @property
     def scratch_clips(self) -> Path:
-        """Folder of copies that live only until they have been decoded."""
+        """Folder of copies that are deleted after they have been decoded."""
         return self.scratch / "clips"
 
     @property
     def downloads(self) -> Path:
-        """Folder of the objects of buckets that the nodes keep while the run goes on."""
+        """Folder of downloaded objects of buckets, which the nodes keep during the run."""
         return self.scratch / "downloads"
 
     @property
@@ -222,22 +220,22 @@ class RunLayout:
         return self.scratch / "train"
 
     def train_name(self, number: int, identity: str) -> str:
-        """Name of the training of round `number` below `train_storage`; trainings of other identities never meet."""
+        """Name of the training of round `number` below `train_storage`; each identity has its own."""
         return f"round-{number}-{identity[:8]}"
 
     def train_folders(self, number: int) -> list[Path]:
-        """What trainings of round `number` have left below `train_storage`, the latest last."""
+        """Folders of the trainings of round `number` below `train_storage`, the latest last."""
         paths = self.train_storage.glob(f"round-{number}-*")
         return sorted((path for path in paths if path.is_dir()), key=lambda path: path.stat().st_mtime)
 
     @property
     def sweep_pairs(self) -> tuple[Path, Path]:
-        """Tables `Pair` of a sweep: those that every trial trains on, and those that are held out."""
+        """Tables `Pair` of a sweep: the training pairs of every trial, and the held-out pairs."""
         return self.sweep / "pairs.parquet", self.sweep / "held-out.parquet"
 
     @property
     def sweep(self) -> Path:
-        """Folder of the students of a sweep and of the pairs that they share."""
+        """Folder of the students and the pairs of a sweep."""
         return self.root / "sweep"
 
     @property
@@ -262,7 +260,7 @@ class RunLayout:
         return self.root / f"round-{number}"
 
     def pairs(self, number: int) -> Path:
-        """Table `Pair`: all that round `number` trains on."""
+        """Table `Pair`: all training pairs of round `number`."""
         return self.round(number) / "pairs.parquet"
 
     def distorted(self, number: int) -> Path:
@@ -286,11 +284,11 @@ class RunLayout:
         return self.round(number) / "preferences.parquet"
 
     def mined(self, number: int) -> Path:
-        """Table `Mined`: the hard pairs found with the student of round `number`."""
+        """Table `Mined`: the hard pairs for the student of round `number`."""
         return self.round(number) / "mined.parquet"
 
     def training(self, number: int) -> Path:
-        """JSON: what the training of round `number` reported."""
+        """JSON: the report of the training of round `number`."""
         return self.round(number) / "training.json"
 
     def metrics(self, number: int) -> Path:
@@ -298,7 +296,7 @@ class RunLayout:
         return self.round(number) / "metrics.json"
 
     def thumbnails(self, number: int) -> Path:
-        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; need not exist."""
+        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; optional."""
         return self.round(number) / "thumbnails.json"
 
     def rounds(self) -> list[int]:

@@ -1,8 +1,8 @@
-"""One run in one folder: a lock file with host, process and heartbeat.
+"""One run per folder: a lock file with host, process and heartbeat.
 
-The file's contents are changed only while an advisory lock on it is held for an instant, so two commands that start at
-the same moment cannot both take it. A lock whose process has died on this host, or whose heartbeat from another host
-has stopped, is taken over.
+A process changes the file only while it holds an advisory lock on it, so two commands that start at the same time cannot
+both get the folder. A lock is taken over if its process on this host has died, or if the heartbeat of another host has
+stopped.
 """
 
 from __future__ import annotations
@@ -24,12 +24,19 @@ from pipeline.console import UserError
 from pipeline.run_folder.layout import RunLayout
 
 HEARTBEAT_S = 10.0
-STALE_S = 120.0  # many heartbeats: a shared disk may be slow
+STALE_S = 120.0  # many heartbeats, because a shared disk may be slow
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a run folder. `born` tells a process from a later one with the same number; `beat` is Unix time."""
+    """The process that holds a run folder.
+
+    Attributes:
+        host: Its host.
+        pid: Its process number.
+        born: Its start time, which distinguishes it from a later process with the same number.
+        beat: Unix time of its last heartbeat.
+    """
 
     host: str
     pid: int
@@ -37,7 +44,7 @@ class Holder:
     beat: float
 
     def alive(self, now: float) -> bool:
-        """Say whether the holder still runs, as far as this host can tell at Unix time `now`."""
+        """Whether the holder still runs, as far as this host can tell at Unix time `now`."""
         if self.host == socket.gethostname():
             return _born(self.pid) == self.born
         return now - self.beat < STALE_S
@@ -49,7 +56,7 @@ def _born(pid: int) -> str:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold spaces
+    fields = stat.rpartition(")")[2].split()  # the name in parentheses may contain spaces
     return "" if fields[0] == "Z" else fields[19]
 
 
@@ -63,7 +70,7 @@ def holder(layout: RunLayout) -> Holder | None:
 
 
 class RunLock:
-    """Holds a run folder while the block runs.
+    """Holds a run folder during a `with` block.
 
     Raises:
         UserError: Another process is running in the folder.
@@ -82,7 +89,7 @@ class RunLock:
             owner = _read(descriptor)
             if owner is not None and owner.alive(self._clock()):
                 raise UserError(
-                    f"{self._path.parent}: a run is going on here (process {owner.pid} on {owner.host}); "
+                    f"{self._path.parent}: another run uses this folder (process {owner.pid} on {owner.host}); "
                     "wait for it, stop it, or name another folder with --out"
                 )
             _write(descriptor, self._me)
@@ -94,7 +101,7 @@ class RunLock:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        # The file stays, empty: removing it would let a waiting command lock a file that no longer has a name.
+        # Empty the file instead of removing it: a waiting command could otherwise lock a file without a name.
         with _opened(self._path) as descriptor:
             if _read(descriptor) is not None:
                 os.ftruncate(descriptor, 0)
@@ -108,7 +115,7 @@ class RunLock:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """Open the lock file and hold the advisory lock on it for the length of the block."""
+    """Open the lock file and hold the advisory lock on it during the block."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -121,7 +128,7 @@ def _read(descriptor: int) -> Holder | None:
     data = os.pread(descriptor, 4096, 0)
     try:
         return Holder(**json.loads(data))
-    except (ValueError, TypeError):  # empty after a clean end, or torn by a crash of the machine
+    except (ValueError, TypeError):  # empty after a clean end, or incomplete after a crash of the machine
         return None
 
 

@@ -1,8 +1,8 @@
-"""The resume rule: a step is done when its manifest is there, its inputs are the same and its outputs are unchanged.
+"""The resume rule: a step is done if its manifest exists, its inputs are the same and its outputs are unchanged.
 
-A step writes its outputs first and its manifest last, in one atomic rename. So a killed run leaves either a finished
-step or an unfinished one, and the same command does only what is missing. A mark beside the manifests says which inputs
-an unfinished step was working on: partial outputs are continued when the inputs are the same, and removed when not.
+A step writes its outputs first and its manifest last, with an atomic rename. So after a kill, each step is either finished
+or unfinished, and the same command runs only the missing steps. A mark beside the manifests holds the fingerprint of the
+inputs of an unfinished step: its partial outputs are continued if the inputs are the same, and removed if not.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Manifest:
         inputs: Name of each input -> its fingerprint.
         outputs: Path below the run folder -> digest of the contents.
         seconds: Wall-clock time that the step took.
-        rows: Rows that it gave, if it gives rows.
-        summary: What the step says about itself; plain JSON.
+        rows: Number of rows of the result, if it has rows.
+        summary: The summary of the step; plain JSON.
     """
 
     step: str
@@ -50,10 +50,10 @@ class Manifest:
 def digest(path: Path) -> str:
     """Return 16 hexadecimal digits of the contents of a file, or of the sorted names and contents below a folder.
 
-    Temporary files of unfinished writes and symbolic links are no contents.
+    Temporary files of unfinished writes and symbolic links are ignored.
 
     Raises:
-        FileNotFoundError: There is nothing at `path`.
+        FileNotFoundError: `path` does not exist.
     """
     hasher = hashlib.sha256()
     if path.is_dir():
@@ -91,16 +91,16 @@ def _read(path: Path) -> Manifest:
     try:
         return Manifest(**read_json(path))
     except TypeError:
-        raise StoreError(f"{path}: this is no manifest; delete it and run the same command again") from None
+        raise StoreError(f"{path}: not a valid manifest; delete it and run the same command again") from None
 
 
 class Steps:
-    """Runs the steps of one run folder, skipping those that are done.
+    """Runs the steps of one run folder and skips those that are done.
 
     Args:
         layout: The run folder; the caller holds its lock.
         console: Where each step prints its line.
-        before_work: Called once, before the first step that has to run: a finished run needs no cluster.
+        before_work: Called once, before the first step that has to run; so a finished run starts no cluster.
     """
 
     def __init__(self, layout: RunLayout, console: Console, before_work: Callable[[], object] | None = None) -> None:
@@ -117,7 +117,7 @@ class Steps:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """Names of the steps that were done already, in order."""
+        """Names of the steps that were already done, in order."""
         return tuple(self._skipped)
 
     def run(self, step: Step) -> bool:
@@ -147,14 +147,14 @@ class Steps:
         return True
 
     def reason(self, step: Step) -> str | None:
-        """Say why a step must run: None if it is done, "" if it never was or a step before it has not run."""
+        """Why a step must run: None if it is done, "" if it never ran or an earlier step has not run yet."""
         try:
             return self._reason(step, fingerprints(step))
-        except FileNotFoundError:  # an input that another step makes
+        except FileNotFoundError:  # an input that another step has yet to make
             return ""
 
     def close(self) -> None:
-        """Say so, in one line, when there was nothing to do at all."""
+        """Print one line if no step had to run."""
         if self._skipped and not self._ran:
             count = len(self._skipped)
             self._console.line(f"everything is done already: {count} steps verified in {self._layout.root}")
@@ -166,7 +166,7 @@ class Steps:
             self._console.line(f"again {name}: {reason}")
 
     def _reason(self, step: Step, prints: Mapping[str, str]) -> str | None:
-        """Return None if the step is done, "" if it never was, and otherwise why it must run again."""
+        """Return None if the step is done, "" if it never ran, and otherwise why it must run again."""
         path = self._layout.manifest(step.name)
         if not path.is_file():
             return ""
@@ -197,7 +197,7 @@ class Steps:
                 else:
                     path.unlink(missing_ok=True)
             self._layout.manifests.mkdir(parents=True, exist_ok=True)
-            # A torn mark differs from every fingerprint, so it needs no atomic write.
+            # An incomplete mark differs from every fingerprint, so the write need not be atomic.
             started.write_text(whole, encoding="ascii")
 
     def _commit(self, step: Step, prints: dict[str, str], seconds: float, summary: dict[str, Any]) -> Manifest:
@@ -219,7 +219,7 @@ def fingerprints(step: Step) -> dict[str, str]:
     """Return the fingerprint of each input of a step: the digest of a path's contents, or of the value itself.
 
     Raises:
-        FileNotFoundError: An input is a path at which there is nothing.
+        FileNotFoundError: An input is a path that does not exist.
     """
     return {
         name: digest(value) if isinstance(value, Path) else fingerprint(value) for name, value in step.inputs.items()

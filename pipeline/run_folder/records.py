@@ -1,9 +1,8 @@
-"""Every row that crosses from one step to another: frozen dataclasses, and the Arrow schemas that follow from them.
+"""All rows that one step passes to another: frozen dataclasses, and the Arrow schemas derived from them.
 
-A column exists once, as a field of its dataclass: `str`, `int`, `float` and `bool` become `string`, `int64`, `float64`
-and `bool`, `tuple[float, ...]` becomes `list<float32>`, and `| None` says that a cell may be empty. Each table has a
-key: no two rows share it, and rows are stored in its order, so that the same work gives the same bytes whatever the
-number of workers.
+A column is defined once, as a field of its dataclass: `str`, `int`, `float` and `bool` become `string`, `int64`, `float64`
+and `bool`, `tuple[float, ...]` becomes `list<float32>`, and with `| None` a cell may be empty. Each table has a unique key,
+and rows are stored in its order, so that the same work gives the same bytes with any number of workers.
 """
 
 from __future__ import annotations
@@ -88,16 +87,16 @@ def table_of(row: type[R]) -> Table[R]:
 
 @dataclass(frozen=True)
 class Video(Record):
-    """A window of a video file, the unit that everything scores. `duration_s` 0 means to the end of the file."""
+    """A window of a video file, the unit of scoring. `duration_s` 0: to the end of the file."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
     uri: str
     start_s: float
     duration_s: float
-    content_id: str  # the same for all windows of files with the same bytes; of a rendered clip what it is drawn from
+    content_id: str  # the same for all windows of files with the same bytes; for a rendered clip, from its settings
     split: str  # "train" | "heldout"
-    round: int  # in which a training window enters the pool, counted from 1; 0 for all others
+    round: int  # round in which a training window enters the pool, counted from 1; 0 for other windows
     copy: int  # 0: the window itself; 1, 2, ...: a copy degraded by `recipe`
     recipe: str  # JSON list of [distortion, level, seed]
     width: int | None
@@ -145,7 +144,7 @@ class Distorted(Record):
     uri: str
     start_s: float
     duration_s: float
-    recipe: str  # JSON list of [distortion, level, seed]; with `uri` and the window it makes the copy again
+    recipe: str  # JSON list of [distortion, level, seed]; `uri`, the window and this recipe reproduce the copy
     distortion: str
     family: str  # "spatial" | "temporal" | "streaming"
     level: int
@@ -158,7 +157,7 @@ class Distorted(Record):
 
 @dataclass(frozen=True)
 class Pair(Record):
-    """A training pair. `label` says how the second video compares with the first; `delta` is second minus first."""
+    """A training pair. `label` compares the second video with the first; `delta` is second minus first."""
 
     KEY: ClassVar[tuple[str, ...]] = ("pair_id",)
     pair_id: str
@@ -203,7 +202,7 @@ class StudentScore(Record):
 
 @dataclass(frozen=True)
 class Mined(Record):
-    """A hard pair, from gMAD (the `defender` holds both videos equal, the `attacker` does not) or a misjudged copy."""
+    """A hard pair: from gMAD (the `defender` rates both videos equal, the `attacker` does not), or a misjudged pair of copies."""
 
     KEY: ClassVar[tuple[str, ...]] = ("first", "second")
     first: str
@@ -218,7 +217,7 @@ class Mined(Record):
 
 @dataclass(frozen=True)
 class Feature(Record):
-    """The frozen part of the student, applied to one video."""
+    """The output of the student's frozen part for one video."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -227,7 +226,7 @@ class Feature(Record):
 
 @dataclass(frozen=True)
 class Observed(Record):
-    """What one look at a video gave besides scores and features; `vmaf` only of distorted copies that were measured."""
+    """The result of a look at one video, besides scores and features; `vmaf` only for distorted copies with a measurement."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -239,7 +238,7 @@ class Observed(Record):
     error: str | None = None
 
 
-# One column for each row of the table of indicators, so that a new indicator has its column at once.
+# One column for each row of the table of indicators, so that a new indicator gets its column automatically.
 Indicators = dataclasses.make_dataclass(
     "Indicators",
     [("video_id", str), *((name, float) for name in _INDICATORS)],
@@ -251,7 +250,7 @@ Indicators = dataclasses.make_dataclass(
 
 @dataclass(frozen=True)
 class BenchmarkItem(Record):
-    """A video of a benchmark with its subjective score, or VMAF where the benchmark is a proxy."""
+    """A video of a benchmark with its subjective score, or with VMAF for a proxy benchmark."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -270,7 +269,7 @@ class BenchmarkItem(Record):
 
 @dataclass(frozen=True)
 class Quarantine(Record):
-    """An input that could not be used, where it failed and why."""
+    """An input that could not be used, with the step at which it failed and the reason."""
 
     KEY: ClassVar[tuple[str, ...]] = ("step", "item")
     step: str

@@ -1,4 +1,4 @@
-"""A run: its configuration, its folder, the console that it talks to, and the engine that computes for it."""
+"""A run: its configuration, its folder, its console, and its engine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pipeline.settings.config import Config
 
 @dataclass(frozen=True)
 class Run:
-    """What every step is given.
+    """The context of every step.
 
     Attributes:
         config: Everything that decides the results.
-        layout: Where the files lie.
-        console: Where lines, warnings and progress go.
-        engine: Where actors and trainings run.
+        layout: The paths of the files.
+        console: Output for lines, warnings and progress.
+        engine: Runs actors and trainings.
     """
 
     config: Config

@@ -1,7 +1,7 @@
-"""One step of a run as a value: what decides its result, what it makes, what it wants, and its work.
+"""One step of a run as a value: its inputs, outputs, resources and work.
 
-Each module of `pipeline.steps` builds its own steps, `pipeline.loop` lists them, `pipeline.run_folder.manifest` runs what
-is missing, and `pipeline.planning` asks them what they will take.
+Each module of `pipeline.steps` builds its own steps, `pipeline.loop` lists them, `pipeline.run_folder.manifest` runs the
+missing ones, and `pipeline.planning` asks them for their cost.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Summary = Mapping[
-    str, Any
-]  # what a step says about itself; of it `rows` (a count) and `what` (a few words) are printed
+Summary = Mapping[str, Any]  # about the result; `rows` (a count) and `what` (a short text) are printed
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows that a step gives; `at_most` where the number depends on what the run finds."""
+    """Number of rows of a step's result; `at_most` if it is an upper bound."""
 
     count: int
     at_most: bool = False
@@ -26,12 +24,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the processes of a step ask for together.
+    """Total resources of the processes of a step.
 
     Attributes:
-        actors: Processes that work at once.
+        actors: Processes that work at the same time.
         gpus: GPUs of all of them.
-        memory_gib: Memory of all of them, roughly.
+        memory_gib: Memory of all of them, approximately, GiB.
     """
 
     actors: int = 1
@@ -56,16 +54,16 @@ class Step:
     """A step.
 
     Attributes:
-        kind: What it does; steps of the same kind in several rounds cost alike.
-        inputs: All that decides the outputs: JSON values, parts of the configuration, or paths (their contents).
-        outputs: The files and folders below the run folder that the step makes.
+        kind: What it does; steps of the same kind have similar costs in every round.
+        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or paths (their contents).
+        outputs: The files and folders that the step makes in the run folder.
         work: Makes the outputs and returns the summary.
-        kept_outputs: Outputs that stay when the inputs have changed, because their rows carry their own key and the step
-            adds only what is missing.
-        round: The round that it belongs to, counted from 1; 0 for steps before the rounds and after them.
-        rows: How many rows it will give.
-        resources: What it wants on so many CPUs.
-        seconds: Wall-clock seconds that it will take on so many CPUs, by rates that were measured once.
+        reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only
+            the missing rows.
+        round: Its round, counted from 1; 0 for steps before or after the rounds.
+        rows: Expected number of rows of the result; None if unknown.
+        resources: Resources that it needs on a number of CPUs.
+        seconds: Expected wall-clock seconds on a number of CPUs, from built-in rates.
     """
 
     kind: str
@@ -80,5 +78,5 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Unique in the run, for example ``distort-2``."""
+        """Unique name in the run, such as `distort-2`."""
         return f"{self.kind}-{self.round}" if self.round else self.kind

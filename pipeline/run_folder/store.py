@@ -1,7 +1,7 @@
-"""Parquet tables checked against their schema, and JSON; a reader sees the old file or the new one, never half of one.
+"""Parquet tables checked against their schema, and JSON; a reader gets the old file or the new one, never a partial one.
 
-A local file is written under a temporary name, flushed to the disk and renamed. On object stores (`s3://`, `gs://`) the
-bytes are made in memory first and sent as one object, which appears only when it is complete.
+A local file is written under a temporary name, flushed to the disk and renamed. For object stores (`s3://`, `gs://`) the
+bytes are prepared in memory and sent as one object, which appears only when it is complete.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SHARD = re.compile(r"^shard-(\d{5})\.parquet$")
 
 
 class StoreError(UserError):
-    """A file of a run that is missing, damaged or of another schema; exit code 2."""
+    """A file of a run is missing, damaged or has another schema; exit code 2."""
 
 
 def is_remote(path: str | Path) -> bool:
-    """Say whether `path` names an object in a store rather than a local file."""
+    """Whether `path` is an object in a store and not a local file."""
     return isinstance(path, str) and path.startswith(REMOTE)
 
 
@@ -45,7 +45,7 @@ def _remote(path: str | Path) -> tuple[pafs.FileSystem, str]:
 
 
 def exists(path: str | Path) -> bool:
-    """Say whether there is a file at `path`."""
+    """Whether there is a file at `path`."""
     if is_remote(path):
         filesystem, inner = _remote(path)
         return bool(filesystem.get_file_info(inner).type == pafs.FileType.File)
@@ -81,7 +81,7 @@ def read_bytes(path: str | Path) -> bytes:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path`; when the block ends well it becomes `path`, otherwise it is removed."""
+    """Open a temporary file beside `path`; it replaces `path` if the block succeeds and is removed otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
     try:
@@ -96,7 +96,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def sweep_temporary(root: Path) -> int:
-    """Remove temporary files that a killed process left below `root`; return how many there were."""
+    """Remove temporary files that a killed process left below `root`; return their number."""
     files = [path for path in root.rglob(".*.tmp") if TEMPORARY.match(path.name)]
     for path in files:
         path.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def sweep_temporary(root: Path) -> int:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write `value` as indented JSON, atomically. Numbers that are not finite are refused: JSON has none."""
+    """Write `value` as indented JSON, atomically. Non-finite numbers raise ValueError: JSON has none."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
@@ -113,16 +113,16 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        StoreError: The file is missing or is no JSON.
+        StoreError: The file is missing or is not valid JSON.
     """
     try:
         return json.loads(read_bytes(path))
     except ValueError:
-        raise StoreError(f"{path}: damaged, this is no JSON; delete it and run the same command again") from None
+        raise StoreError(f"{path}: damaged, not valid JSON; delete it and run the same command again") from None
 
 
 def conform(data: pa.Table, table: Table[R], where: str | Path = "") -> pa.Table:
-    """Return `data` with exactly the columns of `table`, in its order.
+    """Return `data` with exactly the columns of `table`, in the same order.
 
     Raises:
         StoreError: A column is missing, cannot be read as its type, or is empty where a value is required.
@@ -143,12 +143,12 @@ def conform(data: pa.Table, table: Table[R], where: str | Path = "") -> pa.Table
 
 
 def normalise(data: pa.Table, table: Table[R]) -> pa.Table:
-    """Return `data` sorted by the key, with the last of the rows that share a key."""
+    """Return `data` sorted by the key, with only the last of several rows with the same key."""
     if data.num_rows == 0:
         return data
     order = "__row"
-    numbered = data.append_column(order, pa.array(range(data.num_rows), pa.int64()))
-    last = numbered.select([*table.key, order]).group_by(list(table.key)).aggregate([(order, "max")])
+    ranked = data.append_column(order, pa.array(range(data.num_rows), pa.int64()))
+    last = ranked.select([*table.key, order]).group_by(list(table.key)).aggregate([(order, "max")])
     rows = data.take(last.column(f"{order}_max"))
     return rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in table.key])).combine_chunks()
 
@@ -157,7 +157,7 @@ def write_table(path: str | Path, data: pa.Table, table: Table[R]) -> None:
     """Write `data` atomically as Parquet, checked against the schema and sorted by the key of `table`."""
     rows = normalise(conform(data, table, path), table)
     sink = pa.BufferOutputStream()
-    # a row that is a whole packed video is read alone, without its neighbours
+    # a row with a whole packed video is read alone, without its neighbours
     group = 1 if rows.nbytes > _WIDE_ROW * max(rows.num_rows, 1) else None
     pq.write_table(rows, sink, compression="zstd", row_group_size=group)
     write_bytes(path, memoryview(sink.getvalue()))
@@ -173,12 +173,14 @@ def read_table(path: str | Path, table: Table[R]) -> pa.Table:
     try:
         content = pq.read_table(pa.BufferReader(data))
     except (pa.ArrowInvalid, OSError):
-        raise StoreError(f"{path}: damaged, this is no Parquet; delete it and run the same command again") from None
+        raise StoreError(
+            f"{path}: damaged, not a valid Parquet file; delete it and run the same command again"
+        ) from None
     return conform(content, table, path)
 
 
 def append_shard(folder: Path, data: pa.Table, table: Table[R]) -> Path:
-    """Write `data` as the next shard of `folder`; shards are numbered as they come and never rewritten."""
+    """Write `data` as the next shard of `folder`; shards are numbered in order and never rewritten."""
     numbers = [int(match[1]) for name in _shards(folder) if (match := _SHARD.match(name))]
     path = folder / f"shard-{max(numbers, default=-1) + 1:05d}.parquet"
     write_table(path, data, table)
@@ -186,7 +188,7 @@ def append_shard(folder: Path, data: pa.Table, table: Table[R]) -> Path:
 
 
 def read_shards(folder: Path, table: Table[R]) -> pa.Table:
-    """Read all shards of `folder` as one table: sorted by the key, and where a key comes twice the later shard wins."""
+    """Read all shards of `folder` as one table, sorted by the key; if a key occurs twice, the later shard wins."""
     parts = [read_table(folder / name, table) for name in _shards(folder)]
     if not parts:
         return table.schema.empty_table()
@@ -194,9 +196,9 @@ def read_shards(folder: Path, table: Table[R]) -> pa.Table:
 
 
 def compact(folder: Path, table: Table[R], rows: int = 16_384) -> None:
-    """Rewrite the shards of `folder` in the order of the key, so that equal rows give equal files however they came in.
+    """Rewrite the shards of `folder` in the order of the key, so that equal rows give equal files.
 
-    The new shards are complete beside the folder before they take its place; a kill in between leaves one of the two.
+    The new shards are written beside the folder and then replace it; a kill in between leaves one of the two.
     """
     whole = read_shards(folder, table)
     fresh = folder.with_name(f".{folder.name}.compact")

@@ -1,1 +1,1 @@
-"""The steps of a run, one file each; `pipeline.loop` says in which order they come."""
+"""The steps of a run, one file each; `pipeline.loop` lists them in order."""

@@ -1,4 +1,4 @@
-"""Benchmark: make, measure and score the copies of both proxy suites, and judge the teachers by them."""
+"""Benchmark: make, measure and score the copies of both proxy suites, and evaluate the teachers on them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from pipeline.steps import budget
 
 
 def step(run: Run, *, encode: bool = True) -> Step:
-    """Both suites.
+    """The step that makes both suites.
 
     Args:
         run: The run.
-        encode: Keep the student's features of every copy (not needed where no student is judged).
+        encode: Store the student's features of every copy; not needed if no student is evaluated.
     """
     config, layout = run.config, run.layout
     request = look(run, encode=encode)
-    # The folder that stays when the inputs change holds what is expensive: features, or the copies themselves.
+    # If the inputs change, only the expensive folder stays: the features, or the copies themselves.
     expensive = layout.benchmark_features if encode else layout.benchmark_clips
-    # What is measured of a copy besides VMAF, which every benchmark has: manifests of earlier versions say it like this.
+    # All measurements except VMAF, which every benchmark has: manifests of earlier versions have this form.
     settings = look_settings(replace(request, vmaf=False), config)
     return Step(
         "benchmark",
@@ -49,7 +49,7 @@ def step(run: Run, *, encode: bool = True) -> Step:
 
 
 def look(run: Run, *, encode: bool = True) -> Look:
-    """What is taken from each copy, and where it goes."""
+    """The look at the copies: what to compute, and where to store it."""
     config, layout = run.config, run.layout
     digests = teacher_digests(config)
     return Look(
@@ -93,7 +93,7 @@ def _item(row: Row, result: Row, run: Run) -> Row:
 
 
 def teachers_step(run: Run) -> Step:
-    """The teachers on both suites."""
+    """The step that evaluates the teachers on both suites."""
     layout = run.layout
     inputs: dict[str, Path] = {suite: layout.benchmark(suite) for suite in SUITES}
     return Step(

@@ -1,4 +1,4 @@
-"""The error budget: a run with a larger share of failed rows stops before it goes on with what is left."""
+"""The error budget: a run stops if a larger share of its rows failed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pipeline.settings.config import Config
 
 
 def check(failed: int, total: int, config: Config, what: str, example: str) -> None:
-    """Stop when too many rows of a step failed.
+    """Stop if too many rows of a step failed.
 
     Args:
         failed: Rows without a result.
         total: All rows.
-        config: Of the run; `errors.budget` is the share that may fail.
-        what: What the rows are and what happened to them, for example ``"files cannot be used"``.
-        example: The reason of one of them; empty where there is none.
+        config: Configuration of the run; `errors.budget` is the share that may fail.
+        what: The rows and their failure, such as `"files cannot be used"`.
+        example: The error of one failed row; empty if no row failed.
 
     Raises:
-        UserError: More than the budget; exit code 4.
+        UserError: More rows failed than the budget allows; exit code 4.
     """
     budget = config.errors.budget
     if failed > budget * total:

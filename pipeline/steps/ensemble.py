@@ -19,7 +19,7 @@ _CURVE_POINTS = 41  # of each teacher's map, for the report
 
 
 def step(run: Run) -> Step:
-    """The ensemble of the pool."""
+    """The step that computes the ensemble scores of the pool."""
     config, layout = run.config, run.layout
     scores = {f"scores {name}": layout.scores(name) for name in config.teachers.names}
     return Step(
@@ -32,7 +32,7 @@ def step(run: Run) -> Step:
 
 
 def ensemble(run: Run) -> dict[str, Any]:
-    """Write `ensemble.parquet` and `calibration.json`; a teacher that is left out is named with its reason."""
+    """Write `ensemble.parquet` and `calibration.json`; print a warning with the reason for each excluded teacher."""
     ids = [row["video_id"] for row in pool(run.layout)]
     result = calibrated(run, ids)
     _warn(run, result)
@@ -64,7 +64,7 @@ def _warn(run: Run, result: Calibrated) -> None:
         run.console.warn(f"teacher {name} is left out: {reason}")
     for name in result.contradicting:
         run.console.warn(
-            f"teacher {name} runs against the others on these videos although it states its direction; look at its scores"
+            f"teacher {name} runs against the others on these videos, contrary to its stated direction; check its scores"
         )
     for name, wrong in result.poor.items():
         run.console.warn(f"teacher {name} fits the {_TARGETS[result.target]} badly: {wrong}")

@@ -1,4 +1,4 @@
-"""Evaluate: the student of a round and its teachers on the proxy benchmarks. Gives `round-<k>/metrics.json`."""
+"""Evaluate: the student of a round and its teachers on the proxy benchmarks. Writes `round-<k>/metrics.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainers.batches import read_encoded
 
 
 def step(run: Run, number: int) -> Step:
-    """The student of round ``number``."""
+    """The step that evaluates the student of round `number`."""
     config, layout = run.config, run.layout
     return Step(
         "evaluate",
@@ -32,7 +32,7 @@ def step(run: Run, number: int) -> Step:
 
 
 def evaluate(run: Run, number: int) -> dict[str, Any]:
-    """Score both suites with the student of round ``number``."""
+    """Score both suites with the student of round `number`."""
     config, layout = run.config, run.layout
     teachers = read_json(layout.benchmark_teachers)
     encoded = read_encoded(config.student.name, layout.benchmark_features)
@@ -63,7 +63,7 @@ def evaluate(run: Run, number: int) -> dict[str, Any]:
 
 
 def _label_counts(run: Run, number: int) -> dict[str, dict[str, int]]:
-    """How many pairs of each origin have each label."""
+    """Number of pairs with each label, by origin."""
     pairs = read_table(run.layout.pairs(number), PAIRS)
     counts: dict[str, Counter[str]] = {}
     for origin, label in zip(pairs["origin"].to_pylist(), pairs["label"].to_pylist(), strict=True):

@@ -1,4 +1,4 @@
-"""Ingest: from files to windows. Gives `videos.parquet` (table `Video`); what cannot be used goes to quarantine with its reason."""
+"""Ingest: from files to windows. Writes `videos.parquet` (table `Video`); unusable files go to quarantine with the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pipeline.steps import budget
 
 
 def step(run: Run) -> Step:
-    """The corpus, or the candidates that shaping chooses it from."""
+    """The step that makes the corpus, or the candidates for shaping."""
     config = run.config
     return Step(
         "ingest",
@@ -42,12 +42,12 @@ def step(run: Run) -> Step:
 
 
 def corpus_state(config: Config) -> list[list[object]]:
-    """Name, size and time of every input file, so that a changed corpus is noticed without reading it."""
+    """Name, size and time of every input file, which reveal a changed corpus without reading the files."""
     return [] if config.corpus.videos is None else list_inputs(config.corpus.videos, config.corpus.limit).state()
 
 
 def corpus_size(config: Config) -> int:
-    """Number of input files: listed, or made by the run."""
+    """Number of input files: listed, or rendered by the run."""
     corpus = config.corpus
     if corpus.videos is None:
         return min(corpus.made_clips, corpus.limit or corpus.made_clips)
@@ -55,17 +55,17 @@ def corpus_size(config: Config) -> int:
 
 
 def destination(config: Config, layout: RunLayout) -> Path:
-    """Where ingest writes: the corpus itself, or the candidates that shaping chooses it from."""
+    """Output of ingest: the table of the corpus, or of the candidates for shaping."""
     return layout.videos if config.shaping.keep is None else layout.candidates
 
 
 def ingest(run: Run) -> dict[str, Any]:
-    """Probe every file, keep one of each content, cut windows, hold out contents for the benchmarks, and add degraded copies."""
-    probed = probe_files(run)
-    rows = windows_of(probed, run.config)
+    """Probe every file, drop duplicates, cut windows, hold out contents for the benchmarks, and add degraded copies."""
+    files = probe_files(run)
+    rows = windows_of(files, run.config)
     write_table(destination(run.config, run.layout), VIDEOS.table(rows), VIDEOS)
     status = Counter(row["status"] for row in rows)
-    check_budget(probed, run.config)
+    check_budget(files, run.config)
     parts = Counter(
         "heldout" if row["split"] == HELDOUT else ("copy" if row["copy"] else "window")
         for row in rows
@@ -73,19 +73,19 @@ def ingest(run: Run) -> dict[str, Any]:
     )
     if not parts["window"] or not parts["heldout"]:
         raise UserError(
-            f"{len(probed)} file(s) are too few: training and held-out contents are both needed; give at least 4 videos"
+            f"{len(files)} file(s) are too few: both training and held-out contents are needed; give at least 4 videos"
         )
     return {
         "rows": len(rows),
-        "files": len(probed),
+        "files": len(files),
         "failed": status[FAILED],
-        "what": f"{len(probed)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
+        "what": f"{len(files)} files: {parts['window']} training windows, {parts['copy']} degraded copies, "
         f"{parts['heldout']} held-out windows, {status[FAILED]} unusable",
     }
 
 
 def corpus_files(run: Run) -> Listing:
-    """The files of the corpus; without ``--videos`` the program renders its own clips, and says so."""
+    """The files of the corpus; without `--videos`, renders clips."""
     corpus, layout = run.config.corpus, run.layout
     if corpus.videos is not None:
         listing = list_inputs(corpus.videos, corpus.limit)
@@ -95,7 +95,7 @@ def corpus_files(run: Run) -> Listing:
     scene: dict[str, Any] = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
     scene |= {"seconds": corpus.made_seconds, "fps": corpus.made_fps}
     ids = [clip_id(index, **scene) for index in range(corpus_size(run.config))]
-    # The name holds the identity, so that a file drawn with other settings is never taken for this clip.
+    # The name contains the identity, so that a clip with other settings is never mistaken for this one.
     names = [f"made-{index:03d}-{identity[:8]}" for index, identity in enumerate(ids)]
     rows = [
         {"video_id": name, "index": index, "uri": str(layout.corpus / f"{name}.mp4")}
@@ -112,9 +112,9 @@ def corpus_files(run: Run) -> Listing:
 
 
 def probe_files(run: Run) -> list[Row]:
-    """Header facts and content id of every file of the corpus, with later files of the same bytes marked as duplicates.
+    """Header facts and content id of every file of the corpus, with repeated contents marked as duplicates.
 
-    Names that may not be read are among them, failed.
+    Names that must not be read are included as failed.
     """
     listing = corpus_files(run)
     ids = listing.content_ids
@@ -122,10 +122,10 @@ def probe_files(run: Run) -> list[Row]:
     store = downloads(run.config, run.layout.downloads)
     probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": store})
     with run.console.track(len(rows), "probing files") as progress:
-        # a row whose worker died comes back as it was sent
+        # a row whose worker died comes back without these columns
         table = pa.Table.from_pylist(rows)
-        probed = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
-    return _first_of_each(probed + [_refused(uri, why) for uri, why in listing.refused.items()])
+        results = collect(run.engine, table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)
+    return _first_of_each(results + [_refused(uri, why) for uri, why in listing.refused.items()])
 
 
 def _refused(uri: str, why: str) -> Row:
@@ -133,33 +133,33 @@ def _refused(uri: str, why: str) -> Row:
     return {"video_id": short_id(uri), "uri": uri, **UNKNOWN, **reason}
 
 
-def _first_of_each(probed: list[Row]) -> list[Row]:
+def _first_of_each(files: list[Row]) -> list[Row]:
     """Mark every later file with the same bytes as a duplicate of the first by name."""
     first: dict[str, str] = {}
-    for row in sorted(probed, key=lambda row: str(row["uri"])):
+    for row in sorted(files, key=lambda row: str(row["uri"])):
         if row["status"] == OK:
             twin = first.setdefault(row["content_id"], row["uri"])
             if twin != row["uri"]:
                 row.update(status="skipped", error_kind="duplicate", error=f"same bytes as {twin}")
-    return probed
+    return files
 
 
-def check_budget(probed: list[Row], config: Config) -> None:
-    """Stop when too many files cannot be used; a duplicate is no failure.
+def check_budget(files: list[Row], config: Config) -> None:
+    """Stop if too many files cannot be used; duplicates do not count.
 
     Raises:
-        UserError: More than the error budget; exit code 4.
+        UserError: More files failed than the error budget allows; exit code 4.
     """
-    failed = [row for row in probed if row["status"] == FAILED]
+    failed = [row for row in files if row["status"] == FAILED]
     example = f"{Path(failed[0]['uri']).name}: {failed[0]['error']}" if failed else ""
-    budget.check(len(failed), len(probed), config, "files cannot be used", example)
+    budget.check(len(failed), len(files), config, "files cannot be used", example)
 
 
-def windows_of(probed: list[Row], config: Config) -> list[Row]:
-    """Rows of table `Video`: the windows of every usable file, their degraded copies, and what cannot be used."""
-    usable = [row for row in probed if row["status"] == OK]
+def windows_of(files: list[Row], config: Config) -> list[Row]:
+    """Rows of table `Video`: the windows of every usable file, their degraded copies, and the unusable files."""
+    usable = [row for row in files if row["status"] == OK]
     heldout = heldout_contents([row["content_id"] for row in usable], config.corpus.heldout_share, config.seed)
-    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in probed if row["status"] != OK]
+    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in files if row["status"] != OK]
     base: list[Row] = []
     for row in usable:
         split = HELDOUT if row["content_id"] in heldout else TRAIN

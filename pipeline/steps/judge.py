@@ -1,4 +1,4 @@
-"""Judge: the new student compares every pool video with its anchors; the comparisons become scores (CVPR 2026, section C.3)."""
+"""Judge: the new student compares every pool video with its anchors, which gives its scores (CVPR 2026, section C.3)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trainers.levels import LEVELS
 
 
 def step(run: Run, number: int) -> Step:
-    """The scores of round ``number``."""
+    """The step that scores the pool with the student of round `number`."""
     config, layout = run.config, run.layout
     return Step(
         "judge",
@@ -57,7 +57,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
 
 
 def _preferences(ids: Sequence[str], anchors: Anchors, logits: np.ndarray) -> pa.Table:
-    """Table `Preference`, by columns: five anchors and five labels of every video are too many numbers for objects."""
+    """Table `Preference`, built by columns: there are too many numbers (anchors times labels per video) for Python rows."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).reshape(-1, len(LEVELS)).astype(np.float64)
     first = pa.array(list(anchors.ids) * len(ids), pa.string())

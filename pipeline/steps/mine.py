@@ -1,6 +1,6 @@
 """Mine: the pairs of the next round's new videos that are hardest for the present student (CVPR 2026, section 4.3).
 
-Real pairs: gMAD against every teacher, in both roles. Synthetic pairs: those whose severity label the student misses.
+Real pairs: gMAD against every teacher, in both roles. Synthetic pairs: those whose severity label the student gets wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STUDENT = "student"
 
 
 def step(run: Run, number: int) -> Step:
-    """What the student of round ``number`` leaves to learn for the next."""
+    """The step that mines hard pairs for the student of round `number`."""
     config, layout = run.config, run.layout
     return Step(
         "mine",
@@ -45,7 +45,7 @@ def step(run: Run, number: int) -> Step:
 
 
 def most(run: Run, number: int) -> Rows:
-    """Most pairs that round ``number`` can leave for the next."""
+    """Largest number of pairs that round `number` can mine for the next."""
     mining = run.config.mining
     new = sum(row["round"] == number + 1 for row in pool(run.layout))
     games = 2 * len(run.config.teachers.names)
@@ -63,12 +63,12 @@ def mine(run: Run, number: int) -> dict[str, Any]:
 
 
 def _games(run: Run, number: int) -> list[Row]:
-    """gMAD over the videos that are new in the next round; a pair that several games find belongs to the first of them."""
+    """gMAD over the new videos of the next round; a pair from several games belongs to the first of them."""
     config, layout = run.config, run.layout
     scores = read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
     student_scores = {row["video_id"]: row["score"] for row in scores}
     members = [row["video_id"] for row in pool(layout)]
-    teachers = calibrated(run, members)  # fitted on the whole pool, so that every round has one scale
+    teachers = calibrated(run, members)  # fitted on the whole pool, so that all rounds have the same scale
     new = {row["video_id"] for row in pool(layout) if row["round"] == number + 1}
     # A video that fewer than two teachers scored has no mean, so a pair with it could not be labelled.
     usable = np.isfinite(teachers.mean) & np.array([video in new and video in student_scores for video in members])
@@ -100,9 +100,9 @@ def _gmad_row(ids: list[str], game: Game, pair: HardPair, seed: int) -> Row:
 
 
 def _missed(run: Run, number: int) -> list[Row]:
-    """Severity pairs of the next round's copies whose label the student gets wrong, the surest mistakes first.
+    """Severity pairs of the next round's copies whose label the student gets wrong, the most confident mistakes first.
 
-    Wrong as the training means it: five-way, or, where labels are read as bounds, on the wrong side of the bound.
+    Wrong means, as in training, another label, or with `censored` labels, an answer below the bound.
     """
     config, layout = run.config, run.layout
     encoded = read_encoded(config.student.name, layout.features)

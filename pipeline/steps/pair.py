@@ -1,8 +1,8 @@
-"""Pair: the training set of a round. These rows are all that carries information from one round to the next.
+"""Pair: the training set of a round. Only these rows carry information from one round to the next.
 
 Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
-Later rounds: the union of all rounds so far with the mined hard pairs; homogeneous pairs get their labels anew from the
-latest student's scores (section 4.3), all of them or the mined ones (`pairs.relabel`); severity labels stay.
+Later rounds: the union of all rounds so far with the mined hard pairs. Homogeneous pairs, all of them or only the mined
+ones (`pairs.relabel`), are relabelled by the latest student's scores (section 4.3); severity labels stay.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}
 
 
 def step(run: Run, number: int) -> Step:
-    """The pairs of round ``number``."""
+    """The step that makes the pairs of round `number`."""
     config, layout = run.config, run.layout
     inputs: dict[str, Any] = {
         "ensemble": layout.ensemble,
@@ -54,7 +54,7 @@ def step(run: Run, number: int) -> Step:
 
 
 def expected(run: Run, number: int) -> Rows:
-    """The pairs of a round as far as the configuration says: how many are decisive or hard depends on the models."""
+    """Expected number of pairs of a round; how many are decisive or hard depends on the models, so it may be a maximum."""
     config, layout = run.config, run.layout
     if number > 1:
         return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count, at_most=True)
@@ -90,9 +90,14 @@ def student_quality(
 ) -> dict[str, tuple[float, float]]:
     """Mean and variance of each pool video for relabelling, from the student's score.
 
-    The score is mapped by the logistic onto the teachers' scale so that the pool keeps the spread it had there: fitted
-    through equal ranks, not through equal videos, since the teachers' errors would flatten a regression. One model has
-    no variance of its own; it is given ``variance_share`` of the ensemble's.
+    A logistic maps the score onto the teachers' scale so that the pool keeps its spread there. It is fitted through equal
+    ranks and not through equal videos, since the teachers' errors would flatten a regression.
+
+    Args:
+        layout: The run folder.
+        number: The round of the student.
+        teachers: Video id -> mean and variance of the ensemble.
+        variance_share: Share of the ensemble's variance that a score gets, since one model has no variance.
     """
     scores = {
         row["video_id"]: row["raw"] for row in read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
@@ -113,14 +118,14 @@ def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, 
     def agreed(first: str, second: str) -> bool:
         return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, config))
 
-    chosen = sample_pairs(
+    pairs = sample_pairs(
         ids,
         per_round(config.pairs.homogeneous, 1),
         config.seed,
         config.pairs.max_uses,
         accept=agreed if config.pairs.decisive else None,
     )
-    rows = [_row(first, second, "ensemble", 1) for first, second in chosen]
+    rows = [_row(first, second, "ensemble", 1) for first, second in pairs]
     return [_relabelled(row, teachers, config) for row in rows]
 
 
@@ -140,7 +145,7 @@ def _severity_pairs(config: Config, rows: list[Row]) -> list[SyntheticPair]:
 
 
 def severity_row(first: Copy, second: Copy, origin: str, number: int) -> Row:
-    """A pair of two levels of one distortion, labelled by the levels."""
+    """A row for two levels of one distortion, labelled by the levels."""
     label = level_names(severity_labels([first.level], [second.level]))[0]
     return _row(first.video_id, second.video_id, origin, number) | {
         "label": label,
@@ -176,7 +181,7 @@ def _decisive(row: Row) -> bool:
 
 
 def _mined(layout: RunLayout, number: int) -> list[Row]:
-    """The pairs that the student of the round before found hard, as training pairs of this round."""
+    """The pairs that were hard for the student of the previous round, as training pairs of this round."""
     copy_of = {row["video_id"]: row for row in copies(layout, number)}
     rows = []
     for row in read_table(layout.mined(number - 1), MINED).to_pylist():
@@ -193,6 +198,6 @@ def _mined(layout: RunLayout, number: int) -> list[Row]:
 
 
 def _union(earlier: list[Row], new: list[Row]) -> list[Row]:
-    """All pairs, each unordered pair once; what was there first stays."""
+    """All pairs, each unordered pair once; the first row of a pair stays."""
     rows = [*earlier, *new]
     return [rows[index] for index in deduplicate([(row["first"], row["second"]) for row in rows])]

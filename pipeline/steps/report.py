@@ -11,7 +11,7 @@ from pipeline.steps import quarantine
 
 
 def step(run: Run) -> Step:
-    """The report of all rounds."""
+    """The step that reports on all rounds."""
     layout, stages = run.layout, run.config.stages
     return Step(
         "report",

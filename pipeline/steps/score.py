@@ -1,4 +1,4 @@
-"""Score: every pool video by every teacher, and the features of the student's frozen part, in one decode."""
+"""Score: every teacher scores every pool video and the student's frozen part encodes it, with one decode per video."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from pipeline.steps import budget
 
 
 def step(run: Run) -> Step:
-    """The look at the pool."""
+    """The step that scores and encodes the pool."""
     config, layout = run.config, run.layout
     request = look(run)
-    keyed = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
-    keyed += [layout.scores(name) for name in config.teachers.names]
-    keyed += [request.indicators] if request.indicators is not None else []
+    shards = [layout.observed(layout.POOL), layout.features_of(layout.POOL)]
+    shards += [layout.scores(name) for name in config.teachers.names]
+    shards += [request.indicators] if request.indicators is not None else []
     return Step(
         "score",
         {"videos": layout.videos, "look": look_settings(request, config)},
-        [*keyed, layout.indicators] if request.indicators is not None else keyed,
+        [*shards, layout.indicators] if request.indicators is not None else shards,
         lambda: score(run),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda cpus: look_resources(config, request, cpus),
         seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),
@@ -38,7 +38,7 @@ def step(run: Run) -> Step:
 
 
 def look(run: Run) -> Look:
-    """What is taken from each pool video, and where it goes."""
+    """The look at the pool: what to compute, and where to store it."""
     layout, digests = run.layout, teacher_digests(run.config)
     return Look(
         downloads=layout.downloads,
@@ -47,7 +47,7 @@ def look(run: Run) -> Look:
         scores={name: layout.scores(name) for name in digests},
         digests=digests,
         clips=layout.scratch_clips,
-        # With shaping the candidates were measured before, and the table is about them.
+        # With shaping, the table of indicators is about the candidates, which were measured earlier.
         indicators=layout.indicator_shards(layout.POOL) if measures(run.config) else None,
     )
 

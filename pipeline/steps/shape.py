@@ -1,7 +1,7 @@
-"""Measure and shape: the nine indicators of every candidate window, and the corpus that is chosen by them (CVPR 2026, 3.2).
+"""Measure and shape: the nine indicators of every candidate window, and the corpus chosen by them (CVPR 2026, 3.2).
 
-Switched on by `shaping.keep`. Candidates are measured as they were uploaded, before anything is made of them, and only
-the chosen windows (with their degraded copies) are ever scored. Held-out windows are not chosen among.
+`shaping.keep` switches it on. The original candidates are measured, without any processing, and only the chosen windows
+(with their degraded copies) are scored later. Held-out windows are not part of the choice.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ UNIFORM = "uniform"
 
 
 def measure_step(run: Run) -> Step:
-    """The indicators of all candidates."""
+    """The step that measures the indicators of all candidates."""
     config, layout = run.config, run.layout
-    target_state(config)  # a wrong name stops the run before hours of measuring
+    target_state(config)  # a wrong path stops the run here, before hours of measuring
     request = look(layout)
-    keyed = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
+    shards = [layout.observed(layout.CANDIDATES), layout.indicator_shards(layout.CANDIDATES)]
     return Step(
         "measure",
         {"candidates": layout.candidates, "look": look_settings(request, config)},
-        [*keyed, layout.indicators],
+        [*shards, layout.indicators],
         lambda: measure(run),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         rows=lambda: Rows(candidates(layout).num_rows),
         resources=lambda cpus: look_resources(config, request, cpus),
         seconds=lambda cpus: look_seconds(_windows(layout), config, request, cpus),
@@ -53,7 +53,7 @@ def measure_step(run: Run) -> Step:
 
 
 def shape_step(run: Run) -> Step:
-    """The corpus that is chosen from the candidates."""
+    """The step that chooses the corpus from the candidates."""
     config, layout = run.config, run.layout
     return Step(
         "shape",
@@ -66,7 +66,7 @@ def shape_step(run: Run) -> Step:
 
 
 def look(layout: RunLayout) -> Look:
-    """What is taken from each candidate: its indicators."""
+    """The look at the candidates: their indicators, and where to store them."""
     return Look(
         downloads=layout.downloads,
         observed=layout.observed(layout.CANDIDATES),
@@ -105,24 +105,24 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def shape(run: Run) -> dict[str, Any]:
-    """Choose; write `videos.parquet` and `shaping.json`."""
+    """Choose the corpus; write `videos.parquet` and `shaping.json`."""
     config, layout = run.config, run.layout
     indicators = read_table(layout.indicators, INDICATORS)
     ids = candidates(layout)["video_id"]
     indicators = indicators.filter(pc.is_in(indicators["video_id"], value_set=ids.combine_chunks()))
     keep = min(config.shaping.keep or indicators.num_rows, indicators.num_rows)
     if keep == 0:
-        raise UserError("no training window could be measured, so that none can be chosen; look at quarantine.parquet")
+        raise UserError("no training window could be measured, so none can be chosen; see quarantine.parquet")
     target = load_target(config, indicators)
     numbers = shaping.bin_numbers(matrix(indicators, target.names), target.edges)
     goal = shaping.goal_counts(target.shares, keep)
     choice = shaping.choose(numbers, goal, keep, config.seed, config.shaping.exact_up_to)
-    chosen = indicators["video_id"].combine_chunks().take(pa.array(choice.chosen))
-    rows = _corpus(layout, chosen, config.seed)
+    selection = indicators["video_id"].combine_chunks().take(pa.array(choice.videos))
+    rows = _corpus(layout, selection, config.seed)
     write_table(layout.videos, rows, VIDEOS)
     bins = target.shares.shape[1]
-    before, after = (shaping.histogram(part, bins) for part in (numbers, numbers[choice.chosen]))
-    # Half the distance over the videos: the share of each histogram that is in the wrong bin, on average.
+    before, after = (shaping.histogram(part, bins) for part in (numbers, numbers[choice.videos]))
+    # Half the distance per video: on average, the share of each histogram in the wrong bin.
     misplaced = [
         shaping.distance(counts, keep * target.shares) / (2 * keep * len(goal))
         for counts in (before * (keep / len(numbers)), after)
@@ -155,12 +155,12 @@ def shape(run: Run) -> dict[str, Any]:
 
 
 def matrix(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
-    """Columns of a table of indicators, float64 ``[rows, len(names)]``."""
+    """Columns of a table of indicators, float64 `[rows, len(names)]`."""
     return np.column_stack([table[name].to_numpy() for name in names]).astype(np.float64)
 
 
 def target_state(config: Config) -> str | Path:
-    """What the target depends on: its name, or the file whose contents count.
+    """The input that decides the target: the name `uniform`, or the path of a file.
 
     Raises:
         UserError: There is no such file.
@@ -174,14 +174,14 @@ def target_state(config: Config) -> str | Path:
 
 
 def load_target(config: Config, indicators: pa.Table) -> shaping.Target:
-    """The target of the configuration.
+    """Load the target that the configuration names.
 
-    A JSON file holds ``{"indicators": {NAME: {"edges": [...], "shares": [...]}}}`` for any of the nine, all with equally
-    many bins; the `shaping.json` of another run is one. A Parquet file is an `indicators.parquet`, of which the
-    histograms are taken.
+    A JSON file holds `{"indicators": {NAME: {"edges": [...], "shares": [...]}}}` for any of the nine, all with the
+    same number of bins, like the `shaping.json` of another run. A Parquet file is an `indicators.parquet`, whose
+    histograms become the target.
 
     Raises:
-        UserError: The file cannot be read as either.
+        UserError: The file has neither form.
     """
     bins, names = config.shaping.bins, tuple(INDICATOR_ROWS)
     source = target_state(config)
@@ -201,20 +201,20 @@ def _histograms(tree: Any, path: Path) -> shaping.Target:
         raise UserError(f'shaping.target {path}: no object "indicators" with edges and shares of each indicator')
     unknown = sorted(set(histograms) - set(INDICATOR_ROWS))
     if unknown:
-        raise UserError(f"shaping.target {path}: {unknown[0]!r} is no indicator; known are {', '.join(INDICATOR_ROWS)}")
+        raise UserError(f"shaping.target {path}: {unknown[0]!r} is not an indicator; use {', '.join(INDICATOR_ROWS)}")
     try:
         edges, shares = (np.array([one[key] for one in histograms.values()], np.float64) for key in ("edges", "shares"))
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"shaping.target {path}: every indicator needs a list of edges and a list of shares, of the same length for all"
+            f"shaping.target {path}: every indicator needs a list of edges and a list of shares, with the same lengths for all"
         ) from None
     return shaping.Target(tuple(histograms), edges, shares)
 
 
-def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
-    """Table `Video` without the training windows (and their copies) that were not chosen; the rounds are dealt anew.
+def _corpus(layout: RunLayout, selection: pa.Array, seed: int) -> pa.Table:
+    """Table `Video` without the training windows (and their copies) that were not chosen, with new rounds.
 
-    A window that could not be measured stays in it as failed, so that quarantine names it.
+    A window that could not be measured stays in the table as failed, so that it appears in quarantine.
     """
     table = read_table(layout.candidates, VIDEOS)
     results = read_shards(layout.observed(layout.CANDIDATES), OBSERVED)
@@ -222,11 +222,13 @@ def _corpus(layout: RunLayout, chosen: pa.Array, seed: int) -> pa.Table:
     window = pc.binary_join_element_wise(
         table["content_id"], pc.cast(table["start_s"], pa.string()), pc.cast(table["duration_s"], pa.string()), "@"
     )
-    selection = window.filter(pc.is_in(table["video_id"], value_set=chosen))
+    selected_windows = window.filter(pc.is_in(table["video_id"], value_set=selection))
     training = pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], TRAIN))
     failed_mask = pc.is_in(table["video_id"], value_set=pa.array(list(failures), pa.string()))
-    mask = pc.or_(pc.or_(pc.invert(training), pc.is_in(window, value_set=selection.combine_chunks())), failed_mask)
-    rounds = pool_rounds(chosen.to_pylist(), seed)
+    mask = pc.or_(
+        pc.or_(pc.invert(training), pc.is_in(window, value_set=selected_windows.combine_chunks())), failed_mask
+    )
+    rounds = pool_rounds(selection.to_pylist(), seed)
     rows, windows = table.filter(mask).to_pylist(), window.filter(mask).to_pylist()
     of_window = {
         name: rounds[row["video_id"]] for row, name in zip(rows, windows, strict=True) if row["video_id"] in rounds

@@ -22,11 +22,11 @@ from pipeline.settings.config import Config, per_round
 
 
 def step(run: Run, number: int) -> Step:
-    """The copies of round ``number``."""
+    """The step that makes the copies of round `number`."""
     config, layout = run.config, run.layout
     request = look(run, number)
     name = layout.copies_look(number)
-    keyed = [layout.features_of(name), layout.observed(name)]
+    shards = [layout.features_of(name), layout.observed(name)]
     return Step(
         "distort",
         {
@@ -35,9 +35,9 @@ def step(run: Run, number: int) -> Step:
             "seed": config.seed,
             "look": look_settings(request, config),
         },
-        [layout.distorted(number), *keyed],
+        [layout.distorted(number), *shards],
         lambda: synthesise(run, number),
-        reusable_outputs=keyed,
+        reusable_outputs=shards,
         round=number,
         rows=lambda: Rows(len(plan(config, layout, number))),
         resources=lambda cpus: look_resources(config, request, cpus),
@@ -46,7 +46,7 @@ def step(run: Run, number: int) -> Step:
 
 
 def look(run: Run, number: int) -> Look:
-    """What is taken from each copy, and where it goes."""
+    """The look at the copies: what to compute, and where to store it."""
     layout = run.layout
     name = layout.copies_look(number)
     return Look(
@@ -61,14 +61,14 @@ def look(run: Run, number: int) -> Look:
 
 
 def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
-    """The copies that round ``number`` makes: for each family its own seeded choice of sources, every type, every level."""
+    """The copies of round `number`: for each family a seeded choice of sources, with every type at every level."""
     members = {row["video_id"]: row for row in pool(layout) if row["round"] == number}
     counts = per_round(config.distort.sources, number)
     rows: list[Row] = []
     for family in FAMILIES:
         types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]
-        chosen = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
-        for source in chosen:
+        sources = shuffled(list(members), config.seed, f"{family}-sources-{number}")[: getattr(counts, family)]
+        for source in sources:
             for name in types:
                 rows += _levels(members[source], name, config)
     return rows
@@ -77,9 +77,9 @@ def plan(config: Config, layout: RunLayout, number: int) -> list[Row]:
 def _levels(source: Row, name: str, config: Config) -> Iterator[Row]:
     distortion = DISTORTIONS[name]
     still = distortion.family == "spatial" and config.distort.still_spatial
-    # One seed for all levels: a higher level holds or shifts the same frames, only more.
+    # One seed for all levels, so that a higher level affects the same frames, only more.
     seed = int(short_id(config.seed, source["video_id"], name), 16) % 2**31
-    # The common form is no distortion: a copy of a plain window starts from the window itself.
+    # The common form is not a distortion: a copy of an undistorted window starts from the window itself.
     before = [step for step in parse_recipe(source["recipe"]) if step != PRISTINE]
     first = 0 if config.distort.include_pristine else 1
     for level in range(first, len(distortion.levels) + 1):
@@ -104,16 +104,16 @@ def synthesise(run: Run, number: int) -> dict[str, Any]:
     request = look(run, number)
     looks = observe(run, rows, request, f"round {number}: distorted copies").to_pylist()
     results = {row["video_id"]: row for row in looks}
-    finished = [
+    copies = [
         {name: row[name] for name in DISTORTED.schema.names if name in row}
         | {name: results[row["video_id"]][name] for name in ("status", "error_kind", "error")}
         for row in rows
     ]
-    write_table(run.layout.distorted(number), DISTORTED.table(finished), DISTORTED)
-    failed = sum(row["status"] != OK for row in finished)
-    sources = len({row["source_id"] for row in finished})
+    write_table(run.layout.distorted(number), DISTORTED.table(copies), DISTORTED)
+    failed = sum(row["status"] != OK for row in copies)
+    sources = len({row["source_id"] for row in copies})
     return {
-        "rows": len(finished),
+        "rows": len(copies),
         "failed": failed,
-        "what": f"{len(finished)} copies of {sources} sources, {failed} failed",
+        "what": f"{len(copies)} copies of {sources} sources, {failed} failed",
     }

@@ -24,7 +24,7 @@ _CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
 
 
 def step(run: Run, number: int) -> Step:
-    """The student of round ``number``."""
+    """The step that trains the student of round `number`."""
     config, layout = run.config, run.layout
     inputs: dict[str, Any] = {
         "pairs": layout.pairs(number),
@@ -34,13 +34,16 @@ def step(run: Run, number: int) -> Step:
         "scoring": config.scoring,
         "seed": config.seed,
     }
-    looks = [layout.POOL, *(layout.copies_look(k) for k in range(1, number + 1))]  # that the round's pairs may name
+    looks = [
+        layout.POOL,
+        *(layout.copies_look(k) for k in range(1, number + 1)),
+    ]  # looks with videos that the round's pairs may name
     inputs |= {f"features {name}": layout.features_of(name) for name in looks}
     training_step = Step(
         "train",
         inputs,
         [layout.student(number), layout.training(number)],
-        # Part of the training's name, so that rounds and configurations never resume each other.
+        # The fingerprint is part of the training's name, so that no training resumes another one's checkpoint.
         lambda: train(run, number, fingerprint(fingerprints(training_step))),
         round=number,
         rows=lambda: pair.expected(run, number),
@@ -63,7 +66,7 @@ def _seconds(config: Config, pairs: int) -> float:
 
 
 def train(run: Run, number: int, identity: str) -> dict[str, Any]:
-    """Train the student of round ``number`` from the base weights and make `round-<k>/student/` complete.
+    """Train the student of round `number` from the base weights and complete `round-<k>/student/`.
 
     Args:
         run: The run.
@@ -80,15 +83,15 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
 
         def on_progress(step: int, steps: int, metrics: dict[str, float]) -> None:
             nonlocal last_step
-            del steps  # the total is known before the workers are
+            del steps  # the total is computed above, before the workers start
             progress.advance(step - last_step, f"loss {metrics.get('loss', float('nan')):.3f}")
             last_step = step
 
         result = run.engine.train(job, on_progress)
     anchors = complete(run, layout.student(number))
-    # How long it took, and whether it was interrupted, stands in the manifest: this file is the same for the same seed.
+    # The manifest has the duration and the interruptions, so that this file is the same for the same seed.
     write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})
-    # The checkpoints have done their work: the student is complete, and the manifest that follows makes it final.
+    # The checkpoints are no longer needed: the student is complete, and the manifest will commit it.
     shutil.rmtree(Path(job.storage) / job.name, ignore_errors=True)
     write_card(layout, config, number, result, pairs, anchors)
     return {
@@ -98,7 +101,7 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
 
 
 def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:
-    """The training of round ``number``; ``identity`` as in `train`."""
+    """The training job of round `number`; see `train` for `identity`."""
     return TrainJob(
         pairs=str(layout.pairs(number)),
         features=str(layout.features),

@@ -1,4 +1,4 @@
-"""Complete a trained student, so that it scores any video: its anchors and how it wants a window to be sampled."""
+"""Complete a trained student so that it can score any video: choose its anchors and store the sampling of a window."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainers.batches import read_encoded
 
 
 def complete(run: Run, folder: Path) -> Anchors:
-    """Choose the anchors of a student and write them and the sampling into its folder."""
+    """Choose the anchors of a student; write them and the sampling into its folder."""
     anchors = choose_anchors(run, folder)
     write_anchors(folder, anchors)
     teachers, corpus = run.config.teachers, run.config.corpus
@@ -42,7 +42,7 @@ def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
     """One video per quality level of the pool's undistorted and degraded videos, on which the teachers agree most.
 
     Returns:
-        Ids of A videos, lowest quality first, and their scores 0-100 ``[A]``.
+        Ids of A videos, lowest quality first, and their scores 0-100 `[A]`.
 
     Raises:
         UserError: The pool has fewer videos than anchors are asked for.

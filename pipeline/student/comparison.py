@@ -1,4 +1,4 @@
-"""What a student says about many videos: against its anchors, and pair by pair, in actors that hold it."""
+"""Compare many videos by a student, with its anchors or pair by pair, in actors that hold the student."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def anchor_logits(
     """Compare videos with the anchors of a student.
 
     Args:
-        run: Of its engine.
-        folder: The student's.
+        run: The run, with its engine.
+        folder: Folder of the student.
         encoded: Features of the videos.
-        ids: Of N videos.
+        ids: Ids of N videos.
 
     Returns:
-        Logits ``[N, A, 5]`` (the video is the second of each pair), and the A anchors.
+        Logits `[N, A, 5]` (the video is the second of each pair), and the A anchors.
     """
     anchors = read_anchors(folder)
     if not ids:
@@ -44,14 +44,14 @@ def pair_logits(
     """Compare videos pair by pair.
 
     Args:
-        run: Of its engine.
-        folder: The student's.
+        run: The run, with its engine.
+        folder: Folder of the student.
         encoded: Features of the videos.
         first: Ids of P videos.
-        second: Ids of the videos that they are compared with.
+        second: Ids of the P videos to compare them with.
 
     Returns:
-        Logits ``[P, 5]``.
+        Logits `[P, 5]`.
     """
     if not first:
         return np.zeros((0, len(LEVELS)), np.float32)

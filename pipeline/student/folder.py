@@ -1,4 +1,4 @@
-"""A student folder that scores any video: the network, its anchors with their scores, what it wants to see, and a model card.
+"""A student folder that can score any video: network, anchors with their scores, sampling, and model card.
 
 `anchors.json` holds the anchors' preference matrix and the fixed map to 0-100, `anchors.safetensors` their features,
 `processor.json` the sampling of a window. The network's own files are written by `trainers`.
@@ -30,10 +30,10 @@ class Anchors:
     """The anchors of a student, five as published, lowest quality first.
 
     Attributes:
-        features: float32 ``[A, D]``.
-        matrix: P(i beats j) ``[A, A]``.
-        scores: Their scores 0-100 on the teachers' scale ``[A]``.
-        ids: Video ids.
+        features: float32 `[A, D]`.
+        matrix: P(i beats j) `[A, A]`.
+        scores: Their scores 0-100 on the teachers' scale `[A]`.
+        ids: Their video ids.
         temperature: Divides the logits of a test video against an anchor.
     """
 
@@ -48,7 +48,7 @@ class Anchors:
         return fit_anchor_scale(self.matrix, self.scores)
 
     def score(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(raw MAP estimate, score on the 0-100 scale, its standard deviation) ``[N]`` from logits ``[N, A, 5]``."""
+        """Raw MAP estimates, scores on the 0-100 scale, and their standard deviations, each `[N]`, from logits `[N, A, 5]`."""
         raw, deviation = score_tests(self.matrix, preference(logits, self.temperature))
         scale = self.scale()
         return raw, scale(raw), scale.deviation(deviation)
@@ -71,7 +71,7 @@ def write_anchors(folder: Path, anchors: Anchors) -> None:
 
 
 def read_anchors(folder: Path) -> Anchors:
-    """Read what `write_anchors` wrote.
+    """Read the anchors of a student folder.
 
     Raises:
         UserError: The folder holds no anchors.
@@ -80,17 +80,19 @@ def read_anchors(folder: Path) -> Anchors:
         facts = read_json(folder / ANCHORS_JSON)
         features = load_file(folder / ANCHORS_FEATURES)["features"]
     except (StoreError, OSError, KeyError) as error:
-        raise UserError(f"{folder}: no anchors there; name a run folder or its round-<k>/student folder") from error
+        raise UserError(
+            f"{folder}: this folder has no anchors; name a run folder or its round-<k>/student folder"
+        ) from error
     matrix, scores = np.array(facts["matrix"], np.float64), np.array(facts["scores"], np.float64)
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
 
 
 def write_processor(folder: Path, settings: dict[str, Any]) -> None:
-    """Write how a window is sampled before it is encoded; scoring uses the very same sampling as training."""
+    """Write the sampling of a window; scoring uses exactly the same sampling as training."""
     write_json(folder / PROCESSOR_JSON, settings)
 
 
 def read_processor(folder: Path) -> dict[str, Any]:
-    """Read what `write_processor` wrote."""
+    """Read the sampling of a window."""
     settings: dict[str, Any] = read_json(folder / PROCESSOR_JSON)
     return settings

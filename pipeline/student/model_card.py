@@ -1,4 +1,4 @@
-"""The model card that travels with a student: what it is, what it learnt from, and what it must not be used for."""
+"""The model card of a student: what it is, what it learnt from, and its limits."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Nothing in this folder is a pickle: weights are safetensors, the rest is JSON.
 def write_card(
     layout: RunLayout, config: Config, number: int, result: dict[str, Any], pairs: pa.Table, anchors: Anchors
 ) -> None:
-    """Write `MODEL_CARD.md` from the facts of the training and of the rounds before."""
+    """Write `MODEL_CARD.md` from the results of this training and of the earlier rounds."""
     metrics = [read_json(layout.metrics(k)) for k in range(1, number)]
     metrics.append({"train": {"pairs": pairs.num_rows, "order_accuracy": result["order_accuracy"]}})
     origins = Counter(pairs["origin"].to_pylist())

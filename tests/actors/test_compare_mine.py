@@ -31,7 +31,7 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]
 
 @pytest.fixture(scope="module")
 def features(student_folder: tuple[Path, int]) -> np.ndarray:
-    """Of five anchors and seven videos, float32 `[12, D]`."""
+    """Features of five anchors and seven videos, float32 `[12, D]`."""
     return np.random.default_rng(1).normal(size=(12, student_folder[1])).astype(np.float32)
 
 

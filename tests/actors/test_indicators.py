@@ -179,7 +179,7 @@ def test_one_instant_for_every_second(count: int, fps: float, places: list[int])
 
 
 class Recorder(Meter):
-    """A meter that keeps what it is given."""
+    """A meter that keeps its inputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ SPEC = SampleSpec(key_frames=2, motion_frames=8)
 
 @pytest.fixture
 def applied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the distortions that FFmpeg was asked for, in order."""
+    """Names of the requested distortions, in order."""
     names: list[str] = []
     real = sample.apply
 

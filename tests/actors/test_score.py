@@ -1,4 +1,4 @@
-"""The pools that look: teachers beside one another, and the way of a student's views to the matrix of features."""
+"""The pools that process samples: several teachers, and a student's views up to the matrix of features."""
 
 import numpy as np
 import pyarrow as pa

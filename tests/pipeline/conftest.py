@@ -1,4 +1,4 @@
-"""Hand-made tables of a small run: what a step reads, without the steps before it and without Ray."""
+"""Hand-made tables of a small run: the inputs of a step, without the earlier steps and without Ray."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHOLE = {"start_s": 0.0, "duration_s": 0.0}
 
 
 class Tables:
-    """Writes tables of a run; what a test does not say about a row has a plain value."""
+    """Writes tables of a run; columns that a test leaves out have a default value."""
 
     def __init__(self, root: Path) -> None:
         self.layout = RunLayout(root)
@@ -57,7 +57,7 @@ class Tables:
         self.write(self.layout.distorted(number), DISTORTED, [{**plain, **row} for row in rows])
 
     def student_scores(self, number: int, raw: dict[str, float]) -> None:
-        """What the student of a round said."""
+        """The scores by the student of a round."""
         plain = {"round": number, "std": 1.0}
         rows = [{**plain, "video_id": name, "raw": value, "score": 50 + 10 * value} for name, value in raw.items()]
         self.write(self.layout.student_scores(number), STUDENT_SCORES, rows)
@@ -69,7 +69,7 @@ class Tables:
 
 
 def copies_of(source: str, distortion: str, family: str, levels: Sequence[int]) -> list[Row]:
-    """One row of table `Distorted` per level, named ``source-distortion-level``."""
+    """One row of table `Distorted` per level, named `source-distortion-level`."""
     return [
         {
             "video_id": f"{source}-{distortion}-{level}",
@@ -96,5 +96,5 @@ def copies() -> Callable[..., list[Row]]:
 
 @pytest.fixture
 def configured() -> Callable[..., Config]:
-    """``configured("a.b=c", ...)``: the demo preset with other values."""
+    """`configured("a.b=c", ...)`: the demo preset with other values."""
     return lambda *overrides: load("demo", overrides=overrides)

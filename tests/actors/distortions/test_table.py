@@ -1,4 +1,4 @@
-"""The table is the one place that knows a distortion: a row and a function are enough for everything else."""
+"""The table is the only place that defines a distortion: everything else derives from a row and a function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every teacher of the table keeps the contract, on whatever a decoder may hand over."""
+"""Every teacher of the table keeps the contract for every possible result of a decoder."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from pipeline.run_folder.store import write_json
 
 @dataclass(frozen=True)
 class Output:
-    """What a command gave back."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -38,7 +38,7 @@ Call = Callable[..., Output]
 
 @pytest.fixture
 def call() -> Call:
-    """``call("score", model, video)`` runs the command line in this process."""
+    """`call("score", model, video)` runs the command line in this process."""
 
     def called(*words: object) -> Output:
         out, err = io.StringIO(), io.StringIO()
@@ -83,7 +83,7 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Callable[[Sequence[Manifest]], RunLayout]:
-    """``begun(manifests)`` makes a run folder with these steps committed."""
+    """`begun(manifests)` makes a run folder with these steps committed."""
 
     def make(manifests: Sequence[Manifest]) -> RunLayout:
         layout = RunLayout.at(tmp_path / "run")

@@ -90,7 +90,7 @@ def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, v
 
 @pytest.fixture
 def scored(monkeypatch):
-    """``scored(function)`` replaces the student: the function gives the score of a name, or None for a failure."""
+    """`scored(function)` replaces the student: the function gives the score of a name, or None for a failure."""
 
     def use(function) -> None:
         def answer(model, files, console, address, verbose):

@@ -1,4 +1,4 @@
-"""The end of the process: its exit code stands, whatever native code does while Python takes itself down."""
+"""The end of the process: native code cannot change its exit code while Python shuts down."""
 
 import signal
 import subprocess

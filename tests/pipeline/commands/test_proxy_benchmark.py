@@ -7,7 +7,7 @@ import pytest
 from actors.teachers import load_teacher
 from cluster.in_process import InProcess
 from pipeline.commands import proxy_benchmark
-from pipeline.commands.proxy_benchmark import COLUMNS, ProxyLayout, _close, _forget_lost
+from pipeline.commands.proxy_benchmark import COLUMNS, ProxyLayout, _close, _unmark_missing
 from pipeline.console import Console
 from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, SCORES, VIDEOS
@@ -77,10 +77,10 @@ def test_a_copy_that_was_removed_is_made_again(proxy_folder) -> None:
     ]
     append_shard(folder, OBSERVED.table(rows[:2]), OBSERVED)
     append_shard(folder, OBSERVED.table(rows[2:]), OBSERVED)
-    _forget_lost(proxy_folder)
+    _unmark_missing(proxy_folder)
     assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1", "seena2"]
     (proxy_folder.benchmark_clips / "seena2.mkv").unlink()
-    _forget_lost(proxy_folder)
+    _unmark_missing(proxy_folder)
     assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1"]
 
 

@@ -42,8 +42,8 @@ def test_the_step_in_progress_tells_its_rows(call, begun) -> None:
         observed(layout, look, 5)
     layout.started("ingest").write_text("x")
     out = call("status", layout.root).out
-    assert "begun, not finished: score, 5 rows so far" in out
-    assert "begun, not finished: distort-2, 5 rows so far" in out
+    assert "started, not finished: score, 5 rows so far" in out
+    assert "started, not finished: distort-2, 5 rows so far" in out
     assert "finished: ingest" not in out
 
 
@@ -55,7 +55,7 @@ def test_a_training_in_progress_tells_its_step(call, begun) -> None:
     (folder / "progress.json").write_text(json.dumps({"step": 40, "steps": 84, "metrics": {}}))
     assert "train-1, step 40 of 84" in call("status", layout.root).out
     (folder / "progress.json").write_text("{")
-    assert "begun, not finished: train-1\n" in call("status", layout.root).out
+    assert "started, not finished: train-1\n" in call("status", layout.root).out
 
 
 def test_who_holds_the_folder_is_named_and_undisturbed(call, begun) -> None:

@@ -14,7 +14,7 @@ NAMES = tuple("abcdefghi")
 
 
 def pool(count: int, seed: int = 0) -> np.ndarray:
-    """Nine correlated indicators of ``count`` videos."""
+    """Nine correlated indicators of `count` videos."""
     generator = np.random.default_rng(seed)
     weights = np.random.default_rng(9).normal(size=(3, 9))
     return 0.6 * generator.normal(size=(count, 3)) @ weights + generator.normal(size=(count, 9))
@@ -33,9 +33,9 @@ def test_small_pools_have_the_optimum_of_brute_force(count: int, keep: int, seed
     choice = shaping.choose(numbers, goal, keep)
     best = min(reached(numbers, np.array(some), goal) for some in itertools.combinations(range(count), keep))
     assert choice.exact
-    assert choice.distance == reached(numbers, choice.chosen, goal) == best
+    assert choice.distance == reached(numbers, choice.videos, goal) == best
     assert choice.bound <= best + 1e-6
-    assert len(set(choice.chosen.tolist())) == keep
+    assert len(set(choice.videos.tolist())) == keep
 
 
 def test_the_relaxation_is_within_two_per_cent_of_the_integer_programme() -> None:
@@ -46,15 +46,15 @@ def test_the_relaxation_is_within_two_per_cent_of_the_integer_programme() -> Non
     assert exact.exact
     for chunk in (500, 2000):
         choice = shaping.choose(numbers, goal, 400, chunk=chunk)
-        assert len(set(choice.chosen.tolist())) == 400
-        assert choice.distance == reached(numbers, choice.chosen, goal)
+        assert len(set(choice.videos.tolist())) == 400
+        assert choice.distance == reached(numbers, choice.videos, goal)
         assert choice.bound - 1e-6 <= exact.distance <= choice.distance <= 1.02 * exact.distance
     at_random = np.random.default_rng(0).choice(2000, 400, replace=False)
     assert choice.distance < 0.5 * reached(numbers, at_random, goal)
 
 
 def test_a_target_that_the_pool_can_give_is_met() -> None:
-    """The wanted counts are rounded up, which no choice can make good: the bound says by how much, and nothing else is left."""
+    """Target counts are rounded up, which no choice can reach: the distance equals the bound, with no further error."""
     values, keep = pool(6000), 600
     target = shaping.reference(NAMES, pool(3000, 5) * 0.6, 8)
     numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, keep)
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_choice_whatever_the_pool_holds() -> None:
     values = pool(1500)
     target = shaping.uniform(NAMES, values, 10)
     numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, 100)
-    first, second, other = (shaping.choose(numbers, goal, 100, seed, chunk=500).chosen for seed in (1, 1, 2))
+    first, second, other = (shaping.choose(numbers, goal, 100, seed, chunk=500).videos for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
 
@@ -78,14 +78,14 @@ def test_videos_of_equal_bins_are_counted_not_told_apart() -> None:
     goal = np.array([[10, 10], [4, 16]])
     choice = shaping.choose(numbers, goal, 20)
     assert choice.distance == 0
-    assert shaping.histogram(numbers[choice.chosen], 2).tolist() == goal.tolist()
+    assert shaping.histogram(numbers[choice.videos], 2).tolist() == goal.tolist()
 
 
 def test_everything_is_kept_where_there_is_no_choice() -> None:
     values = pool(40)
     target = shaping.uniform(NAMES, values, 4)
     numbers, goal = shaping.bin_numbers(values, target.edges), shaping.goal_counts(target.shares, 40)
-    assert shaping.choose(numbers, goal, 40).chosen.tolist() == list(range(40))
+    assert shaping.choose(numbers, goal, 40).videos.tolist() == list(range(40))
 
 
 def test_bins_are_open_to_their_sides_and_closed_below() -> None:

@@ -1,4 +1,4 @@
-"""The ensemble of the teachers' scores in a run: human scores as the target, and what is said about teachers that do not fit."""
+"""The ensemble of the teachers' scores in a run: human scores as the target, and warnings about teachers that do not fit."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ TEACHERS = f"teachers.names=[{', '.join(NAMES)}]"
 
 @pytest.fixture
 def quality(tables):
-    """A pool of rated videos; each teacher sees the quality in a range and with an error of its own."""
+    """A pool of rated videos; each teacher measures the quality in its own range and with its own error."""
     rng = np.random.default_rng(1)
     values = rng.uniform(20, 80, COUNT)
     tables.videos([{"video_id": f"v{k:02d}", "uri": f"/pool/part/v{k:02d}.mp4"} for k in range(COUNT)])
@@ -75,7 +75,7 @@ def test_degraded_copies_have_no_human_score(tables, configured, quality, tmp_pa
     ("content", "words"),
     [
         (None, "there is no such file"),
-        ("video,mos\nelsewhere.mp4,3\n", "it knows 0 of 40 pool videos"),
+        ("video,mos\nelsewhere.mp4,3\n", "it rates 0 of 40 pool videos"),
         ("video,rating\nv01.mp4,3\n", "has no column mos"),
     ],
 )

@@ -110,7 +110,7 @@ def test_the_error_budget_stops_a_run_with_its_own_code(configured) -> None:
 
 @pytest.fixture
 def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path], odd_files: dict[str, Path]) -> Path:
-    """What users have: clips, copies of them, odd and broken files, names of all kinds, links, a list of somewhere else."""
+    """A typical user folder: clips, copies, odd and broken files, unusual names, links, and a manifest of other files."""
     root = tmp_path / "pile"
     root.mkdir()
     for number in range(6):
@@ -127,7 +127,7 @@ def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path
 
 
 class Deadly(InProcess):
-    """Streams in this process whose worker dies of the file ``deadly.mp4``."""
+    """Streams in this process whose worker dies at the file `deadly.mp4`."""
 
     def stream(self, table: pa.Table, pools: Sequence[Pool], *how: Any, **options: Any) -> Iterator[list[dict]]:
         deadly = pc.ends_with(table["uri"], "deadly.mp4")

@@ -110,7 +110,7 @@ def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> No
     ("text", "message"),
     [
         ("{}", "indicators"),
-        ('{"indicators": {"sharpness": {}}}', "'sharpness' is no indicator"),
+        ('{"indicators": {"sharpness": {}}}', "'sharpness' is not an indicator"),
         ('{"indicators": {"si": {"edges": [0, 1]}}}', "list of edges and a list of shares"),
         ('{"indicators": {"si": {"edges": [0, 1, 2], "shares": [0.5, 0.6]}}}', "add up to 1.1"),
         ("nonsense", "no JSON"),
