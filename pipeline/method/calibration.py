@@ -21,6 +21,9 @@ from scipy.stats import rankdata, spearmanr
 Floats = NDArray[np.float64]
 Weighting = Literal["uniform", "reliability"]
 
+# Ranges of the target that a level of the curve may lie away. Farther out the curve is an exponential, one of a ridge of
+# nearly equal fits: which of them is reached hangs on last bits, and so on the processor (seen: 518 and a step).
+_FARTHEST = 200.0
 MIN_LOGISTIC_POINTS = 8  # four parameters through fewer points follow the noise, not the trend
 MIN_TEACHERS = 2  # one score has no variance
 POOR_SRCC = 0.2  # a map whose scores have a lower SRCC with the target is a bad fit
@@ -265,6 +268,8 @@ def _curve(x: Floats, y: Floats, rising: bool) -> tuple[tuple[float, ...] | None
     curve = (floor + height * top, floor + height * bottom, centre + scale * middle, scale * max(abs(width), 1e-12))
     if not np.all(np.isfinite(curve)) or (top > bottom) != rising:
         return None, "the fitted curve runs against the stated direction"
+    if max(abs(top), abs(bottom)) > _FARTHEST:
+        return None, "the data have no second level: the fitted curve runs away to one far beyond the target"
     mapped = np.round(_evaluate("logistic", curve, x) / height, 9)
     if np.unique(mapped).size < max(2, np.unique(x).size / 2):
         return None, "the fitted curve is flat or a step and ties most scores"

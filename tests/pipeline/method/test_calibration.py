@@ -87,7 +87,8 @@ def test_failed_convergence_falls_back(monkeypatch):
         ((0.0, 1.0, 0.0, 1.0), "against the stated direction"),
         ((np.nan, 0.0, 0.0, 1.0), "against the stated direction"),
         ((1.0, 0.0, 0.0, 1e-9), "step"),
-        ((500.0, 400.0, 0.0, 1.0), "worse than a line"),
+        ((150.0, 140.0, 0.0, 1.0), "worse than a line"),
+        ((1.0, -518.0, 0.0, 1.0), "far beyond the target"),
     ],
 )
 def test_useless_fits_fall_back(monkeypatch, parameters, reason):
@@ -274,3 +275,12 @@ def test_beyond_its_data_a_logistic_falls_behind_a_line_and_within_it_does_not()
     assert means[1.5] == pytest.approx(1.45, abs=0.03)
     assert means[2.0] == pytest.approx(1.85, abs=0.06)
     assert np.percentile(draws[2.0], 10) == pytest.approx(1.56, abs=0.1)
+
+
+def test_a_curve_that_runs_away_to_a_far_level_gives_way_to_a_line_whatever_the_last_bits() -> None:
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(0, 1, 200))
+    y = np.exp(4 * x) + 0.02 * rng.normal(size=200)
+    fits = [fit_logistic(x * (1 + error), y, increasing=True) for error in (0.0, 1e-15, -1e-13, 1e-11)]
+    assert {fit.kind for fit in fits} == {"linear"}
+    assert max(np.abs(fit(x) - fits[0](x)).max() for fit in fits) < 1e-6 * np.ptp(y)
