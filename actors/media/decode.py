@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.indicators import Meter
-from actors.media import ffmpeg, ffmpeg_log
+from actors.media import colour, ffmpeg, ffmpeg_log
 from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.media.network_views import Clip, Gatherer, plan
 from actors.media.outcome import Failure
@@ -196,7 +196,7 @@ class Decoder:
             meter: Is given the frames of every second in passing; what it held before is forgotten.
 
         Raises:
-            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
+            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``colour``, ``too_large``, ``timeout`` or
                 ``crash``.
         """
         spec = spec or SampleSpec()
@@ -206,8 +206,9 @@ class Decoder:
         if header.width * header.height > spec.max_pixels:
             size = f"{header.width}x{header.height}"
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
+        colour.check(name, header.tags, spec.rendering)
         window = _Window(header, name, start_s, duration_s, spec, seed, deadline, meter)
-        if header.is_still:
+        if header.is_still or colour.needs_pipe(header.tags, spec.rendering):
             return self._by_ffmpeg(window)
         try:
             sample = self._by_child(window)
@@ -284,6 +285,7 @@ class Decoder:
             where = f"{window.name}: no frame at {window.start_s:g} s"
             raise Failure("decode", f"{where}; check start_s and duration_s")
         one = {"frames:v": 1} if header.is_still else {}
+        stream = colour.shown(stream, header.tags, window.spec.rendering)
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=left(), reuse=True)
         with contextlib.closing(frames):  # type: ignore[type-var]

@@ -6,6 +6,7 @@ import re
 import signal
 from dataclasses import dataclass, replace
 
+from actors.media import colour
 from actors.media.outcome import Failure
 
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
@@ -52,6 +53,7 @@ class Probe:
         codec: FFmpeg's name, for example ``h264``.
         pix_fmt: FFmpeg's name, for example ``yuv420p``.
         tick_rate: Where the rate is variable, the rate whose ticks its frames fall on; else 0.
+        tags: What the header says of colours, fields and the container's crop.
     """
 
     width: int
@@ -62,6 +64,7 @@ class Probe:
     codec: str
     pix_fmt: str
     tick_rate: float = 0.0
+    tags: colour.Tags = colour.Tags()
 
     @property
     def is_still(self) -> bool:
@@ -113,21 +116,20 @@ def header(name: str, log: str) -> Probe:
     codec = re.search(r": Video: (\w+)", line)
     if size is None or codec is None or codec.group(1) == "none":
         raise Failure("decode", f"{name}: the header gives no frame size or no known codec")
-    # Brackets hold commas of their own: "h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720"
-    fields = re.sub(r"\([^()]*\)", "", line.split(": Video: ")[1]).split(",")
-    width, height = int(size.group(1)), int(size.group(2))
+    tags = colour.read(line, below)
+    width, height = colour.cropped(int(size.group(1)), int(size.group(2)), tags)
     rotation = re.search(r"rotation of (-?[\d.]+) degrees", below)
     if rotation and round(float(rotation.group(1)) / 90) % 2:
         width, height = height, width
-    pix_fmt = fields[1].strip() if len(fields) > 1 else "unknown"
+    pix_fmt = tags.pix_fmt or "unknown"
     if re.search(r"Input #0, \w+_pipe", log):
-        return Probe(width, height, 0.0, 0.0, 1, codec.group(1), pix_fmt)
+        return Probe(width, height, 0.0, 0.0, 1, codec.group(1), pix_fmt, tags=replace(tags, still=True))
     mean, tick = _rate(line, "fps"), _rate(line, "tbr")
     fps = mean or tick
     clock = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
     length = _seconds(clock.groups()) if clock else 0.0
     variable = tick if abs(tick - fps) > _STEADY * fps else 0.0
-    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, variable)
+    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, variable, tags)
 
 
 def _rate(line: str, unit: str) -> float:

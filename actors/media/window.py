@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from actors.media import ffmpeg
+from actors.media import colour, ffmpeg
+from actors.media.colour import MATRIX, SCALER, Rendering, Tags
 from actors.media.outcome import Failure
 
-# Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
-SCALER = "bicubic+accurate_rnd+full_chroma_int"
-MATRIX = "smpte170m"
 SCREEN_FPS = 60.0  # at which a variable rate is sampled at most
 
 
@@ -27,6 +25,7 @@ class EncodeOptions:
         hold_output: Stutter repeats the last shown frame (True) or the original previous frame (False).
         max_pixels: Refuse larger source frames.
         timeout_s: Wall-clock limit of each FFmpeg process, seconds.
+        rendering: How HDR and interlaced material is shown.
     """
 
     x265_preset: str = "veryslow"
@@ -36,6 +35,7 @@ class EncodeOptions:
     hold_output: bool = True
     max_pixels: int = ffmpeg.MAX_PIXELS
     timeout_s: float = 900.0
+    rendering: Rendering = Rendering()
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Window:
         keep_every: Every k-th native frame is kept; 0 where the rate is variable, and what is on the screen is sampled.
         rate: Frames per second after that.
         options: Limits and threads.
+        tags: What the file's header says of its colours.
     """
 
     source: str
@@ -63,18 +64,20 @@ class Window:
     keep_every: int
     rate: Fraction
     options: EncodeOptions
+    tags: Tags = Tags()
 
     @classmethod
     def open(cls, source: str, start_s: float, duration_s: float, still: bool, options: EncodeOptions) -> Window:
         """Plan the window from the file's header; for a still, the middle of the window.
 
         Raises:
-            Failure: As `actors.media.ffmpeg.probe`; ``too_large``; ``format`` for frames of less than 2x2 pixels.
+            Failure: As `actors.media.ffmpeg.probe`; ``too_large``; ``colour``; ``format`` for frames of less than 2x2 pixels.
         """
         header = ffmpeg.probe(source)
         width, height = header.width, header.height
         if width * height > options.max_pixels:
             raise Failure("too_large", f"{source} is {width}x{height}; the limit is {options.max_pixels} pixels")
+        colour.check(source, header.tags, options.rendering)
         ratio = min(1.0, options.max_short_side / min(width, height)) if options.max_short_side else 1.0
         if ratio < 1:
             width, height = max(2, round(width * ratio)), max(2, round(height * ratio))
@@ -92,12 +95,13 @@ class Window:
             rest = max(header.duration_s - start_s, 0.0)
             start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
         return cls(source, start_s, duration_s, ratio == 1, width - width % 2, height - height % 2, keep_every,
-                   rate / max(keep_every, 1), options)  # fmt: skip
+                   rate / max(keep_every, 1), options, header.tags)  # fmt: skip
 
     def stream(self, still: bool) -> Any:
         """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
         node = ffmpeg.source(self.source, self.start_s, self.duration_s, **limits)["V:0"]
+        node = colour.shown(node, self.tags, self.options.rendering)
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
         if self.keep_every:
@@ -106,7 +110,7 @@ class Window:
         if self.crop:
             node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
         node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")
-        return node.filter("format", "rgb24" if still else "yuv420p").filter("setsar", 1)
+        return colour.labelled(node.filter("format", "rgb24" if still else "yuv420p").filter("setsar", 1), still)
 
     def rgb(self, still: bool) -> Any:
         """The same stream as RGB frames."""
@@ -121,4 +125,5 @@ class Window:
         node = ffmpeg.raw_source(self.width, self.height, float(self.rate))
         if still:
             return node
-        return node.filter("scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER).filter("format", "yuv420p")
+        node = node.filter("scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER).filter("format", "yuv420p")
+        return colour.labelled(node, still)
