@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import ffmpeg as graph  # ffmpeg-python: builds argument lists, runs nothing here
+
 from actors.media.outcome import Failure
 
 Hdr = Literal["tonemap", "refuse"]
@@ -108,6 +110,10 @@ class Tags:
         return self.order in _WOVEN
 
 
+UNTAGGED = Tags()
+AS_USUAL = Rendering()
+
+
 def read(line: str, below: str) -> Tags:
     """Read the tags from FFmpeg's dump.
 
@@ -117,7 +123,9 @@ def read(line: str, below: str) -> Tags:
     """
     match = _PIXELS.search(line)
     words = [word.strip() for word in (match.group(2) or "").split(",")] if match else []
-    colours = next((word for word in words if word and word not in (*_RANGES, *_ORDERS) and not word.endswith("bpc")), "")
+    colours = next(
+        (word for word in words if word and word not in (*_RANGES, *_ORDERS) and not word.endswith("bpc")), ""
+    )
     parts = colours.split("/") if "/" in colours else [colours] * 3  # one name stands for three equal ones
     matrix, primaries, transfer = ("" if part == "unknown" else part for part in parts)
     crop, dolby = _CROP.search(below), _DOLBY.search(below)
@@ -150,11 +158,19 @@ def check(name: str, tags: Tags, rendering: Rendering) -> None:
         Failure: ``colour``.
     """
     if tags.is_hdr and rendering.hdr == "refuse":
-        raise Failure("colour", f"{name} is HDR ({tags.transfer}) and corpus.hdr is refuse; set corpus.hdr=tonemap to score it")
+        raise Failure(
+            "colour", f"{name} is HDR ({tags.transfer}) and corpus.hdr is refuse; set corpus.hdr=tonemap to score it"
+        )
     if tags.dolby_vision == 5:
-        raise Failure("colour", f"{name} is Dolby Vision profile 5, whose pictures only its own decoder can show; convert it to SDR")
+        raise Failure(
+            "colour",
+            f"{name} is Dolby Vision profile 5, whose pictures only its own decoder can show; convert it to SDR",
+        )
     if tags.matrix not in _MATRICES:
-        raise Failure("colour", f"{name} has the colour matrix {tags.matrix}, which FFmpeg's scaler cannot convert; convert it to bt709")
+        raise Failure(
+            "colour",
+            f"{name} has the colour matrix {tags.matrix}, which FFmpeg's scaler cannot convert; convert it to bt709",
+        )
 
 
 def needs_pipe(tags: Tags, rendering: Rendering) -> bool:
@@ -176,21 +192,52 @@ def shown(stream: Any, tags: Tags, rendering: Rendering) -> Any:
         stream = stream.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
     if not (tags.is_hdr or (tags.is_deep and not tags.still)):
         return stream
-    # zscale, because the scaler dithers what has more than 8 bits, even when told not to
     # What is not tagged is taken as the scaler takes it: limited range, but full for grey.
     source: dict[str, Any] = {} if tags.range else {"rangein": "full" if "gray" in tags.pix_fmt else "limited"}
+    source |= {} if tags.matrix else {"matrixin": "bt2020nc" if tags.is_hdr else MATRIX}
     if tags.is_hdr:
-        source |= {} if tags.matrix else {"matrixin": "bt2020nc"}
-        source |= {} if tags.primaries else {"primariesin": "bt2020"}
-        stream = stream.filter("zscale", transfer="linear", npl=REFERENCE_WHITE, agamma=0, **source).filter("format", "gbrpf32le")
-        stream = stream.filter("zscale", primaries="bt709").filter(
-            "tonemap", tonemap="mobius", param=KNEE, peak=f"{PEAK / REFERENCE_WHITE:.6f}", desat=0
-        )
-        source = {"transfer": "bt709"}
-    elif not tags.matrix:
-        source |= {"matrixin": MATRIX}
+        stream = (_by_table if tags.transfer == "arib-std-b67" else _standard_range)(stream, tags, source)
+        source = {}
+    # zscale, because the scaler dithers what has more than 8 bits, even when told not to
     matrix, extent, pixels = ("gbr", "full", "gbrp") if tags.still else (MATRIX, "limited", "yuv420p")
     return stream.filter("zscale", matrix=matrix, range=extent, dither="none", **source).filter("format", pixels)
+
+
+def _standard_range(stream: Any, tags: Tags, source: dict[str, Any]) -> Any:
+    """HDR to R'G'B' of standard range: light over reference white, BT.709 primaries, a curve over max(R, G, B), gamma 2.4."""
+    source = source if tags.primaries else {**source, "primariesin": "bt2020"}
+    # without agamma=0 zscale applies HLG's system gamma to each channel, not to luminance: 40 levels off in mild colours
+    gamma = {"agamma": int(tags.transfer != "arib-std-b67")}
+    light = stream.filter("zscale", transfer="linear", npl=REFERENCE_WHITE, **gamma, **source).filter(
+        "format", "gbrpf32le"
+    )
+    peak = f"{PEAK / REFERENCE_WHITE:.6f}"
+    light = light.filter("zscale", primaries="bt709").filter(
+        "tonemap", tonemap="mobius", param=KNEE, peak=peak, desat=0
+    )
+    return light.filter("zscale", transfer="bt709", **gamma)
+
+
+def _by_table(stream: Any, tags: Tags, source: dict[str, Any]) -> Any:
+    """The same through a table of 64^3 colours that FFmpeg makes first: HLG's exact formula takes three times as long."""
+    packed = ("gbrp16le", "rgb48le")  # haldclut takes planes in another order than it should
+    cube = graph.input("haldclutsrc=level=8:rate=25:duration=0.04,format=rgb48le", f="lavfi", format_whitelist="lavfi")
+    labels = {
+        "range": "pc",
+        "colorspace": "gbr",
+        "color_primaries": tags.primaries or "bt2020",
+        "color_trc": tags.transfer,
+    }
+    cube = cube.filter("format", packed[0]).filter("setparams", **labels)
+    cube = _standard_range(cube, tags, {})
+    stream = stream.filter("zscale", matrix="gbr", range="full", **source)
+    for pixels in packed:
+        stream, cube = stream.filter("format", pixels), cube.filter("format", pixels)
+    # a frame that comes before the table would pass unchanged
+    stream = graph.filter([stream, cube.filter("setpts", "-1000000/TB")], "haldclut", interp="tetrahedral")
+    for pixels in reversed(packed):
+        stream = stream.filter("format", pixels)
+    return stream.filter("setparams", color_primaries="bt709", color_trc="bt709")
 
 
 def labelled(stream: Any, still: bool) -> Any:

@@ -64,7 +64,7 @@ class Probe:
     codec: str
     pix_fmt: str
     tick_rate: float = 0.0
-    tags: colour.Tags = colour.Tags()
+    tags: colour.Tags = colour.UNTAGGED
 
     @property
     def is_still(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.media.colour import Rendering
+from actors.media.colour import AS_USUAL, Rendering
 from actors.media.network_views import VIEWS
 
 Uint8 = NDArray[np.uint8]
@@ -36,7 +36,7 @@ class SampleSpec:
     motion_short_side: int = 144
     max_pixels: int = 7680 * 4320
     views: tuple[str, ...] = ()
-    rendering: Rendering = Rendering()
+    rendering: Rendering = AS_USUAL
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.views) - set(VIEWS))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from actors.media import colour, ffmpeg
-from actors.media.colour import MATRIX, SCALER, Rendering, Tags
+from actors.media.colour import AS_USUAL, MATRIX, SCALER, UNTAGGED, Rendering, Tags
 from actors.media.outcome import Failure
 
 SCREEN_FPS = 60.0  # at which a variable rate is sampled at most
@@ -35,7 +35,7 @@ class EncodeOptions:
     hold_output: bool = True
     max_pixels: int = ffmpeg.MAX_PIXELS
     timeout_s: float = 900.0
-    rendering: Rendering = Rendering()
+    rendering: Rendering = AS_USUAL
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Window:
     keep_every: int
     rate: Fraction
     options: EncodeOptions
-    tags: Tags = Tags()
+    tags: Tags = UNTAGGED
 
     @classmethod
     def open(cls, source: str, start_s: float, duration_s: float, still: bool, options: EncodeOptions) -> Window:
