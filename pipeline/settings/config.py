@@ -23,6 +23,7 @@ from actors.teachers import load_teacher
 from pipeline.console import UserError
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import (
+    WHOLE,
     BenchmarkConfig,
     CorpusConfig,
     Count,
@@ -100,7 +101,9 @@ class Config(Part):
 
     def to_yaml(self) -> str:
         """Return the whole tree as YAML that `load(file=...)` accepts."""
-        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+        text: str = yaml.safe_dump(
+            self.model_dump(mode="json", context=WHOLE), sort_keys=False, allow_unicode=True, width=120
+        )
         return text
 
 

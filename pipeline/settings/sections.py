@@ -9,8 +9,17 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
+from actors.media.colour import AS_USUAL, Hdr, Interlaced
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
 
@@ -21,6 +30,9 @@ SEEN = SPATIAL + TEMPORAL + STREAMING
 UNSEEN = ("vp9", "av1", "mpeg2", "mjpeg", "denoise", "noise_h264", "frame_drop")
 # Beyond the paper: off unless `distort.types` switches it on (VP9 and AV1 are then no longer unseen).
 SECOND = ("banding", "oversharpen", "colour_shift", "frame_rate", "rebuffer", "vp9", "av1", "packet_loss")
+# Keys that came later: left out of fingerprints at their defaults, so that a run that was begun before goes on.
+LATER = ("hdr", "interlaced")
+WHOLE: Mapping[str, bool] = {"whole": True}  # context of a dump that leaves nothing out
 ORIGINS = ("ensemble", "synthetic", "gmad", "missed")
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
@@ -75,6 +87,8 @@ class CorpusConfig(Part):
     windows_per_clip: Positive = 1
     max_short_side: Annotated[int, Field(ge=64)] | None = None
     max_fps: PositiveReal | None = None
+    hdr: Hdr = AS_USUAL.hdr  # PQ and HLG: tone-mapped to standard range, or refused
+    interlaced: Interlaced = AS_USUAL.interlaced  # deinterlaced, or both fields woven into one picture
     degraded_copies: Count = 0  # of each training window, by seeded chains of simulators
     heldout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     limit: Positive | None = None
@@ -83,6 +97,12 @@ class CorpusConfig(Part):
     made_height: Annotated[int, Field(ge=64, multiple_of=2)] = 240
     made_seconds: PositiveReal = 2.0
     made_fps: PositiveReal = 24.0
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        tree: dict[str, Any] = dump(self)
+        usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in LATER}
+        return {name: value for name, value in tree.items() if name not in usual or value != usual[name]}
 
     @field_validator("videos")
     @classmethod

@@ -14,7 +14,7 @@ from cluster.pools import Pool
 from cluster.stream import Row, collect
 from pipeline.console import TOO_MANY_BAD, Console, UserError
 from pipeline.corpus.listing import Listing, heldout_contents, list_inputs, pool_recipe, pool_rounds, short_id, windows
-from pipeline.look.observe import downloads
+from pipeline.look.observe import downloads, rendering
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import FAILED, OK, VIDEOS
 from pipeline.run_folder.store import write_table
@@ -86,7 +86,8 @@ def probe_files(config: Config, layout: RunLayout, console: Console) -> list[Row
     """
     listing = corpus_files(config, layout, console)
     table = pa.Table.from_pylist([{"video_id": short_id(uri), "uri": uri} for uri in listing.files])
-    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": downloads(config, layout.downloads)})
+    limits = {"max_pixels": SampleSpec().max_pixels, "rendering": rendering(config)}
+    probe = Pool(Probe, {**limits, "downloads": downloads(config, layout.downloads)})
     # a row whose worker died comes back as it was sent
     with console.track(table.num_rows, "probing files") as progress:
         probed = collect(table, [probe], lambda row: {**UNKNOWN, **row}, progress.advance)

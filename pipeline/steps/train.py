@@ -102,6 +102,8 @@ def finish(config: Config, layout: RunLayout, folder: Path) -> Anchors:
             "window_s": config.corpus.window_s,
             "max_short_side": config.corpus.max_short_side,
             "max_fps": config.corpus.max_fps,
+            "hdr": config.corpus.hdr,
+            "interlaced": config.corpus.interlaced,
         },
     )
     return anchors

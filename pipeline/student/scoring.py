@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors import SafetensorError
 
+from actors.media.colour import AS_USUAL, Rendering
 from actors.media.inputs import from_path, is_remote, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
@@ -86,7 +87,8 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
         spec = SampleSpec(kept, strip, side, views=VIEWS_TAKEN.get(student_name(folder), ()))
-        options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
+        rendering = Rendering(facts.get("hdr", AS_USUAL.hdr), facts.get("interlaced", AS_USUAL.interlaced))
+        options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"], rendering=rendering)
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"
