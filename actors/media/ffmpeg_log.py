@@ -37,6 +37,7 @@ _KINDS = (
     ("matches no streams", "no_video"),
     ("does not contain any stream", "no_video"),
     ("No such file or directory", "missing"),
+    ("No such filter", "colour"),  # a build without zscale or bwdif, which plain files do not need
 )
 
 

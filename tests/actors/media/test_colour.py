@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from actors.distortions.apply import apply
-from actors.media import colour, ffmpeg
+from actors.media import colour, ffmpeg, ffmpeg_log
 from actors.media.colour import Rendering, Tags
 from actors.media.decode import Decoder
 from actors.media.outcome import Failure
@@ -383,6 +383,13 @@ def test_a_matrix_that_cannot_be_converted_is_refused_by_name(decoder: Decoder, 
     path = _write(tmp_path / "a.mp4", "yuv420p", _planes("yuv420p"), ("-vf", "setparams=colorspace=bt2020c", *X264))
     with pytest.raises(Failure, match=r"colour: .*colour matrix bt2020c"):
         _frame(decoder, path)
+
+
+def test_a_filter_that_a_build_lacks_is_named() -> None:
+    failure = ffmpeg_log.explain(
+        "[AVFilterGraph @ 0x55] No such filter: 'zscale'\nError : Filter not found\n", 8, "decode"
+    )
+    assert str(failure) == "colour: No such filter: 'zscale'"
 
 
 @pytest.fixture(scope="module")
