@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from actors.media import ffmpeg
+from actors.media import colour, ffmpeg
 from actors.media.downloads import Keep
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
@@ -32,8 +32,15 @@ class Probe:
     A row that brings a `content_id` keeps it: the file was rendered here and is named by what it was drawn from.
     """
 
-    def __init__(self, max_pixels: int, timeout_s: float = 60.0, downloads: Keep | None = None) -> None:
+    def __init__(
+        self,
+        max_pixels: int,
+        timeout_s: float = 60.0,
+        downloads: Keep | None = None,
+        rendering: colour.Rendering = colour.AS_USUAL,
+    ) -> None:
         self.max_pixels = max_pixels
+        self.rendering = rendering
         self.timeout_s = timeout_s
         self.inputs = Inputs(downloads)
 
@@ -49,6 +56,7 @@ class Probe:
             raise Failure(
                 "too_large", f"{path} is {header.width}x{header.height}; the limit is {self.max_pixels} pixels"
             )
+        colour.check(str(path), header.tags, self.rendering)
         return {
             "content_id": str(row.get("content_id") or "") or content_id(path),
             "width": header.width,

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.indicators import Meter
-from actors.media import ffmpeg
+from actors.media import colour, ffmpeg
 from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.media.excerpt import excerpt, track
 from actors.media.network_views import Clip, Gatherer, plan
@@ -199,7 +199,7 @@ class Decoder:
             meter: Is given the frames of every second in passing; what it held before is forgotten.
 
         Raises:
-            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``too_large``, ``timeout`` or
+            Failure: ``missing``, ``empty``, ``format``, ``no_video``, ``decode``, ``colour``, ``too_large``, ``timeout`` or
                 ``crash``.
         """
         spec = spec or SampleSpec()
@@ -212,8 +212,9 @@ class Decoder:
         cut = facts.cut(start_s, duration_s)
         if cut is None:
             raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
+        colour.check(name, header.tags, spec.rendering)
         window = _Window(facts, name, cut, spec, seed, deadline, meter)
-        if not facts.is_exact_in_decord:
+        if not facts.is_exact_in_decord or colour.needs_pipe(header.tags, spec.rendering):
             return self._by_ffmpeg(window)
         try:
             sample = self._by_child(window)
@@ -300,6 +301,7 @@ class Decoder:
         """
         header = window.scan.header
         one = {"frames:v": 1} if header.is_still else {}
+        stream = colour.shown(stream, header.tags, window.spec.rendering)
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         timeout_s = max(0.1, window.deadline - time.monotonic())
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=timeout_s, reuse=True)

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from actors.media import colour
 from actors.media.outcome import STORAGE, Failure
 
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
@@ -60,6 +61,7 @@ _KINDS = (
     ("No such file or directory", "missing"),
     ("No space left on device", STORAGE),
     ("Disk quota exceeded", STORAGE),
+    ("No such filter", "colour"),  # a build without zscale or bwdif, which plain files do not need
 )
 _NO_SPACE = tuple(
     256 - number for number in (errno.ENOSPC, errno.EDQUOT)
@@ -79,6 +81,7 @@ class Probe:
         codec: FFmpeg's name, for example ``h264``.
         pix_fmt: FFmpeg's name, for example ``yuv420p``.
         tick_rate: Ticks per second that FFmpeg believes the frames to fall on (tbr); 0 where it prints none.
+        tags: What the header says of colours, fields and the container's crop.
     """
 
     width: int
@@ -89,6 +92,7 @@ class Probe:
     codec: str
     pix_fmt: str
     tick_rate: float = 0.0
+    tags: colour.Tags = colour.UNTAGGED
 
     @property
     def is_still(self) -> bool:
@@ -252,19 +256,19 @@ def header(name: str, log: str, track: Track | None = None) -> Probe:
     codec = re.search(r": Video: (\w+)", line)
     if width == 0 or codec is None or codec.group(1) == "none":
         raise Failure("decode", f"{name}: the header gives no frame size or no known codec")
-    # Brackets hold commas of their own: "h264 (High) (avc1 / 0x31637661), yuv420p(tv, bt709), 1280x720"
-    fields = re.sub(r"\([^()]*\)", "", line.split(": Video: ")[1]).split(",")
+    tags = colour.read(line, track.below)
+    width, height = colour.cropped(width, height, tags)
     rotation = re.search(r"rotation of (-?[\d.]+) degrees", track.below)
     if rotation and is_upright(rotation.group(1)):
         width, height = height, width
-    pix_fmt = fields[1].strip() if len(fields) > 1 else "unknown"
+    pix_fmt = tags.pix_fmt or "unknown"
     if re.search(r"Input #0, \w+_pipe", log):
-        return Probe(width, height, 0.0, 0.0, 1, codec.group(1), pix_fmt)
+        return Probe(width, height, 0.0, 0.0, 1, codec.group(1), pix_fmt, tags=replace(tags, still=True))
     mean, tick = _rate(line, "fps"), _rate(line, "tbr")
     fps = mean or tick
     clock = re.search(r"Duration: (\d+):(\d+):([\d.]+)", log)
     length = _seconds(clock.groups()) if clock else 0.0
-    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, tick)
+    return Probe(width, height, fps, length, None, codec.group(1), pix_fmt, tick, tags)
 
 
 def _rate(line: str, unit: str) -> float:

@@ -9,6 +9,7 @@ KINDS = (
     "no_video",  # readable, but holds no video stream
     "format",  # not a media file, or a container or protocol that is not allowed
     "decode",  # a media file whose frames cannot be decoded
+    "colour",  # HDR that the settings refuse, or colours that cannot be converted
     "too_large",  # frame area above the limit
     "too_small",  # frames below what an encoder or a measure needs
     "timeout",  # killed at the wall-clock limit

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.media import ffmpeg
+from actors.media.colour import MATRIX, SCALER
 from actors.media.files import atomic
 from actors.media.outcome import Failure
-from actors.media.window import MATRIX, SCALER
 
 Frame = NDArray[np.uint8]
 Integers = NDArray[np.int32]

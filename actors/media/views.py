@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.media.colour import AS_USUAL, Rendering
 from actors.media.network_views import VIEWS
 
 Uint8 = NDArray[np.uint8]
@@ -27,6 +28,7 @@ class SampleSpec:
         motion_short_side: Short side of the luma strip in pixels (never scaled up).
         max_pixels: Largest accepted frame area in pixels; larger videos are refused before decoding.
         views: What the published networks in use are shown, by names of `actors.media.network_views.VIEWS`.
+        rendering: How HDR and interlaced material is shown.
     """
 
     key_frames: int = 3
@@ -34,6 +36,7 @@ class SampleSpec:
     motion_short_side: int = 144
     max_pixels: int = 7680 * 4320
     views: tuple[str, ...] = ()
+    rendering: Rendering = AS_USUAL
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.views) - set(VIEWS))

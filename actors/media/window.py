@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from actors.media import ffmpeg
+from actors.media import colour, ffmpeg
+from actors.media.colour import AS_USUAL, MATRIX, SCALER, Rendering, Tags
 from actors.media.excerpt import excerpt, held, track
 from actors.media.outcome import Failure
 from actors.media.scan import Scan, scan
 from actors.media.timeline import TOLERANCE_S, Cut
-
-# Without these flags the scaler truncates, and every trip through RGB darkens a picture by a grey level.
-SCALER = "bicubic+accurate_rnd+full_chroma_int"
-MATRIX = "smpte170m"
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class EncodeOptions:
         hold_output: Stutter repeats the last shown frame (True) or the original previous frame (False).
         max_pixels: Refuse larger source frames.
         timeout_s: Wall-clock limit of each FFmpeg process, seconds.
+        rendering: How HDR and interlaced material is shown.
     """
 
     x265_preset: str = "veryslow"
@@ -38,6 +36,7 @@ class EncodeOptions:
     hold_output: bool = True
     max_pixels: int = ffmpeg.MAX_PIXELS
     timeout_s: float = 900.0
+    rendering: Rendering = AS_USUAL
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,15 @@ class Window:
         """Plan the window from the file's packets; for a still, the middle of the window.
 
         Raises:
-            Failure: As `actors.media.scan.scan`; ``too_large``; ``format`` for frames of less than 2x2 pixels; ``decode``
-                for a window that lies beyond the pictures.
+            Failure: As `actors.media.scan.scan`; ``too_large``; ``colour``; ``format`` for frames of less than 2x2 pixels;
+                ``decode`` for a window that lies beyond the pictures.
         """
         facts = scan(source)
         header = facts.header
         width, height = header.width, header.height
         if width * height > options.max_pixels:
             raise Failure("too_large", f"{source} is {width}x{height}; the limit is {options.max_pixels} pixels")
+        colour.check(source, header.tags, options.rendering)
         ratio = min(1.0, options.max_short_side / min(width, height)) if options.max_short_side else 1.0
         if ratio < 1:
             width, height = max(2, round(width * ratio)), max(2, round(height * ratio))
@@ -102,6 +102,11 @@ class Window:
         return cls(source, start_s, duration_s, ratio == 1, width - width % 2, height - height % 2, keep_every,
                    rate / max(keep_every, 1), options, facts, cut)  # fmt: skip
 
+    @property
+    def tags(self) -> Tags:
+        """What the file's header says of its colours."""
+        return self.scan.header.tags
+
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
@@ -114,7 +119,7 @@ class Window:
 
     def stream(self, still: bool) -> Any:
         """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
-        node = self._pictures()
+        node = colour.shown(self._pictures(), self.tags, self.options.rendering)
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
         if self.keep_every:
@@ -122,7 +127,7 @@ class Window:
         if self.crop:
             node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
         node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")
-        return node.filter("format", "rgb24" if still else "yuv420p").filter("setsar", 1)
+        return colour.labelled(node.filter("format", "rgb24" if still else "yuv420p").filter("setsar", 1), still)
 
     def rgb(self, still: bool) -> Any:
         """The same stream as RGB frames."""
@@ -137,4 +142,5 @@ class Window:
         node = ffmpeg.raw_source(self.width, self.height, float(self.rate))
         if still:
             return node
-        return node.filter("scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER).filter("format", "yuv420p")
+        node = node.filter("scale", out_color_matrix=MATRIX, out_range="tv", flags=SCALER).filter("format", "yuv420p")
+        return colour.labelled(node, still)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from actors.indicators import INDICATORS as INDICATOR_ROWS
+from actors.media.colour import AS_USUAL, Rendering
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.teachers import views_of
@@ -61,9 +62,19 @@ class Look:
 def sample_spec(config: Config, look: Look) -> SampleSpec:
     """What a decode keeps of each window, by configuration."""
     if look.bare:
-        return SampleSpec(key_frames=1, motion_frames=1)
+        return SampleSpec(key_frames=1, motion_frames=1, rendering=rendering(config))
     views = [*views_of(look.scores), *(student_row(config.student.name).views if look.features is not None else ())]
-    return SampleSpec(config.teachers.key_frames, config.teachers.motion_frames, views=tuple(dict.fromkeys(views)))
+    return SampleSpec(
+        config.teachers.key_frames,
+        config.teachers.motion_frames,
+        views=tuple(dict.fromkeys(views)),
+        rendering=rendering(config),
+    )
+
+
+def rendering(config: Config) -> Rendering:
+    """How HDR and interlaced material is shown, by configuration."""
+    return Rendering(config.corpus.hdr, config.corpus.interlaced)
 
 
 def encode_options(config: Config) -> EncodeOptions:
@@ -75,6 +86,7 @@ def encode_options(config: Config) -> EncodeOptions:
         max_fps=config.corpus.max_fps,
         hold_output=config.distort.hold_output,
         timeout_s=config.pools.distort.timeout_s,
+        rendering=rendering(config),
     )
 
 
@@ -85,7 +97,9 @@ def packs(config: Config) -> bool:
 
 def look_settings(look: Look, config: Config) -> dict[str, Any]:
     """Everything, apart from the videos, that decides the results of a look."""
-    making = asdict(encode_options(config))
+    making, sample = asdict(encode_options(config)), asdict(sample_spec(config, look))
+    if rendering(config) == AS_USUAL:  # a setting that came later: earlier looks stay valid
+        del making["rendering"], sample["rendering"]
     for setting in ("threads", "timeout_s"):  # these change the time, not the result
         making.pop(setting)
     name = config.student.name
@@ -96,7 +110,7 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         else None
     )
     settings = {
-        "sample": asdict(sample_spec(config, look)),
+        "sample": sample,
         "copies": making,
         "student": student,
         "teachers": dict(look.digests),

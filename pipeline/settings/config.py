@@ -25,6 +25,7 @@ from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import (
     SECOND,
     SEEN,
+    WHOLE,
     BenchmarkConfig,
     CorpusConfig,
     Count,
@@ -109,7 +110,9 @@ class Config(Part):
 
     def to_yaml(self) -> str:
         """Return the whole tree as YAML that `load(file=...)` accepts."""
-        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+        text: str = yaml.safe_dump(
+            self.model_dump(mode="json", context=WHOLE), sort_keys=False, allow_unicode=True, width=120
+        )
         return text
 
 

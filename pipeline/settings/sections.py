@@ -9,9 +9,17 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from actors.distortions.table import by_family, optional, suite
+from actors.media.colour import AS_USUAL, Hdr, Interlaced
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
 from trainers.settings import NonNegativeReal, Part, Positive, PositiveReal, Share
@@ -20,6 +28,9 @@ from trainers.student.table import DEFAULT, STUDENTS, student_row
 SEEN = by_family(suite("train"))
 UNSEEN = tuple(row.name for row in suite("unseen"))
 SECOND = by_family(optional())
+# Keys that came later: left out of fingerprints at their defaults, so that a run that was begun before goes on.
+LATER = ("hdr", "interlaced")
+WHOLE: Mapping[str, bool] = {"whole": True}  # context of a dump that leaves nothing out
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 Count = Annotated[int, Field(ge=0)]
@@ -63,6 +74,8 @@ class CorpusConfig(Part):
     windows_per_clip: Positive = 1
     max_short_side: Annotated[int, Field(ge=64)] | None = None
     max_fps: PositiveReal | None = None
+    hdr: Hdr = AS_USUAL.hdr  # PQ and HLG: tone-mapped to standard range, or refused
+    interlaced: Interlaced = AS_USUAL.interlaced  # deinterlaced, or both fields woven into one picture
     degraded_copies: Count = 0  # of each training window, by seeded chains of simulators
     heldout_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     limit: Positive | None = None
@@ -71,6 +84,12 @@ class CorpusConfig(Part):
     made_height: Annotated[int, Field(ge=64, multiple_of=2)] = 240
     made_seconds: PositiveReal = 2.0
     made_fps: PositiveReal = 24.0
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        tree: dict[str, Any] = dump(self)
+        usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in LATER}
+        return {name: value for name, value in tree.items() if name not in usual or value != usual[name]}
 
     @field_validator("videos")
     @classmethod

@@ -19,6 +19,7 @@ from pipeline.corpus.members import HELDOUT, TRAIN
 from pipeline.corpus.rules import heldout_contents, pool_recipe, pool_rounds, short_id
 from pipeline.costs.rates import ingest_seconds
 from pipeline.look.chain import downloads
+from pipeline.look.look import rendering
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import FAILED, OK, VIDEOS
 from pipeline.run_folder.run import Run
@@ -119,8 +120,8 @@ def probe_files(run: Run) -> list[Row]:
     listing = corpus_files(run)
     ids = listing.content_ids
     rows = [{"video_id": short_id(uri), "uri": uri, "content_id": ids.get(uri, "")} for uri in listing.files]
-    store = downloads(run.config, run.layout.downloads)
-    probe = Pool(Probe, {"max_pixels": SampleSpec().max_pixels, "downloads": store})
+    limits = {"max_pixels": SampleSpec().max_pixels, "rendering": rendering(run.config)}
+    probe = Pool(Probe, {**limits, "downloads": downloads(run.config, run.layout.downloads)})
     with run.console.track(len(rows), "probing files") as progress:
         # a row whose worker died comes back without these columns
         table = pa.Table.from_pylist(rows)

@@ -33,6 +33,8 @@ def complete(run: Run, folder: Path) -> Anchors:
             "window_s": corpus.window_s,
             "max_short_side": corpus.max_short_side,
             "max_fps": corpus.max_fps,
+            "hdr": corpus.hdr,
+            "interlaced": corpus.interlaced,
         },
     )
     return anchors

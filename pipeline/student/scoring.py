@@ -20,6 +20,7 @@ import pyarrow as pa
 from safetensors import SafetensorError
 
 from actors.folder import FolderEncoder, HeaderReader, WindowReader
+from actors.media.colour import AS_USUAL, Rendering
 from actors.media.inputs import from_path, is_remote, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
@@ -92,8 +93,9 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
         facts = read_processor(folder)
         anchors.scale()
         kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
-        spec = SampleSpec(kept, strip, side, views=student_row(student_name(folder)).views)
-        options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"])
+        rendering = Rendering(facts.get("hdr", AS_USUAL.hdr), facts.get("interlaced", AS_USUAL.interlaced))
+        spec = SampleSpec(kept, strip, side, views=student_row(student_name(folder)).views, rendering=rendering)
+        options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"], rendering=rendering)
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:
         detail = f"{type(error).__name__}: {error}"

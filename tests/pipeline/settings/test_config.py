@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pipeline.look.observe import Look, look_settings
 from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
@@ -217,3 +218,21 @@ def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
     for config in (released, printed, load("paper-shrunk")):
         assert (config.student.name, config.training.zero_stage) == ("llava", 3)
     assert released.training.batch_size == printed.training.batch_size == 8
+
+
+def test_a_key_that_came_later_changes_no_fingerprint_at_its_default() -> None:
+    """Literal values of the version before `corpus.hdr`: a run that was begun with it goes on."""
+    usual, refusing = load(), load(overrides=["corpus.hdr=refuse"])
+    assert (usual.name(), fingerprint(usual.corpus)) == ("demo-ce22d31a", "0ad0de2e8477222f")
+    assert refusing.name() != usual.name()
+    assert fingerprint(refusing.corpus) != fingerprint(usual.corpus)
+    written = yaml.safe_load(usual.to_yaml())["corpus"]
+    assert (written["hdr"], written["interlaced"]) == ("tonemap", "deinterlace")
+
+
+def test_the_settings_of_a_look_name_the_rendering_only_where_it_is_unusual(tmp_path: Path) -> None:
+    look = Look(tmp_path / "observed", None, {}, {}, tmp_path / "clips")
+    usual = look_settings(look, load())
+    woven = look_settings(look, load(overrides=["corpus.interlaced=weave"]))
+    assert "rendering" not in usual["sample"] | usual["copies"]
+    assert woven["sample"]["rendering"] == woven["copies"]["rendering"] == {"hdr": "tonemap", "interlaced": "weave"}
