@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.indicators import Meter
-from actors.media import ffmpeg, ffmpeg_log
+from actors.media import ffmpeg
 from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.media.excerpt import excerpt, track
 from actors.media.network_views import Clip, Gatherer, plan
@@ -248,7 +248,7 @@ class Decoder:
             "end": cut.end,
             "span_s": [float(times[at] - times[0]) for at in (cut.first, cut.end - 1)],
             "shown": None if cut.shown is None else cut.shown.tolist(),
-            "fps": 0.0 if cut.shown is None else cut.rate,
+            "fps": cut.rate,
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,

@@ -146,7 +146,8 @@ def read(
     # a window is a list of pictures, one after the other or held; positions in it count what is shown
     shown = request["shown"] or list(range(request["first"], request["end"]))
     count = len(shown)
-    fps = request["fps"] or float(reader.get_avg_fps())
+    own = float(reader.get_avg_fps())  # no number for a container without a mean rate
+    fps = own if request["shown"] is None and np.isfinite(own) and own > 0 else request["fps"]
     keys = key_positions(count, request["key_frames"])
     seconds = set(second_positions(count, fps)) if request["seconds"] else set()
     if request["views"] and count * request["picture_bytes"] > AHEAD_BYTES:

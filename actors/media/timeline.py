@@ -174,7 +174,7 @@ def _strays(times: Times) -> Times:
     centre, mean = number.mean(), times.mean()
     spread = float(((number - centre) ** 2).sum())
     slope = float(((number - centre) * (times - mean)).sum()) / spread if spread else 0.0
-    return times - mean - slope * (number - centre)
+    return np.asarray(times - mean - slope * (number - centre), np.float64)
 
 
 def _phase(offsets: Times) -> float:

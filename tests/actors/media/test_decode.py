@@ -16,7 +16,6 @@ from actors.media.decode_child import key_positions, luma_strip
 from actors.media.outcome import Failure
 from actors.media.views import Sample, SampleSpec
 
-
 Make = Callable[..., Path]
 
 
