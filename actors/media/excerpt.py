@@ -51,7 +51,8 @@ def excerpt(name: str, scan: Scan, cut: Cut, max_pixels: int, threads: int) -> E
         return Excerpt(track(ffmpeg.source(name, **limits), scan), 0.0, scan.counts)
     if scan.seeks and not scan.leads and cut.shown is None:
         start = max(start, 0.0)  # FFmpeg's clock starts with the file
-        length = end - start if cut.end < len(times) else 0.0
+        # FFmpeg counts a length from the first picture that comes out
+        length = end - float(times[cut.first]) if cut.end < len(times) else 0.0
         return Excerpt(track(ffmpeg.source(name, start, length, **limits), scan), start)
     if scan.seeks or scan.seeks_early:
         before = _key_before(scan, float(times[cut.first]))

@@ -106,9 +106,10 @@ class Scan:
 
     @property
     def is_plain(self) -> bool:
-        """Whether FFmpeg's own seek and length cut a window of steady pictures out of it: a fine clock that starts at zero."""
-        starts_at_zero = abs(float(self.timeline.times[0])) < TOLERANCE_S
-        return self.seeks and not self.leads and starts_at_zero and self.tick_s < self.timeline.step_s / 4
+        """Whether FFmpeg's own seek and length cut a window out of it: a steady rate, a fine clock that starts at zero."""
+        line = self.timeline
+        steady = line.spacing == "constant" and self.tick_s < line.step_s / 4
+        return steady and self.seeks and not self.leads and abs(float(line.times[0])) < TOLERANCE_S
 
     @property
     def counts(self) -> bool:
