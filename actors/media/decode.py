@@ -249,7 +249,7 @@ class Decoder:
             "end": cut.end,
             "span_s": [float(times[at] - times[0]) for at in (cut.first, cut.end - 1)],
             "shown": None if cut.shown is None else cut.shown.tolist(),
-            "fps": 0.0 if cut.shown is None else cut.rate,
+            "fps": cut.rate,
             "threads": self._threads,
             "key_frames": spec.key_frames,
             "motion_frames": spec.motion_frames,

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 CHUNK_BYTES = 32 * 2**20  # RGB frames asked for at once: a handful of HD frames, one or two of 4K
 SAME_TIME_S = 2e-3  # by which the times of a picture may differ: containers round to milliseconds
+SAME_RATE = 0.02
 KEY = "key"  # name under which the key frames travel
 AHEAD_BYTES = (
     256 * 2**20
@@ -147,7 +148,8 @@ def read(
     # a window is a list of pictures, one after the other or held; positions in it count what is shown
     shown = request["shown"] or list(range(request["first"], request["end"]))
     count = len(shown)
-    fps = request["fps"] or float(reader.get_avg_fps())
+    own, fps = float(reader.get_avg_fps()), float(request["fps"])
+    fps = own if abs(own - fps) <= SAME_RATE * fps else fps  # a container may give none (NaN), or one that is no rate
     keys = key_positions(count, request["key_frames"])
     seconds = set(second_positions(count, fps)) if request["seconds"] else set()
     if request["views"] and count * request["picture_bytes"] > AHEAD_BYTES:

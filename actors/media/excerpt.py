@@ -12,6 +12,7 @@ from actors.media.scan import Scan
 from actors.media.timeline import Cut
 
 _MICROSECOND = 1_000_000
+_MOST_TERMS = 400  # of an expression: held pictures of a window beyond that are shown once
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,12 @@ class Excerpt:
     Attributes:
         node: ffmpeg-python video stream.
         zero_s: Instant of the file's timeline that is time zero of the stream.
+        is_counted: The pictures were counted, and their times in the stream mean nothing.
     """
 
     node: Any
     zero_s: float
+    is_counted: bool = False
 
 
 def excerpt(name: str, scan: Scan, cut: Cut, max_pixels: int, threads: int) -> Excerpt:
@@ -40,19 +43,23 @@ def excerpt(name: str, scan: Scan, cut: Cut, max_pixels: int, threads: int) -> E
         threads: Decoder threads.
     """
     times = scan.timeline.times
-    start, end = _border(times, cut.first), _border(times, cut.end)
+    # in a clock whose ticks are as long as its pictures, half way between two of them would be rounded to either
+    share = 0.1 if scan.tick_s > scan.timeline.step_s / 4 else 0.5
+    start, end = _border(times, cut.first, share), _border(times, cut.end, share)
     limits = {"max_pixels": max_pixels, "threads": threads}
     if cut.first == 0 and cut.end == len(times) and scan.is_whole:
-        return Excerpt(track(ffmpeg.source(name, **limits), scan), 0.0)
+        return Excerpt(track(ffmpeg.source(name, **limits), scan), 0.0, scan.counts)
     if scan.seeks and not scan.leads and cut.shown is None:
-        length = end - start if cut.end < len(times) else 0.0
-        return Excerpt(track(ffmpeg.source(name, start, length, **limits), scan), max(start, 0.0))
+        start = max(start, 0.0)  # FFmpeg's clock starts with the file
+        # FFmpeg counts a length from the first picture that comes out
+        length = end - float(times[cut.first]) if cut.end < len(times) else 0.0
+        return Excerpt(track(ffmpeg.source(name, start, length, **limits), scan), start)
     if scan.seeks or scan.seeks_early:
         before = _key_before(scan, float(times[cut.first]))
         node = track(ffmpeg.source(name, before, **limits), scan)
         return Excerpt(node.filter("trim", start=_second(start - before), end=_second(end - before)), before)
     node = track(ffmpeg.source(name, **limits), scan)
-    return Excerpt(node.filter("trim", start_frame=cut.first, end_frame=cut.end), 0.0)
+    return Excerpt(node.filter("trim", start_frame=cut.first, end_frame=cut.end), 0.0, is_counted=True)
 
 
 def track(source: Any, scan: Scan) -> Any:
@@ -62,28 +69,48 @@ def track(source: Any, scan: Scan) -> Any:
     """
     only = sum(not other.is_cover for other in scan.tracks) == 1
     node = source["V:0" if only else str(scan.track)]
-    if scan.header.is_still or scan.is_turned:  # turned pictures are exchanged before any filter of ours
+    if scan.header.is_still or (scan.is_turned and scan.turns is None):  # FFmpeg turns before any filter of ours
         return node
-    source.node.kwargs["reinit_filter"] = 0
-    return node.filter("scale", scan.header.width, scan.header.height)
+    options, width, height = source.node.kwargs, scan.header.width, scan.header.height
+    options["reinit_filter"] = 0
+    if scan.turns is None:
+        return node.filter("scale", width, height)
+    options["noautorotate"] = None
+    if any(turn.startswith("transpose") for turn in scan.turns):
+        width, height = height, width
+    node = node.filter("scale", width, height)
+    for turn in scan.turns:
+        node = node.filter(*turn.split("="))
+    return node.filter("sidedata", mode="delete", type="DISPLAYMATRIX")  # an encoder would pass it on
 
 
 def held(part: Excerpt, cut: Cut) -> Any:
     """The stream of an excerpt, sampled at the rate of a cut whose pictures are held: ``cut.count`` frames."""
-    offset = round((cut.anchor_s - part.zero_s) * _MICROSECOND)
-    node = part.node.filter("settb", f"1/{_MICROSECOND}").filter("setpts", f"PTS-({offset})")
+    node = part.node.filter("settb", f"1/{_MICROSECOND}")
+    if part.is_counted:
+        node = node.filter("setpts", f"round(({_places(cut)})/({cut.fraction})/TB)")
+    else:
+        node = node.filter("setpts", f"PTS-({round((cut.anchor_s - part.zero_s) * _MICROSECOND)})")
     node = node.filter("fps", fps=str(cut.fraction), start_time=0)
     # the last picture stays until the window ends, and not for as long as its packet says
     return node.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=cut.count)
 
 
-def _border(times: np.ndarray, at: int) -> float:
-    """Half way between a picture and the one before it."""
+def _places(cut: Cut) -> str:
+    """Place of picture N of the excerpt among the frames that are shown, as an expression."""
+    assert cut.shown is not None
+    times = np.bincount(cut.shown - cut.first, minlength=cut.end - cut.first)
+    more = np.flatnonzero(times != 1)[:_MOST_TERMS]
+    return "N" + "".join(f"{times[at] - 1:+d}*gt(N,{at})" for at in more)
+
+
+def _border(times: np.ndarray, at: int, share: float) -> float:
+    """An instant between a picture and the one before it, a share of their distance before it."""
     if at <= 0:
         return float(times[0]) - 0.5
     if at >= len(times):
         return float(times[-1]) + 0.5
-    return float(times[at - 1] + times[at]) / 2
+    return float(times[at] - share * (times[at] - times[at - 1]))
 
 
 def _key_before(scan: Scan, moment: float) -> float:

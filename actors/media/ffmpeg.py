@@ -81,13 +81,15 @@ def binary() -> str:
 def _head(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            return file.read(64)
+            return file.read(4096)
     except (OSError, ValueError):
         return b""
 
 
 def _still_demuxer(path: str) -> str | None:
     head = _head(path)
+    if b"acTL" in head:  # the chunk that makes an animation of a PNG; it comes before the pictures
+        return None
     return next((name for magic, name in _STILL_MAGIC if head.startswith(magic)), None)
 
 

@@ -227,10 +227,27 @@ def first_picture(log: str) -> Picture | None:
     turn = re.search(r"displaymatrix: rotation of (-?[\d.]+|-?nan) degrees", text)
     if turn and is_upright(turn.group(1)):
         width, height = height, width
-    colours = {name: value for name, value in re.findall(r"color_(range|space|primaries|trc):(\S+)", text)}
+    colours: dict[str, str] = dict(re.findall(r"color_(range|space|primaries|trc):(\S+)", text))
     return Picture(width, height, float(clock.group(1)) if clock else None, turn is not None,
                    colours.get("range", "unknown"), colours.get("space", "unknown"), colours.get("primaries", "unknown"),
                    colours.get("trc", "unknown"), size.group(3) != "P")  # fmt: skip
+
+
+def display_orientation(log: str) -> tuple[str, ...] | None:
+    """Filters that show a picture as its stream asks, from the headers that ``trace_headers`` prints of one packet.
+
+    The message *display orientation* (ITU-T H.274, 8.3) mirrors first and turns anticlockwise then. None without one, and
+    for angles that are no quarter turns.
+    """
+    fields = {
+        name: int(value)
+        for name, value in re.findall(r"(hor_flip|ver_flip|anticlockwise_rotation)\s+[01]+ = (\d+)", log)
+    }
+    turns = {0: (), 1 << 14: ("transpose=cclock",), 1 << 15: ("hflip", "vflip"), 3 << 14: ("transpose=clock",)}
+    turned = turns.get(fields.get("anticlockwise_rotation", -1))
+    if turned is None or len(fields) != 3:
+        return None
+    return (*["hflip"] * fields["hor_flip"], *["vflip"] * fields["ver_flip"], *turned)
 
 
 def is_upright(degrees: str) -> bool:

@@ -61,7 +61,7 @@ class Packets:
     def keys(self) -> NDArray[np.float64]:
         """Display times of the key frames, seconds, in order; empty where display times are missing."""
         ticks = self.pts[(self.flags & _KEY) > 0]
-        return np.sort(ticks) * self.tick_s if self.is_timed else np.zeros(0)
+        return np.asarray(np.sort(ticks) * self.tick_s if self.is_timed else np.zeros(0), np.float64)
 
     @property
     def leads(self) -> bool:
@@ -136,7 +136,7 @@ class _Table:
         try:
             stream, dts, pts, length = (int(field) for field in fields[:4])
             mark = fields[6].strip() if len(fields) > 6 else b""
-            row = (dts, pts, length, int(mark[2:], 16) if mark.startswith(b"F=") else _KEY)
+            row = (dts, pts, length, int(mark.removeprefix(b"F="), 0) if mark.startswith(b"F=") else _KEY)
             self._rows.setdefault(stream, array("q")).extend(row)
         except (ValueError, OverflowError):
             return
@@ -146,4 +146,7 @@ class _Table:
         """The packets of each track."""
         most = max(self._ticks, default=-1) + 1
         tables = [np.frombuffer(self._rows.get(at, array("q")), np.int64).reshape(-1, 4) for at in range(most)]
-        return [Packets(*table.T, self._ticks.get(at, 1.0)) for at, table in enumerate(tables)]
+        return [
+            Packets(table[:, 0], table[:, 1], table[:, 2], table[:, 3], self._ticks.get(at, 1.0))
+            for at, table in enumerate(tables)
+        ]

@@ -21,10 +21,11 @@ from actors.media import ffmpeg, ffmpeg_log, packets
 from actors.media.ffmpeg_log import Picture, Probe, Track
 from actors.media.outcome import Failure
 from actors.media.packets import Packets
-from actors.media.timeline import Cut, Timeline, Times
+from actors.media.timeline import TOLERANCE_S, Cut, Timeline, Times
 
 _REMEMBERED = 16  # files
 _JUMPS = ("timestamp discontinuity", "on-monoton")  # FFmpeg's words for a clock that jumps, and for one that steps back
+_ROTATION = "rotation of"  # of a display matrix in the header
 _BROWSER_S = 0.0101  # browsers show a picture of a GIF that asks for less for a tenth of a second
 _GIF_S = 0.1
 STILL_FPS = 25.0  # of a film that is made of one picture
@@ -48,10 +49,13 @@ class Scan:
         timeline: Display times of the track's pictures, in the seconds of FFmpeg's own clock, which starts with the file.
         keys: Display times of the key frames, seconds, in order.
         picture: The first picture, or None where it could not be decoded.
+        tick_s: Seconds in a tick of the track's clock.
         is_timed: Whether every packet has a display time.
         leads: Whether pictures are shown before the key frame that they follow.
         jumps: Whether the clock of the stream jumps.
-        is_turned: Whether the header names a rotation or a mirror image.
+        is_turned: Whether the file asks for a rotation or a mirror image, in its header or in its pictures.
+        turns: Filters that do so, where a message of the stream asks for it: it comes with key frames only, and FFmpeg
+            forgets it after each. None where FFmpeg turns all pictures by itself.
         is_cropped: Whether the container crops the pictures.
         is_whole: False where the file was too long to be read to its end: what lies beyond is the header's word, pictures at
             its mean rate up to its duration.
@@ -64,12 +68,14 @@ class Scan:
     timeline: Timeline
     keys: NDArray[np.float64]
     picture: Picture | None
+    tick_s: float
     is_timed: bool
     leads: bool
     jumps: bool
     is_turned: bool
     is_cropped: bool
     is_whole: bool = True
+    turns: tuple[str, ...] | None = None
 
     @property
     def length_s(self) -> float:
@@ -97,6 +103,18 @@ class Scan:
     def seeks_early(self) -> bool:
         """Whether it finds a key frame when it is asked for an instant before it."""
         return self.container == _TRANSPORT and self.is_timed and not self.jumps
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether FFmpeg's own seek and length cut a window out of it: a steady rate, a fine clock that starts at zero."""
+        line = self.timeline
+        steady = line.spacing == "constant" and self.tick_s < line.step_s / 4
+        return steady and self.seeks and not self.leads and abs(float(line.times[0])) < TOLERANCE_S
+
+    @property
+    def counts(self) -> bool:
+        """Whether pictures can only be found by counting them from the beginning."""
+        return not (self.seeks or self.seeks_early)
 
     @property
     def is_exact_in_decord(self) -> bool:
@@ -149,7 +167,10 @@ def _read(name: str, timeout_s: float) -> Scan:
     picture = ffmpeg_log.first_picture(log)
     if picture is None or ffmpeg_log.decoded_track(log) != track.number:
         picture = _picture(opening, track.number, timeout_s)
-    return _assembled(name, track, tracks, reading, rows[track.number], picture)
+    facts = _assembled(name, track, tracks, reading, rows[track.number], picture)
+    if picture is not None and picture.is_turned and _ROTATION not in track.below:
+        return replace(facts, turns=_turns(opening, track.number, timeout_s))
+    return facts
 
 
 def _assembled(
@@ -169,8 +190,10 @@ def _assembled(
     if not is_timed and picture is not None and picture.time_s is not None:
         shift = picture.time_s - float(times[0])  # decoding times run ahead of display
         times, end_s = times + shift, end_s + shift
+    if jumps:
+        times, end_s = _joined(times, end_s, *rates)
     if container == "gif" and len(times) > 1 and float(np.diff(times).max()) < _BROWSER_S:
-        times = float(times[0]) + _GIF_S * np.arange(len(times))
+        times = np.asarray(float(times[0]) + _GIF_S * np.arange(len(times)), np.float64)
         end_s, rates, is_timed = float(times[-1]) + _GIF_S, (1 / _GIF_S, 0.0), False
     if picture is not None:
         header = replace(header, width=picture.width, height=picture.height)
@@ -180,9 +203,9 @@ def _assembled(
         times = _stated(times, header)
         end_s = max(end_s, header.duration_s)
     return Scan(
-        header=header, track=track.number, tracks=tracks, container=container,
-        timeline=Timeline(times, end_s, *rates), keys=rows.keys(), picture=picture, is_timed=is_timed, leads=rows.leads,
-        jumps=jumps, is_turned="rotation of" in track.below or (picture is not None and picture.is_turned),
+        header=header, track=track.number, tracks=tracks, container=container, timeline=Timeline(times, end_s, *rates),
+        keys=rows.keys(), picture=picture, tick_s=rows.tick_s, is_timed=is_timed, leads=rows.leads, jumps=jumps,
+        is_turned=_ROTATION in track.below or (picture is not None and picture.is_turned),
         is_cropped="Cropping" in track.below, is_whole=reading.is_whole,
     )  # fmt: skip
 
@@ -195,7 +218,7 @@ def _without_packets(name: str, header: Probe, log: str, tracks: tuple[Track, ..
     line = Timeline(_stated(np.zeros(1), header), header.duration_s, header.fps, header.tick_rate)
     return Scan(
         header=header, track=track.number, tracks=tracks, container=_container(log), timeline=line, keys=np.zeros(1),
-        picture=None, is_timed=True, leads=False, jumps=False, is_turned="rotation of" in track.below,
+        picture=None, tick_s=0.0, is_timed=True, leads=False, jumps=False, is_turned=_ROTATION in track.below,
         is_cropped=False, is_whole=False,
     )  # fmt: skip
 
@@ -205,6 +228,22 @@ def _stated(times: Times, header: Probe) -> Times:
     missing = int((header.duration_s - float(times[-1])) * header.fps - 0.5) if header.fps > 0 else 0
     missing = min(max(missing, 0), packets.MOST_PACKETS)
     return np.append(times, times[-1] + np.arange(1, missing + 1) / max(header.fps, 1e-9))
+
+
+def _joined(times: Times, end_s: float, *rates: float) -> tuple[Times, float]:
+    """Times where the clock jumped: pictures that came to lie on each other follow each other again."""
+    step, gaps = Timeline(times, end_s, *rates).step_s, np.diff(times)
+    gaps = np.where(gaps < step / 2, step, gaps)
+    joined = np.asarray(times[0] + np.append(0.0, np.cumsum(gaps)), np.float64)
+    return joined, float(joined[-1]) + end_s - float(times[-1])
+
+
+def _turns(opening: list[str], track: int, timeout_s: float) -> tuple[str, ...] | None:
+    """What the stream's own message asks for."""
+    trace = ["-c", "copy", "-frames:v", "1", "-bsf:v", "trace_headers", "-f", "null", "pipe:1"]
+    with ffmpeg.Process([*opening, "-map", f"0:{track}", *trace], timeout_s=timeout_s) as child:
+        child.wait()
+        return ffmpeg_log.display_orientation(child.transcript())
 
 
 def _container(log: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _HELD = 1.5  # steps: a picture that stays longer is held; a camera's clock stra
 _DRIFT = 0.75  # steps that a picture may be off an even pace before the pace itself has changed
 _SAME_RATE = 0.02  # a measured rate that differs less from the header's is that rate
 _SHORTEST_S = 1e-4  # pictures that lie closer have one and the same time
+_USUAL = 0.1  # share by which a gap may differ from the usual one that is measured with it
 _OFF_TICK = 0.15  # share of a tick by which a picture may miss it
 _TICKS = (5.0, 130.0)  # a rate of ticks outside says how a container counts time, not how often pictures come
 
@@ -85,7 +87,7 @@ class Timeline:
         """From the first picture to the end of the last one."""
         return max(self.end_s, float(self.times[-1])) - float(self.times[0])
 
-    @property
+    @cached_property
     def spacing(self) -> str:
         """``single``, ``constant``, ``jittering`` or ``held``: how the pictures of the whole file follow each other."""
         if len(self.times) < 2:
@@ -174,7 +176,7 @@ def _strays(times: Times) -> Times:
     centre, mean = number.mean(), times.mean()
     spread = float(((number - centre) ** 2).sum())
     slope = float(((number - centre) * (times - mean)).sum()) / spread if spread else 0.0
-    return times - mean - slope * (number - centre)
+    return np.asarray(times - mean - slope * (number - centre), np.float64)
 
 
 def _phase(offsets: Times) -> float:
@@ -194,7 +196,8 @@ def _phase(offsets: Times) -> float:
 def _step(gaps: Times, header_fps: float, tick_rate: float) -> float:
     """Seconds between pictures while pictures come.
 
-    Where the pictures fall on the header's ticks, their greatest common step; else the mean of the short gaps.
+    Where the pictures fall on the header's ticks and some are as close as their greatest common step, that step; else the
+    usual one of the short gaps.
     """
     gaps = gaps[gaps > _SHORTEST_S]
     fallback = tick_rate if tick_rate >= SLOWEST_FPS else SCREEN_FPS
@@ -204,7 +207,10 @@ def _step(gaps: Times, header_fps: float, tick_rate: float) -> float:
     whole = np.maximum(np.round(ticks), 1)
     small = ticks < 1000  # of longer gaps no rest of a tick is left
     if _TICKS[0] <= tick_rate <= _TICKS[1] and np.all(np.abs(ticks - whole)[small] < _OFF_TICK):
-        return float(np.gcd.reduce(whole.astype(np.int64))) / tick_rate
+        common = float(np.gcd.reduce(whole.astype(np.int64)))
+        if whole.min() < _HELD * common:
+            return common / tick_rate
     short = gaps[gaps <= _HELD * float(np.quantile(gaps, 0.25))]
-    step = float(short.mean())
+    usual = float(np.median(short))
+    step = float(short[np.abs(short - usual) <= _USUAL * usual].mean())  # a mean, because containers round
     return step if step * SLOWEST_FPS <= 1 + _SAME_RATE else 1.0 / min(fallback, SCREEN_FPS)

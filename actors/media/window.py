@@ -11,7 +11,7 @@ from actors.media.colour import AS_USUAL, MATRIX, SCALER, Rendering, Tags
 from actors.media.excerpt import excerpt, held, track
 from actors.media.outcome import Failure
 from actors.media.scan import Scan, scan
-from actors.media.timeline import TOLERANCE_S, Cut
+from actors.media.timeline import Cut
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,7 @@ class Window:
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
-        # FFmpeg seeks by itself in a plain file: it takes the pictures that begin in the window.
-        starts_at_zero = abs(float(self.scan.timeline.times[0])) < TOLERANCE_S
-        if self.scan.seeks and not self.scan.leads and self.cut.shown is None and starts_at_zero:
+        if self.scan.is_plain and self.cut.shown is None:
             return track(ffmpeg.source(self.source, self.start_s, self.duration_s, **limits), self.scan)
         part = excerpt(self.source, self.scan, self.cut, **limits)
         return part.node if self.cut.shown is None else held(part, self.cut)
@@ -123,7 +121,8 @@ class Window:
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
         if self.keep_every:
-            node = node.filter("setpts", f"N/({self.rate})/TB").filter("fps", fps=str(self.rate))
+            # rounded, because where a tick is as long as a frame, 3 frames at 10 per second come out as 2.99 ticks
+            node = node.filter("setpts", f"round(N/({self.rate})/TB)").filter("fps", fps=str(self.rate))
         if self.crop:
             node = node.filter("crop", self.width, self.height, 0, 0, exact=1)
         node = node.filter("scale", self.width, self.height, flags=SCALER, out_color_matrix=MATRIX, out_range="tv")
