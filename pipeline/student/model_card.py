@@ -30,7 +30,7 @@ A no-reference video quality model trained without human labels (weak-to-strong 
 * **Score**: 0-100 on the scale of its teachers' consensus, higher is better, not clipped at the anchors.
 * **Starts from**: {base}.
 * **Trained on**: {pairs} pairs of unlabelled videos ({origins});
-  {steps} steps on {workers} worker(s), seed {seed}, confidence weight {confidence}.
+  {steps} steps on {workers} worker(s), seed {seed}, confidence weight lambda {lambda_}.
 * **Anchors** (lowest first): {anchors}.
 * **Corpus**: {videos} videos, {corpus}; they keep the licences under which they came.
 
@@ -68,8 +68,9 @@ def write_card(
         student=config.student.name,
         base=FORMULA if row.parse(config.student.options).by_formula else f"{row.base} ({row.licence})",
         videos=len({*pairs["first"].to_pylist(), *pairs["second"].to_pylist()}),
-        confidence=config.training.lambda_,
-        rounds="\n".join(_round(k, facts) for k, facts in enumerate(metrics, 1)),
+        lambda_=config.training.lambda_,
+        rounds="
+".join(_round(k, facts) for k, facts in enumerate(metrics, 1)),
         round=number,
         pairs=pairs.num_rows,
         origins=", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),
