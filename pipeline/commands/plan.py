@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the plan."""
     price = options.price_per_hour
     if price is not None and not (math.isfinite(price) and price >= 0):
-        raise UserError(f"--price-per-hour {price}: give a number of at least 0, such as 1.2")
+        raise UserError(f"--price-per-hour {price}: give a number that is not negative, such as 1.2")
     files = assumed(options.videos)
     config = configuration(options)
     if files is not None:

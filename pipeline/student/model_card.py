@@ -69,8 +69,7 @@ def write_card(
         base=FORMULA if row.parse(config.student.options).by_formula else f"{row.base} ({row.licence})",
         videos=len({*pairs["first"].to_pylist(), *pairs["second"].to_pylist()}),
         lambda_=config.training.lambda_,
-        rounds="
-".join(_round(k, facts) for k, facts in enumerate(metrics, 1)),
+        rounds="\n".join(_round(k, facts) for k, facts in enumerate(metrics, 1)),
         round=number,
         pairs=pairs.num_rows,
         origins=", ".join(f"{count} {origin}" for origin, count in sorted(origins.items())),

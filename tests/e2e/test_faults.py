@@ -139,7 +139,7 @@ def test_a_row_that_kills_its_worker_is_the_only_one_lost(met: SimpleNamespace) 
 def test_the_lost_row_says_which_file_to_look_at(met: SimpleNamespace) -> None:
     (lost,) = [row for row in met.streamed if row["status"] == "failed"]
     assert "v3.mp4" in lost["error"]
-    assert "died every time" in lost["error"]
+    assert "died at every try" in lost["error"]
 
 
 def test_a_row_that_was_lost_to_bad_luck_comes_back(met: SimpleNamespace) -> None:

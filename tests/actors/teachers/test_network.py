@@ -266,5 +266,5 @@ def test_the_scaling_file_of_minimalistic_is_checked(tmp_path: Path) -> None:
     bad = {"short": np.zeros(3), "object": np.array([{}], dtype=object), "nan": np.array([1, 2, 3, math.nan])}
     for name, content in bad.items():
         np.save(tmp_path / f"{name}.npy", content, allow_pickle=True)
-        with pytest.raises(Failure, match="no scaling file"):
+        with pytest.raises(Failure, match="not a scaling file"):
             read_scaling(tmp_path / f"{name}.npy")

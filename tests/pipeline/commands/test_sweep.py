@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _judged, as_csv, as_svg, split_pairs, values_of
+from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _row, as_csv, as_svg, split_pairs, values_of
 from pipeline.console import Console, UserError
 from pipeline.planning.forecast import of_folder
 from pipeline.run_folder.layout import RunLayout
@@ -74,12 +74,12 @@ def trial(**changes: object) -> dict[str, object]:
 
 def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_path) -> None:
     layout = RunLayout.at(tmp_path)
-    row = _judged(of_folder(load("demo"), layout), trial())
+    row = _row(of_folder(load("demo"), layout), trial())
     assert tuple(row) == COLUMNS
     assert (row["lambda"], row["loss"], row["order_accuracy"], row["step"], row["steps"]) == (0.25, 1.5, 0.75, 5, 9)
     assert row["srcc_unseen"] is None
     assert row["student"] is None
-    failed = _judged(
+    failed = _row(
         of_folder(load("demo"), layout), trial(stopped_at=9, cross_entropy=float("nan"), error="out of memory")
     )
     assert failed["loss"] is None
@@ -88,7 +88,7 @@ def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_pat
 
 def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
     layout = RunLayout.at(tmp_path)
-    rows = [_judged(of_folder(load("demo"), layout), trial(lambda_=value)) for value in (0.0, "adaptive")]
+    rows = [_row(of_folder(load("demo"), layout), trial(lambda_=value)) for value in (0.0, "adaptive")]
     layout.sweep_json.write_text(json.dumps({"trials": rows}))
     assert _close(layout, Console(io.StringIO())) == 0
     assert "adaptive" in capsys.readouterr().out

@@ -113,7 +113,7 @@ def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> No
         ('{"indicators": {"sharpness": {}}}', "'sharpness' is not an indicator"),
         ('{"indicators": {"si": {"edges": [0, 1]}}}', "list of edges and a list of shares"),
         ('{"indicators": {"si": {"edges": [0, 1, 2], "shares": [0.5, 0.6]}}}', "add up to 1.1"),
-        ("nonsense", "no JSON"),
+        ("nonsense", "not valid JSON"),
     ],
 )
 def test_a_wrong_target_is_told_in_one_line(text: str, message: str, layout: RunLayout, tmp_path: Path) -> None:
