@@ -37,6 +37,7 @@ _DEEP = re.compile(
     r"(?:p|gray|x2rgb|x2bgr|y2|xv|v|nv|ya|xyz|p[024])(?:9|1[0-6]|20|3[026]|48)(?:x|msb)?(?:le|be)|ayuv64|f(?:16|32)|"
     r"(?:rgb|bgr)(?:48|96)|(?:rgba|bgra)(?:64|128)"
 )
+_RGB = re.compile("rgb|bgr|gbr")
 # How many columns and rows share a chroma sample.
 _CHROMA = (
     (re.compile(r"420|nv12|nv21|p01\d"), (2, 2)),
@@ -103,6 +104,11 @@ class Tags:
     def is_deep(self) -> bool:
         """True for more than 8 bits a sample."""
         return _DEEP.search(self.pix_fmt) is not None
+
+    @property
+    def is_limited_grey(self) -> bool:
+        """True for grey of limited range, which the scaler takes for full even where it is tagged."""
+        return "gray" in self.pix_fmt and self.range == "tv"
 
     @property
     def is_interlaced(self) -> bool:
@@ -176,7 +182,7 @@ def check(name: str, tags: Tags, rendering: Rendering) -> None:
 def needs_pipe(tags: Tags, rendering: Rendering) -> bool:
     """Whether decord would show other pictures than the copies have: the file then comes from FFmpeg's pipe."""
     woven = tags.is_interlaced and rendering.interlaced == "deinterlace"
-    return tags.is_hdr or tags.is_deep or woven or bool(tags.crop)
+    return tags.is_hdr or tags.is_deep or tags.is_limited_grey or woven or bool(tags.crop)
 
 
 def shown(stream: Any, tags: Tags, rendering: Rendering) -> Any:
@@ -190,11 +196,13 @@ def shown(stream: Any, tags: Tags, rendering: Rendering) -> Any:
     if tags.is_interlaced and rendering.interlaced == "deinterlace":
         # one frame per frame, so that windows and rates stay; frames that are marked progressive are left alone
         stream = stream.filter("bwdif", mode="send_frame", parity="auto", deint="interlaced")
-    if not (tags.is_hdr or (tags.is_deep and not tags.still)):
+    if not (tags.is_hdr or tags.is_limited_grey or (tags.is_deep and not tags.still)):
         return stream
-    # What is not tagged is taken as the scaler takes it: limited range, but full for grey.
-    source: dict[str, Any] = {} if tags.range else {"rangein": "full" if "gray" in tags.pix_fmt else "limited"}
-    source |= {} if tags.matrix else {"matrixin": "bt2020nc" if tags.is_hdr else MATRIX}
+    # What is not tagged is taken as the scaler takes it: limited range, but full for grey and RGB.
+    rgb = _RGB.search(tags.pix_fmt) is not None
+    full = tags.range == "pc" or (not tags.range and (rgb or "gray" in tags.pix_fmt))
+    source: dict[str, Any] = {"rangein": "full" if full else "limited"}
+    source |= {} if rgb or tags.matrix else {"matrixin": "bt2020nc" if tags.is_hdr else MATRIX}
     if tags.is_hdr:
         stream = (_by_table if tags.transfer == "arib-std-b67" else _standard_range)(stream, tags, source)
         source = {}

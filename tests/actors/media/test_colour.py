@@ -166,17 +166,47 @@ def test_both_paths_and_the_copy_show_the_colours_of_the_standard(
         assert np.ptp(patches, axis=(1, 3)).max() == 0, "a copy is dithered"
 
 
-@pytest.mark.parametrize(("pixels", "codec"), [("gray", X264), ("gray10le", X265)])
-def test_grey_is_full_range_on_both_paths_and_in_the_copy(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, pixels: str, codec: tuple[str, ...]
+@pytest.mark.parametrize("extent", ["tv", "pc"])
+@pytest.mark.parametrize("pixels", ["gray", "gray10le"])
+def test_grey_has_the_range_of_its_tag_on_both_paths_and_in_the_copy(
+    decoder: Decoder, pipe: Decoder, tmp_path: Path, pixels: str, extent: str
 ) -> None:
     planes = _planes(pixels)
-    path = _write(tmp_path / "a.mp4", pixels, planes, codec, "-color_range", "pc")
+    path = _write(tmp_path / "a.mp4", pixels, planes, X265, "-color_range", extent)
+    assert ffmpeg.probe(path).tags.pix_fmt == pixels
     frame = _frame(decoder, path)
     np.testing.assert_array_equal(frame, _frame(pipe, path))
-    exact = 255 * planes[0] / (2 ** _bits(pixels) - 1)
-    assert np.abs(_centres(frame) - exact[..., None]).max() <= 2
+    scale = 2 ** (_bits(pixels) - 8)
+    grey = planes[0] / (2 ** _bits(pixels) - 1) if extent == "pc" else (planes[0] - 16 * scale) / (219 * scale)
+    assert np.abs(_centres(frame) - 255 * grey[..., None]).max() <= 2
     assert np.abs(frame - _frame(decoder, _copy(path))).max() <= 2
+
+
+def test_untagged_rgb_of_16_bits_is_full_range(decoder: Decoder, pipe: Decoder, tmp_path: Path) -> None:
+    exact = _rgb(_planes("yuv444p"), "bt709", 8, False).round().astype(int)
+    raw = np.kron(exact * 257, np.ones((SIDE, SIDE, 1))).astype("<u2").tobytes() * 4
+    path = tmp_path / "a.nut"
+    _run(
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb48le",
+        "-s",
+        SIZE,
+        "-r",
+        "10",
+        "-i",
+        "-",
+        "-c:v",
+        "rawvideo",
+        str(path),
+        data=raw,
+    )
+    assert ffmpeg.probe(path).tags == Tags("rgb48le")
+    frame = _frame(decoder, path)
+    np.testing.assert_array_equal(frame, _frame(pipe, path))
+    assert np.abs(_centres(frame) - exact).max() <= 4
+    np.testing.assert_array_equal(frame, _frame(decoder, _copy(path)))
 
 
 @pytest.mark.parametrize(
