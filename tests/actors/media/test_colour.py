@@ -18,6 +18,7 @@ from actors.media.decode import Decoder
 from actors.media.outcome import Failure
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
+from actors.probe import Probe
 
 ONE = SampleSpec(key_frames=1, motion_frames=1)
 ROWS, COLUMNS, SIDE = 4, 8, 16  # patches of one colour, pixels
@@ -321,6 +322,8 @@ def test_hdr_is_refused_where_the_settings_say_so(decoder: Decoder, tmp_path: Pa
     with pytest.raises(Failure, match="colour: "):
         _copy(path, refusing)
     _frame(decoder, _write(tmp_path / "sdr.mp4", "yuv420p10le", _planes("yuv420p10le"), X265), refusing)
+    row = Probe(10**6, rendering=refusing)({"video_id": "a", "uri": str(path)})
+    assert (row["status"], row["error_kind"]) == ("failed", "colour"), "ingest takes it for usable"
 
 
 def test_a_pq_clip_looks_like_its_twin_of_standard_range(decoder: Decoder, clip: Path, tmp_path: Path) -> None:
