@@ -249,7 +249,7 @@ def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("video", "recipe", "words"),
     [
-        ("A001.mp4", '[["h264",3,0]]', "not of distorted copies"),
+        ("A001.mp4", '[["h264",3,0]]', "not to distorted copies"),
         ("A009.mp4", "", "has no row for A009.mp4"),
         ("A003.mp4", "", "row 4: mean of A003.mp4 is not a finite number"),
         ("A004.mp4", "", "several rows that match A004.mp4"),
@@ -302,7 +302,7 @@ def test_pyiqa_that_is_not_installed_is_said_with_the_remedy(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Other", "no subclass of actors.teachers.base.Teacher"),
+        ("Other", "not a subclass of actors.teachers.base.Teacher"),
         ("Nameless", "lacks the class attribute name, title"),
         ("Absent", "cannot be imported"),
     ],

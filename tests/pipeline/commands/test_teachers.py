@@ -96,7 +96,7 @@ def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
         (["--weights", "x.pth"], "name the teacher"),
         ([OWN, "--weights", "/gone/x.pth"], "no such file"),
         (["nique"], "unknown teacher 'nique'; use one of"),
-        (["os:path", "a.mp4"], "no subclass"),
+        (["os:path", "a.mp4"], "not a subclass"),
         (["nosuchmodule:Teacher", "a.mp4"], "cannot be imported"),
     ],
 )
