@@ -26,10 +26,10 @@ from cluster.engine import RayEngine, collect
 from cluster.pools import Pool
 from pipeline.corpus.listing import list_inputs
 from pipeline.corpus.rules import short_id
+from pipeline.corpus.windows import windows_of
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import load
-from pipeline.steps.ingest import windows_of
 
 
 class Answer:

@@ -106,7 +106,8 @@ def _ingest_step(run: Run) -> Step:
 
 def _ingest(run: Run) -> dict[str, Any]:
     """Write `videos.parquet`, with every usable window held out."""
-    from pipeline.steps.ingest import check_budget, probe_files, windows_of
+    from pipeline.corpus.windows import windows_of
+    from pipeline.steps.ingest import check_budget, probe_files
 
     config = run.config
     files = probe_files(run)

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from actors.media import inputs
 from pipeline.console import UserError
-from pipeline.settings.sections import CorpusConfig
 
 # A name, not a promise: FFmpeg looks at the content. Endings of every container in `actors.media.ffmpeg.FORMATS` that is
 # used for moving pictures, raw streams of H.264, HEVC, MPEG-1, MPEG-2 and AV1 included.
@@ -322,14 +321,3 @@ def _below(folder: str, name: str) -> tuple[str, str]:
     uri = name if inputs.is_remote(name) else f"{folder}/{name}"
     local = inputs.scheme(name) == "file" or name.startswith("/")
     return uri, "a manifest in a bucket names no local files" if local else inputs.refusal(uri)
-
-
-def windows(duration_s: float, config: CorpusConfig) -> Iterator[tuple[float, float]]:
-    """(start, length) in seconds of the windows of a file, evenly spread and not overlapping; length 0 is the whole file."""
-    if config.window_s <= 0 or duration_s <= config.window_s:
-        yield 0.0, 0.0
-        return
-    count = min(config.windows_per_clip, int(duration_s // config.window_s))
-    gap = (duration_s - count * config.window_s) / (count + 1)
-    for index in range(count):
-        yield round(gap + index * (gap + config.window_s), 3), config.window_s

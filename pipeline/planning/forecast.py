@@ -21,6 +21,7 @@ from cluster.in_process import InProcess
 from pipeline.console import Console
 from pipeline.corpus.members import TRAIN
 from pipeline.corpus.rules import short_id
+from pipeline.corpus.windows import windows_of
 from pipeline.loop import steps_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Manifest, Steps, read_manifests
@@ -100,7 +101,7 @@ def expected_videos(config: Config, files: int) -> list[Row]:
         for k in range(files)
         for name in [short_id("planned", k)]
     ]
-    return ingest.windows_of(rows, config)
+    return windows_of(rows, config)
 
 
 @contextmanager

@@ -14,9 +14,10 @@ from actors.probe import UNKNOWN, MakeClip, Probe
 from cluster.engine import Row, collect
 from cluster.pools import Pool
 from pipeline.console import UserError
-from pipeline.corpus.listing import Listing, list_inputs, windows
-from pipeline.corpus.members import HELDOUT, TRAIN
-from pipeline.corpus.rules import heldout_contents, pool_recipe, pool_rounds, short_id
+from pipeline.corpus.listing import Listing, list_inputs
+from pipeline.corpus.members import HELDOUT
+from pipeline.corpus.rules import short_id
+from pipeline.corpus.windows import windows_of
 from pipeline.costs.rates import ingest_seconds
 from pipeline.look.chain import downloads
 from pipeline.look.look import rendering
@@ -154,49 +155,3 @@ def check_budget(files: list[Row], config: Config) -> None:
     failed = [row for row in files if row["status"] == FAILED]
     example = f"{Path(failed[0]['uri']).name}: {failed[0]['error']}" if failed else ""
     budget.check(len(failed), len(files), config, "files cannot be used", example)
-
-
-def windows_of(files: list[Row], config: Config) -> list[Row]:
-    """Rows of table `Video`: the windows of every usable file, their degraded copies, and the unusable files."""
-    usable = [row for row in files if row["status"] == OK]
-    heldout = heldout_contents([row["content_id"] for row in usable], config.corpus.heldout_share, config.seed)
-    rows = [_video(row, 0.0, 0.0, TRAIN, "", 0, 0) for row in files if row["status"] != OK]
-    base: list[Row] = []
-    for row in usable:
-        split = HELDOUT if row["content_id"] in heldout else TRAIN
-        base += [
-            _video(row, start, length, split, "", 0, 0) for start, length in windows(row["duration_s"], config.corpus)
-        ]
-    rounds = pool_rounds([row["video_id"] for row in base if row["split"] == TRAIN], config.seed)
-    for row in base:
-        if row["split"] == HELDOUT:
-            rows.append({**row, "recipe": pool_recipe(row["video_id"], 0, config.seed)})
-            continue
-        for copy in range(1 + config.corpus.degraded_copies):
-            name = row["video_id"] if copy == 0 else short_id(row["video_id"], "copy", copy)
-            recipe = pool_recipe(row["video_id"], copy, config.seed)
-            rows.append({**row, "video_id": name, "recipe": recipe, "copy": copy, "round": rounds[row["video_id"]]})
-    return rows
-
-
-def _video(row: Row, start: float, length: float, split: str, recipe: str, copy: int, number: int) -> Row:
-    ok = row["status"] == OK
-    return {
-        "video_id": short_id(row["content_id"], start, length) if ok else row["video_id"],
-        "uri": row["uri"],
-        "start_s": start,
-        "duration_s": length,
-        "content_id": row["content_id"],
-        "split": split,
-        "round": number,
-        "copy": copy,
-        "recipe": recipe,
-        "width": row["width"] or None,
-        "height": row["height"] or None,
-        "fps": row["fps"] or None,
-        "codec": row["codec"] or None,
-        "bytes": row["bytes"] or None,
-        "status": row["status"],
-        "error_kind": row["error_kind"] or None,
-        "error": row["error"] or None,
-    }

@@ -29,8 +29,9 @@ from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs, windows
+from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs
 from pipeline.corpus.rules import PRISTINE
+from pipeline.corpus.windows import windows
 from pipeline.look.look import LOOK_COLUMNS
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json

@@ -20,7 +20,7 @@ from actors.media.outcome import Failure
 from actors.media.scan import scan
 from actors.media.views import Sample, SampleSpec
 from actors.media.window import EncodeOptions
-from pipeline.corpus.listing import windows
+from pipeline.corpus.windows import windows
 from pipeline.settings.sections import CorpusConfig
 
 SPEC = SampleSpec(key_frames=2, motion_frames=1000)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.corpus.listing import windows
+from pipeline.corpus.windows import windows
 from pipeline.settings.config import CorpusConfig
 
 MILLISECOND = 0.001  # starts are rounded to it

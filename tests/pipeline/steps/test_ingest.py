@@ -17,11 +17,12 @@ from cluster.stream import _crashed
 from pipeline.console import Console, UserError
 from pipeline.corpus.members import HELDOUT, TRAIN
 from pipeline.corpus.rules import PRISTINE
+from pipeline.corpus.windows import windows_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_table
-from pipeline.steps.ingest import _first_of_each, check_budget, ingest, windows_of
+from pipeline.steps.ingest import _first_of_each, check_budget, ingest
 
 
 def probed(name: str, content: str, duration: float = 9.0) -> dict:

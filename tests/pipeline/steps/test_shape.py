@@ -14,6 +14,7 @@ from cluster.in_process import InProcess
 from pipeline.console import Console, UserError
 from pipeline.corpus.members import HELDOUT, TRAIN
 from pipeline.corpus.rules import short_id
+from pipeline.corpus.windows import windows_of
 from pipeline.look.chain import pools
 from pipeline.look.look import look_settings
 from pipeline.planning.forecast import forecast, states
@@ -25,7 +26,7 @@ from pipeline.run_folder.step import Rows
 from pipeline.run_folder.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
 from pipeline.settings.config import Config, load
 from pipeline.steps import score, shape
-from pipeline.steps.ingest import destination, windows_of
+from pipeline.steps.ingest import destination
 
 COUNT = 60
 FINE = {"status": "ok", "error_kind": "", "error": ""}
