@@ -190,6 +190,10 @@ def _assembled(
     if not is_timed and picture is not None and picture.time_s is not None:
         shift = picture.time_s - float(times[0])  # decoding times run ahead of display
         times, end_s = times + shift, end_s + shift
+    if is_timed and picture is not None and picture.time_s is not None:
+        # of a stream that begins between two key frames no decoder shows the pictures before the first of them
+        decodable = times[times >= picture.time_s - TOLERANCE_S]
+        times = decodable if len(decodable) else times
     if jumps:
         times, end_s = _joined(times, end_s, *rates)
     if container == "gif" and len(times) > 1 and float(np.diff(times).max()) < _BROWSER_S:
@@ -200,7 +204,9 @@ def _assembled(
     if not header.is_still and (header.fps <= 0 or header.duration_s <= 0):
         header = header.counted(len(times), end_s - float(times[0]))
     if not reading.is_whole:
-        times = _stated(times, header)
+        # a picture that is shown before the last one decoded has been read
+        read = times[times <= float(rows.dts.max()) * rows.tick_s]
+        times = _stated(read if len(read) else times[:1], header)
         end_s = max(end_s, header.duration_s)
     return Scan(
         header=header, track=track.number, tracks=tracks, container=container, timeline=Timeline(times, end_s, *rates),

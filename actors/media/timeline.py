@@ -211,6 +211,6 @@ def _step(gaps: Times, header_fps: float, tick_rate: float) -> float:
         if whole.min() < _HELD * common:
             return common / tick_rate
     short = gaps[gaps <= _HELD * float(np.quantile(gaps, 0.25))]
-    usual = float(np.median(short))
+    usual = float(np.sort(short)[len(short) // 2])
     step = float(short[np.abs(short - usual) <= _USUAL * usual].mean())  # a mean, because containers round
     return step if step * SLOWEST_FPS <= 1 + _SAME_RATE else 1.0 / min(fallback, SCREEN_FPS)

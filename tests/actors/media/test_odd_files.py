@@ -210,6 +210,52 @@ def test_a_gif_that_asks_for_a_hundredth_of_a_second_gets_a_tenth_as_in_browsers
     assert numbers(shown(path, 0.5, 1.0)) == list(range(5, 15))
 
 
+def test_a_stream_that_begins_between_key_frames_begins_with_the_first_of_them(folder: Path, shown: Shown) -> None:
+    whole = clips.kind(folder, "h264.ts").read_bytes()
+    path = folder / "mid_group.ts"
+    path.write_bytes(whole[188 * 40 :])
+    films = numbers(shown(path))
+    assert films == list(range(films[0], 60))
+    assert 0 < films[0] < 30
+    assert numbers(shown(path, 1.0, 1.0)) == films[10:20]
+
+
+@pytest.mark.parametrize("start_s", [2.0, 4.5])
+def test_a_clock_of_33_bits_that_wraps_is_followed(start_s: float, folder: Path, shown: Shown) -> None:
+    path = folder / "wrap.ts"
+    clips.run("-i", films(folder), *COPY, "-output_ts_offset", f"{2**33 / 90000 - 4:.3f}", path)
+    assert numbers(shown(path, start_s, 1.0)) == list(range(round(10 * start_s), round(10 * start_s) + 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")), ("no_index.mkv", ("-f", "matroska", "-live", "1"))],
+)
+def test_a_container_without_an_index_is_cut_exactly(
+    name: str, options: tuple[str, ...], folder: Path, shown: Shown
+) -> None:
+    path = folder / name
+    clips.run("-i", films(folder), *COPY, *options, path)
+    assert numbers(shown(path, 2.0, 1.0)) == list(range(20, 30))
+
+
+def test_pictures_that_an_avi_file_leaves_empty_are_held(folder: Path, shown: Shown) -> None:
+    source = clips.at_times(
+        folder / "drops.mkv", [n / 25 for n in (0, 1, 2, 5, 6, 7, 8, 14, 15, 16)], *clips.X264, "-bf", "0"
+    )
+    path = folder / "drops.avi"
+    clips.run("-i", source, "-enc_time_base", "1:25", "-fps_mode", "vfr", *clips.MPEG4, path)
+    assert numbers(shown(path, 0.0, 0.4)) == [0, 1, 2, 2, 2, 3, 4, 5, 6, 6]
+
+
+def test_one_picture_under_minutes_of_music_is_one_picture(folder: Path, shown: Shown) -> None:
+    path = folder / "music.mp4"
+    one = clips.write(folder / "one.mp4", [7], 1, *clips.X264)
+    clips.run("-i", one, "-f", "lavfi", "-i", "sine=duration=20", "-map", "0:v", "-map", "1:a", "-c:v", "copy", path)
+    assert numbers(shown(path)) == [7]
+    assert scan(path).length_s == pytest.approx(1.0, abs=0.05)
+
+
 # --- size, tracks ---
 
 
