@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +16,31 @@ from actors.media.scenes import make_clip
 Make = Callable[..., Path]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser):
     parser.addoption("--heavy", action="store_true", help="also run the tests marked heavy")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config, items):
     if not config.getoption("--heavy"):
         heavy = [item for item in items if item.get_closest_marker("heavy")]
         config.hook.pytest_deselected(items=heavy)
         items[:] = [item for item in items if not item.get_closest_marker("heavy")]
 
 
-def make_media(path: Path, *args: str) -> Path:
+def make_media(path, *args):
     """Run FFmpeg on trusted arguments; the output path goes last."""
     subprocess.run([ffmpeg.binary(), "-y", "-loglevel", "error", "-nostdin", *args, str(path)], check=True)
     return path
 
 
 @pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def media(tmp_path_factory):
     """A folder for the session's clips."""
     return tmp_path_factory.mktemp("media")
 
 
 @pytest.fixture(scope="session")
-def clip(media: Path) -> Path:
+def clip(media):
     """A clean textured clip with camera motion: 176x144, 15 fps, 1.2 s, 18 frames."""
     path = media / "clip.mp4"
     make_clip(0, 7, path, 176, 144, 1.2, 15.0)
@@ -48,7 +48,7 @@ def clip(media: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def numbered(media: Path) -> Path:
+def numbered(media):
     """30 frames, 10 fps, 64x48: frame n is grey of level 8 n, so that a frame tells its own number."""
     path = media / "numbered.mp4"
     node = ffmpeg.target(ffmpeg.raw_source(64, 48, 10).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "mp4")
@@ -59,10 +59,10 @@ def numbered(media: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make(media: Path) -> Make:
+def make(media):
     """``make(name, *FFmpeg arguments)`` writes a file into the session's folder."""
 
-    def build(name: str, *args: str) -> Path:
+    def build(name, *args):
         path = media / name
         return path if path.exists() else make_media(path, *args)
 
@@ -70,7 +70,7 @@ def make(media: Path) -> Make:
 
 
 @pytest.fixture(scope="session")
-def object_store() -> Iterator[Bucket]:
+def object_store():
     """The bucket ``s3://corpus`` and ``gs://anonymous@corpus``."""
     store = Bucket()
     yield store
@@ -78,7 +78,7 @@ def object_store() -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def bucket(object_store: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def bucket(object_store, monkeypatch):
     """The bucket, empty, named by the environment as users name theirs."""
     for name, value in {
         "AWS_ENDPOINT_URL": object_store.endpoint,
@@ -94,7 +94,7 @@ def bucket(object_store: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 
 @pytest.fixture(scope="session")
-def odd_files(make: Make, clip: Path) -> dict[str, Path]:
+def odd_files(make, clip):
     """Valid but unusual files, by what is unusual about them."""
     again = ("-i", str(clip))
     x264 = ("-c:v", "libx264", "-preset", "ultrafast")
@@ -111,7 +111,7 @@ def odd_files(make: Make, clip: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def broken_files(make: Make, media: Path, clip: Path) -> dict[str, Path]:
+def broken_files(make, media, clip):
     """Files that hold no readable video, by the kind of failure that they must give (before the first dot)."""
     data = clip.read_bytes()
     parts = {

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ ANCHORS = 5
 
 
 @pytest.fixture(scope="module")
-def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+def student_folder(tmp_path_factory):
     """A saved student with a seeded head, and its D."""
     import torch
 
@@ -30,17 +28,17 @@ def student_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]
 
 
 @pytest.fixture(scope="module")
-def features(student_folder: tuple[Path, int]) -> np.ndarray:
+def features(student_folder):
     """Features of five anchors and seven videos, float32 `[12, D]`."""
     return np.random.default_rng(1).normal(size=(12, student_folder[1])).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def comparer(student_folder: tuple[Path, int], features: np.ndarray) -> Comparer:
+def comparer(student_folder, features):
     return Comparer(str(student_folder[0]), features[:ANCHORS])
 
 
-def test_anchors_come_first_and_the_video_second(comparer: Comparer, features: np.ndarray) -> None:
+def test_anchors_come_first_and_the_video_second(comparer, features):
     videos = features[ANCHORS:]
     logits = comparer.against_anchors(videos)
     assert logits.shape == (len(videos), ANCHORS, 5)
@@ -50,24 +48,24 @@ def test_anchors_come_first_and_the_video_second(comparer: Comparer, features: n
             np.testing.assert_allclose(logits[k, a], alone, atol=1e-5)
 
 
-def test_exchanging_the_videos_mirrors_the_labels(comparer: Comparer, features: np.ndarray) -> None:
+def test_exchanging_the_videos_mirrors_the_labels(comparer, features):
     forward, backward = comparer.pairs(features[:6], features[6:]), comparer.pairs(features[6:], features[:6])
     np.testing.assert_allclose(forward, backward[:, ::-1], atol=1e-5)
     assert np.ptp(forward, axis=1).min() > 1e-3
 
 
-def test_chunks_change_nothing(comparer: Comparer, features: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_nothing(comparer, features, monkeypatch):
     whole = comparer.pairs(features[:6], features[6:])
     monkeypatch.setattr(type(comparer.student), "pairs_at_once", 4)
     np.testing.assert_allclose(comparer.pairs(features[:6], features[6:]), whole, atol=1e-6)
 
 
-def test_no_pairs_give_no_rows(comparer: Comparer, features: np.ndarray) -> None:
+def test_no_pairs_give_no_rows(comparer, features):
     assert comparer.pairs(features[:0], features[:0]).shape == (0, 5)
     assert comparer.against_anchors(features[:0]).shape == (0, ANCHORS, 5)
 
 
-def test_a_game_finds_what_the_defender_calls_equal_and_the_attacker_does_not() -> None:
+def test_a_game_finds_what_the_defender_calls_equal_and_the_attacker_does_not():
     flat, steep = np.array([50.0, 50.0, 50.0, 90.0, 10.0]), np.array([20.0, 80.0, 55.0, 50.0, 50.0])
     miner = Miner(list("abcde"), {"weak": flat, "student": steep})
     pairs = miner.play(Game("weak", "student"), count=3, levels=5, max_uses=2)
@@ -76,12 +74,12 @@ def test_a_game_finds_what_the_defender_calls_equal_and_the_attacker_does_not() 
     assert back == [HardPair(high=3, low=4, level=2, attacker_gap=80.0, defender_gap=0.0)]
 
 
-def test_a_video_that_a_player_did_not_score_takes_no_part() -> None:
+def test_a_video_that_a_player_did_not_score_takes_no_part():
     miner = Miner(list("abc"), {"x": np.array([1.0, np.nan, 1.0]), "y": np.array([0.0, 9.0, 5.0])})
     assert [(pair.high, pair.low) for pair in miner.play(Game("x", "y"), 9, 1, 9)] == [(2, 0)]
 
 
-def test_a_game_does_not_depend_on_the_order_of_the_pool() -> None:
+def test_a_game_does_not_depend_on_the_order_of_the_pool():
     rng = np.random.default_rng(5)
     ids = [f"v{k:02d}" for k in range(30)]
     scores = {"x": rng.normal(size=30), "y": np.round(rng.normal(size=30), 1)}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import ffmpeg as graph
@@ -27,37 +25,37 @@ from actors.sample import Decode
 Frame = NDArray[np.uint8]
 
 
-def measured(*frames: Frame) -> dict[str, float]:
+def measured(*frames):
     """Indicators of a clip that has one instant: its first frame and its second (or the first again)."""
     meter = Meter()
     meter.add(frames[0], frames[-1])
     return dict(zip(INDICATORS, meter.result().tolist(), strict=True))
 
 
-def grey(plane: NDArray[np.floating]) -> Frame:
+def grey(plane):
     return np.repeat(np.clip(np.rint(plane), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def texture(seed: int = 0, size: int = 192) -> NDArray[np.float64]:
+def texture(seed=0, size=192):
     """Flat random blobs with sharp borders: no grid, no noise."""
     blobs = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=(size, size)), (0, 0), 9)
     return 128 + 60 * np.sign(blobs) + 30 * np.sign(np.roll(blobs, 40))
 
 
-def blocky(plane: NDArray[np.floating], weight: float) -> NDArray[np.floating]:
+def blocky(plane, weight):
     """Mix a picture with its 8x8 block means."""
     small = cv2.resize(plane, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
     return (1 - weight) * plane + weight * cv2.resize(small, plane.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def detail(size: int = 192) -> NDArray[np.float64]:
+def detail(size=192):
     """Detail of every size with equal weight, as in pictures of nature (1/f)."""
     generator = np.random.default_rng(2)
     fields = [cv2.GaussianBlur(generator.normal(size=(size, size)), (0, 0), sigma) for sigma in (0.5, 1, 2, 4, 8, 16)]
     return 128 + 20 * sum(field / field.std() for field in fields)
 
 
-def ramp(width: int, size: int = 128) -> Frame:
+def ramp(width, size=128):
     """A vertical edge of 200 grey levels that takes `width` pixels, in the middle of the picture."""
     edge = (size - width) / 2
     return grey(np.tile(np.interp(np.arange(size), [edge, edge + width], [20, 220]), (size, 1)))
@@ -69,7 +67,7 @@ TINT = np.stack([NOISE, -NOISE, NOISE[::-1]], axis=2)
 MOVED = [np.roll(SMOOTH, shift, axis=1) for shift in range(0, 9, 2)]
 
 
-def updated(blocks: int) -> tuple[Frame, Frame]:
+def updated(blocks):
     """A frame, and the same with the first `blocks` of its 16x16 macroblocks 30 levels brighter."""
     after = SMOOTH.copy() * 0.5
     before = after.copy()
@@ -80,7 +78,7 @@ def updated(blocks: int) -> tuple[Frame, Frame]:
 
 
 # indicator -> clips in the order in which it must rise
-ORDERS: dict[str, list[tuple[Frame, ...]]] = {
+ORDERS = {
     "blockiness": [(grey(blocky(SMOOTH, weight)),) for weight in (1.0, 0.75, 0.5, 0.25, 0.0)],
     "blur": [(grey(cv2.GaussianBlur(detail(), (0, 0), sigma)),) for sigma in (1.0, 0.8, 0.6, 0.5, 0.3)],
     "contrast": [(grey(128 + factor * (SMOOTH - 128)),) for factor in (0.0, 0.2, 0.4, 0.8, 1.0)],
@@ -93,18 +91,18 @@ ORDERS: dict[str, list[tuple[Frame, ...]]] = {
 }
 
 
-def test_every_indicator_is_tested_on_clips_of_known_order() -> None:
+def test_every_indicator_is_tested_on_clips_of_known_order():
     assert set(ORDERS) == set(INDICATORS)
 
 
 @pytest.mark.parametrize("name", INDICATORS)
-def test_the_order_of_constructed_clips(name: str) -> None:
+def test_the_order_of_constructed_clips(name):
     values = [measured(*frames)[name] for frames in ORDERS[name]]
     assert all(np.diff(values) > 0), values
     assert values[-1] > 1.2 * values[0] + 0.05, "the clips differ visibly"
 
 
-def test_known_values() -> None:
+def test_known_values():
     flat = measured(np.full((64, 64, 3), 77, np.uint8))
     assert flat == pytest.approx({**dict.fromkeys(INDICATORS, 0.0), "blockiness": 1.0, "luminance": 77.0})
     halves = np.zeros((64, 64, 3), np.uint8)
@@ -118,7 +116,7 @@ def test_known_values() -> None:
     assert sigma == pytest.approx(8, rel=0.05), "Immerkaer's estimate is the deviation of white noise"
 
 
-def test_cpbd_counts_the_edges_that_are_wider_than_just_noticeable() -> None:
+def test_cpbd_counts_the_edges_that_are_wider_than_just_noticeable():
     for width in (2, 4, 6, 8):
         visible = 1 - np.exp(-((width / WIDTH_HIGH) ** BETA)) > JUST_NOTICEABLE
         assert measured(ramp(width))["blur"] == (0.0 if visible else 1.0), width
@@ -126,7 +124,7 @@ def test_cpbd_counts_the_edges_that_are_wider_than_just_noticeable() -> None:
     assert 0.0 < measured(both)["blur"] < 1.0
 
 
-def siti(path: Path) -> tuple[list[float], list[float]]:
+def siti(path):
     """SI and TI of every frame as FFmpeg's filter gives them."""
     node = ffmpeg.source(path)["V:0"].filter("siti").filter("metadata", mode="print")
     log = ffmpeg.run(ffmpeg.arguments(graph.output(node, "pipe:1", f="null")), timeout_s=60)
@@ -134,7 +132,7 @@ def siti(path: Path) -> tuple[list[float], list[float]]:
     return values["si"], values["ti"]
 
 
-def test_si_and_ti_are_those_of_ffmpeg_on_the_same_frames(make: Callable[..., Path], clip: Path) -> None:
+def test_si_and_ti_are_those_of_ffmpeg_on_the_same_frames(make, clip):
     # Full range keeps the filter from stretching the luma, grey RGB keeps the decoder from mixing in colour.
     path = make("siti.mkv", "-i", str(clip), "-vf", "format=gray", "-c:v", "ffv1")
     node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
@@ -148,7 +146,7 @@ def test_si_and_ti_are_those_of_ffmpeg_on_the_same_frames(make: Callable[..., Pa
     assert ours == pytest.approx(temporal[1:], abs=0.02)
 
 
-def test_si_and_ti_of_a_decoded_colour_clip_are_near_those_of_ffmpeg(clip: Path) -> None:
+def test_si_and_ti_of_a_decoded_colour_clip_are_near_those_of_ffmpeg(clip):
     """Ours: luma of the RGB picture, once per second. The filter: the coded luma stretched to full range, every frame."""
     meter = Meter()
     with Decoder(timeout_s=60) as decoder:
@@ -174,27 +172,27 @@ def test_si_and_ti_of_a_decoded_colour_clip_are_near_those_of_ffmpeg(clip: Path)
         (3, 0.5, [0, 1]),
     ],
 )
-def test_one_instant_for_every_second(count: int, fps: float, places: list[int]) -> None:
+def test_one_instant_for_every_second(count, fps, places):
     assert second_positions(count, fps) == places
 
 
 class Recorder(Meter):
     """A meter that keeps its inputs."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
-        self.pairs: list[tuple[int, int]] = []
+        self.pairs = []
 
-    def add(self, frame: Frame, following: Frame) -> None:
+    def add(self, frame, following):
         self.pairs.append((round(float(frame.mean()) / 8), round(float(following.mean()) / 8)))
         super().add(frame, following)
 
-    def clear(self) -> None:
+    def clear(self):
         super().clear()
         self.pairs.clear()
 
 
-def test_the_meter_sees_the_seconds_in_the_one_decode(numbered: Path, tmp_path: Path) -> None:
+def test_the_meter_sees_the_seconds_in_the_one_decode(numbered, tmp_path):
     dead = tmp_path / "dead.py"
     dead.write_text("import os\nos._exit(139)\n")
     results = []
@@ -212,7 +210,7 @@ def test_the_meter_sees_the_seconds_in_the_one_decode(numbered: Path, tmp_path: 
     np.testing.assert_allclose(*results)
 
 
-def test_odd_files_have_finite_indicators(odd_files: dict[str, Path]) -> None:
+def test_odd_files_have_finite_indicators(odd_files):
     meter = Meter()
     with Decoder(timeout_s=60) as decoder:
         for name, path in odd_files.items():
@@ -221,12 +219,12 @@ def test_odd_files_have_finite_indicators(odd_files: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 40), (40, 1), (3, 3), (9, 17)])
-def test_tiny_pictures_have_finite_indicators(size: tuple[int, int]) -> None:
+def test_tiny_pictures_have_finite_indicators(size):
     values = measured(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
     assert all(np.isfinite(value) for value in values.values()), values
 
 
-def test_a_decoding_actor_measures_when_it_is_asked_to(clip: Path, tmp_path: Path) -> None:
+def test_a_decoding_actor_measures_when_it_is_asked_to(clip, tmp_path):
     row = {"video_id": "v", "uri": str(clip), "start_s": 0.0, "duration_s": 0.0, "recipe": "", "still": False}
     actor = Decode(SampleSpec(key_frames=1, motion_frames=2), measure=True)
     good, bad = actor(row), actor({**row, "uri": str(tmp_path / "none.mp4")})
@@ -238,17 +236,17 @@ def test_a_decoding_actor_measures_when_it_is_asked_to(clip: Path, tmp_path: Pat
     assert all(np.isnan(bad[name]) for name in INDICATORS)
 
 
-def test_luma_is_that_of_the_teachers() -> None:
+def test_luma_is_that_of_the_teachers():
     from actors.teachers import planes
 
     frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     np.testing.assert_array_equal(luma(frame), planes.luma(frame))
 
 
-def test_where_a_plane_lies_in_memory_changes_no_digit() -> None:
+def test_where_a_plane_lies_in_memory_changes_no_digit():
     frame = grey(detail())
     sizes = np.random.default_rng(0).integers(1_000, 400_000, 60)
-    planes_alive: list[Frame] = []
+    planes_alive = []
     results = set()
     for size in sizes:
         planes_alive = [*planes_alive[-20:], np.empty(size, np.uint8)]  # the next planes come to lie elsewhere

@@ -8,7 +8,7 @@ import torch
 from actors.compare import Comparer
 from actors.media.rows import SAMPLE_COLUMNS, format_recipe
 from actors.media.rows import unpack as unpack_row
-from actors.media.views import Sample, SampleSpec
+from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
@@ -42,7 +42,7 @@ def test_a_row_of_another_student_is_refused(numbered):
 
 
 class Faulty(Sharpness):
-    def score(self, sample: Sample) -> float:
+    def score(self, sample):
         raise RuntimeError("out of\nluck")
 
 

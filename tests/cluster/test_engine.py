@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,12 +12,12 @@ from cluster.pools import Pool
 class Session:
     """Counts how often it is opened and closed; refuses where it is told to."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error=None):
         self.error = error
-        self.events: list[str] = []
+        self.events = []
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self):
         if self.error is not None:
             raise self.error
         self.events.append("open")
@@ -29,7 +27,7 @@ class Session:
             self.events.append("close")
 
 
-def test_a_cluster_is_joined_once_and_left_at_the_end() -> None:
+def test_a_cluster_is_joined_once_and_left_at_the_end():
     session = Session()
     with RayEngine(session) as engine:
         assert session.events == [], "a finished run needs no cluster"
@@ -39,47 +37,47 @@ def test_a_cluster_is_joined_once_and_left_at_the_end() -> None:
     assert session.events == ["open", "close"]
 
 
-def test_an_engine_that_never_started_has_nothing_to_leave() -> None:
+def test_an_engine_that_never_started_has_nothing_to_leave():
     session = Session()
     with RayEngine(session):
         pass
     assert session.events == []
 
 
-def test_a_cluster_that_cannot_be_joined_is_the_failure_of_the_first_call() -> None:
+def test_a_cluster_that_cannot_be_joined_is_the_failure_of_the_first_call():
     with pytest.raises(ClusterError, match="nobody there"), RayEngine(Session(ClusterError("nobody there"))) as engine:
         engine.start()
 
 
-CLOSED: list[int] = []  # what was added by the actors that were closed
+CLOSED = []  # what was added by the actors that were closed
 
 
 class Twice:
     """Doubles a row's number."""
 
-    def __init__(self, plus: int = 0) -> None:
+    def __init__(self, plus=0):
         self.plus = plus
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, row):
         return {**row, "number": 2 * row["number"] + self.plus}
 
-    def close(self) -> None:
+    def close(self):
         CLOSED.append(self.plus)
 
 
 class TableTwice(Twice):
     """The same for a table."""
 
-    def __call__(self, table: pa.Table) -> pa.Table:  # type: ignore[override]
+    def __call__(self, table):  # type: ignore[override]
         return pa.Table.from_pylist([super(TableTwice, self).__call__(row) for row in table.to_pylist()])
 
 
 TABLE = pa.Table.from_pylist([{"video_id": name, "number": number} for number, name in enumerate("cab")])
 
 
-def test_rows_pass_all_pools_in_this_process_and_actors_are_closed() -> None:
+def test_rows_pass_all_pools_in_this_process_and_actors_are_closed():
     CLOSED.clear()
-    progress: list[int] = []
+    progress = []
     pools = [Pool(Twice, {"plus": 1}), Pool(TableTwice, batch=4)]
     batches = list(InProcess().stream(TABLE, pools, progress.append))
     assert batches == [[{"video_id": name, "number": 4 * k + 2}] for k, name in enumerate("cab")]
@@ -87,32 +85,32 @@ def test_rows_pass_all_pools_in_this_process_and_actors_are_closed() -> None:
     assert sorted(CLOSED) == [0, 1]
 
 
-def test_an_empty_table_makes_no_actor() -> None:
-    def never() -> None:
+def test_an_empty_table_makes_no_actor():
+    def never():
         raise AssertionError
 
     assert list(InProcess().stream(TABLE.slice(0, 0), [Pool(never)])) == []
 
 
-def test_collected_rows_come_in_the_order_of_their_ids() -> None:
+def test_collected_rows_come_in_the_order_of_their_ids():
     rows = collect(InProcess(), TABLE, [Pool(Twice)], lambda row: {**row, "finished": True})
     assert [(row["video_id"], row["number"]) for row in rows] == [("a", 2), ("b", 4), ("c", 0)]
     assert all(row["finished"] for row in rows)
 
 
 class Adder:
-    def __init__(self, start: int) -> None:
+    def __init__(self, start):
         self.start = start
 
-    def add(self, first: int, second: int) -> int:
+    def add(self, first, second):
         return self.start + first + second
 
 
-def test_calls_answer_in_the_order_of_the_work() -> None:
+def test_calls_answer_in_the_order_of_the_work():
     assert InProcess().calls(Adder, (10,), "add", [(1, 2), (5, 6)]) == [13, 21]
 
 
-def test_training_needs_ray() -> None:
+def test_training_needs_ray():
     class Job:
         name = "round-1"
 

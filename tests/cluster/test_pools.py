@@ -8,12 +8,12 @@ WEIGHTS = st.lists(st.floats(0.1, 10), min_size=1, max_size=20)
 CPUS = st.integers(1, 512)
 
 
-def pools_of(weights: list[float]) -> list[Pool]:
+def pools_of(weights):
     return [Pool(dict, weight=weight) for weight in weights]
 
 
 @given(WEIGHTS, CPUS)
-def test_all_pools_of_a_stream_can_be_alive_at_once(weights: list[float], cpus: int) -> None:
+def test_all_pools_of_a_stream_can_be_alive_at_once(weights, cpus):
     counts = actor_counts(pools_of(weights), cpus)
     share = cpu_share(counts, cpus)
     assert len(counts) == len(weights)
@@ -23,27 +23,25 @@ def test_all_pools_of_a_stream_can_be_alive_at_once(weights: list[float], cpus: 
 
 
 @given(WEIGHTS, CPUS)
-def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights: list[float], cpus: int) -> None:
+def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights, cpus):
     counts = actor_counts(pools_of(weights), cpus)
     assert 2 * cpus <= sum(counts) <= 2 * cpus + len(weights), "shares are rounded down"
 
 
 @given(WEIGHTS, CPUS, st.lists(st.floats(0, 500), min_size=1, max_size=8))
-def test_pools_of_much_memory_have_no_more_actors_than_cpus_and_memory(
-    weights: list[float], cpus: int, nodes: list[float]
-) -> None:
+def test_pools_of_much_memory_have_no_more_actors_than_cpus_and_memory(weights, cpus, nodes):
     pools = [Pool(dict, weight=weight, memory_gib=3.0) for weight in weights]
     most = max(1, sum(int(node / 3.0) for node in nodes))
     assert all(1 <= count <= min(cpus, most) for count in actor_counts(pools, cpus, nodes))
     assert all(1 <= count <= cpus for count in actor_counts(pools, cpus))
 
 
-def test_an_actor_lives_on_one_node() -> None:
+def test_an_actor_lives_on_one_node():
     assert actor_counts([Pool(dict, memory_gib=10.0)], 64, [9.0] * 8 + [25.0]) == [2]
 
 
 @given(WEIGHTS, CPUS)
-def test_a_costlier_pool_never_has_fewer_actors(weights: list[float], cpus: int) -> None:
+def test_a_costlier_pool_never_has_fewer_actors(weights, cpus):
     counts = actor_counts(pools_of(weights), cpus)
     ordered = [count for _, count in sorted(zip(weights, counts, strict=True))]
     assert ordered == sorted(ordered)
@@ -52,6 +50,6 @@ def test_a_costlier_pool_never_has_fewer_actors(weights: list[float], cpus: int)
 @pytest.mark.parametrize(
     ("cpus", "counts", "share"), [(2, [3, 2, 1], 0.3), (4, [5, 3, 2], 0.36), (6, [7, 4, 2], 0.415), (1, [2, 1], 0.3)]
 )
-def test_shares_of_small_machines(cpus: int, counts: list[int], share: float) -> None:
+def test_shares_of_small_machines(cpus, counts, share):
     assert actor_counts(pools_of([4.0, 2.0, 1.0][: len(counts)]), cpus) == counts
     assert cpu_share(counts, cpus) == pytest.approx(share)

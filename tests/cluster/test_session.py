@@ -58,7 +58,7 @@ print(json.dumps(found))
 """
 
 
-def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind() -> None:
+def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     child = subprocess.run(
         [sys.executable, "-c", LOCAL],
@@ -94,7 +94,7 @@ def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind(
         ("127.0.0.1:many", "host:port"),
     ],
 )
-def test_an_address_without_a_cluster_is_one_clear_line(address: str, words: str) -> None:
+def test_an_address_without_a_cluster_is_one_clear_line(address, words):
     code = """
 import sys
 from cluster.session import connect
@@ -111,7 +111,7 @@ sys.exit(guarded(main))
     assert child.stderr.count("\n") == 1
 
 
-def test_auto_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_without_a_cluster_is_refused(monkeypatch):
     from ray._private import services
 
     monkeypatch.setattr(services, "canonicalize_bootstrap_address", lambda address: None)
@@ -119,7 +119,7 @@ def test_auto_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
-def test_workers_sum_in_one_order_and_report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_sum_in_one_order_and_report_nothing(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     report = worker_environment(SessionSettings(threads=3), gpu=False)
     assert report["OMP_NUM_THREADS"] == report["MKL_NUM_THREADS"] == report["OPENBLAS_NUM_THREADS"] == "3"
@@ -129,17 +129,17 @@ def test_workers_sum_in_one_order_and_report_nothing(monkeypatch: pytest.MonkeyP
     assert "DS_ACCELERATOR" not in worker_environment(SessionSettings(), gpu=True)
 
 
-def test_the_object_store_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_object_store_is_bounded(monkeypatch):
     for gib, mib in ((1, 512), (8, 819), (1024, 1536)):
         pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gib * (1 << 30) // 4096}
         monkeypatch.setattr(os, "sysconf", pages.__getitem__)
         assert object_store_bytes() >> 20 == mib
 
 
-def test_a_local_ray_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_ray_that_does_not_start_says_so(monkeypatch):
     import ray
 
-    def refuse(**options: object) -> None:
+    def refuse(**options):
         raise RuntimeError("Failed to start GCS.\nmany lines")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

@@ -45,10 +45,10 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def environment() -> Callable[..., dict[str, str]]:
+def environment():
     """``environment(*folders)``: the tests' own, with folders that Python and Ray's workers import from."""
 
-    def build(*folders: Path) -> dict[str, str]:
+    def build(*folders):
         paths = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
@@ -56,10 +56,10 @@ def environment() -> Callable[..., dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def command() -> Command:
+def command():
     """``command(*arguments)`` runs ``python run.py ARGUMENTS`` to its end."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments):
         line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
         for _ in range(3):
             ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=1200)
@@ -73,10 +73,10 @@ def command() -> Command:
 
 
 @pytest.fixture(scope="session")
-def kill_when() -> Callable[..., None]:
+def kill_when():
     """``kill_when(reached, *arguments)`` starts ``run.py ARGUMENTS`` and kills its process group once ``reached()``."""
 
-    def run(reached: Callable[[], bool], *arguments: object) -> None:
+    def run(reached, *arguments):
         # Ray's own folder outlives a killed process; a short temporary folder of its own can be removed afterwards.
         scratch = tempfile.mkdtemp(prefix="e2e-")
         line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
@@ -95,7 +95,7 @@ def kill_when() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tmp_path_factory):
     """The tiny configuration, a YAML file."""
     path = tmp_path_factory.mktemp("tiny") / "tiny.yaml"
     path.write_text(yaml.safe_dump(TINY), encoding="utf-8")

@@ -111,7 +111,7 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def met(environment, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def met(environment, tmp_path_factory):
     """What the process found."""
     folder = tmp_path_factory.mktemp("faults")
     (folder / "faulty.py").write_text(FAULTY, encoding="utf-8")
@@ -129,20 +129,20 @@ def met(environment, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespac
     return SimpleNamespace(**json.loads(ended.stdout.splitlines()[-1]))
 
 
-def test_a_row_that_kills_its_worker_is_the_only_one_lost(met: SimpleNamespace) -> None:
+def test_a_row_that_kills_its_worker_is_the_only_one_lost(met):
     outcome = {row["video_id"]: (row["status"], row["error_kind"]) for row in met.streamed}
     assert len(met.streamed) == 8, "every row comes back once"
     assert outcome.pop("v3") == ("failed", "crash")
     assert set(outcome.values()) == {("ok", "")}
 
 
-def test_the_lost_row_says_which_file_to_look_at(met: SimpleNamespace) -> None:
+def test_the_lost_row_says_which_file_to_look_at(met):
     (lost,) = [row for row in met.streamed if row["status"] == "failed"]
     assert "v3.mp4" in lost["error"]
     assert "died at every try" in lost["error"]
 
 
-def test_a_row_that_was_lost_to_bad_luck_comes_back(met: SimpleNamespace) -> None:
+def test_a_row_that_was_lost_to_bad_luck_comes_back(met):
     """As one does that waits for the same actor as a row that kills it: no more retries, and no fault of its own."""
     assert met.deaths, "it did end its process"
     assert sorted(met.saved) == [[f"v{k}", "ok"] for k in range(8)]
@@ -152,14 +152,14 @@ def test_a_row_that_was_lost_to_bad_luck_comes_back(met: SimpleNamespace) -> Non
     ("teacher", "reason"),
     [("faulty:Raises", "faulty:Raises: KeyError: 'a table\\nis missing'"), ("faulty:Nan", "faulty:Nan gave nan")],
 )
-def test_a_teacher_that_fails_is_recorded_with_its_reason(met: SimpleNamespace, teacher: str, reason: str) -> None:
+def test_a_teacher_that_fails_is_recorded_with_its_reason(met, teacher, reason):
     rows = met.scores[teacher]
     assert len(rows) == 4
     assert {(row["status"], row["error_kind"], row["score"]) for row in rows} == {("failed", "teacher", None)}
     assert {row["error"] for row in rows} == {reason}
 
 
-def test_a_failing_teacher_costs_the_others_nothing(met: SimpleNamespace) -> None:
+def test_a_failing_teacher_costs_the_others_nothing(met):
     assert met.failed == 0
     for teacher in ("artefact", "sharpness"):
         assert [row["status"] for row in met.scores[teacher]] == ["ok"] * 4
@@ -167,7 +167,7 @@ def test_a_failing_teacher_costs_the_others_nothing(met: SimpleNamespace) -> Non
     assert len(met.ensemble) == 4
 
 
-def test_failing_teachers_are_left_out_of_the_ensemble_by_name(met: SimpleNamespace) -> None:
+def test_failing_teachers_are_left_out_of_the_ensemble_by_name(met):
     assert set(met.excluded) == {"faulty:Raises", "faulty:Nan"}
     for teacher, reason in met.excluded.items():
         assert f"warning: teacher {teacher} is left out: {reason}" in met.told

@@ -54,7 +54,7 @@ with session.connect(settings=session.SessionSettings(cpus=2)):
 """
 
 
-def test_decoding_does_not_wait_for_the_row_that_is_scored(environment, tmp_path: Path) -> None:
+def test_decoding_does_not_wait_for_the_row_that_is_scored(environment, tmp_path):
     (tmp_path / "meeting.py").write_text(MEETING, encoding="utf-8")
     line = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     project = Path(__file__).resolve().parents[2]

@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def run(command, tmp_path_factory) -> SimpleNamespace:
+def run(command, tmp_path_factory):
     """A run of two stages: its layout, its arguments, and how its command ended."""
     root = tmp_path_factory.mktemp("paper") / "shrunk"
     arguments = ("--preset", "paper-shrunk", "--stages", 2, "--out", root)
@@ -72,7 +71,7 @@ def test_its_student_scores_a_file(run, command, clip):
     assert math.isfinite(scored["score"])
 
 
-def _times(layout: RunLayout, folder: Path) -> dict[Path, int]:
+def _times(layout, folder):
     """When each file was written; the lock tells of every command that ran."""
     files = (path for path in folder.rglob("*") if path.is_file() and path != layout.lock)
     return {path: path.stat().st_mtime_ns for path in files}
@@ -82,7 +81,7 @@ def _times(layout: RunLayout, folder: Path) -> dict[Path, int]:
 def test_a_sweep_that_is_killed_goes_on_after_its_checkpoint(run, command, kill_when):
     layout, arguments = run.layout, ("sweep", "--lambda", "0.5", *run.arguments)
 
-    def registered() -> list[Path]:
+    def registered():
         """First checkpoints that a training goes on after."""
         known = layout.train_storage.glob(f"sweep-*/{REGISTER}")
         return [file.with_name("step-000000002") for file in known if '"step-000000002"' in file.read_text()]

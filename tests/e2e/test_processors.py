@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ import yaml
 from processors import PROJECT, all_units, fewest_units, units_of
 
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, PAIRS, SCORES, STUDENT_SCORES, VIDEOS, Table
+from pipeline.run_folder.records import BENCHMARK, DISTORTED, ENSEMBLE, PAIRS, SCORES, STUDENT_SCORES, VIDEOS
 from pipeline.run_folder.store import read_shards, read_table
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -41,7 +39,7 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def runs(tmp_path_factory):
     """The run folders of one configuration with all and with the fewest vector units, in processes side by side."""
     root = tmp_path_factory.mktemp("processors")
     settings = root / "small.yaml"
@@ -61,23 +59,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(**{name: RunLayout(root / name) for name in started})
 
 
-def rows(path: Path, kind: Table[Any], *left_out: str) -> list[dict[str, Any]]:
+def rows(path, kind, *left_out):
     """The rows of a table, in the order of its key, without some columns."""
     return [{k: v for k, v in row.items() if k not in left_out} for row in read_table(path, kind).to_pylist()]
 
 
-def column(table: list[dict[str, Any]], name: str) -> np.ndarray:
+def column(table, name):
     return np.array([row[name] for row in table], np.float64)
 
 
-def test_the_second_process_had_fewer_units_wherever_this_processor_has_more() -> None:
+def test_the_second_process_had_fewer_units_wherever_this_processor_has_more():
     fewest = units_of(fewest_units())
     assert fewest["numpy"] == []
     assert fewest["opencv"] == []
     assert fewest["torch"] in ("DEFAULT", "NO AVX"), "PyTorch's names of its baseline"
 
 
-def test_videos_have_the_same_ids_splits_rounds_windows_and_recipes(runs: SimpleNamespace) -> None:
+def test_videos_have_the_same_ids_splits_rounds_windows_and_recipes(runs):
     first, second = (rows(layout.videos, VIDEOS, "uri", "bytes") for layout in (runs.all, runs.fewest))
     assert first == second
     assert {row["split"] for row in first} == {"train", "heldout"}
@@ -85,7 +83,7 @@ def test_videos_have_the_same_ids_splits_rounds_windows_and_recipes(runs: Simple
     assert len({row["recipe"] for row in first}) > 2
 
 
-def test_the_plan_of_copies_and_of_the_benchmarks_is_the_same(runs: SimpleNamespace) -> None:
+def test_the_plan_of_copies_and_of_the_benchmarks_is_the_same(runs):
     copies = [rows(layout.distorted(1), DISTORTED, "uri") for layout in (runs.all, runs.fewest)]
     assert copies[0] == copies[1]
     assert copies[0]
@@ -95,7 +93,7 @@ def test_the_plan_of_copies_and_of_the_benchmarks_is_the_same(runs: SimpleNamesp
         assert items[0]
 
 
-def test_the_plan_of_pairs_is_the_same(runs: SimpleNamespace) -> None:
+def test_the_plan_of_pairs_is_the_same(runs):
     planned = [rows(layout.pairs(1), PAIRS, "label", "delta", "sigma") for layout in (runs.all, runs.fewest)]
     assert planned[0] == planned[1]
     assert {row["origin"] for row in planned[0]} == {"ensemble", "synthetic"}
@@ -106,14 +104,14 @@ def test_the_plan_of_pairs_is_the_same(runs: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize("teacher", TOLERANCES)
-def test_a_teacher_gives_nearly_the_same_scores(runs: SimpleNamespace, teacher: str) -> None:
+def test_a_teacher_gives_nearly_the_same_scores(runs, teacher):
     tables = [read_shards(layout.scores(teacher), SCORES).to_pylist() for layout in (runs.all, runs.fewest)]
     first, second = (column(table, "score") for table in tables)
     assert np.ptp(first) > 0
     np.testing.assert_allclose(first, second, rtol=0, atol=TOLERANCES[teacher] * np.ptp(first))
 
 
-def test_the_ensemble_and_the_student_say_nearly_the_same(runs: SimpleNamespace) -> None:
+def test_the_ensemble_and_the_student_say_nearly_the_same(runs):
     for path, kind, name in (
         (runs.all.ensemble, ENSEMBLE, "mean"),
         (runs.all.student_scores(1), STUDENT_SCORES, "score"),

@@ -26,7 +26,6 @@ from pipeline.run_folder.records import (
     SCORES,
     STUDENT_SCORES,
     VIDEOS,
-    Table,
 )
 from pipeline.run_folder.store import read_json, read_shards, read_table
 from pipeline.student.folder import read_anchors
@@ -40,7 +39,7 @@ ROUNDS = (1, 2)
 
 
 @pytest.fixture(scope="module")
-def finished(command, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def finished(command, tiny, tmp_path_factory):
     """A run of two stages on clips that it made itself: its layout, and how its command ended."""
     root = tmp_path_factory.mktemp("runs") / "first"
     ended = command("--config", tiny, "--out", root)
@@ -49,11 +48,11 @@ def finished(command, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture(scope="module")
-def layout(finished: SimpleNamespace) -> RunLayout:
+def layout(finished):
     return finished.layout
 
 
-def tables_of(layout: RunLayout) -> list[tuple[Path, Table]]:
+def tables_of(layout):
     found = [(layout.videos, VIDEOS), (layout.ensemble, ENSEMBLE), (layout.quarantine, QUARANTINE)]
     for number in ROUNDS:
         found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
@@ -61,7 +60,7 @@ def tables_of(layout: RunLayout) -> list[tuple[Path, Table]]:
     return [*found, (layout.mined(1), MINED)]
 
 
-def digests_of(layout: RunLayout) -> dict[str, str]:
+def digests_of(layout):
     """Digest of every table and of every network of a run, by its place; not of what tells how long it took."""
     kinds = (".parquet", ".safetensors")
     kept = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
@@ -69,7 +68,7 @@ def digests_of(layout: RunLayout) -> dict[str, str]:
     return {path.relative_to(layout.root).as_posix(): digest(path) for path in kept}
 
 
-def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(finished: SimpleNamespace) -> None:
+def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(finished):
     said = finished.ended.stderr
     assert "no --videos given: 6 clips rendered by this program" in said
     for model in (*TEACHERS, "ensemble", "student, stage 1", "student, stage 2"):
@@ -82,7 +81,7 @@ def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(fi
     assert finished.ended.stdout == "", "standard output stays free for data"
 
 
-def test_every_table_is_there_with_its_columns(layout: RunLayout) -> None:
+def test_every_table_is_there_with_its_columns(layout):
     for path, kind in tables_of(layout):
         assert pq.read_schema(path).names == kind.schema.names, path
         assert read_table(path, kind).num_rows > 0 or path == layout.quarantine, path
@@ -92,7 +91,7 @@ def test_every_table_is_there_with_its_columns(layout: RunLayout) -> None:
         assert set(scores["status"].to_pylist()) == {OK}
 
 
-def test_the_other_files_are_there_too(layout: RunLayout) -> None:
+def test_the_other_files_are_there_too(layout):
     for number in ROUNDS:
         metrics = read_json(layout.metrics(number))
         assert metrics["round"] == number
@@ -105,7 +104,7 @@ def test_the_other_files_are_there_too(layout: RunLayout) -> None:
     assert not list(layout.root.rglob(".*.tmp"))
 
 
-def test_the_report_shows_every_teacher_and_needs_no_network(layout: RunLayout) -> None:
+def test_the_report_shows_every_teacher_and_needs_no_network(layout):
     page = layout.report_html.read_text(encoding="utf-8")
     for teacher in TEACHERS:
         assert teacher in page
@@ -113,7 +112,7 @@ def test_the_report_shows_every_teacher_and_needs_no_network(layout: RunLayout) 
     assert len(read_json(layout.report_json)["rounds"]) == 2
 
 
-def test_a_later_round_trains_on_the_union_with_mined_pairs(layout: RunLayout) -> None:
+def test_a_later_round_trains_on_the_union_with_mined_pairs(layout):
     first, second = (read_table(layout.pairs(number), PAIRS).to_pylist() for number in ROUNDS)
     assert {row["origin"] for row in first} == {"ensemble", "synthetic"}
     assert {row["pair_id"] for row in first} <= {row["pair_id"] for row in second}
@@ -124,7 +123,7 @@ def test_a_later_round_trains_on_the_union_with_mined_pairs(layout: RunLayout) -
 
 
 @pytest.mark.parametrize("number", ROUNDS)
-def test_a_student_folder_holds_no_pickle_and_loads(layout: RunLayout, number: int) -> None:
+def test_a_student_folder_holds_no_pickle_and_loads(layout, number):
     folder = layout.student(number)
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json", ".md"}
     student = load_student(folder)
@@ -139,14 +138,14 @@ def test_a_student_folder_holds_no_pickle_and_loads(layout: RunLayout, number: i
     assert all(teacher in card for teacher in TEACHERS)
 
 
-def test_distorted_files_do_not_outlive_the_look_at_them(layout: RunLayout) -> None:
+def test_distorted_files_do_not_outlive_the_look_at_them(layout):
     left = {
         path.relative_to(layout.root).parts[0] for path in layout.root.rglob("*") if path.suffix in (".mkv", ".png")
     }
     assert left == set()
 
 
-def test_the_same_command_again_does_nothing_and_says_so(command, tiny: Path, layout: RunLayout) -> None:
+def test_the_same_command_again_does_nothing_and_says_so(command, tiny, layout):
     before = {place: value for one in read_manifests(layout) for place, value in one.outputs.items()}
     times = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
     ended = command("--config", tiny, "--out", layout.root)
@@ -157,9 +156,7 @@ def test_the_same_command_again_does_nothing_and_says_so(command, tiny: Path, la
     assert {place: digest(layout.root / place) for place in before} == before
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
-    command, kill_when, tiny: Path, layout: RunLayout, tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, kill_when, tiny, layout, tmp_path):
     again = RunLayout(tmp_path / "again")
     # The clips of the first run, so that both name the same files.
     arguments = ["--config", tiny, "--videos", layout.corpus, "--out", again.root]
@@ -177,9 +174,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 
-def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(
-    command, tiny: Path, layout: RunLayout
-) -> None:
+def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(command, tiny, layout):
     kept = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
     arguments = ("sweep", "--lambda", "0,adaptive", "--config", tiny, "--out", layout.root)
     ended = command(*arguments)
@@ -192,7 +187,7 @@ def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def clips(tmp_path_factory):
     """A good clip, and a file with the name of one."""
     folder = tmp_path_factory.mktemp("scored")
     good, bad = folder / "good.mp4", folder / "garbage.mp4"
@@ -201,9 +196,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return good, bad
 
 
-def test_scores_come_in_the_order_given_and_one_bad_file_stops_nothing(
-    command, layout: RunLayout, clips: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_scores_come_in_the_order_given_and_one_bad_file_stops_nothing(command, layout, clips, tmp_path):
     good, bad = clips
     table = tmp_path / "scores.csv"
     ended = command("score", layout.root, bad, good, tmp_path / "none.mp4", good, "--json", "--csv", table)
@@ -223,7 +216,7 @@ def test_scores_come_in_the_order_given_and_one_bad_file_stops_nothing(
     assert "Traceback" not in ended.stderr
 
 
-def test_a_student_folder_scores_as_its_run_does(command, layout: RunLayout, clips: tuple[Path, Path]) -> None:
+def test_a_student_folder_scores_as_its_run_does(command, layout, clips):
     results = [command("score", model, clips[0], "--json") for model in (layout.root, layout.student(2))]
     assert [ended.returncode for ended in results] == [0, 0]
     assert results[0].stdout == results[1].stdout
@@ -241,7 +234,7 @@ def test_a_student_folder_scores_as_its_run_does(command, layout: RunLayout, cli
         (("score", "no-such-run", "a.mp4"), r"no-such-run: there is no such folder"),
     ],
 )
-def test_wrong_usage_is_one_line_that_says_how_to_mend_it(command, tmp_path: Path, arguments: tuple, said: str) -> None:
+def test_wrong_usage_is_one_line_that_says_how_to_mend_it(command, tmp_path, arguments, said):
     others = () if arguments[0] == "score" else ("--out", tmp_path / "run")
     ended = command(*arguments, *others)
     assert ended.returncode == 2

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,12 @@ from pipeline.console import Console, UserError, guarded, one_line
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def plain() -> tuple[Console, io.StringIO]:
+def plain():
     stream = io.StringIO()
     return Console(stream), stream
 
 
-def test_a_log_file_gets_plain_lines() -> None:
+def test_a_log_file_gets_plain_lines():
     console, stream = plain()
     console.banner("demo", ["three rounds", "no GPU"])
     console.step("score", "7 teachers", rows=1234, seconds=2.04)
@@ -41,7 +40,7 @@ def test_a_log_file_gets_plain_lines() -> None:
     ]
 
 
-def test_a_terminal_gets_colours_and_the_same_words() -> None:
+def test_a_terminal_gets_colours_and_the_same_words():
     stream = io.StringIO()
     console = Console(stream, plain=False)
     console.banner("demo", ["three rounds"])
@@ -55,14 +54,14 @@ def test_a_terminal_gets_colours_and_the_same_words() -> None:
         assert words in text
 
 
-def test_hostile_names_cannot_move_the_cursor() -> None:
+def test_hostile_names_cannot_move_the_cursor():
     console, stream = plain()
     console.line("a\x1b[2Jb\nc\x00")
     assert stream.getvalue() == "a\\x1b[2Jb c\\x00\n"
     assert one_line("Füße 日本") == "Füße 日本"
 
 
-def test_a_log_file_gets_a_line_of_progress_every_ten_seconds_at_most() -> None:
+def test_a_log_file_gets_a_line_of_progress_every_ten_seconds_at_most():
     now = [0.0]
     stream = io.StringIO()
     console = Console(stream, clock=lambda: now[0])
@@ -77,13 +76,13 @@ def test_a_log_file_gets_a_line_of_progress_every_ten_seconds_at_most() -> None:
 class WorkerError(Exception):
     """An exception as Ray wraps it: what the worker raised is in `cause`."""
 
-    def __init__(self, cause: Exception) -> None:
+    def __init__(self, cause):
         super().__init__("worker traceback\nover many lines")
         self.cause = cause
 
 
-def raising(error: BaseException) -> Callable[[], int]:
-    def main() -> int:
+def raising(error):
+    def main():
         raise error
 
     return main
@@ -106,9 +105,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (SystemExit(None), 0, ""),
     ],
 )
-def test_every_failure_has_its_exit_code_and_one_line(
-    error: BaseException, code: int, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_failure_has_its_exit_code_and_one_line(error, code, words, capsys):
     assert guarded(raising(error)) == code
     said = capsys.readouterr().err
     assert words in said
@@ -116,29 +113,29 @@ def test_every_failure_has_its_exit_code_and_one_line(
     assert "Traceback" not in said
 
 
-def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_shows_the_traceback(capsys):
     assert guarded(raising(UserError("wrong")), debug=True) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_command_s_own_code_is_returned() -> None:
+def test_a_command_s_own_code_is_returned():
     assert guarded(lambda: 1) == 1
 
 
-def test_a_cause_that_was_raised_from_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cause_that_was_raised_from_is_found(capsys):
     outer = RuntimeError("outer")
     outer.__cause__ = UserError("inner")
     assert guarded(raising(outer)) == 2
     assert "inner" in capsys.readouterr().err
 
 
-def test_only_documented_codes_can_be_asked_for() -> None:
+def test_only_documented_codes_can_be_asked_for():
     with pytest.raises(ValueError, match="exit code 7"):
         UserError("x", 7)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_a_command_with_130(number: signal.Signals) -> None:
+def test_signals_end_a_command_with_130(number):
     # A shell that starts a job in the background has it ignore SIGINT; the child takes it back, as a terminal's would.
     code = "import signal, sys, time; from pipeline.console import guarded; "
     code += "signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -156,7 +153,7 @@ def test_signals_end_a_command_with_130(number: signal.Signals) -> None:
     assert "Traceback" not in said
 
 
-def test_a_closed_pipe_is_no_failure() -> None:
+def test_a_closed_pipe_is_no_failure():
     code = "import sys; from pipeline.console import guarded; "
     code += "sys.exit(guarded(lambda: [print('x' * 1000, flush=True) for _ in range(10000)] and 0))"
     child = subprocess.Popen(

@@ -20,18 +20,18 @@ from trainers.settings import TrainingSettings
 QUICK = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
-def can_resume(job: TrainJob) -> bool:
+def can_resume(job):
     """Whether Ray Train has registered a checkpoint of the job: a folder alone is not yet one."""
     register = Path(job.storage) / job.name / REGISTER
     return register.is_file() and '"step-' in register.read_text(encoding="utf-8")
 
 
-def with_a_node_lost(job: TrainJob) -> dict:
+def with_a_node_lost(job):
     """Train on two nodes, of which one is lost after the first checkpoint."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": QUICK})
     lost = cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False)
-    results: list[dict] = []
+    results = []
     training = threading.Thread(target=lambda: results.append(train(job)))
     training.start()
     while not can_resume(job):
@@ -46,7 +46,7 @@ def with_a_node_lost(job: TrainJob) -> dict:
     return results[0]
 
 
-def alone(job: TrainJob) -> dict:
+def alone(job):
     """Train on a local Ray."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     result = train(job)

@@ -20,16 +20,16 @@ class Bucket:
         denied: Every request is refused, with the request's own signature in the answer.
     """
 
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.requests: list[str] = []
+    def __init__(self):
+        self.objects = {}
+        self.requests = []
         self.busy = 0
         self.denied = False
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": self}))
         self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def close(self) -> None:
+    def close(self):
         self.server.shutdown()
         self.server.server_close()
 
@@ -38,10 +38,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     bucket: Bucket
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *_):
         """Say nothing."""
 
-    def _answer(self, status: int, body: bytes = b"", head: tuple[tuple[str, str], ...] = (), length: int = -1) -> None:
+    def _answer(self, status, body=b"", head=(), length=-1):
         self.send_response(status)
         for name, value in head:
             self.send_header(name, value)
@@ -50,10 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def do_HEAD(self) -> None:
+    def do_HEAD(self):
         self.do_GET()
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         store = self.bucket
         store.requests.append(f"{self.command} {self.path}")
         url = urllib.parse.urlsplit(self.path)
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             place = f"bytes {first}-{int(first) + len(part) - 1}/{len(store.objects[key])}"
             self._answer(206, part, (*_SAME, ("Content-Range", place)))
 
-    def _google(self, key: str, asked: dict[str, list[str]]) -> None:
+    def _google(self, key, asked):
         """The JSON interface: list, facts of an object, its bytes."""
         objects = self.bucket.objects
         if key and key not in objects:
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             facts = [{"name": name, "bucket": "corpus", "size": str(len(objects[name]))} for name in names]
             self._answer(200, json.dumps(facts[0] if key else {"items": facts}).encode())
 
-    def _listing(self, prefix: str) -> bytes:
+    def _listing(self, prefix):
         rows = "".join(
             f"<Contents><Key>{escape(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
             f"<Size>{len(data)}</Size></Contents>"

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actors.media import ffmpeg
-from actors.media.views import Sample
 
 WIDTH, HEIGHT = 64, 48
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-threads", "1", "-g", "20", "-bf", "2")
@@ -25,7 +21,7 @@ MPEG2 = ("-c:v", "mpeg2video", "-g", "15", "-bf", "2", "-q:v", "3", "-pix_fmt", 
 MPEG4 = ("-c:v", "mpeg4", "-g", "20", "-q:v", "3")
 
 # Name of the file -> rate, encoder. Sixty pictures each.
-KINDS: dict[str, tuple[int, Sequence[str]]] = {
+KINDS = {
     "h264.mp4": (10, X264), "h264.mkv": (10, X264), "h264.mov": (10, X264), "h264.flv": (10, X264), "h264.nut": (10, X264),
     "h264.ts": (10, X264), "h264.m2ts": (25, X264), "h264.mxf": (25, X264), "h264.h264": (25, X264),
     "h264.avi": (10, (*X264, "-bf", "0")), "one_key.mp4": (10, (*X264, "-g", "999", "-sc_threshold", "0")),
@@ -48,32 +44,32 @@ KINDS: dict[str, tuple[int, Sequence[str]]] = {
 }  # fmt: skip
 
 
-def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+def picture(number, width=WIDTH, height=HEIGHT):
     """The RGB picture of a number from 0 to 255."""
     bits = (number >> np.arange(8)) & 1
     row = np.where(bits[np.arange(width) * 8 // width], 235, 20).astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (height, width, 3))
 
 
-def number_of(frame: NDArray[np.uint8]) -> int:
+def number_of(frame):
     """The number of a picture, RGB ``[H, W, 3]`` or luma ``[H, W]``."""
     columns = frame.reshape(*frame.shape[:2], -1).mean(axis=(0, 2))
     parts = np.array_split(columns, 8)
     return sum(1 << bit for bit, part in enumerate(parts) if part[2:-2].mean() > 128)
 
 
-def numbers_of(sample: Sample) -> list[int]:
+def numbers_of(sample):
     """The numbers of the consecutive pictures of a sample."""
     return [number_of(frame) for frame in sample.luma]
 
 
-def run(*args: object, data: bytes = b"") -> None:
+def run(*args, data=b""):
     """FFmpeg on trusted arguments."""
     command = [ffmpeg.binary(), "-y", "-loglevel", "error", *map(str, args)]
     subprocess.run(command, input=data, check=True, timeout=120)
 
 
-def write(path: Path, numbers: Sequence[int], rate: float, *encoder: str, filters: str = "null") -> Path:
+def write(path, numbers, rate, *encoder, filters="null"):
     """A clip of numbered pictures."""
     size = (128, 96) if "libsvtav1" in encoder else (WIDTH, HEIGHT)
     data = b"".join(picture(number, *size).tobytes() for number in numbers)
@@ -82,7 +78,7 @@ def write(path: Path, numbers: Sequence[int], rate: float, *encoder: str, filter
     return path
 
 
-def kind(folder: Path, name: str) -> Path:
+def kind(folder, name):
     """A file of `KINDS`, made where it is missing."""
     path = folder / name
     if not path.exists():
@@ -91,13 +87,13 @@ def kind(folder: Path, name: str) -> Path:
     return path
 
 
-def at_times(path: Path, times_s: Sequence[float], *encoder: str) -> Path:
+def at_times(path, times_s, *encoder):
     """A clip whose picture n begins at ``times_s[n]``; the clock of the container rounds."""
     places = "+".join(f"eq(N\\,{number})*{time:.6f}" for number, time in enumerate(times_s))
     return write(path, range(len(times_s)), 1000, *encoder, filters=f"settb=1/90000,setpts=({places})/TB")
 
 
-def with_matrix(source: Path, target: Path, matrix: Sequence[float]) -> Path:
+def with_matrix(source, target, matrix):
     """An MP4 with the display matrix ``(a, b, c, d)`` of its track header (ISO/IEC 14496-12, 8.3.2)."""
     data = source.read_bytes()
     at = data.index(b"tkhd") + 44
@@ -108,7 +104,7 @@ def with_matrix(source: Path, target: Path, matrix: Sequence[float]) -> Path:
     return target
 
 
-def with_exif_orientation(source: Path, target: Path, orientation: int) -> Path:
+def with_exif_orientation(source, target, orientation):
     """A JPEG with an EXIF block that holds one tag: Orientation (0x0112)."""
     tiff = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
     block = b"Exif\0\0" + tiff

@@ -7,7 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -17,13 +16,12 @@ from pipeline.loop import run_all
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.settings.config import load
-from trainers.job import TrainJob
 
 
 class OneProcess(InProcess):
     """The engine of this process, which also trains."""
 
-    def train(self, job: TrainJob, *_callbacks: object) -> dict[str, Any]:
+    def train(self, job, *_callbacks):
         """`trainers.launch.train`: the only rank, here."""
         import ray.train
         import torch.distributed
@@ -45,7 +43,7 @@ class OneProcess(InProcess):
         return result
 
 
-def main(settings: str, folder: str) -> None:
+def main(settings, folder):
     """Run all stages of the configuration."""
     layout = RunLayout.at(folder)
     layout.root.mkdir(parents=True)

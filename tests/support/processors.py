@@ -12,7 +12,6 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 SWITCHES = (
@@ -35,12 +34,12 @@ print(json.dumps({"numpy": [n for n in numpy_units if n], "opencv": opencv_units
 """
 
 
-def all_units() -> dict[str, str]:
+def all_units():
     """The environment in which every library uses all that this processor has."""
     return {name: value for name, value in os.environ.items() if name not in SWITCHES}
 
 
-def fewest_units() -> dict[str, str]:
+def fewest_units():
     """The environment in which every library uses only what all processors of this family have."""
     units = units_of(all_units())
     environment = all_units() | {"ATEN_CPU_CAPABILITY": "default"}
@@ -54,13 +53,12 @@ def fewest_units() -> dict[str, str]:
     return environment
 
 
-def units_of(environment: dict[str, str]) -> dict[str, Any]:
+def units_of(environment):
     """The vector units beyond the baseline that NumPy, OpenCV and PyTorch use in an environment."""
-    units: dict[str, Any] = json.loads(output("-c", _UNITS, environment=environment).splitlines()[-1])
-    return units
+    return json.loads(output("-c", _UNITS, environment=environment).splitlines()[-1])
 
 
-def output(*arguments: object, environment: dict[str, str]) -> str:
+def output(*arguments, environment):
     """Standard output of ``python ARGUMENTS`` in the project's folder."""
     line = [sys.executable, *map(str, arguments)]
     ended = subprocess.run(line, capture_output=True, text=True, check=False, env=environment, cwd=PROJECT, timeout=600)

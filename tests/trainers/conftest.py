@@ -38,7 +38,7 @@ def write_ordering():
 
     size = build_student("lite").feature_size
 
-    def write(folder: Path, videos: int = 160, pairs: int = 600, seed: int = 0) -> dict[str, str]:
+    def write(folder, videos=160, pairs=600, seed=0):
         rng = np.random.default_rng(seed)
         features = rng.normal(size=(videos, size)).astype(np.float32)
         direction = np.random.default_rng(7).normal(size=size)

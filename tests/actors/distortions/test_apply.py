@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import ffmpeg as graph
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from actors.distortions import packet_loss
 from actors.distortions import table as distortions
@@ -25,19 +21,19 @@ OPTIONS = EncodeOptions(x265_preset="ultrafast")
 
 
 @pytest.fixture(scope="module")
-def reference(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reference(clip, tmp_path_factory):
     path = tmp_path_factory.mktemp("reference") / "reference.mkv"
     apply(PRISTINE, 0, clip, 0.1, 0.8, path, 0, options=OPTIONS)
     return path
 
 
-def _frames(path: Path) -> NDArray[np.uint8]:
+def _frames(path):
     header = ffmpeg.probe(path)
     node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
     return np.stack(list(ffmpeg.read_frames(node, header.width, header.height, timeout_s=60)))
 
 
-def test_the_training_suite_is_the_papers() -> None:
+def test_the_training_suite_is_the_papers():
     expected = {
         "resize": (2, 3, 4, 8, 16),
         "gaussian_blur": (0.1, 0.5, 1, 2, 5),
@@ -59,7 +55,7 @@ def test_the_training_suite_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_decoders_agree_on_the_frames_of_every_codec(suffix: str, clip: Path, tmp_path: Path) -> None:
+def test_decoders_agree_on_the_frames_of_every_codec(suffix, clip, tmp_path):
     with Decoder() as decoder:
         for row in DISTORTIONS.values():
             if row.family == "streaming":
@@ -68,7 +64,7 @@ def test_decoders_agree_on_the_frames_of_every_codec(suffix: str, clip: Path, tm
                 assert decoder.decode(path).luma.shape[0] == _frames(path).shape[0] == 12, row.name
 
 
-def test_level_zero_is_the_window_without_loss(clip: Path, reference: Path) -> None:
+def test_level_zero_is_the_window_without_loss(clip, reference):
     node = graph.output(ffmpeg.source(clip, 0.1, 0.8)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
     np.testing.assert_array_equal(_frames(reference), list(ffmpeg.read_frames(node, 176, 144, timeout_s=60)))
     header = ffmpeg.probe(reference)
@@ -76,7 +72,7 @@ def test_level_zero_is_the_window_without_loss(clip: Path, reference: Path) -> N
 
 
 @pytest.mark.parametrize("name", [row.name for row in DISTORTIONS.values() if row.family == "streaming"])
-def test_streaming_severity_is_monotone_and_aligned(name: str, clip: Path, reference: Path, tmp_path: Path) -> None:
+def test_streaming_severity_is_monotone_and_aligned(name, clip, reference, tmp_path):
     quality = []
     for level in range(1, len(DISTORTIONS[name].levels) + 1):
         path = tmp_path / f"{level}.mp4"
@@ -87,7 +83,7 @@ def test_streaming_severity_is_monotone_and_aligned(name: str, clip: Path, refer
 
 
 @pytest.mark.parametrize("name", [row.name for row in DISTORTIONS.values() if row.family != "streaming"])
-def test_frame_functions_keep_size_and_count(name: str, clip: Path, reference: Path, tmp_path: Path) -> None:
+def test_frame_functions_keep_size_and_count(name, clip, reference, tmp_path):
     path = tmp_path / "copy.mkv"
     apply(name, len(DISTORTIONS[name].levels), clip, 0.1, 0.8, path, 3, options=OPTIONS)
     before, after = _frames(reference), _frames(path)
@@ -95,7 +91,7 @@ def test_frame_functions_keep_size_and_count(name: str, clip: Path, reference: P
     assert np.abs(before.astype(int) - after).mean() > 1
 
 
-def test_temporal_severity_is_monotone_over_seeds(clip: Path, reference: Path, tmp_path: Path) -> None:
+def test_temporal_severity_is_monotone_over_seeds(clip, reference, tmp_path):
     means = []
     for level in (1, 3):
         scores = []
@@ -108,14 +104,14 @@ def test_temporal_severity_is_monotone_over_seeds(clip: Path, reference: Path, t
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "noise_h264", "av1", "vp9", "jitter", "packet_loss"])
-def test_equal_seeds_give_equal_bytes(name: str, clip: Path, tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_bytes(name, clip, tmp_path):
     paths = [tmp_path / f"{at}.mkv" for at in range(2)]
     for path in paths:
         apply(name, 2, clip, 0.0, 0.6, path, 11, options=OPTIONS)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_lost_slices_are_nested_and_every_picture_keeps_one() -> None:
+def test_lost_slices_are_nested_and_every_picture_keeps_one():
     header, intra, inter = b"\x00\x00\x01\x67head", 0x65, 0x41
     units = [header]
     for picture in range(40):
@@ -133,7 +129,7 @@ def test_lost_slices_are_nested_and_every_picture_keeps_one() -> None:
     assert 0.3 < lost / 156 < 0.5
 
 
-def test_limits_apply_to_the_reference_and_to_copies(clip: Path, tmp_path: Path) -> None:
+def test_limits_apply_to_the_reference_and_to_copies(clip, tmp_path):
     options = EncodeOptions(max_short_side=101, max_fps=8.0)
     reference, copy = tmp_path / "r.mp4", tmp_path / "c.mp4"
     apply(PRISTINE, 0, clip, 0.0, 1.0, reference, 0, options=options)
@@ -143,7 +139,7 @@ def test_limits_apply_to_the_reference_and_to_copies(clip: Path, tmp_path: Path)
     assert _frames(reference).shape[0] == _frames(copy).shape[0] == 8
 
 
-def test_unusual_sources_are_normalised(odd_files: dict[str, Path], tmp_path: Path) -> None:
+def test_unusual_sources_are_normalised(odd_files, tmp_path):
     for name, source in odd_files.items():
         reference, copy = tmp_path / f"{name}.r.mkv", tmp_path / f"{name}.c.mkv"
         apply(PRISTINE, 0, source, 0.0, 0.5, reference, 0, options=OPTIONS)
@@ -158,7 +154,7 @@ def test_unusual_sources_are_normalised(odd_files: dict[str, Path], tmp_path: Pa
         assert np.abs(before.astype(int) - after).mean() < 2, name
 
 
-def test_a_variable_rate_is_shown_with_its_pauses(numbered: Path, make: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_variable_rate_is_shown_with_its_pauses(numbered, make, tmp_path):
     pause = "setpts=if(lt(N\\,10)\\,N\\,N+10)/10/TB"  # frame 9 stays for 1.1 s
     source = make("pause.mp4", "-i", str(numbered), "-vf", pause, "-fps_mode", "vfr", "-c:v", "libx264", "-qp", "0")
     header = ffmpeg.probe(source)
@@ -173,7 +169,7 @@ def test_a_variable_rate_is_shown_with_its_pauses(numbered: Path, make: Callable
         assert all(abs(one - other) <= step - 1 for one, other in zip(levels, expected, strict=False)), levels
 
 
-def test_stills_are_the_middle_frame(numbered: Path, tmp_path: Path) -> None:
+def test_stills_are_the_middle_frame(numbered, tmp_path):
     pristine, dark = tmp_path / "p.png", tmp_path / "d.png"
     apply(PRISTINE, 0, numbered, 1.0, 1.0, pristine, 0, still=True)
     apply("brighten", 5, numbered, 1.0, 1.0, dark, 0, still=True)
@@ -186,14 +182,14 @@ def test_stills_are_the_middle_frame(numbered: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "level", "still"), [("nothing", 1, False), ("h264", 5, False), ("resize", -1, False), ("jitter", 1, True)]
 )
-def test_senseless_requests_are_refused(name: str, level: int, still: bool, clip: Path, tmp_path: Path) -> None:
+def test_senseless_requests_are_refused(name, level, still, clip, tmp_path):
     with pytest.raises(Failure) as caught:
         apply(name, level, clip, 0.0, 1.0, tmp_path / "x.mkv", 0, still=still)
     assert caught.value.kind == "usage"
 
 
 @pytest.mark.parametrize("name", ["h264", "resize"])
-def test_a_failure_leaves_no_file(name: str, clip: Path, broken_files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_failure_leaves_no_file(name, clip, broken_files, tmp_path):
     for source, start in (
         (broken_files["decode.truncated.mp4"], 0.0),
         (broken_files["no_video.mp4"], 0.0),
@@ -204,14 +200,14 @@ def test_a_failure_leaves_no_file(name: str, clip: Path, broken_files: dict[str,
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_time_out_is_a_failure_and_leaves_no_file(clip: Path, tmp_path: Path) -> None:
+def test_a_time_out_is_a_failure_and_leaves_no_file(clip, tmp_path):
     with pytest.raises(Failure) as caught:
         apply("h265", 1, clip, 0.0, 1.0, tmp_path / "x.mkv", 0, options=EncodeOptions(timeout_s=0.001))
     assert caught.value.kind == "timeout"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_copy_replaces_an_older_file_at_once(clip: Path, tmp_path: Path) -> None:
+def test_a_copy_replaces_an_older_file_at_once(clip, tmp_path):
     path = tmp_path / "x.mkv"
     path.write_bytes(b"old")
     with pytest.raises(Failure):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,7 +22,7 @@ OPTIONS = EncodeOptions(x265_preset="ultrafast")
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "friday.mp4"
 
 
-def noise(path: Path, width: int, height: int) -> Path:
+def noise(path, width, height):
     """Six frames of noise."""
     node = ffmpeg.target(
         ffmpeg.raw_source(width, height, 15).filter("format", "yuv420p"), path, ffmpeg.lossless(1), "matroska"
@@ -35,13 +34,13 @@ def noise(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def frames_of(path: Path) -> np.ndarray:
+def frames_of(path):
     header = ffmpeg.probe(path)
     node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
     return np.stack(list(ffmpeg.read_frames(node, header.width, header.height, timeout_s=60)))
 
 
-def times_of(path: Path) -> list[float]:
+def times_of(path):
     """Presentation time of every frame, seconds."""
     node = graph.output(ffmpeg.source(path)["V:0"].filter("showinfo"), "pipe:1", f="null", fps_mode="passthrough")
     log = ffmpeg.run(ffmpeg.arguments(node), timeout_s=60)
@@ -49,7 +48,7 @@ def times_of(path: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("name", [row.name for row in DISTORTIONS.values() if row.least_side > 2])
-def test_an_encoder_takes_frames_of_its_smallest_side(name: str, tmp_path: Path) -> None:
+def test_an_encoder_takes_frames_of_its_smallest_side(name, tmp_path):
     side = DISTORTIONS[name].least_side
     for width, height in ((side, side), (4 * side, side), (side, 4 * side)):
         source = noise(tmp_path / "source.mkv", width, height)
@@ -58,8 +57,8 @@ def test_an_encoder_takes_frames_of_its_smallest_side(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["h265", "av1"])
-def test_smaller_frames_are_refused_by_their_size_before_an_encoder_sees_them(name: str) -> None:
-    def window(width: int, height: int) -> Window:
+def test_smaller_frames_are_refused_by_their_size_before_an_encoder_sees_them(name):
+    def window(width, height):
         return Window("a.mp4", 0.0, 0.0, True, width, height, 1, Fraction(25), OPTIONS)
 
     copies._check_size(DISTORTIONS[name], window(16, 16))
@@ -72,9 +71,7 @@ def test_smaller_frames_are_refused_by_their_size_before_an_encoder_sees_them(na
 
 
 @pytest.mark.parametrize("rate", ["15/2", "25/2", "49/2", "1000/33", "25", "30000/1001"])
-def test_a_copy_in_mpeg2_has_the_frames_and_the_times_of_its_reference(
-    rate: str, make: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_copy_in_mpeg2_has_the_frames_and_the_times_of_its_reference(rate, make, tmp_path):
     source = make(
         f"rate-{rate.replace('/', '-')}.mkv", "-f", "lavfi", "-i", f"testsrc2=s=64x64:r={rate}:d=8", "-c:v", "libx264", "-qp", "0"
     )  # fmt: skip
@@ -89,7 +86,7 @@ def test_a_copy_in_mpeg2_has_the_frames_and_the_times_of_its_reference(
     assert error.max() < 8, "every frame is the one of the reference"
 
 
-def test_the_rate_of_a_window_changes_no_picture_of_mpeg2(tmp_path: Path) -> None:
+def test_the_rate_of_a_window_changes_no_picture_of_mpeg2(tmp_path):
     made = [DISTORTIONS["mpeg2"].make(12, Setting(rate=Fraction(rate))) for rate in ("25", "25/2")]
     assert all(isinstance(one, Encoding) for one in made)
     assert [one.raw for one in made if isinstance(one, Encoding)] == ["", "mpeg2video"]
@@ -109,7 +106,7 @@ def test_the_rate_of_a_window_changes_no_picture_of_mpeg2(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [row.name for row in DISTORTIONS.values() if row.family == "streaming"])
-def test_the_number_of_threads_changes_no_picture(name: str, tmp_path: Path) -> None:
+def test_the_number_of_threads_changes_no_picture(name, tmp_path):
     pictures = []
     for threads in (1, 4):
         options = EncodeOptions(x265_preset="ultrafast", threads=threads, max_short_side=270)

@@ -9,10 +9,9 @@ import cv2
 import ffmpeg as graph
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from actors.distortions import frame_effects as effects
-from actors.distortions.maker import Effect, Setting
+from actors.distortions.maker import Setting
 from actors.distortions.table import DISTORTIONS
 from actors.media import ffmpeg
 from actors.media.scenes import make_clip
@@ -20,7 +19,7 @@ from actors.media.window import EncodeOptions
 
 
 @pytest.fixture(scope="module")
-def picture() -> NDArray[np.uint8]:
+def picture():
     """A picture with detail at all scales, far from black and white."""
     generator = np.random.default_rng(3)
     layers = [
@@ -31,24 +30,24 @@ def picture() -> NDArray[np.uint8]:
     return np.clip(128 + 22 * (total - total.mean()) / total.std(), 0, 255).astype(np.uint8)
 
 
-def _psnr(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def _psnr(first, second):
     error = float(np.mean((first.astype(float) - second) ** 2))
     return 10 * np.log10(255**2 / max(error, 1e-9))
 
 
 @pytest.mark.parametrize("name", ["resize", "gaussian_blur", "gaussian_noise", "darken", "brighten"])
-def test_spatial_severity_is_monotone(name: str, picture: NDArray[np.uint8]) -> None:
+def test_spatial_severity_is_monotone(name, picture):
     row = DISTORTIONS[name]
     quality = [_psnr(picture, row.make(value, Setting(5))(picture)) for value in row.levels]
     assert all(better > worse + 0.3 for better, worse in itertools.pairwise(quality)), quality
     assert quality[-1] < 32
 
 
-def test_the_weakest_blur_is_the_identity(picture: NDArray[np.uint8]) -> None:
+def test_the_weakest_blur_is_the_identity(picture):
     np.testing.assert_array_equal(effects.gaussian_blur(0.1, Setting())(picture), picture)
 
 
-def test_noise_has_the_variance_that_it_names() -> None:
+def test_noise_has_the_variance_that_it_names():
     grey = np.full((200, 200, 3), 128, np.uint8)
     for variance in DISTORTIONS["gaussian_noise"].levels:
         noisy = effects.gaussian_noise(variance, Setting(1))(grey).astype(float) / 255
@@ -56,10 +55,10 @@ def test_noise_has_the_variance_that_it_names() -> None:
 
 
 @pytest.mark.parametrize("amount", [-0.8, -0.4, -0.1, 0.2, 0.7, 1.1])
-def test_tone_follows_the_parabola_in_lab(amount: float) -> None:
+def test_tone_follows_the_parabola_in_lab(amount):
     ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
 
-    def lightness(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def lightness(frame):
         return cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 0].astype(float) / 100
 
     before = lightness(ramp)
@@ -69,7 +68,7 @@ def test_tone_follows_the_parabola_in_lab(amount: float) -> None:
     assert effects.tone(amount)(ramp)[0, 255].min() >= 254
 
 
-def test_jitter_is_a_displaced_crop_within_its_reach(picture: NDArray[np.uint8]) -> None:
+def test_jitter_is_a_displaced_crop_within_its_reach(picture):
     shake = effects.jitter(0.04, Setting(2))
     reach = round(0.04 * 96)
     size = (128 - 2 * reach, 96 - 2 * reach)
@@ -87,11 +86,11 @@ def test_jitter_is_a_displaced_crop_within_its_reach(picture: NDArray[np.uint8])
     assert len(places) > 4
 
 
-def _run(effect: Effect, count: int) -> list[int]:
+def _run(effect, count):
     return [int(effect(np.full((1, 1, 3), number, np.uint8))[0, 0, 0]) for number in range(count)]
 
 
-def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one() -> None:
+def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one():
     frozen, formula = (
         _run(effects.stutter(0.6, Setting(4, options=EncodeOptions(hold_output=hold))), 200) for hold in (True, False)
     )
@@ -101,7 +100,7 @@ def test_stutter_freezes_on_the_shown_frame_or_on_the_original_one() -> None:
     assert all(frozen[number] == (frozen[number - 1] if number in held else number) for number in range(1, 200))
 
 
-def test_stutter_rate_is_the_probability() -> None:
+def test_stutter_rate_is_the_probability():
     for probability in DISTORTIONS["stutter"].levels:
         numbers = [
             number for seed in range(8) for number in np.diff(_run(effects.stutter(probability, Setting(seed)), 250))
@@ -109,7 +108,7 @@ def test_stutter_rate_is_the_probability() -> None:
         assert np.mean(np.array(numbers) == 0) == pytest.approx(probability, abs=0.04)
 
 
-def test_frame_drop_loses_k_of_every_eight() -> None:
+def test_frame_drop_loses_k_of_every_eight():
     for dropped in DISTORTIONS["frame_drop"].levels:
         numbers = _run(effects.frame_drop(dropped, Setting(9)), 80)
         lost = [number for number in range(80) if numbers[number] != number]
@@ -119,12 +118,12 @@ def test_frame_drop_loses_k_of_every_eight() -> None:
         assert len({at % 8 for at in lost}) > dropped  # irregular: not the same places in every group
 
 
-def test_frame_rate_keeps_every_k_th_frame() -> None:
+def test_frame_rate_keeps_every_k_th_frame():
     for group in DISTORTIONS["frame_rate"].levels:
         assert _run(effects.frame_rate(group, Setting()), 40) == [number - number % group for number in range(40)]
 
 
-def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> None:
+def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge():
     for share in DISTORTIONS["rebuffer"].levels:
         numbers = _run(effects.rebuffer(share, Setting(3, rate=Fraction(20))), 200)
         stalled = [number for number in range(200) if numbers[number] != number]
@@ -138,14 +137,14 @@ def test_rebuffer_stalls_once_in_two_seconds_and_goes_on_at_the_live_edge() -> N
     assert {n for n in range(200) if lower[n] != n} < {n for n in range(200) if higher[n] != n}
 
 
-def test_banding_leaves_few_levels_and_moves_none_by_more_than_half_a_step(picture: NDArray[np.uint8]) -> None:
+def test_banding_leaves_few_levels_and_moves_none_by_more_than_half_a_step(picture):
     for step in DISTORTIONS["banding"].levels:
         frame = effects.banding(step, Setting())(picture)
         assert len(np.unique(frame)) <= 256 // step + 1
         assert np.abs(frame.astype(int) - picture).max() <= step / 2
 
 
-def test_oversharpening_leaves_flats_and_overshoots_at_edges() -> None:
+def test_oversharpening_leaves_flats_and_overshoots_at_edges():
     edge = np.full((16, 32, 3), 100, np.uint8)
     edge[:, 16:] = 140
     frame = effects.oversharpen(4, Setting())(edge)
@@ -154,7 +153,7 @@ def test_oversharpening_leaves_flats_and_overshoots_at_edges() -> None:
     assert frame[8, 16, 0] > 140 + 20
 
 
-def test_colour_shift_moves_colour_and_keeps_lightness() -> None:
+def test_colour_shift_moves_colour_and_keeps_lightness():
     grey = np.full((8, 8, 3), 128, np.uint8)
     directions = set()
     for seed in range(5):
@@ -167,7 +166,7 @@ def test_colour_shift_moves_colour_and_keeps_lightness() -> None:
     assert len(directions) == 5
 
 
-def test_severity_is_monotone_on_every_clip(scenes: list[list[NDArray[np.uint8]]]) -> None:
+def test_severity_is_monotone_on_every_clip(scenes):
     """PSNR falls from level to level for every type that works on frames.
 
     Exceptions: `gaussian_blur` level 1 is the identity (its kernel weighs e^-50 outside the centre), jitter and frame_drop
@@ -184,7 +183,7 @@ def test_severity_is_monotone_on_every_clip(scenes: list[list[NDArray[np.uint8]]
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[list[NDArray[np.uint8]]]:
+def scenes(tmp_path_factory):
     """Frames of three rendered clips that move, 256x192, 15 frames a second."""
     clips = []
     for index in range(3):
@@ -195,14 +194,14 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[list[NDArray[np.uin
     return clips
 
 
-def _error(name: str, level: float, seed: int, frames: list[NDArray[np.uint8]]) -> float:
+def _error(name, level, seed, frames):
     """Mean squared error of a clip's copy: PSNR is 10 log10(255^2 / it)."""
     effect = DISTORTIONS[name].make(level, Setting(seed, rate=Fraction(15)))
     return float(np.mean([(effect(frame).astype(np.float64) - frame) ** 2 for frame in frames]))
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "jitter", "stutter", "frame_drop", "rebuffer", "colour_shift"])
-def test_randomness_comes_from_the_seed_alone(name: str, picture: NDArray[np.uint8]) -> None:
+def test_randomness_comes_from_the_seed_alone(name, picture):
     frames = [np.roll(picture, shift, axis=1) for shift in range(16)]
     runs = []
     for seed in (1, 1, 2):

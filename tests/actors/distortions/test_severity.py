@@ -7,7 +7,6 @@ from pathlib import Path
 import ffmpeg as graph
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from actors.distortions.apply import apply
 from actors.distortions.table import DISTORTIONS, PRISTINE
@@ -24,25 +23,25 @@ SLACK_DB, SLACK_VMAF = 0.1, 0.5
 
 
 @pytest.fixture(scope="module", params=CLIPS, ids=lambda path: path.stem)
-def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def reference(request, tmp_path_factory):
     """A clip and its undistorted window."""
     path = tmp_path_factory.mktemp("reference") / "reference.mkv"
     apply(PRISTINE, 0, request.param, 0.0, SECONDS, path, 0, options=OPTIONS)
     return request.param, path
 
 
-def _frames(path: Path) -> NDArray[np.float32]:
+def _frames(path):
     header = ffmpeg.probe(path)
     node = graph.output(ffmpeg.source(path)["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
     return np.stack(list(ffmpeg.read_frames(node, header.width, header.height, timeout_s=60))).astype(np.float32)
 
 
-def test_there_are_real_clips() -> None:
+def test_there_are_real_clips():
     assert len(CLIPS) == 3
 
 
 @pytest.mark.parametrize("name", DISTORTIONS)
-def test_a_higher_level_is_measured_worse(name: str, reference: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_higher_level_is_measured_worse(name, reference, tmp_path):
     source, undistorted = reference
     plain, copy = _frames(undistorted), tmp_path / "copy.mkv"
     decibels, quality = [], []
@@ -58,7 +57,7 @@ def test_a_higher_level_is_measured_worse(name: str, reference: tuple[Path, Path
     assert not quality or quality[0] > quality[-1] + 4, quality
 
 
-def _qualities(name: str, source: Path, folder: Path) -> list[float]:
+def _qualities(name, source, folder):
     """VMAF of every level, at a short side of 270 pixels."""
     options = EncodeOptions(max_short_side=270)
     undistorted, copy = folder / "undistorted.mkv", folder / "copy.mkv"
@@ -70,7 +69,7 @@ def _qualities(name: str, source: Path, folder: Path) -> list[float]:
     return quality
 
 
-def test_vmaf_follows_darkening_or_not_and_may_rise_with_sharpening_by_content(tmp_path: Path) -> None:
+def test_vmaf_follows_darkening_or_not_and_may_rise_with_sharpening_by_content(tmp_path):
     flower, pale = CLIPS[0], tmp_path / "pale.mkv"
     node = ffmpeg.source(flower)["V:0"].filter("lutyuv", y="150+val*85/255").filter("format", "yuv420p")
     ffmpeg.run(ffmpeg.arguments(ffmpeg.target(node, pale, ffmpeg.lossless(1), "matroska")), timeout_s=60)

@@ -57,9 +57,7 @@ assert code == 0
     [("train", [], True, (True, False)), ("unseen", [], False, (False, True)),
      ("extra", ["distort.types.toy=true"], True, (False, False)), ("extra", [], False, (False, False))],
 )  # fmt: skip
-def test_a_row_and_a_function_are_a_distortion(
-    suite: str, switch: list[str], trained: bool, benchmarks: tuple[bool, bool], clip: Path, tmp_path: Path
-) -> None:
+def test_a_row_and_a_function_are_a_distortion(suite, switch, trained, benchmarks, clip, tmp_path):
     (tmp_path / "toy_module.py").write_text(TOY, encoding="ascii")
     copy = tmp_path / "copy.mkv"
     script = WITH_A_ROW.format(suite=suite, switch=switch)
@@ -89,7 +87,7 @@ def test_a_row_and_a_function_are_a_distortion(
     assert _mean(copy) == pytest.approx(90, abs=2)
 
 
-def _mean(path: Path) -> float:
+def _mean(path):
     import ffmpeg as graph
 
     from actors.media import ffmpeg
@@ -101,7 +99,7 @@ def _mean(path: Path) -> float:
     return float(sum(frame.mean() for frame in frames) / len(frames))
 
 
-def test_every_row_names_a_function_and_a_cost() -> None:
+def test_every_row_names_a_function_and_a_cost():
     for name, row in DISTORTIONS.items():
         assert row.name == name
         assert callable(getattr(importlib.import_module(row.module), name))
@@ -110,7 +108,7 @@ def test_every_row_names_a_function_and_a_cost() -> None:
         assert len(row.levels) >= 3
 
 
-def test_the_names_and_their_order_decide_identities_and_stay() -> None:
+def test_the_names_and_their_order_decide_identities_and_stay():
     assert SEEN == (
         "resize", "gaussian_blur", "gaussian_noise", "darken", "brighten", "jitter", "stutter", "h264", "h265",
     )  # fmt: skip
@@ -118,17 +116,17 @@ def test_the_names_and_their_order_decide_identities_and_stay() -> None:
     assert SECOND == ("banding", "oversharpen", "colour_shift", "frame_rate", "rebuffer", "vp9", "av1", "packet_loss")
 
 
-def test_counts_are_given_for_every_family_and_no_other() -> None:
+def test_counts_are_given_for_every_family_and_no_other():
     assert tuple(FamilyCounts.model_fields) == FAMILIES == ("spatial", "temporal", "streaming")
 
 
-def test_reading_the_table_loads_no_media_library() -> None:
+def test_reading_the_table_loads_no_media_library():
     code = "import sys, actors.distortions.table; print([name for name in ('cv2', 'ffmpeg') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
 
-def test_the_manual_names_every_distortion_with_its_levels() -> None:
+def test_the_manual_names_every_distortion_with_its_levels():
     manual = (ROOT / "docs" / "corpus.md").read_text(encoding="utf-8")
     for row in DISTORTIONS.values():
         assert f"`{row.name}`" in manual
@@ -137,7 +135,7 @@ def test_the_manual_names_every_distortion_with_its_levels() -> None:
             assert f"| `{row.name}` | {row.family} | {levels} |" in manual, row.name
 
 
-def test_suites_part_the_table() -> None:
+def test_suites_part_the_table():
     names = [row.name for suite in ("train", "unseen", "extra") for row in table.suite(suite)]
     assert sorted(names) == sorted(DISTORTIONS)
     assert {row.name for row in table.optional()} & set(SEEN) == set()

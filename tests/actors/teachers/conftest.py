@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +15,7 @@ Frames = np.ndarray
 HEIGHT, WIDTH = 288, 384
 
 
-def photograph(name: str) -> Frames:
+def photograph(name):
     spec = find_spec("skimage")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -25,7 +24,7 @@ def photograph(name: str) -> Frames:
     return image
 
 
-def pan(image: Frames, count: int = 24) -> Frames:
+def pan(image, count=24):
     """A slow pan of 1 pixel a frame over a photograph, with a little sensor noise: uint8 [N, H, W, 3]."""
     image = cv2.copyMakeBorder(image, 0, 0, 0, max(0, WIDTH + count - image.shape[1]), cv2.BORDER_REFLECT_101)
     frames = np.stack([image[:HEIGHT, x : x + WIDTH] for x in range(count)]).astype(np.float64)
@@ -33,7 +32,7 @@ def pan(image: Frames, count: int = 24) -> Frames:
     return (frames + noise).round().clip(0, 255).astype(np.uint8)
 
 
-def sample_of(frames: Frames, key_frames: int = 2, fps: float = 30.0) -> Sample:
+def sample_of(frames, key_frames=2, fps=30.0):
     """The sample that a decoder would make of frames [N, H, W, 3]."""
     count, height, width = frames.shape[:3]
     centres = [int((index + 0.5) * count / key_frames) for index in range(key_frames)]
@@ -45,10 +44,10 @@ def sample_of(frames: Frames, key_frames: int = 2, fps: float = 30.0) -> Sample:
 
 
 @pytest.fixture(scope="session")
-def make_sample() -> Callable[[Frames], Sample]:
+def make_sample():
     return sample_of
 
 
 @pytest.fixture(scope="session", params=["motorcycle_right.png", "chelsea.png", "coffee.png"])
-def clip(request: pytest.FixtureRequest) -> Frames:
+def clip(request):
     return pan(photograph(request.param))

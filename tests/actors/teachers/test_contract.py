@@ -15,15 +15,15 @@ import pytest
 from actors.media.outcome import Failure
 from actors.media.views import Sample
 from actors.teachers import TEACHERS, load_teacher, teacher_class
-from actors.teachers.base import FrameTeacher, Teacher
+from actors.teachers.base import FrameTeacher
 from actors.teachers.network import NetworkTeacher
 
 Maker = Callable[[np.ndarray], Sample]
 RANDOM = np.random.default_rng(3)
 
 
-def sample(height: int, width: int, count: int, fill: str = "noise", key_frames: int = 2) -> Sample:
-    def frames(*shape: int) -> np.ndarray:
+def sample(height, width, count, fill="noise", key_frames=2):
+    def frames(*shape):
         if fill == "noise":
             return RANDOM.integers(0, 256, shape, dtype=np.uint8)
         if fill == "checker":
@@ -49,15 +49,15 @@ OURS = sorted(name for name in TEACHERS if not issubclass(teacher_class(name), N
 
 
 @pytest.fixture(params=OURS)
-def teacher(request: pytest.FixtureRequest) -> Teacher:
+def teacher(request):
     return load_teacher(request.param)
 
 
-def test_at_least_six_teachers() -> None:
+def test_at_least_six_teachers():
     assert len(OURS) >= 6
 
 
-def test_states_what_the_table_shows(teacher: Teacher) -> None:
+def test_states_what_the_table_shows(teacher):
     assert TEACHERS[teacher.name].endswith(f":{type(teacher).__name__}")
     assert all(
         text and "\n" not in text for text in (teacher.title, teacher.description, teacher.licence, teacher.weights)
@@ -69,16 +69,14 @@ def test_states_what_the_table_shows(teacher: Teacher) -> None:
 
 
 @pytest.mark.parametrize("case", sorted(ODD))
-def test_score_is_finite_within_range_on_odd_input(teacher: Teacher, case: str) -> None:
+def test_score_is_finite_within_range_on_odd_input(teacher, case):
     score = teacher.score(ODD[case])
     assert isinstance(score, float)
     assert math.isfinite(score)
     assert teacher.range[0] <= score <= teacher.range[1]
 
 
-def test_score_is_deterministic_and_leaves_the_sample_alone(
-    teacher: Teacher, clip: np.ndarray, make_sample: Maker
-) -> None:
+def test_score_is_deterministic_and_leaves_the_sample_alone(teacher, clip, make_sample):
     clip_sample = make_sample(clip)
     copy = Sample(clip_sample.key.copy(), clip_sample.luma.copy(), clip_sample.fps)
     first = teacher.score(clip_sample)
@@ -88,14 +86,14 @@ def test_score_is_deterministic_and_leaves_the_sample_alone(
     assert np.array_equal(clip_sample.luma, copy.luma)
 
 
-def test_score_accepts_frames_that_are_not_contiguous(teacher: Teacher, clip: np.ndarray, make_sample: Maker) -> None:
+def test_score_accepts_frames_that_are_not_contiguous(teacher, clip, make_sample):
     clip_sample = make_sample(clip)
     wide = np.empty((*clip_sample.key.shape[:-1], 4), np.uint8)
     wide[..., :3] = clip_sample.key
     assert teacher.score(Sample(wide[..., :3], clip_sample.luma, clip_sample.fps)) == teacher.score(clip_sample)
 
 
-def test_digests_are_the_same_in_another_process() -> None:
+def test_digests_are_the_same_in_another_process():
     root = Path(__file__).resolve().parents[3]
     code = (
         "import json, sys; from actors.teachers import load_teacher\n"
@@ -107,7 +105,7 @@ def test_digests_are_the_same_in_another_process() -> None:
     assert all(len(digest) == 16 and int(digest, 16) >= 0 for digest in digests.values())
 
 
-def test_digests_differ_between_teachers_and_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_differ_between_teachers_and_settings(monkeypatch):
     digests = {name: load_teacher(name).digest() for name in OURS}
     assert len(set(digests.values())) == len(OURS)
     for name, digest in digests.items():
@@ -118,7 +116,7 @@ def test_digests_differ_between_teachers_and_settings(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["vmaf", "", ":", "module:", ":Class"])
-def test_an_unknown_name_gives_one_line_with_the_names(name: str) -> None:
+def test_an_unknown_name_gives_one_line_with_the_names(name):
     with pytest.raises(Failure) as caught:
         load_teacher(name)
     assert caught.value.kind == "usage"
@@ -152,14 +150,14 @@ class Other:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def package(tmp_path, monkeypatch):
     (tmp_path / "own_teachers_for_test.py").write_text(PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "own_teachers_for_test", raising=False)
     return "own_teachers_for_test"
 
 
-def test_a_teacher_of_the_users_own_package_works(package: str) -> None:
+def test_a_teacher_of_the_users_own_package_works(package):
     teacher = load_teacher(f"{package}:Bright")
     assert teacher.score(sample(16, 16, 1, "grey")) == 128.0
     assert teacher_class(f"{package}:Bright") is type(teacher)
@@ -196,7 +194,7 @@ DEFAULT_CONFIGS = {
 
 
 @pytest.fixture
-def pyiqa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pyiqa(tmp_path, monkeypatch):
     """A small package with the part of pyiqa's interface that is used."""
     (tmp_path / "pyiqa").mkdir()
     (tmp_path / "pyiqa" / "__init__.py").write_text(PYIQA)
@@ -207,7 +205,7 @@ def pyiqa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> str:
+def table(tmp_path):
     (tmp_path / "published.csv").write_text(TABLE)
     return f"table:{tmp_path}/published.csv"
 
@@ -222,7 +220,7 @@ OPEN = {  # name with the folder of the fixtures, score of a grey video, directi
 
 
 @pytest.mark.parametrize("row", OPEN)
-def test_the_open_forms_keep_the_contract(package: str, table: str, pyiqa: None, tmp_path: Path, row: str) -> None:
+def test_the_open_forms_keep_the_contract(package, table, pyiqa, tmp_path, row):
     form, expected, rising = OPEN[row]
     name = form.format(folder=tmp_path)
     kind, teacher = teacher_class(name), load_teacher(name)
@@ -239,7 +237,7 @@ def test_the_open_forms_keep_the_contract(package: str, table: str, pyiqa: None,
     json.dumps(dict(teacher.settings()))
 
 
-def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
+def test_another_table_is_another_teacher(table, tmp_path):
     before = load_teacher(f"{table}?score=mean").digest()
     assert load_teacher(f"{table}?score=quality").digest() != before
     (tmp_path / "published.csv").write_text(TABLE.replace("61.5", "61.6"))
@@ -255,18 +253,18 @@ def test_another_table_is_another_teacher(table: str, tmp_path: Path) -> None:
         ("A004.mp4", "", "several rows that match A004.mp4"),
     ],
 )
-def test_a_video_without_a_published_score_has_a_reason(table: str, video: str, recipe: str, words: str) -> None:
+def test_a_video_without_a_published_score_has_a_reason(table, video, recipe, words):
     with pytest.raises(Failure, match=words):
         load_teacher(f"{table}?score=mean").score_video(video, recipe, sample(8, 8, 1))
 
 
-def test_a_name_fits_with_as_much_of_the_path_as_it_has(table: str) -> None:
+def test_a_name_fits_with_as_much_of_the_path_as_it_has(table):
     teacher = load_teacher(f"{table}?score=mean")
     assert teacher.score_video("/data/two/A004.mp4", '[["pristine",0,0]]', sample(8, 8, 1)) == 2.0
     assert teacher.score_video("A002.mp4", "", sample(8, 8, 1)) == 7.25
 
 
-def test_parquet_is_a_table_too(tmp_path: Path) -> None:
+def test_parquet_is_a_table_too(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -286,14 +284,14 @@ def test_parquet_is_a_table_too(tmp_path: Path) -> None:
         ("pyiqa:psnr", "no no-reference metric 'psnr'; it has dark, mean"),
     ],
 )
-def test_a_faulty_open_form_gives_one_clear_line(table: str, pyiqa: None, name: str, words: str) -> None:
+def test_a_faulty_open_form_gives_one_clear_line(table, pyiqa, name, words):
     with pytest.raises(Failure, match=words) as caught:
         load_teacher(name.format(table=table))
     assert caught.value.kind == "usage"
     assert "\n" not in str(caught.value)
 
 
-def test_pyiqa_that_is_not_installed_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyiqa_that_is_not_installed_is_said_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyiqa", None)
     with pytest.raises(Failure, match=r"needs the package pyiqa.*pip install 'weak-to-strong-vqa\[pyiqa\]'"):
         load_teacher("pyiqa:niqe")
@@ -307,35 +305,35 @@ def test_pyiqa_that_is_not_installed_is_said_with_the_remedy(monkeypatch: pytest
         ("Absent", "cannot be imported"),
     ],
 )
-def test_a_faulty_teacher_gives_one_clear_line(package: str, name: str, words: str) -> None:
+def test_a_faulty_teacher_gives_one_clear_line(package, name, words):
     with pytest.raises(Failure, match=words) as caught:
         load_teacher(f"{package}:{name}")
     assert "\n" not in str(caught.value)
 
 
-def test_a_package_that_is_not_installed_gives_one_clear_line() -> None:
+def test_a_package_that_is_not_installed_gives_one_clear_line():
     with pytest.raises(Failure, match="no_such_package_at_all"):
         load_teacher("no_such_package_at_all.module:Class")
 
 
-def test_a_score_that_is_not_finite_is_a_failure_and_not_a_number() -> None:
+def test_a_score_that_is_not_finite_is_a_failure_and_not_a_number():
     class Broken(FrameTeacher):
         name = "broken"
         range = (0.0, 1.0)
 
-        def score_frame(self, rgb: np.ndarray) -> float:
+        def score_frame(self, rgb):
             return math.nan
 
     with pytest.raises(Failure, match="computed nan"):
         Broken().score(sample(8, 8, 1))
 
 
-def test_repeated_key_frames_are_computed_once() -> None:
+def test_repeated_key_frames_are_computed_once():
     class Counting(FrameTeacher):
         range = (0.0, 255.0)
         calls = 0
 
-        def score_frame(self, rgb: np.ndarray) -> float:
+        def score_frame(self, rgb):
             self.calls += 1
             return float(rgb[0, 0, 0])
 
@@ -346,7 +344,7 @@ def test_repeated_key_frames_are_computed_once() -> None:
     assert teacher.calls == 2
 
 
-def test_the_table_imports_without_the_heavy_libraries() -> None:
+def test_the_table_imports_without_the_heavy_libraries():
     root = Path(__file__).resolve().parents[3]
     code = (
         "import sys, actors.teachers; print(sorted({'cv2', 'skimage', 'scipy', 'torch', 'numpy'} & set(sys.modules)))"
@@ -355,7 +353,7 @@ def test_the_table_imports_without_the_heavy_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_scoring_does_not_import_the_packages_that_only_lend_their_data() -> None:
+def test_scoring_does_not_import_the_packages_that_only_lend_their_data():
     root = Path(__file__).resolve().parents[3]
     code = (
         "import sys; from actors.teachers import TEACHERS, load_teacher\n"

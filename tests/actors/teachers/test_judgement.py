@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import UserList
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 from actors.media.outcome import Failure
 from actors.media.views import Sample
 from actors.teachers import TEACHERS, load_teacher, teacher_class
-from actors.teachers.base import Teacher
 from actors.teachers.network import NetworkTeacher
 
 Maker = Callable[[np.ndarray], Sample]
@@ -23,32 +21,32 @@ IMAGE_TEACHERS = sorted(
 )
 
 
-def blurred(frames: np.ndarray, sigma: float = 2.0) -> np.ndarray:
+def blurred(frames, sigma=2.0):
     return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
 
 
-def compressed(frames: np.ndarray, quality: int = 4) -> np.ndarray:
+def compressed(frames, quality=4):
     coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in frames]
     return np.stack([cv2.imdecode(code, cv2.IMREAD_COLOR) for code in coded])
 
 
-def enlarged(frames: np.ndarray, factor: int = 4) -> np.ndarray:
+def enlarged(frames, factor=4):
     height, width = frames.shape[1:3]
     small = [cv2.resize(f, (width // factor, height // factor), interpolation=cv2.INTER_AREA) for f in frames]
     return np.stack([cv2.resize(f, (width, height), interpolation=cv2.INTER_CUBIC) for f in small])
 
 
-def noisy(frames: np.ndarray, deviation: float = 20.0) -> np.ndarray:
+def noisy(frames, deviation=20.0):
     noise = np.random.default_rng(5).normal(0, deviation, frames.shape)
     return (frames + noise).round().clip(0, 255).astype(np.uint8)
 
 
-def darkened(frames: np.ndarray, power: float = 0.8) -> np.ndarray:
+def darkened(frames, power=0.8):
     level = frames / 255
     return ((level - 2 * power * level * (1 - level)).clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def stuttered(frames: np.ndarray) -> np.ndarray:
+def stuttered(frames):
     held = frames.copy()
     drops = np.random.default_rng(1).random(len(frames)) < 0.4
     for index in range(1, len(frames)):
@@ -57,45 +55,43 @@ def stuttered(frames: np.ndarray) -> np.ndarray:
     return held
 
 
-def jittered(frames: np.ndarray, reach: int = 6) -> np.ndarray:
+def jittered(frames, reach=6):
     shifts = np.random.default_rng(2).integers(-reach, reach + 1, (len(frames), 2))
     moved = [np.roll(frame, tuple(shift), axis=(0, 1)) for frame, shift in zip(frames, shifts, strict=True)]
     return np.stack(moved)[:, reach:-reach, reach:-reach]
 
 
-def flickered(frames: np.ndarray) -> np.ndarray:
+def flickered(frames):
     gain = np.where(np.arange(len(frames)) % 2, 1.0, 0.9)[:, None, None, None]
     return (frames * gain).round().astype(np.uint8)
 
 
-def goodness(teacher: Teacher, sample: Sample) -> float:
+def goodness(teacher, sample):
     score = teacher.score(sample)
     return score if teacher.higher_is_better else -score
 
 
 @pytest.mark.parametrize("name", IMAGE_TEACHERS)
 @pytest.mark.parametrize("damage", [blurred, compressed, enlarged])
-def test_image_teachers_see_lost_detail(
-    name: str, damage: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, make_sample: Maker
-) -> None:
+def test_image_teachers_see_lost_detail(name, damage, clip, make_sample):
     teacher = load_teacher(name)
     assert goodness(teacher, make_sample(damage(clip))) < goodness(teacher, make_sample(clip))
 
 
 @pytest.mark.parametrize("name", IMAGE_TEACHERS)
-def test_image_teachers_rank_the_strength_of_blur(name: str, clip: np.ndarray, make_sample: Maker) -> None:
+def test_image_teachers_rank_the_strength_of_blur(name, clip, make_sample):
     teacher = load_teacher(name)
     scores = [goodness(teacher, make_sample(blurred(clip, sigma))) for sigma in (1.0, 2.0, 5.0)]
     assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("name", ["artefact", "brisque", "exposure", "niqe", "piqe"])
-def test_noise_is_judged_worse(name: str, clip: np.ndarray, make_sample: Maker) -> None:
+def test_noise_is_judged_worse(name, clip, make_sample):
     teacher = load_teacher(name)
     assert goodness(teacher, make_sample(noisy(clip))) < goodness(teacher, make_sample(clip))
 
 
-def test_exposure_sees_darkening_and_lost_contrast(clip: np.ndarray, make_sample: Maker) -> None:
+def test_exposure_sees_darkening_and_lost_contrast(clip, make_sample):
     teacher = load_teacher("exposure")
     flat = (clip * 0.4 + 77).round().astype(np.uint8)
     assert teacher.score(make_sample(darkened(clip))) < teacher.score(make_sample(clip))
@@ -103,14 +99,12 @@ def test_exposure_sees_darkening_and_lost_contrast(clip: np.ndarray, make_sample
 
 
 @pytest.mark.parametrize("damage", [stuttered, jittered, flickered])
-def test_temporal_sees_uneven_motion(
-    damage: Callable[[np.ndarray], np.ndarray], clip: np.ndarray, make_sample: Maker
-) -> None:
+def test_temporal_sees_uneven_motion(damage, clip, make_sample):
     teacher = load_teacher("temporal")
     assert teacher.score(make_sample(damage(clip))) < 0.9 * teacher.score(make_sample(clip))
 
 
-def test_temporal_measures_name_the_damage(clip: np.ndarray, make_sample: Maker) -> None:
+def test_temporal_measures_name_the_damage(clip, make_sample):
     from actors.teachers.temporal import COSTS, Temporal
 
     teacher = Temporal()
@@ -123,21 +117,21 @@ def test_temporal_measures_name_the_damage(clip: np.ndarray, make_sample: Maker)
     assert teacher.measures(make_sample(noisy(clip)))["grain"] > clean["grain"] + 5
 
 
-def test_temporal_gives_every_still_the_same_neutral_score(clip: np.ndarray) -> None:
+def test_temporal_gives_every_still_the_same_neutral_score(clip):
     teacher = load_teacher("temporal")
     for frame in (clip[0], noisy(clip)[0]):
         still = Sample(np.stack([np.stack([frame, frame])]), frame[None, :, :, 0], 0.0)
         assert teacher.score(still) == 50.0
 
 
-def test_a_scene_that_does_not_move_does_not_stutter(clip: np.ndarray, make_sample: Maker) -> None:
+def test_a_scene_that_does_not_move_does_not_stutter(clip, make_sample):
     from actors.teachers.temporal import Temporal
 
     frozen = np.repeat(clip[:1], 20, axis=0)
     assert all(value == 0 for value in Temporal().measures(make_sample(frozen)).values())
 
 
-def test_shake_measures_the_acceleration_of_a_known_path(clip: np.ndarray) -> None:
+def test_shake_measures_the_acceleration_of_a_known_path(clip):
     from actors.teachers.temporal import shake
 
     gray = clip[0, :, :, 0].astype(np.float32)
@@ -148,7 +142,7 @@ def test_shake_measures_the_acceleration_of_a_known_path(clip: np.ndarray) -> No
     assert shake(shaken) == pytest.approx(4 / 200, rel=0.1)
 
 
-def test_piqe_equals_the_block_by_block_reference(clip: np.ndarray) -> None:
+def test_piqe_equals_the_block_by_block_reference(clip):
     from pypiqe.piqe import piqe
 
     teacher = load_teacher("piqe")
@@ -157,7 +151,7 @@ def test_piqe_equals_the_block_by_block_reference(clip: np.ndarray) -> None:
         assert teacher.score_frame(frame) == pytest.approx(reference, abs=1e-3)  # type: ignore[attr-defined]
 
 
-def test_brisque_regression_equals_libsvm(clip: np.ndarray) -> None:
+def test_brisque_regression_equals_libsvm(clip):
     from libsvm import svmutil
 
     from actors.teachers.brisque import brisque_features, regression
@@ -172,7 +166,7 @@ def test_brisque_regression_equals_libsvm(clip: np.ndarray) -> None:
         assert fitted.predict(features) == pytest.approx(expected, abs=1e-6)
 
 
-def test_brisque_reads_lists_of_numbers_and_makes_no_other_object(tmp_path: Path) -> None:
+def test_brisque_reads_lists_of_numbers_and_makes_no_other_object(tmp_path):
     import pickle
 
     from actors.teachers import brisque
@@ -187,7 +181,7 @@ def test_brisque_reads_lists_of_numbers_and_makes_no_other_object(tmp_path: Path
         brisque._read_ranges(ranges)
 
 
-def test_a_missing_data_file_names_the_package_to_install() -> None:
+def test_a_missing_data_file_names_the_package_to_install():
     from actors.teachers.planes import packaged_file
 
     with pytest.raises(Failure, match="pip install scikit-image"):
@@ -196,7 +190,7 @@ def test_a_missing_data_file_names_the_package_to_install() -> None:
         packaged_file("niqe", "absent_package", "absent-package", "x")
 
 
-def test_niqe_pristine_model_is_well_conditioned_and_near_its_own_photographs(clip: np.ndarray) -> None:
+def test_niqe_pristine_model_is_well_conditioned_and_near_its_own_photographs(clip):
     from actors.teachers.niqe import pristine_model
 
     mean, covariance, digest = pristine_model()
@@ -208,7 +202,7 @@ def test_niqe_pristine_model_is_well_conditioned_and_near_its_own_photographs(cl
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 4.0])
-def test_aggd_fit_recovers_a_known_shape(alpha: float) -> None:
+def test_aggd_fit_recovers_a_known_shape(alpha):
     from actors.teachers.nss import fit_aggd
 
     random = np.random.default_rng(11)
@@ -225,7 +219,7 @@ def test_aggd_fit_recovers_a_known_shape(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("shift", [0, 3])
-def test_blockiness_finds_the_grid_at_any_phase(shift: int, clip: np.ndarray) -> None:
+def test_blockiness_finds_the_grid_at_any_phase(shift, clip):
     from actors.teachers.artefact import blockiness
 
     gray = clip[0, :, :, 1].astype(np.float32)
@@ -236,7 +230,7 @@ def test_blockiness_finds_the_grid_at_any_phase(shift: int, clip: np.ndarray) ->
 
 
 @pytest.mark.parametrize("deviation", [5.0, 15.0])
-def test_noise_deviation_is_in_grey_levels(deviation: float) -> None:
+def test_noise_deviation_is_in_grey_levels(deviation):
     from actors.teachers.artefact import noise_deviation
 
     ramp = np.linspace(50, 200, 256, dtype=np.float32)[None, :].repeat(256, axis=0)

@@ -6,7 +6,6 @@ import json
 import math
 import pickle
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,19 +21,19 @@ from actors.networks import qalign
 from actors.networks.head import VQAHead
 from actors.networks.weights import digest, load, read_state
 from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
-from actors.teachers.network import Judging, NetworkTeacher, distinct
+from actors.teachers.network import NetworkTeacher, distinct
 from trainers.student.language.slowfast import FastPathway, fast_part
 
 NETWORKS = sorted(name for name in TEACHERS if issubclass(teacher_class(name), NetworkTeacher))
 SHRUNK = record("teachers", "qalign.json")
 
 
-def sample_with(pictures: dict[str, np.ndarray]) -> Sample:
+def sample_with(pictures):
     return Sample(np.zeros((1, 2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4), np.uint8), 30.0, pictures)
 
 
 @pytest.fixture(scope="module")
-def one_align(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one_align(tmp_path_factory):
     """A folder like the released one of Q-Align, in two shards, with a shrunk network."""
     folder = tmp_path_factory.mktemp("weights") / "one-align"
     folder.mkdir()
@@ -51,7 +50,7 @@ def one_align(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_states_what_the_table_shows(name: str, tmp_path: Path) -> None:
+def test_a_network_states_what_the_table_shows(name, tmp_path):
     teacher = load_teacher(name, str(tmp_path))
     assert TEACHERS[name].endswith(f":{type(teacher).__name__}")
     assert teacher.name == name
@@ -72,32 +71,32 @@ class Sums(NetworkTeacher):
 
     name, range, views, files = "sums", (-math.inf, math.inf), ("squares",), ("sums.pth",)
 
-    def load(self) -> list[tuple[int, ...]]:
+    def load(self):
         return []
 
-    def missing(self) -> list[Path]:
+    def missing(self):
         return []
 
-    def first_call(self, inputs: torch.Tensor) -> torch.Tensor:
+    def first_call(self, inputs):
         self.network.append(tuple(inputs.shape))
         return inputs.flatten(1).sum(1)
 
-    def second_call(self, inputs: torch.Tensor) -> torch.Tensor:
+    def second_call(self, inputs):
         self.network.append(tuple(inputs.shape))
         return inputs.square()
 
-    def judge(self, views: dict[str, np.ndarray]) -> Judging:
+    def judge(self, views):
         sums = yield self.first_call, torch.from_numpy(views["squares"]).double()
         if sums.sum() == 0:
             raise ValueError("a black video")
         squares = yield self.second_call, sums
         return float(squares.sum())
 
-    def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+    def batches(self, inputs):
         return [inputs]  # as on a GPU
 
 
-def test_several_videos_share_the_calls_of_a_network() -> None:
+def test_several_videos_share_the_calls_of_a_network():
     rng = np.random.default_rng(0)
     shapes = [(3, 4, 4, 3), (1, 4, 4, 3), (2, 6, 4, 3)]
     videos = [("", "", sample_with({"squares": rng.integers(1, 9, shape, np.uint8)})) for shape in shapes]
@@ -108,7 +107,7 @@ def test_several_videos_share_the_calls_of_a_network() -> None:
     assert teacher.network == [(4, 4, 4, 3), (2, 6, 4, 3), (6,)]
 
 
-def test_a_video_that_fails_does_not_cost_the_others_their_scores() -> None:
+def test_a_video_that_fails_does_not_cost_the_others_their_scores():
     pictures = [np.full((1, 2, 2, 3), value, np.uint8) for value in (1, 0, 2)]
     scores = Sums().score_videos([("", "", sample_with({"squares": picture})) for picture in pictures])
     assert scores[0] == 12.0**2
@@ -116,9 +115,7 @@ def test_a_video_that_fails_does_not_cost_the_others_their_scores() -> None:
     assert isinstance(scores[1], ValueError)
 
 
-def test_qalign_rates_several_videos_in_one_call_as_each_alone(
-    one_align: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_qalign_rates_several_videos_in_one_call_as_each_alone(one_align, monkeypatch):
     plan = {"squares": plans.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
     videos = [("", "", sample_with(views.gather(clip(64, 270, 480, seed), plan))) for seed in (1, 2, 3)]
     teacher = load_teacher("qalign", str(one_align))
@@ -128,11 +125,11 @@ def test_qalign_rates_several_videos_in_one_call_as_each_alone(
     assert len(set(alone)) == 3
 
 
-def test_views_of_several_teachers_are_named_once() -> None:
+def test_views_of_several_teachers_are_named_once():
     assert views_of(["minimalistic_vii", "niqe", "minimalistic_ix"]) == ("key_frames", "motion_clips")
 
 
-def test_qalign_teacher_gives_the_recorded_score(one_align: Path) -> None:
+def test_qalign_teacher_gives_the_recorded_score(one_align):
     plan = {"squares": plans.squares(views.Clip(64, 270, 480, 30.0), views.zero)}
     pictures = views.gather(clip(64, 270, 480, 1), plan)
     for place in (one_align, one_align.parent):
@@ -146,7 +143,7 @@ def test_qalign_teacher_gives_the_recorded_score(one_align: Path) -> None:
     assert teacher.digest() != first
 
 
-def test_distinct_items_and_their_places() -> None:
+def test_distinct_items_and_their_places():
     pictures = np.arange(6, dtype=np.uint8)[[0, 1, 2, 3, 2, 3, 4, 5]].reshape(8, 1, 1, 1)
     items, places = distinct(pictures, 2)
     assert items.ravel().tolist() == [0, 1, 2, 3, 4, 5]
@@ -157,11 +154,11 @@ def test_distinct_items_and_their_places() -> None:
 
 
 @pytest.fixture
-def head() -> VQAHead:
+def head():
     return filled(VQAHead(), 1)
 
 
-def test_weights_are_read_from_nested_and_prefixed_files(head: VQAHead, tmp_path: Path) -> None:
+def test_weights_are_read_from_nested_and_prefixed_files(head, tmp_path):
     state = head.state_dict()
     contents = {
         "flat": state,
@@ -181,7 +178,7 @@ def test_weights_are_read_from_nested_and_prefixed_files(head: VQAHead, tmp_path
     assert set(read_state(tmp_path / "same.safetensors")) == set(state)
 
 
-def test_numbers_pickled_under_numpy_1_are_read(head: VQAHead, tmp_path: Path) -> None:
+def test_numbers_pickled_under_numpy_1_are_read(head, tmp_path):
     torch.save({"state_dict": head.state_dict(), "results": [np.float64(0.9)]}, tmp_path / "new.pth")
     import zipfile
 
@@ -195,7 +192,7 @@ def test_numbers_pickled_under_numpy_1_are_read(head: VQAHead, tmp_path: Path) -
     assert set(read_state(tmp_path / "old.pth")) == set(head.state_dict())
 
 
-def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
+def test_the_motion_network_takes_its_part_of_the_whole(tmp_path):
     state = filled(FastPathway(), 1).state_dict()
     whole = {
         **state,
@@ -209,7 +206,7 @@ def test_the_motion_network_takes_its_part_of_the_whole(tmp_path: Path) -> None:
         assert all(torch.equal(value, state[entry]) for entry, value in loaded.state_dict().items())
 
 
-def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path, head: VQAHead) -> None:
+def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path, head):
     state = head.state_dict()
     files = {
         "dover.pth": {"aesthetic_backbone.downsample_layers.0.0.weight": torch.zeros(1)},
@@ -244,13 +241,13 @@ def test_a_wrong_file_says_what_it_looks_like_and_what_is_missing(tmp_path: Path
         assert "\n" not in str(caught.value)
 
 
-def test_a_plain_pickle_is_refused(tmp_path: Path) -> None:
+def test_a_plain_pickle_is_refused(tmp_path):
     (tmp_path / "old.pth").write_bytes(pickle.dumps({"accuracy": Fraction(1, 2)}, protocol=2))
     with pytest.raises(Failure, match="is refused, because it may run code"):
         read_state(tmp_path / "old.pth")
 
 
-def test_the_digest_follows_the_content_not_the_name(tmp_path: Path) -> None:
+def test_the_digest_follows_the_content_not_the_name(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).write_bytes(content)
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
@@ -258,7 +255,7 @@ def test_the_digest_follows_the_content_not_the_name(tmp_path: Path) -> None:
         digest(tmp_path / "gone")
 
 
-def test_the_scaling_file_of_minimalistic_is_checked(tmp_path: Path) -> None:
+def test_the_scaling_file_of_minimalistic_is_checked(tmp_path):
     from actors.networks.minimalistic import read_scaling
 
     np.save(tmp_path / "good.npy", np.array([90.0, 10.0, 0.3, 0.5]))

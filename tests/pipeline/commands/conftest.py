@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import run
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import Manifest
 from pipeline.run_folder.store import write_json
 
 
@@ -28,7 +26,7 @@ class Output:
     out: str
     err: str
 
-    def json(self) -> Any:
+    def json(self):
         """Standard output as JSON."""
         return json.loads(self.out)
 
@@ -37,10 +35,10 @@ Call = Callable[..., Output]
 
 
 @pytest.fixture
-def call() -> Call:
+def call():
     """`call("score", model, video)` runs the command line in this process."""
 
-    def called(*words: object) -> Output:
+    def called(*words):
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             code = run.main([str(word) for word in words])
@@ -50,7 +48,7 @@ def call() -> Call:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory):
     """A complete student folder: real encoder, a head with random weights, five anchors. Windows are 0.4 s long."""
     import torch
 
@@ -76,16 +74,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copied(trained: Path, tmp_path: Path) -> Path:
+def copied(trained, tmp_path):
     """A student folder that a test may damage."""
     return Path(shutil.copytree(trained, tmp_path / "copied"))
 
 
 @pytest.fixture
-def begun(tmp_path: Path) -> Callable[[Sequence[Manifest]], RunLayout]:
+def begun(tmp_path):
     """`begun(manifests)` makes a run folder with these steps committed."""
 
-    def make(manifests: Sequence[Manifest]) -> RunLayout:
+    def make(manifests):
         layout = RunLayout.at(tmp_path / "run")
         layout.manifests.mkdir(parents=True)
         for one in manifests:

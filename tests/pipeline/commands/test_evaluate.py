@@ -14,7 +14,7 @@ from pipeline.student.scoring import FileScore
 
 
 @pytest.fixture
-def videos(tmp_path) -> Path:
+def videos(tmp_path):
     """A folder with twelve files that no test decodes."""
     (tmp_path / "videos").mkdir()
     for number in range(12):
@@ -22,25 +22,25 @@ def videos(tmp_path) -> Path:
     return tmp_path / "videos"
 
 
-def table(tmp_path: Path, text: str, name: str = "b.csv") -> str:
+def table(tmp_path, text, name="b.csv"):
     (tmp_path / name).write_text(text, encoding="utf-8")
     return str(tmp_path / name)
 
 
 @pytest.mark.parametrize("header", ["video,mos", "name,MOS", "filename,score", " Video , Mos ", "uri,x,mos"])
-def test_the_usual_columns_are_understood(tmp_path, videos, header: str) -> None:
+def test_the_usual_columns_are_understood(tmp_path, videos, header):
     row = "v1.mp4,0,3.5" if header.count(",") == 2 else "v1.mp4,3.5"
     result = read_benchmark(table(tmp_path, f"\ufeff{header}\n{row}\n"), str(videos))
     assert result.videos == (str(videos / "v1.mp4"),)
     assert result.labels == (3.5,)
 
 
-def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos) -> None:
+def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos):
     assert read_benchmark(table(tmp_path, "video,dmos\nv1.mp4,3\n"), str(videos)).labels == (-3.0,)
     assert read_benchmark(table(tmp_path, "video,score,mos\nv1.mp4,1,2\n"), str(videos)).labels == (2.0,)
 
 
-def test_parquet_and_names_without_their_ending(tmp_path, videos) -> None:
+def test_parquet_and_names_without_their_ending(tmp_path, videos):
     pq.write_table(pa.table({"name": ["v1", "v2.mp4"], "mos": [1.0, 2.0]}), tmp_path / "b.parquet")
     result = read_benchmark(str(tmp_path / "b.parquet"), str(videos))
     assert result.videos == (str(videos / "v1.mp4"), str(videos / "v2.mp4"))
@@ -63,21 +63,21 @@ def test_parquet_and_names_without_their_ending(tmp_path, videos) -> None:
         ("video,mos\n.,3\n", "leads out of"),
     ],
 )
-def test_what_is_wrong_with_a_benchmark_is_one_line(call, trained, tmp_path, videos, text: str, words: str) -> None:
+def test_what_is_wrong_with_a_benchmark_is_one_line(call, trained, tmp_path, videos, text, words):
     output = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos)
     assert output.code == 2
     assert words in output.err
     assert output.err.count("\n") == 1
 
 
-def test_a_link_out_of_the_root_is_not_followed(tmp_path, videos) -> None:
+def test_a_link_out_of_the_root_is_not_followed(tmp_path, videos):
     (tmp_path / "out.mp4").write_bytes(b"x")
     (videos / "link.mp4").symlink_to(tmp_path / "out.mp4")
     with pytest.raises(UserError, match="leads out"):
         read_benchmark(table(tmp_path, "video,mos\nlink.mp4,3\n"), str(videos))
 
 
-def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, videos) -> None:
+def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, videos):
     (tmp_path / "bad.parquet").write_bytes(b"\x00\x01")
     (tmp_path / "bad.csv").write_bytes(b"\xff\xfe\x00")
     good = table(tmp_path, "video,mos\nv1.mp4,3\n")
@@ -92,7 +92,7 @@ def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, v
 def scored(monkeypatch):
     """`scored(function)` replaces the student: the function gives the score of a name, or None for a failure."""
 
-    def use(function) -> None:
+    def use(function):
         def answer(model, files, console, address, verbose):
             return [
                 FileScore(name, "failed", error="decode: broken")
@@ -106,11 +106,11 @@ def scored(monkeypatch):
     return use
 
 
-def number_of(name: str) -> int:
+def number_of(name):
     return int(Path(name).stem.removeprefix("v"))
 
 
-def test_figures_are_those_of_the_metrics(call, trained, tmp_path, videos, scored) -> None:
+def test_figures_are_those_of_the_metrics(call, trained, tmp_path, videos, scored):
     labels = np.random.default_rng(1).permutation(12).astype(float)
     text = "video,mos\n" + "".join(f"v{k}.mp4,{labels[k]}\n" for k in range(12))
     scored(lambda name: float(number_of(name) ** 2))
@@ -125,7 +125,7 @@ def test_figures_are_those_of_the_metrics(call, trained, tmp_path, videos, score
     assert result["overall"] is None
 
 
-def test_several_benchmarks_are_weighted_by_their_videos(call, trained, tmp_path, videos, scored) -> None:
+def test_several_benchmarks_are_weighted_by_their_videos(call, trained, tmp_path, videos, scored):
     up = table(tmp_path, "video,mos\n" + "".join(f"v{k}.mp4,{k}\n" for k in range(9)), "up.csv")
     down = table(tmp_path, "video,mos\n" + "".join(f"v{k}.mp4,{-k}\n" for k in range(3)), "down.csv")
     scored(lambda name: float(number_of(name)))
@@ -137,7 +137,7 @@ def test_several_benchmarks_are_weighted_by_their_videos(call, trained, tmp_path
     assert "0.500" in text_output.out
 
 
-def test_failed_videos_are_listed_and_left_out(call, trained, tmp_path, videos, scored) -> None:
+def test_failed_videos_are_listed_and_left_out(call, trained, tmp_path, videos, scored):
     text = "video,mos\n" + "".join(f"v{k}.mp4,{k}\n" for k in range(6))
     scored(lambda name: None if number_of(name) == 2 else float(number_of(name)))
     file = table(tmp_path, text)
@@ -151,7 +151,7 @@ def test_failed_videos_are_listed_and_left_out(call, trained, tmp_path, videos, 
     assert "v2.mp4: decode: broken" in text_output.err
 
 
-def test_undefined_figures_are_said_and_not_invented(call, trained, tmp_path, videos, scored) -> None:
+def test_undefined_figures_are_said_and_not_invented(call, trained, tmp_path, videos, scored):
     scored(lambda _name: 1.0)
     text = "video,mos\nv1.mp4,1\nv2.mp4,2\n"
     output = call("evaluate", trained, "--benchmark", table(tmp_path, text), "--videos-root", videos, "--json")
@@ -160,14 +160,14 @@ def test_undefined_figures_are_said_and_not_invented(call, trained, tmp_path, vi
     assert "same" in json.loads(output.out)["benchmarks"][0]["problem"]
 
 
-def test_roots_are_one_or_one_each(call, trained, tmp_path, videos) -> None:
+def test_roots_are_one_or_one_each(call, trained, tmp_path, videos):
     file = table(tmp_path, "video,mos\nv1.mp4,1\n")
     output = call("evaluate", trained, *["--benchmark", file] * 3, *["--videos-root", videos] * 2)
     assert output.code == 2
     assert "3 --benchmark and 2 --videos-root" in output.err
 
 
-def test_a_real_video_is_scored(call, trained, tmp_path, clip) -> None:
+def test_a_real_video_is_scored(call, trained, tmp_path, clip):
     file = table(tmp_path, f"video,mos\n{clip.name},3\n{clip.name},4\n")
     output = call("evaluate", trained, "--benchmark", file, "--videos-root", clip.parent, "--json")
     assert output.code == 1, "one video twice has no spread of scores"

@@ -24,7 +24,7 @@ print("done")
 
 
 @pytest.mark.parametrize("code", [0, 4])
-def test_the_exit_code_of_a_finished_command_stands(code: int) -> None:
+def test_the_exit_code_of_a_finished_command_stands(code):
     end = f'sys.modules["ray"] = types.ModuleType("ray")\nrun.leave({code})'
     ended = subprocess.run(
         [sys.executable, "-c", ABORTING + end], cwd=ROOT, capture_output=True, text=True, check=False
@@ -32,6 +32,6 @@ def test_the_exit_code_of_a_finished_command_stands(code: int) -> None:
     assert (ended.returncode, ended.stdout.split()) == (code, ["done", "closed"])
 
 
-def test_without_it_such_an_object_ends_the_process() -> None:
+def test_without_it_such_an_object_ends_the_process():
     ended = subprocess.run([sys.executable, "-c", ABORTING], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGABRT

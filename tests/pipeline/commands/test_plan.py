@@ -21,22 +21,21 @@ from pipeline.planning.forecast import (
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import VIDEOS
-from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
-from pipeline.settings.config import Config, load
+from pipeline.settings.config import load
 from pipeline.settings.sections import SEEN
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[artefact, sharpness]"]
 
 
-def asked(config: Config, folder: Path) -> Run:
+def asked(config, folder):
     return of_folder(config, RunLayout.at(folder))
 
 
-def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch) -> None:
-    names: list[str] = []
+def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch):
+    names = []
     run = asked(load("demo", overrides=SMALL, stages=3), tmp_path)
     planned = list(states(run))
     monkeypatch.setattr(Steps, "run", lambda _self, step: names.append(step.name))
@@ -45,7 +44,7 @@ def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch) -> 
     assert len(set(names)) == len(names) == 6 + 3 * 6 - 1
 
 
-def test_rows_follow_from_the_configuration(tmp_path) -> None:
+def test_rows_follow_from_the_configuration(tmp_path):
     distort = ["distort.sources=[{spatial: 2, temporal: 1, streaming: 1}]", "distort.include_pristine=false"]
     benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
     config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
@@ -63,7 +62,7 @@ def test_rows_follow_from_the_configuration(tmp_path) -> None:
     assert rows["report"] is None
 
 
-def test_a_plan_starts_and_writes_nothing_and_loads_no_torch(tmp_path) -> None:
+def test_a_plan_starts_and_writes_nothing_and_loads_no_torch(tmp_path):
     code = (
         "import sys, run; code = run.main(['plan', '--preset', 'demo', '--out', sys.argv[1]]); "
         "import ray; print('loaded', 'torch' in sys.modules, ray.is_initialized(), code)"
@@ -75,7 +74,7 @@ def test_a_plan_starts_and_writes_nothing_and_loads_no_torch(tmp_path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_money_hours_and_every_distortion_are_shown(call, tmp_path) -> None:
+def test_money_hours_and_every_distortion_are_shown(call, tmp_path):
     output = call("plan", "--preset", "demo", "--out", tmp_path / "run", "--price-per-hour", "1000", *options(SMALL))
     assert output.code == 0, output.err
     hours = float(re.search(r"about ([\d.]+) hours", output.out)[1])
@@ -86,11 +85,11 @@ def test_money_hours_and_every_distortion_are_shown(call, tmp_path) -> None:
     assert "money: about" not in call("plan", "--preset", "demo", "--out", tmp_path / "run", *options(SMALL)).out
 
 
-def options(overrides: list[str]) -> list[str]:
+def options(overrides):
     return [word for entry in overrides for word in ("--set", entry)]
 
 
-def test_a_number_of_videos_is_assumed(call, tmp_path, monkeypatch) -> None:
+def test_a_number_of_videos_is_assumed(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     output = call("plan", "--videos", "100", "--limit", "40", "--set", "corpus.windows_per_clip=1", "--stages", "1")
     assert output.code == 0, output.err
@@ -99,7 +98,7 @@ def test_a_number_of_videos_is_assumed(call, tmp_path, monkeypatch) -> None:
     assert re.search(r"^  ingest +40 ", output.out, re.MULTILINE)
 
 
-def test_files_are_counted_and_not_opened(call, tmp_path) -> None:
+def test_files_are_counted_and_not_opened(call, tmp_path):
     for number in range(7):
         (tmp_path / f"{number}.mp4").write_bytes(b"no video at all")
     (tmp_path / "notes.txt").write_bytes(b"x")
@@ -108,13 +107,13 @@ def test_files_are_counted_and_not_opened(call, tmp_path) -> None:
     assert "videos: 7 files of" in output.out
 
 
-def test_shaping_is_said_with_its_two_steps(call, tmp_path) -> None:
+def test_shaping_is_said_with_its_two_steps(call, tmp_path):
     output = call("plan", "--videos", "400", "--set", "shaping.keep=200", "--out", tmp_path / "run")
     assert "shaping: keep 200 training windows, target uniform" in output.out
     assert re.search(r"\n +measure +[\d,]+ .*\n +shape +[\d,]+ ", output.out)
 
 
-def test_too_few_videos_are_said(call, tmp_path) -> None:
+def test_too_few_videos_are_said(call, tmp_path):
     (tmp_path / "one.mp4").write_bytes(b"x")
     assert "give at least 4" in call("plan", "--videos", tmp_path, "--stages", "1").out
 
@@ -131,19 +130,19 @@ def test_too_few_videos_are_said(call, tmp_path) -> None:
         (["--preset", "none"], "none"),
     ],
 )
-def test_wrong_usage_is_told(call, words: list[str], message: str) -> None:
+def test_wrong_usage_is_told(call, words, message):
     output = call("plan", *words)
     assert (output.code, output.out) == (2, "")
     assert message in output.err
 
 
-def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
+def test_finished_steps_are_done_until_something_changes(tmp_path):
     config = load("demo", overrides=SMALL, stages=1)
     run = asked(config, tmp_path)
     layout = run.layout
     inputs = {"corpus": config.corpus, "seed": config.seed, "files": []}
 
-    def work() -> dict[str, object]:
+    def work():
         write_table(layout.videos, VIDEOS.table(expected_videos(config, 8)), VIDEOS)
         return {"rows": 8}
 
@@ -159,7 +158,7 @@ def test_finished_steps_are_done_until_something_changes(tmp_path) -> None:
     assert states(run)["ingest"] == "again: videos.parquet is gone"
 
 
-def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
+def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path):
     config = load("demo", overrides=SMALL, stages=1)
     run = asked(config, tmp_path)
     layout = run.layout
@@ -168,7 +167,7 @@ def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
         path.write_bytes(b"x")
     inputs = {suite: layout.benchmark(suite) for suite in ("seen", "unseen")} | {"calibration": layout.calibration}
 
-    def work() -> dict[str, object]:
+    def work():
         layout.benchmark_teachers.write_text("{}")
         return {}
 
@@ -176,7 +175,7 @@ def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path) -> None:
     assert states(run)["benchmark-teachers"] == DONE_UNLESS_CHANGED
 
 
-def test_the_published_training_takes_what_the_paper_says(tmp_path) -> None:
+def test_the_published_training_takes_what_the_paper_says(tmp_path):
     config = load("paper", videos=str(tmp_path))
     # Supplement: 19 hours on eight GPUs for the 500,000 pairs of stage 1, 29 for the 700,000 of stage 3.
     assert training_seconds(config, 500_000) == pytest.approx(19 * 3600)

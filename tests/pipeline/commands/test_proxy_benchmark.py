@@ -20,7 +20,7 @@ CONFIG = load("local", overrides=[f"teachers.names=[{', '.join(NAMES)}]"], video
 
 
 @pytest.fixture
-def proxy_folder(tmp_path) -> ProxyLayout:
+def proxy_folder(tmp_path):
     """A finished benchmark: two sources, four copies each, one of which failed; the first teacher agrees with VMAF."""
     layout = ProxyLayout.at(tmp_path / "out")
     layout.benchmark_clips.mkdir(parents=True)
@@ -52,7 +52,7 @@ def proxy_folder(tmp_path) -> ProxyLayout:
     return layout
 
 
-def test_the_csv_is_a_benchmark_that_evaluate_reads(proxy_folder, capsys) -> None:
+def test_the_csv_is_a_benchmark_that_evaluate_reads(proxy_folder, capsys):
     stream = io.StringIO()
     assert _close(Run(CONFIG, proxy_folder, Console(stream), InProcess()), proxy_folder) == 1, "one copy failed"
     rows = list(csv.DictReader(io.StringIO(proxy_folder.table.read_text())))
@@ -69,7 +69,7 @@ def test_the_csv_is_a_benchmark_that_evaluate_reads(proxy_folder, capsys) -> Non
     assert figures == {"artefact": 1.0, "sharpness": -1.0}
 
 
-def test_a_copy_that_was_removed_is_made_again(proxy_folder) -> None:
+def test_a_copy_that_was_removed_is_made_again(proxy_folder):
     folder = proxy_folder.observed("benchmark")
     rows = [
         {"video_id": name, "width": 2, "height": 2, "vmaf": 50.0, "status": status, "error_kind": None, "error": None}
@@ -84,7 +84,7 @@ def test_a_copy_that_was_removed_is_made_again(proxy_folder) -> None:
     assert read_shards(folder, OBSERVED)["video_id"].to_pylist() == ["gone", "seena1"]
 
 
-def test_copies_are_kept_and_nothing_is_degraded_whatever_the_options_say() -> None:
+def test_copies_are_kept_and_nothing_is_degraded_whatever_the_options_say():
     class Options:
         preset, config, seed, limit, videos = None, None, 3, 5, "folder"
         overrides = ("benchmark.keep=false", "corpus.degraded_copies=4", "benchmark.levels=1")
@@ -96,7 +96,7 @@ def test_copies_are_kept_and_nothing_is_degraded_whatever_the_options_say() -> N
     assert config.benchmark.levels == 1
 
 
-def test_wrong_usage_is_told_before_anything_is_made(call, tmp_path) -> None:
+def test_wrong_usage_is_told_before_anything_is_made(call, tmp_path):
     out = tmp_path / "out"
     assert call("proxy-benchmark", "--out", out).code == 2
     assert call("proxy-benchmark", "--videos", tmp_path).code == 2
@@ -106,7 +106,7 @@ def test_wrong_usage_is_told_before_anything_is_made(call, tmp_path) -> None:
     assert not out.exists()
 
 
-def test_the_folder_of_a_run_is_refused(call, tmp_path) -> None:
+def test_the_folder_of_a_run_is_refused(call, tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"x")
     run_folder = tmp_path / "run"
     run_folder.mkdir()

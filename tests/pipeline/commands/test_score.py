@@ -18,9 +18,7 @@ from pipeline.student import scoring
 from pipeline.student.scoring import FileScore, expand, open_model
 
 
-def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(
-    call, trained, clip, broken_files, tmp_path
-) -> None:
+def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path):
     empty = broken_files["empty.mp4"]
     said = call("score", trained, clip, tmp_path / "gone.mp4", empty, clip, "--json")
     assert said.code == 1
@@ -36,7 +34,7 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(
     assert rows[2]["error"].startswith("empty: ")
 
 
-def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path) -> None:
+def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path):
     still = make("still.png", "-i", str(clip), "-frames:v", "1")
     file = tmp_path / "new" / "scores.csv"
     said = call("score", trained, clip, still, "--csv", file)
@@ -48,7 +46,7 @@ def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path) -> None:
     assert rows[0]["score"] != rows[1]["score"]
 
 
-def test_the_score_of_a_file_is_the_mean_over_its_windows(trained) -> None:
+def test_the_score_of_a_file_is_the_mean_over_its_windows(trained):
     model = open_model(str(trained))
     logits = np.random.default_rng(3).normal(size=(3, 5, 5)).astype(np.float32)
     headers = [{"video_id": "00000000", "status": "ok"}]
@@ -60,7 +58,7 @@ def test_the_score_of_a_file_is_the_mean_over_its_windows(trained) -> None:
     assert found.std == pytest.approx(np.sqrt(np.mean(deviation**2)))
 
 
-def test_a_file_with_a_damaged_window_has_failed(trained) -> None:
+def test_a_file_with_a_damaged_window_has_failed(trained):
     model = open_model(str(trained))
     fine = {"video_id": "00000000-0", "status": "ok", "logits": np.zeros((5, 5), np.float32).tobytes()}
     bad = {"video_id": "00000000-1", "status": "failed", "error_kind": "decode", "error": "a.mp4: no frame"}
@@ -68,7 +66,7 @@ def test_a_file_with_a_damaged_window_has_failed(trained) -> None:
     assert found == FileScore("a.mp4", "failed", error="decode: a.mp4: no frame")
 
 
-def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained) -> None:
+def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained):
     model = open_model(str(trained))
     headers = [
         {"video_id": str(k), "uri": "a", "length_s": length, "status": "ok"} for k, length in enumerate((9.0, 0.3, 0.0))
@@ -78,7 +76,7 @@ def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained) -> None:
     assert [row["duration_s"] for row in cut] == [0.4, 0.4, 0.4, 0.0, 0.0]
 
 
-def test_folders_globs_and_odd_names(tmp_path, monkeypatch) -> None:
+def test_folders_globs_and_odd_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ["b.mp4", "a.mp4", "with space.mkv", "br[1].mp4", "-dash.mp4", "line\nbreak.mp4", "notes.txt"]
     Path("in").mkdir()
@@ -93,7 +91,7 @@ def test_folders_globs_and_odd_names(tmp_path, monkeypatch) -> None:
     assert expand([f"file://{tmp_path}/in/a.mp4"]).files == [f"{tmp_path}/in/a.mp4"]
 
 
-def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
+def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "out.mp4").write_bytes(b"x")
     (tmp_path / "in" / "link.mp4").symlink_to(tmp_path / "out.mp4")
@@ -105,7 +103,7 @@ def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path) -> None:
     assert "leads out of" in why
 
 
-def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, clip, make, tmp_path) -> None:
+def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, clip, make, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(clip, folder / "a.mp4")
@@ -129,7 +127,7 @@ def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, cl
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.tsv", "list.jsonl", "list.txt"])
-def test_a_list_of_files_is_no_video(name, tmp_path) -> None:
+def test_a_list_of_files_is_no_video(name, tmp_path):
     for video in ("a.mp4", "b.mp4"):
         (tmp_path / video).write_bytes(b"x")
     lines = {"csv": "uri\nb.mp4\na.mp4\n", "jsonl": '{"uri": "b.mp4"}\n"a.mp4"\n', "txt": "b.mp4\na.mp4\n"}
@@ -140,7 +138,7 @@ def test_a_list_of_files_is_no_video(name, tmp_path) -> None:
         expand([str(tmp_path / "bad.csv")])
 
 
-def test_a_full_disk_ends_the_command_with_its_folder(call, trained, clip, monkeypatch) -> None:
+def test_a_full_disk_ends_the_command_with_its_folder(call, trained, clip, monkeypatch):
     monkeypatch.setattr(apply, "_write", _full)
     said = call("score", trained, clip, "--json")
     assert said.code == 3
@@ -148,11 +146,11 @@ def test_a_full_disk_ends_the_command_with_its_folder(call, trained, clip, monke
     assert said.out == ""
 
 
-def _full(*_given: object) -> None:
+def _full(*_given):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tmp_path) -> None:
+def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd-\xff.mp4")
     shutil.copy(clip, odd)
     said = call("score", trained, odd, clip, "--json", "--csv", tmp_path / "o.csv")
@@ -163,7 +161,7 @@ def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tm
     assert scoring._absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
 
 
-def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, trained, clip, bucket) -> None:
+def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, trained, clip, bucket):
     bucket.objects = {"videos/a b.mp4": clip.read_bytes()}
     said = call("score", trained, "s3://corpus/videos", clip, "http://127.0.0.1:9/a.mp4", "s3://corpus/none", "--json")
     assert said.code == 1
@@ -174,7 +172,7 @@ def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, tr
     assert rows[3]["error"].startswith("missing: no object at s3://corpus/none")
 
 
-def test_what_is_no_model_gives_one_line(call, clip, tmp_path) -> None:
+def test_what_is_no_model_gives_one_line(call, clip, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text('{"architectures": ["Qwen2"]}')
     (tmp_path / "plain").mkdir()
@@ -205,7 +203,7 @@ def test_what_is_no_model_gives_one_line(call, clip, tmp_path) -> None:
         ("model.safetensors", "no tensors"),
     ],
 )
-def test_a_damaged_student_gives_one_line(call, copied, clip, file: str, content: str) -> None:
+def test_a_damaged_student_gives_one_line(call, copied, clip, file, content):
     (copied / file).write_text(content)
     said = call("score", copied, clip)
     assert said.code == 2, said.err
@@ -215,7 +213,7 @@ def test_a_damaged_student_gives_one_line(call, copied, clip, file: str, content
     assert "Traceback" not in said.err
 
 
-def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip) -> None:
+def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip):
     layout = begun([])
     for number in (1, 2):
         shutil.copytree(trained, layout.student(number))
@@ -225,8 +223,8 @@ def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip) 
     assert str(layout.student(1)) in said.out, "round 2 has not finished its training"
 
 
-def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch) -> None:
-    def refused(address: object, settings: object) -> None:
+def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch):
+    def refused(address, settings):
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
@@ -237,19 +235,19 @@ def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypat
     assert "asked for auto" in said.err
 
 
-def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path) -> None:
+def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path):
     said = call("score", trained, clip, "--csv", tmp_path)
     assert said.code == 2
     assert "--csv" in said.err
 
 
-def test_json_is_ascii_and_names_survive_it(call, trained, tmp_path) -> None:
+def test_json_is_ascii_and_names_survive_it(call, trained, tmp_path):
     said = call("score", trained, tmp_path / "Füße\x1b[2J.mp4", "--json")
     assert said.out.isascii()
     assert json.loads(said.out)[0]["video"] == str(tmp_path / "Füße\x1b[2J.mp4")
 
 
-def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_path) -> None:
+def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_path):
     from released_kit import TINY, write_authors
 
     from trainers.student.table import build_student
@@ -274,7 +272,7 @@ def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_
     assert sampling["window_s"] == 0
 
 
-def test_anchors_are_for_released_checkpoints_alone(call, trained, clip) -> None:
+def test_anchors_are_for_released_checkpoints_alone(call, trained, clip):
     said = call("score", trained, clip, "--anchors", "anchors.csv")
     assert said.code == 2
     assert "anchors of its own; leave the option out" in said.err

@@ -3,7 +3,6 @@ import os
 
 import pytest
 
-from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import RunLock
 from pipeline.run_folder.manifest import Manifest
 from pipeline.run_folder.records import OBSERVED
@@ -12,11 +11,11 @@ from pipeline.run_folder.store import append_shard
 FIGURES = {"srcc": 0.75, "plcc": 0.5, "within": None, "pair_accuracy": 0.625}
 
 
-def done(step: str, rows: int | None = 3, what: str = "") -> Manifest:
+def done(step, rows=3, what=""):
     return Manifest(step, "0" * 16, {}, {}, 1.25, rows, {"what": what})
 
 
-def observed(layout: RunLayout, look: str, count: int) -> None:
+def observed(layout, look, count):
     rows = [
         {"video_id": str(k), "width": 1, "height": 1, "vmaf": None, "status": "ok", "error_kind": None, "error": None}
         for k in range(count)
@@ -24,7 +23,7 @@ def observed(layout: RunLayout, look: str, count: int) -> None:
     append_shard(layout.observed(look), OBSERVED.table(rows), OBSERVED)
 
 
-def test_finished_steps_are_listed_with_rows_and_time(call, begun) -> None:
+def test_finished_steps_are_listed_with_rows_and_time(call, begun):
     layout = begun([done("ingest", 1234, "8 files"), done("ensemble", None)])
     output = call("status", layout.root)
     assert output.code == 0
@@ -35,7 +34,7 @@ def test_finished_steps_are_listed_with_rows_and_time(call, begun) -> None:
     assert "nothing is running here" in output.out
 
 
-def test_the_step_in_progress_tells_its_rows(call, begun) -> None:
+def test_the_step_in_progress_tells_its_rows(call, begun):
     layout = begun([done("ingest")])
     for step, look in (("score", "pool"), ("distort-2", "distorted-2")):
         layout.started(step).write_text("x")
@@ -47,7 +46,7 @@ def test_the_step_in_progress_tells_its_rows(call, begun) -> None:
     assert "finished: ingest" not in out
 
 
-def test_a_training_in_progress_tells_its_step(call, begun) -> None:
+def test_a_training_in_progress_tells_its_step(call, begun):
     layout = begun([])
     layout.started("train-1").write_text("x")
     folder = layout.train_storage / "round-1-abc"
@@ -58,7 +57,7 @@ def test_a_training_in_progress_tells_its_step(call, begun) -> None:
     assert "started, not finished: train-1\n" in call("status", layout.root).out
 
 
-def test_who_holds_the_folder_is_named_and_undisturbed(call, begun) -> None:
+def test_who_holds_the_folder_is_named_and_undisturbed(call, begun):
     layout = begun([])
     with RunLock(layout):
         before = layout.lock.read_bytes()
@@ -66,7 +65,7 @@ def test_who_holds_the_folder_is_named_and_undisturbed(call, begun) -> None:
         assert layout.lock.read_bytes() == before
 
 
-def test_the_latest_figures_are_shown(call, begun) -> None:
+def test_the_latest_figures_are_shown(call, begun):
     layout = begun([done("evaluate-1")])
     suite = {"count": 7, "teachers": {"niqe": FIGURES}, "student": {**FIGURES, "srcc": 0.875}}
     for number, value in ((1, 0.125), (2, 0.875)):
@@ -82,7 +81,7 @@ def test_the_latest_figures_are_shown(call, begun) -> None:
     assert "0.125" not in out
 
 
-def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun) -> None:
+def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun):
     layout = begun([done("ingest", what="\x1b[2Jgone\nnew line")])
     out = call("status", layout.root).out
     assert "\x1b" not in out
@@ -90,7 +89,7 @@ def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "report"])
-def test_what_is_no_run_gives_one_line(call, tmp_path, command: str) -> None:
+def test_what_is_no_run_gives_one_line(call, tmp_path, command):
     (tmp_path / "file").write_text("x")
     for name in ("gone", "file", "."):
         output = call(command, tmp_path / name)
@@ -99,7 +98,7 @@ def test_what_is_no_run_gives_one_line(call, tmp_path, command: str) -> None:
     assert call(command, "s3://bucket/run").code == 2
 
 
-def test_a_damaged_manifest_is_named(call, begun) -> None:
+def test_a_damaged_manifest_is_named(call, begun):
     layout = begun([])
     layout.manifest("ingest").write_text("{")
     output = call("status", layout.root)
@@ -107,14 +106,14 @@ def test_a_damaged_manifest_is_named(call, begun) -> None:
     assert "ingest.json" in output.err
 
 
-def test_status_leaves_no_trace(call, begun) -> None:
+def test_status_leaves_no_trace(call, begun):
     layout = begun([done("ingest")])
     before = sorted(layout.root.rglob("*"))
     assert call("status", layout.root).code == 0
     assert sorted(layout.root.rglob("*")) == before
 
 
-def test_a_report_is_written_again(call, begun) -> None:
+def test_a_report_is_written_again(call, begun):
     layout = begun([done("ingest", 5, "five files")])
     output = call("report", layout.root)
     assert output.code == 0, output.err

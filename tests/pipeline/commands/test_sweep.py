@@ -15,7 +15,7 @@ from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import load
 
 
-def pairs(layout: RunLayout, counts: dict[str, int]) -> None:
+def pairs(layout, counts):
     plain = dict.fromkeys(PAIRS.schema.names)
     rows = [
         {
@@ -33,12 +33,12 @@ def pairs(layout: RunLayout, counts: dict[str, int]) -> None:
     write_table(layout.pairs(1), PAIRS.table(rows), PAIRS)
 
 
-def test_values_are_those_of_the_setting_each_once() -> None:
+def test_values_are_those_of_the_setting_each_once():
     assert values_of("0, 0.25,0.25,adaptive,1, auxiliary") == [0.0, 0.25, "adaptive", 1.0, "auxiliary"]
 
 
 @pytest.mark.parametrize("text", ["2", "-0.1", "nan", "half", "", "0,,1", "adaptive;0"])
-def test_other_values_are_one_line_before_any_work(call, tmp_path, text: str) -> None:
+def test_other_values_are_one_line_before_any_work(call, tmp_path, text):
     output = call("sweep", f"--lambda={text}", "--out", tmp_path / "run")
     assert (output.code, output.out) == (2, "")
     assert "from 0 to 1" in output.err
@@ -46,7 +46,7 @@ def test_other_values_are_one_line_before_any_work(call, tmp_path, text: str) ->
     assert not (tmp_path / "run").exists()
 
 
-def test_every_fifth_pair_of_each_origin_is_held_out(tmp_path) -> None:
+def test_every_fifth_pair_of_each_origin_is_held_out(tmp_path):
     layout = RunLayout.at(tmp_path)
     pairs(layout, {"ensemble": 20, "synthetic": 11})
     training, validation = (read_table(path, PAIRS) for path in split_pairs(load("demo"), layout))
@@ -59,20 +59,20 @@ def test_every_fifth_pair_of_each_origin_is_held_out(tmp_path) -> None:
     assert other["pair_id"].to_pylist() != validation["pair_id"].to_pylist()
 
 
-def test_too_few_pairs_are_told(tmp_path) -> None:
+def test_too_few_pairs_are_told(tmp_path):
     layout = RunLayout.at(tmp_path)
     pairs(layout, {"ensemble": 3})
     with pytest.raises(UserError, match="too few"):
         split_pairs(load("demo"), layout)
 
 
-def trial(**changes: object) -> dict[str, object]:
+def trial(**changes):
     base = {"lambda_": 0.25, "output": "/none", "stopped_at": 5, "steps": 9, "validation_order_accuracy": 0.75,
             "validation_accuracy": 0.5, "cross_entropy": 1.5, "entropy": 1.0, "error": ""}  # fmt: skip
     return {**base, **changes}
 
 
-def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_path) -> None:
+def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_path):
     layout = RunLayout.at(tmp_path)
     row = _row(of_folder(load("demo"), layout), trial())
     assert tuple(row) == COLUMNS
@@ -86,7 +86,7 @@ def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_pat
     assert failed["error"] == "out of memory"
 
 
-def test_the_table_and_the_exit_code(tmp_path, capsys) -> None:
+def test_the_table_and_the_exit_code(tmp_path, capsys):
     layout = RunLayout.at(tmp_path)
     rows = [_row(of_folder(load("demo"), layout), trial(lambda_=value)) for value in (0.0, "adaptive")]
     layout.sweep_json.write_text(json.dumps({"trials": rows}))

@@ -18,10 +18,10 @@ class Weighted(Teacher):
     parameters = 7
     weights = "a file of the user's"
 
-    def __init__(self, weights: str = "") -> None:
+    def __init__(self, weights=""):
         self.size = len(open(weights, "rb").read()) if weights else 0  # noqa: PTH123, SIM115
 
-    def score(self, sample) -> float:
+    def score(self, sample):
         return float(self.size + sample.luma.shape[0] * 1000)
 
 
@@ -29,7 +29,7 @@ OWN = "own_teachers:Weighted"
 
 
 @pytest.fixture(autouse=True)
-def own_package(monkeypatch) -> None:
+def own_package(monkeypatch):
     import sys
     import types
 
@@ -38,7 +38,7 @@ def own_package(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "own_teachers", module)
 
 
-def test_the_list_names_every_teacher_with_its_facts(call) -> None:
+def test_the_list_names_every_teacher_with_its_facts(call):
     output = call("teachers", "--json")
     assert output.code == 0
     rows = {row["name"]: row for row in output.json()}
@@ -56,14 +56,14 @@ def test_the_list_names_every_teacher_with_its_facts(call) -> None:
         assert row["looked_for"] is None or row["looked_for"] in text_output.out
 
 
-def test_one_teacher_without_videos_is_described(call) -> None:
+def test_one_teacher_without_videos_is_described(call):
     output = call("teachers", OWN, "--json")
     assert output.code == 0
     (row,) = output.json()
     assert (row["title"], row["range"], row["parameters"]) == ("A teacher with weights", [None, None], 7)
 
 
-def test_videos_are_scored_in_the_teachers_own_scale(call, clip, tmp_path) -> None:
+def test_videos_are_scored_in_the_teachers_own_scale(call, clip, tmp_path):
     output = call("teachers", "sharpness", clip, tmp_path / "gone.mp4", "--json")
     assert output.code == 1
     good, gone = output.json()
@@ -76,12 +76,12 @@ def test_videos_are_scored_in_the_teachers_own_scale(call, clip, tmp_path) -> No
     assert "higher is better" in text_output.out
 
 
-def test_two_seconds_from_the_middle_are_looked_at(call, numbered) -> None:
+def test_two_seconds_from_the_middle_are_looked_at(call, numbered):
     output = call("teachers", OWN, numbered, "--json")
     assert output.json()[0]["score"] == 20_000, "20 of 30 frames at 10 frames per second"
 
 
-def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
+def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"12345")
     output = call("teachers", OWN, clip, "--weights", tmp_path / "weights.bin", "--json")
     assert output.code == 0, output.err
@@ -100,14 +100,14 @@ def test_weights_go_to_a_teacher_that_takes_some(call, clip, tmp_path) -> None:
         (["nosuchmodule:Teacher", "a.mp4"], "cannot be imported"),
     ],
 )
-def test_wrong_usage_is_one_line(call, words: list[str], message: str) -> None:
+def test_wrong_usage_is_one_line(call, words, message):
     output = call("teachers", *words)
     assert (output.code, output.out) == (2, "")
     assert message in output.err
     assert output.err.count("\n") == 1
 
 
-def test_a_teacher_that_cannot_be_loaded_does_not_hide_the_others(call, monkeypatch) -> None:
+def test_a_teacher_that_cannot_be_loaded_does_not_hide_the_others(call, monkeypatch):
     monkeypatch.setitem(TEACHERS, "absent", "no_such_module:Absent")
     output = call("teachers")
     assert output.code == 1

@@ -7,7 +7,6 @@ from urllib.parse import quote_from_bytes
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_bucket import Bucket
 
 from actors.media.inputs import to_path
 from pipeline.console import UserError
@@ -16,7 +15,7 @@ from pipeline.settings.config import load
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def tree(tmp_path):
     """A folder with videos at two depths, things that are no videos, and a link to a video outside of it."""
     root = tmp_path / "corpus"
     for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "deep/c.webm", ".git/d.mp4"):
@@ -30,27 +29,27 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def names_of(files: list[str], root: Path) -> list[str]:
+def names_of(files, root):
     return [Path(name).relative_to(root.resolve()).as_posix() for name in files]
 
 
-def test_a_folder_is_listed_to_its_bottom_in_a_fixed_order(tree: Path) -> None:
+def test_a_folder_is_listed_to_its_bottom_in_a_fixed_order(tree):
     listing = list_inputs(str(tree))
     assert names_of(listing.files, tree) == ["a.MKV", "alias.mp4", "b.mp4", "deep/c.webm"]
     assert listing.passed_over == 1, "the text file"
 
 
-def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(tree: Path) -> None:
+def test_a_link_that_leads_out_of_the_folder_is_refused_by_name(tree):
     ((uri, why),) = list_inputs(str(tree)).refused.items()
     assert uri == str(tree.resolve() / "link.mp4")
     assert "leads out of" in why
 
 
-def test_a_limit_keeps_the_first_files(tree: Path) -> None:
+def test_a_limit_keeps_the_first_files(tree):
     assert list_inputs(str(tree), 2).files == list_inputs(str(tree)).files[:2]
 
 
-def test_a_link_to_a_folder_outside_is_not_entered(tree: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_outside_is_not_entered(tree, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "secret.mp4").write_bytes(b"x")
     (tree / "more").symlink_to(tmp_path / "other")
@@ -59,21 +58,21 @@ def test_a_link_to_a_folder_outside_is_not_entered(tree: Path, tmp_path: Path) -
     assert "link to a folder" in listing.refused[str(tree.resolve() / "more")]
 
 
-def test_a_file_uri_names_the_same_folder(tree: Path) -> None:
+def test_a_file_uri_names_the_same_folder(tree):
     assert list_inputs(f"file://{tree}") == list_inputs(str(tree))
 
 
-def test_one_file_is_a_corpus_of_its_own(tree: Path) -> None:
+def test_one_file_is_a_corpus_of_its_own(tree):
     assert names_of(list_inputs(str(tree / "b.mp4")).files, tree) == ["b.mp4"]
 
 
-def test_globs_follow_links_name_each_file_once_and_reach_below_with_two_stars(tree: Path) -> None:
+def test_globs_follow_links_name_each_file_once_and_reach_below_with_two_stars(tree):
     assert names_of(list_inputs(f"{tree}/*.mp4").files, tree.parent) == ["corpus/b.mp4", "outside.mp4"]
     assert names_of(list_inputs(f"{tree}/**/*.webm").files, tree) == ["deep/c.webm"]
 
 
 @pytest.mark.parametrize("given_path", ["{}/none", "{}/*.avi", "{}/only-text", "{}/list.csv"])
-def test_nothing_there_is_a_usage_error_that_names_the_choices(tree: Path, given_path: str) -> None:
+def test_nothing_there_is_a_usage_error_that_names_the_choices(tree, given_path):
     (tree / "only-text").mkdir()
     (tree / "only-text" / "notes.txt").write_text("x")
     with pytest.raises(UserError, match=r"no video there.*; name a folder, a glob in quotes, or a CSV") as caught:
@@ -81,7 +80,7 @@ def test_nothing_there_is_a_usage_error_that_names_the_choices(tree: Path, given
     assert caught.value.exit_code == 2
 
 
-def manifest(path: Path, rows: list[dict[str, str]]) -> Path:
+def manifest(path, rows):
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
     elif path.suffix == ".jsonl":
@@ -97,7 +96,7 @@ def manifest(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet", "LIST.CSV", "list.tsv", "list.jsonl", "list.txt"])
-def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own_folder(tree: Path, name: str) -> None:
+def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own_folder(tree, name):
     absolute = str(tree / "deep" / "c.webm")
     uris = ["b.mp4", "", absolute, "deep/../a.MKV", f"file://{absolute}"]
     path = manifest(tree / name, [{"title": "t", "uri": uri} for uri in uris])
@@ -107,26 +106,26 @@ def test_a_manifest_keeps_its_order_names_each_file_once_and_counts_from_its_own
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet", "list.tsv", "list.jsonl"])
-def test_a_manifest_without_the_column_says_what_it_has(tmp_path: Path, name: str) -> None:
+def test_a_manifest_without_the_column_says_what_it_has(tmp_path, name):
     path = manifest(tmp_path / name, [{"file": "a.mp4", "mos": "3"}])
     with pytest.raises(UserError, match="no column uri; found file, mos"):
         list_inputs(str(path))
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet", "list.tsv", "list.jsonl", "list.txt"])
-def test_an_empty_manifest_is_a_usage_error(tmp_path: Path, name: str) -> None:
+def test_an_empty_manifest_is_a_usage_error(tmp_path, name):
     path = manifest(tmp_path / name, [{"uri": ""}])
     with pytest.raises(UserError, match="no video there"):
         list_inputs(str(path))
 
 
-def test_an_empty_csv_file_has_no_column(tmp_path: Path) -> None:
+def test_an_empty_csv_file_has_no_column(tmp_path):
     (tmp_path / "list.csv").touch()
     with pytest.raises(UserError, match="no column uri; found nothing"):
         list_inputs(str(tmp_path / "list.csv"))
 
 
-def test_spaces_around_the_names_of_columns_and_after_commas_do_not_count(tree: Path) -> None:
+def test_spaces_around_the_names_of_columns_and_after_commas_do_not_count(tree):
     (tree / "list.csv").write_text("id, uri\n1, b.mp4\n2, deep/c.webm \n")
     assert names_of(list_inputs(str(tree / "list.csv")).files, tree) == ["b.mp4", "deep/c.webm"]
     (tree / " first.mp4").write_bytes(b"x")
@@ -136,7 +135,7 @@ def test_spaces_around_the_names_of_columns_and_after_commas_do_not_count(tree: 
     assert names_of(list_inputs(str(tree / "list.parquet")).files, tree) == ["b.mp4"]
 
 
-def test_a_line_of_jsonl_is_an_object_or_a_name(tree: Path) -> None:
+def test_a_line_of_jsonl_is_an_object_or_a_name(tree):
     path = tree / "list.jsonl"
     path.write_text('{"uri": "b.mp4", "mos": 3}\n\n"deep/c.webm"\n{"uri": null}\n')
     assert names_of(list_inputs(str(path)).files, tree) == ["b.mp4", "deep/c.webm"]
@@ -146,7 +145,7 @@ def test_a_line_of_jsonl_is_an_object_or_a_name(tree: Path) -> None:
             list_inputs(str(path))
 
 
-def test_a_text_file_names_one_file_in_each_line(tree: Path) -> None:
+def test_a_text_file_names_one_file_in_each_line(tree):
     (tree / "two words, a comma.mp4").write_bytes(b"x")
     path = tree / "list.txt"
     path.write_bytes(b"\xef\xbb\xbfb.mp4\r\n  \r\ntwo words, a comma.mp4\r\n../outside.mp4")
@@ -156,7 +155,7 @@ def test_a_text_file_names_one_file_in_each_line(tree: Path) -> None:
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> Path:
+def mixed(tmp_path):
     """A folder with raw streams, discs, animations, pictures and other files."""
     root = tmp_path / "mixed"
     root.mkdir()
@@ -169,7 +168,7 @@ def mixed(tmp_path: Path) -> Path:
     return root
 
 
-def test_pictures_in_a_folder_are_no_corpus_of_videos_unless_they_are_asked_for(mixed: Path) -> None:
+def test_pictures_in_a_folder_are_no_corpus_of_videos_unless_they_are_asked_for(mixed):
     listing = list_inputs(str(mixed))
     assert names_of(listing.files, mixed) == ["a.vob", "b.h264", "c.hevc", "d.H265", "e.apng", "f.gif"]
     assert listing.endings == {".webp": 1, ".jpg": 1, ".png": 1, ".yuv": 1, ".wav": 1, "": 1}
@@ -181,7 +180,7 @@ def test_pictures_in_a_folder_are_no_corpus_of_videos_unless_they_are_asked_for(
     assert sorted(listing.passed_over_text()) == sorted(text)
 
 
-def test_a_folder_of_pictures_says_how_to_train_on_them(mixed: Path) -> None:
+def test_a_folder_of_pictures_says_how_to_train_on_them(mixed):
     for path in mixed.iterdir():
         if path.suffix.lower() in VIDEO_SUFFIXES:
             path.unlink()
@@ -204,7 +203,7 @@ HOSTILE = [
 
 
 @pytest.fixture
-def hostile(tmp_path: Path) -> Path:
+def hostile(tmp_path):
     root = tmp_path / "names"
     root.mkdir()
     for name in HOSTILE:
@@ -212,18 +211,18 @@ def hostile(tmp_path: Path) -> Path:
     return root
 
 
-def assert_same_files(uris: list[str], root: Path) -> None:
+def assert_same_files(uris, root):
     pa.array(uris, pa.string())
     assert sorted(Path(to_path(uri)).read_bytes() for uri in uris) == sorted(os.fsencode(name) for name in HOSTILE)
     assert {str(Path(to_path(uri)).parent) for uri in uris} == {str(root.resolve())}
 
 
-def test_every_name_that_a_file_system_allows_is_listed_and_leads_back_to_its_file(hostile: Path) -> None:
+def test_every_name_that_a_file_system_allows_is_listed_and_leads_back_to_its_file(hostile):
     assert_same_files(list_inputs(str(hostile)).files, hostile)
     assert_same_files(list_inputs(f"{hostile}/*.mp4").files, hostile)
 
 
-def test_a_manifest_may_name_such_files_as_they_are_or_percent_encoded(hostile: Path) -> None:
+def test_a_manifest_may_name_such_files_as_they_are_or_percent_encoded(hostile):
     plain = hostile / "list.csv"
     with plain.open("w", newline="", errors="surrogateescape") as file:
         csv.writer(file).writerows([["uri"], *([name] for name in HOSTILE)])
@@ -234,7 +233,7 @@ def test_a_manifest_may_name_such_files_as_they_are_or_percent_encoded(hostile: 
     )
 
 
-def test_a_folder_whose_name_is_no_utf8_is_asked_for_in_the_form_that_can_be_written_down(tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_no_utf8_is_asked_for_in_the_form_that_can_be_written_down(tmp_path):
     root = tmp_path / "corpus-\udcff"
     root.mkdir()
     (root / "a.mp4").write_bytes(b"x")
@@ -261,7 +260,7 @@ def test_a_folder_whose_name_is_no_utf8_is_asked_for_in_the_form_that_can_be_wri
     ],
 )
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
-def test_a_row_that_may_not_be_read_is_refused_and_the_others_stay(tree: Path, name: str, uri: str, why: str) -> None:
+def test_a_row_that_may_not_be_read_is_refused_and_the_others_stay(tree, name, uri, why):
     listing = list_inputs(str(manifest(tree / name, [{"uri": "b.mp4"}, {"uri": uri}])))
     assert listing.files == [str(tree.resolve() / "b.mp4")]
     ((_, said),) = listing.refused.items()
@@ -272,7 +271,7 @@ def test_a_row_that_may_not_be_read_is_refused_and_the_others_stay(tree: Path, n
     "uri",
     ["s3://AKIA:canary@bucket/a.mp4", "s3://bucket/a.mp4?secret_key=canary", "http://me:canary@host/a?token=canary"],
 )
-def test_credentials_in_a_uri_are_refused_and_never_repeated(tree: Path, uri: str) -> None:
+def test_credentials_in_a_uri_are_refused_and_never_repeated(tree, uri):
     listing = list_inputs(str(manifest(tree / "list.csv", [{"uri": "b.mp4"}, {"uri": uri}])))
     assert len(listing.refused) == 1
     assert "canary" not in str(listing)
@@ -285,7 +284,7 @@ def test_credentials_in_a_uri_are_refused_and_never_repeated(tree: Path, uri: st
     assert "credentials" in str(caught.value)
 
 
-def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree: Path) -> None:
+def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree):
     (tree / "\udcff.mp4").write_bytes(b"odd")
     names = [b"http://host/\xff.mp4", b"s3://corpus/\xff.mp4", b"file://" + os.fsencode(tree) + b"/\xff.mp4"]
     csv_file, parquet = tree / "list.csv", tree / "list.parquet"
@@ -301,20 +300,20 @@ def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree: 
         list_inputs(str(parquet))
 
 
-def test_a_name_that_is_too_long_or_not_allowed_is_one_line(tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_or_not_allowed_is_one_line(tmp_path):
     with pytest.raises(UserError, match="File name too long"):
         list_inputs(str(tmp_path / ("n" * 300)))
 
 
 @pytest.mark.parametrize("content", [b"PAR1 is not enough", b"uri\n" + b'"' + b"x" * 200_000])
-def test_a_damaged_manifest_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_manifest_is_a_usage_error(tmp_path, content):
     path = tmp_path / ("list.parquet" if content.startswith(b"PAR1") else "list.csv")
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"this is no {'CSV' if path.suffix == '.csv' else 'Parquet'} file"):
         list_inputs(str(path))
 
 
-def test_a_changed_file_changes_the_state_of_the_listing(tree: Path) -> None:
+def test_a_changed_file_changes_the_state_of_the_listing(tree):
     before = list_inputs(str(tree)).state()
     assert list_inputs(str(tree)).state() == before
     (tree / "b.mp4").write_bytes(b"xx")
@@ -333,7 +332,7 @@ OBJECTS = {
 
 
 @pytest.mark.parametrize("root", ["s3://corpus", "gs://anonymous@corpus"])
-def test_a_prefix_of_a_bucket_is_listed_like_a_folder(bucket: Bucket, root: str) -> None:
+def test_a_prefix_of_a_bucket_is_listed_like_a_folder(bucket, root):
     bucket.objects = OBJECTS
     listing = list_inputs(f"{root}/videos/")
     names = ["videos/a.mp4", "videos/deep/two words.MKV", "videos/deep/x%20y.mp4"]
@@ -348,7 +347,7 @@ def test_a_prefix_of_a_bucket_is_listed_like_a_folder(bucket: Bucket, root: str)
     assert asked == [], "nothing is read"
 
 
-def test_a_manifest_names_objects_beside_files_and_lies_in_a_bucket_itself(bucket: Bucket, tree: Path) -> None:
+def test_a_manifest_names_objects_beside_files_and_lies_in_a_bucket_itself(bucket, tree):
     uris = ["b.mp4", "s3://corpus/videos/a.mp4"]
     listing = list_inputs(str(manifest(tree / "list.csv", [{"uri": uri} for uri in uris])))
     assert listing.files == [str(tree.resolve() / "b.mp4"), "s3://corpus/videos/a.mp4"]
@@ -360,7 +359,7 @@ def test_a_manifest_names_objects_beside_files_and_lies_in_a_bucket_itself(bucke
     assert len(listing.refused) == 3
 
 
-def test_a_bucket_that_says_no_is_one_line_without_its_words(bucket: Bucket) -> None:
+def test_a_bucket_that_says_no_is_one_line_without_its_words(bucket):
     with pytest.raises(UserError, match="no video there"):
         list_inputs("s3://corpus/nothing")
     bucket.denied = True

@@ -14,7 +14,7 @@ WINDOW = {"video_id": "w", "uri": "w.mp4", "start_s": 1.0, "duration_s": 2.0}
 
 
 @given(st.integers(1, 9), st.integers(1, 12))
-def test_levels_are_spread_from_the_first_to_the_last(levels: int, number: int) -> None:
+def test_levels_are_spread_from_the_first_to_the_last(levels, number):
     chosen_levels = spread(levels, number)
     assert chosen_levels == sorted(set(chosen_levels))
     assert len(chosen_levels) == min(levels, number)
@@ -25,11 +25,11 @@ def test_levels_are_spread_from_the_first_to_the_last(levels: int, number: int) 
 
 
 @pytest.mark.parametrize(("levels", "number", "expected"), [(5, 2, [1, 5]), (5, 3, [1, 3, 5]), (4, 3, [1, 3, 4])])
-def test_spreads_of_small_tables(levels: int, number: int, expected: list[int]) -> None:
+def test_spreads_of_small_tables(levels, number, expected):
     assert spread(levels, number) == expected
 
 
-def test_sources_are_usable_held_out_windows_with_few_of_each_content(tables, configured) -> None:
+def test_sources_are_usable_held_out_windows_with_few_of_each_content(tables, configured):
     held = {"split": "heldout", "round": 0}
     tables.videos(
         [
@@ -40,7 +40,7 @@ def test_sources_are_usable_held_out_windows_with_few_of_each_content(tables, co
         ]
     )
 
-    def chosen(seed: int) -> list[dict]:
+    def chosen(seed):
         return sources(configured("benchmark.windows_per_clip=2", f"seed={seed}"), tables.layout)
 
     assert Counter(row["content_id"] for row in chosen(0)) == {"a": 2, "b": 1}
@@ -49,7 +49,7 @@ def test_sources_are_usable_held_out_windows_with_few_of_each_content(tables, co
 
 
 @pytest.mark.parametrize(("suite", "types"), [("seen", SEEN), ("unseen", UNSEEN)])
-def test_every_type_of_a_suite_comes_at_its_levels_for_every_window(configured, suite: str, types: tuple) -> None:
+def test_every_type_of_a_suite_comes_at_its_levels_for_every_window(configured, suite, types):
     config = configured("benchmark.levels=2")
     rows = plan(config, [WINDOW, {**WINDOW, "video_id": "x"}], suite)
     assert Counter(row["distortion"] for row in rows) == dict.fromkeys(types, 4)
@@ -62,11 +62,11 @@ def test_every_type_of_a_suite_comes_at_its_levels_for_every_window(configured, 
     assert plan(config, [WINDOW], suite) == [row for row in rows if row["source_id"] == "w"]
 
 
-def test_both_suites_use_different_types() -> None:
+def test_both_suites_use_different_types():
     assert not set(SEEN) & set(UNSEEN)
 
 
-def test_items_are_the_copies_that_have_a_label(tables) -> None:
+def test_items_are_the_copies_that_have_a_label(tables):
     broken = {"status": "failed", "error_kind": "encode", "error": "x"}
     tables.benchmark("seen", [{"video_id": "b", "mos": 50.0}, {"video_id": "a", "mos": 90.0}, {"video_id": "c"}])
     assert [row["video_id"] for row in items(tables.layout, "seen")] == ["a", "b"]
@@ -75,7 +75,7 @@ def test_items_are_the_copies_that_have_a_label(tables) -> None:
 
 
 @pytest.fixture
-def copies_with_labels() -> list[dict]:
+def copies_with_labels():
     """Four copies each of three sources; VMAF falls by 20 per level, and the sources differ by little."""
     return [
         {"source_id": source, "distortion": "h264" if level < 4 else "vp9", "mos": 100.0 - 20.0 * level - number}
@@ -84,7 +84,7 @@ def copies_with_labels() -> list[dict]:
     ]
 
 
-def test_a_perfect_predictor_has_perfect_figures(copies_with_labels: list[dict]) -> None:
+def test_a_perfect_predictor_has_perfect_figures(copies_with_labels):
     labels = np.array([row["mos"] for row in copies_with_labels])
     result = figures(labels / 7 - 3, copies_with_labels)
     assert result["srcc"] == pytest.approx(1)
@@ -95,39 +95,39 @@ def test_a_perfect_predictor_has_perfect_figures(copies_with_labels: list[dict])
     assert (backwards["srcc"], backwards["pair_accuracy"]) == (pytest.approx(-1), 0)
 
 
-def test_a_predictor_of_the_source_alone_is_seen_through(copies_with_labels: list[dict]) -> None:
+def test_a_predictor_of_the_source_alone_is_seen_through(copies_with_labels):
     scores = np.array([ord(row["source_id"]) for row in copies_with_labels], np.float64)
     result = figures(scores, copies_with_labels)
     assert result["within"] == 0
     assert result["pair_accuracy"] == 0.5
 
 
-def test_labels_that_are_almost_equal_are_no_pair() -> None:
+def test_labels_that_are_almost_equal_are_no_pair():
     rows = [{"source_id": "x", "mos": mos} for mos in (50.0, 52.0, 80.0)]
     assert figures(np.array([2.0, 1.0, 3.0]), rows)["pair_accuracy"] == 1, "2 points of VMAF count as equal"
 
 
-def test_a_constant_teacher_has_no_figures(copies_with_labels: list[dict]) -> None:
+def test_a_constant_teacher_has_no_figures(copies_with_labels):
     none = {"srcc": None, "plcc": None, "within": None, "pair_accuracy": None}
     assert figures(np.full(12, 3.5), copies_with_labels) == none
     assert figures(np.full(12, np.nan), copies_with_labels) == none
     assert figures(np.zeros(0), []) == none
 
 
-def test_missing_scores_are_left_out(copies_with_labels: list[dict]) -> None:
+def test_missing_scores_are_left_out(copies_with_labels):
     scores = np.array([row["mos"] for row in copies_with_labels])
     scores[3] = np.nan
     assert figures(scores, copies_with_labels)["srcc"] == pytest.approx(1)
 
 
-def test_each_distortion_with_enough_copies_has_its_own_figure(copies_with_labels: list[dict]) -> None:
+def test_each_distortion_with_enough_copies_has_its_own_figure(copies_with_labels):
     labels = np.array([row["mos"] for row in copies_with_labels])
     assert by_distortion(labels, copies_with_labels) == {"h264": pytest.approx(1), "vp9": pytest.approx(1)}
     scores = np.where([row["distortion"] == "vp9" for row in copies_with_labels], 1.0, labels)
     assert list(by_distortion(scores, copies_with_labels)) == ["h264"], "constant scores have no rank order"
 
 
-def test_copies_are_counted_without_making_them(tables, configured) -> None:
+def test_copies_are_counted_without_making_them(tables, configured):
     tables.videos([{"video_id": f"h{k}", "split": "heldout", "round": 0} for k in range(3)])
     config = configured("benchmark.levels=2", "benchmark.seen=[h264, resize]", "benchmark.unseen=[mjpeg]")
     assert count(config, tables.layout) == len(planned(config, tables.layout)) == 3 * 3 * 2

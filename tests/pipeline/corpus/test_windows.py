@@ -10,20 +10,20 @@ from pipeline.settings.config import CorpusConfig
 MILLISECOND = 0.001  # starts are rounded to it
 
 
-def sampling(window_s: float, count: int = 1) -> CorpusConfig:
+def sampling(window_s, count=1):
     return CorpusConfig(window_s=window_s, windows_per_clip=count)
 
 
 @pytest.mark.parametrize("duration", [0.0, 0.5, 2.0])
-def test_a_file_of_no_more_than_a_window_is_taken_whole(duration: float) -> None:
+def test_a_file_of_no_more_than_a_window_is_taken_whole(duration):
     assert list(windows(duration, sampling(2.0, 3))) == [(0.0, 0.0)]
 
 
-def test_window_zero_is_the_whole_file() -> None:
+def test_window_zero_is_the_whole_file():
     assert list(windows(100.0, sampling(0.0, 3))) == [(0.0, 0.0)]
 
 
-def test_windows_stand_evenly_with_equal_gaps() -> None:
+def test_windows_stand_evenly_with_equal_gaps():
     assert list(windows(10.0, sampling(2.0, 2))) == [(2.0, 2.0), (6.0, 2.0)]
     assert list(windows(5.0, sampling(2.0, 9))) == [(0.333, 2.0), (2.667, 2.0)]
 
@@ -31,7 +31,7 @@ def test_windows_stand_evenly_with_equal_gaps() -> None:
 @given(st.floats(0, 1e5), st.floats(0.1, 60), st.integers(1, 12))
 @example(6.0, 2.0, 3)
 @example(2.0000001, 2.0, 3)
-def test_windows_lie_inside_the_file_and_do_not_overlap(duration: float, length: float, count: int) -> None:
+def test_windows_lie_inside_the_file_and_do_not_overlap(duration, length, count):
     found = list(windows(duration, sampling(length, count)))
     if duration <= length:
         assert found == [(0.0, 0.0)]

@@ -277,7 +277,7 @@ def test_beyond_its_data_a_logistic_falls_behind_a_line_and_within_it_does_not()
     assert np.percentile(draws[2.0], 10) == pytest.approx(1.56, abs=0.1)
 
 
-def test_a_curve_that_runs_away_to_a_far_level_gives_way_to_a_line_whatever_the_last_bits() -> None:
+def test_a_curve_that_runs_away_to_a_far_level_gives_way_to_a_line_whatever_the_last_bits():
     rng = np.random.default_rng(0)
     x = np.sort(rng.uniform(0, 1, 200))
     y = np.exp(4 * x) + 0.02 * rng.normal(size=200)

@@ -12,16 +12,16 @@ from pipeline.report.charts import Bar, Series, bar_chart, line_chart, matrix_ch
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def parsed(markup: str) -> ET.Element:
+def parsed(markup):
     return ET.fromstring(str(markup).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
 
 
-def texts(root: ET.Element) -> list[str]:
+def texts(root):
     return [element.text or "" for element in root.iter(f"{SVG}text")]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
-def test_ticks_are_round_numbers_that_cover_all_values(values: list[float]) -> None:
+def test_ticks_are_round_numbers_that_cover_all_values(values):
     marks = ticks(values)
     span = marks[-1] - marks[0]
     assert marks[0] <= min(values) + 1e-9 * span
@@ -31,7 +31,7 @@ def test_ticks_are_round_numbers_that_cover_all_values(values: list[float]) -> N
     assert len(steps) == 1
 
 
-def test_a_line_lies_inside_its_axes() -> None:
+def test_a_line_lies_inside_its_axes():
     root = parsed(line_chart([Series("a", [(0, 1), (1, math.nan), (2, 5)]), Series("empty", [])], "step", "loss"))
     (line,) = root.iter(f"{SVG}polyline")
     points = [tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
@@ -42,7 +42,7 @@ def test_a_line_lies_inside_its_axes() -> None:
     assert "empty" not in texts(root)
 
 
-def test_bars_grow_with_their_values_and_start_at_zero() -> None:
+def test_bars_grow_with_their_values_and_start_at_zero():
     bars = [Bar("good", 0.8, "#111"), Bar("bad", -0.4, "#222"), Bar("none", None, "#333")]
     root = parsed(bar_chart(bars, "SRCC"))
     good, bad = ({key: float(box.attrib[key]) for key in ("x", "width")} for box in root.iter(f"{SVG}rect"))
@@ -51,7 +51,7 @@ def test_bars_grow_with_their_values_and_start_at_zero() -> None:
     assert {"0.800", "-0.400", "not defined"} <= set(texts(root))
 
 
-def test_the_parts_of_a_stack_add_up() -> None:
+def test_the_parts_of_a_stack_add_up():
     colours = {"worse": "#111", "better": "#222"}
     root = parsed(stacked_chart({"ensemble": {"better": 3, "worse": 1}, "gmad": {}}, colours, "labels"))
     widths = [float(box.attrib["width"]) for box in root.iter(f"{SVG}rect")]
@@ -60,7 +60,7 @@ def test_the_parts_of_a_stack_add_up() -> None:
     assert {"4", "0"} <= set(texts(root))
 
 
-def test_a_matrix_shows_every_figure() -> None:
+def test_a_matrix_shows_every_figure():
     root = parsed(matrix_chart(["one", "another-long-name"], [[1.0, -0.25], [-0.25, None]], "SRCC"))
     assert texts(root).count("-0.25") == 2
     assert {"1.00", "-"} <= set(texts(root))
@@ -69,13 +69,13 @@ def test_a_matrix_shows_every_figure() -> None:
     assert fills[0] != fills[1]
 
 
-def test_nothing_to_show_is_no_chart() -> None:
+def test_nothing_to_show_is_no_chart():
     assert (
         line_chart([], "x", "y") == bar_chart([], "t") == stacked_chart({}, {}, "t") == matrix_chart([], [], "t") == ""
     )
 
 
-def test_names_are_escaped() -> None:
+def test_names_are_escaped():
     hostile = '<mark>"&'
     for chart in (
         line_chart([Series(hostile, [(0, 1), (1, 2)])], hostile, hostile),

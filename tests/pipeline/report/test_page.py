@@ -1,7 +1,6 @@
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +17,11 @@ HOSTILE = "<mark>5 < 6</mark>"
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
-def figures(value: float | None) -> dict[str, float | None]:
+def figures(value):
     return dict.fromkeys(("srcc", "plcc", "within", "pair_accuracy"), value)
 
 
-def metrics(number: int) -> dict:
+def metrics(number):
     student = 0.6 + 0.1 * number
     benchmarks = {
         suite: {
@@ -41,7 +40,7 @@ def metrics(number: int) -> dict:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
+def layout(tmp_path):
     """A finished run of two rounds, with a hostile name in every text that comes from outside."""
     run = RunLayout(tmp_path / "demo-run")
     write_bytes(run.config, load(seed=3).to_yaml().encode())
@@ -75,22 +74,22 @@ def layout(tmp_path: Path) -> RunLayout:
 class Page(HTMLParser):
     """Counts the elements of a page and collects what they refer to."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         super().__init__()
-        self.tags: list[str] = []
-        self.references: list[str] = []
-        self.words: list[str] = []
+        self.tags = []
+        self.references = []
+        self.words = []
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.references += [value or "" for name, value in attrs if name in ("src", "href", "data", "action", "srcset")]
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         self.words.append(data)
 
 
-def test_the_page_shows_every_part_and_needs_no_network(layout: RunLayout) -> None:
+def test_the_page_shows_every_part_and_needs_no_network(layout):
     write_report(layout)
     text = layout.report_html.read_text(encoding="utf-8")
     page = Page(text)
@@ -113,7 +112,7 @@ def test_the_page_shows_every_part_and_needs_no_network(layout: RunLayout) -> No
     assert not re.search(r"url\(|@import", text)
 
 
-def test_the_data_are_plain_json(layout: RunLayout) -> None:
+def test_the_data_are_plain_json(layout):
     write_report(layout)
     data = read_json(layout.report_json)
     assert data == json.loads(json.dumps(data))
@@ -125,35 +124,33 @@ def test_the_data_are_plain_json(layout: RunLayout) -> None:
     assert (first["kind"], first["count"]) == ("decode", 2)
 
 
-def test_teachers_agree_once_each_is_turned_so_that_higher_is_better(layout: RunLayout) -> None:
+def test_teachers_agree_once_each_is_turned_so_that_higher_is_better(layout):
     agreement = gather(layout).agreement
     assert agreement["names"] == ["niqe", "brisque"]
     assert agreement["srcc"] == [[pytest.approx(1.0)] * 2] * 2
 
 
-def test_the_hardest_pairs_come_first(layout: RunLayout) -> None:
+def test_the_hardest_pairs_come_first(layout):
     first, second = gather(layout).rounds
     assert [pair["second"] for pair in first.hard_pairs] == ["d", "b", "e"]
     assert second.hard_pairs == []
 
 
-def test_the_headline_is_the_last_student_beside_the_best_teacher(layout: RunLayout) -> None:
+def test_the_headline_is_the_last_student_beside_the_best_teacher(layout):
     cards = headline(gather(layout))
     assert cards[0] == ("0.800", "SRCC of the student, seen distortions", "best teacher: ensemble, 0.750")
     assert cards[2] == ("12", "training pairs", "in 2 rounds")
     assert cards[3] == ("3", "rows in quarantine", "2 causes")
 
 
-def test_the_best_of_each_column_is_marked(layout: RunLayout) -> None:
+def test_the_best_of_each_column_is_marked(layout):
     rows = results(gather(layout))
     assert [row["name"] for row in rows] == ["niqe", "brisque", "ensemble", "student, round 1", "student, round 2"]
     assert [row["best"]["unseen", "srcc"] for row in rows] == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize("parts", [[], ["config"], ["config", "calibration"], ["metrics"]])
-def test_the_report_of_an_unfinished_run_shows_what_there_is(
-    parts: list[str], layout: RunLayout, tmp_path: Path
-) -> None:
+def test_the_report_of_an_unfinished_run_shows_what_there_is(parts, layout, tmp_path):
     part = RunLayout(tmp_path / "part")
     sources = {
         "config": (layout.config, part.config),
@@ -169,7 +166,7 @@ def test_the_report_of_an_unfinished_run_shows_what_there_is(
     assert read_json(part.report_json)["run"] == "part"
 
 
-def test_the_same_run_gives_the_same_bytes(layout: RunLayout) -> None:
+def test_the_same_run_gives_the_same_bytes(layout):
     write_report(layout)
     first = layout.report_html.read_bytes(), layout.report_json.read_bytes()
     write_report(layout)

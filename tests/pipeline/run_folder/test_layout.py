@@ -6,7 +6,7 @@ from pipeline.console import UserError
 from pipeline.run_folder.layout import RunLayout, default_root
 
 
-def test_the_files_that_users_rely_on_have_their_names(tmp_path: Path) -> None:
+def test_the_files_that_users_rely_on_have_their_names(tmp_path):
     layout = RunLayout(tmp_path)
     places = [
         *(layout.config, layout.report_html, layout.report_json, layout.quarantine, layout.manifest("ingest")),
@@ -30,14 +30,14 @@ def test_the_files_that_users_rely_on_have_their_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "", "-x", ".hidden", "a\0b", "x" * 65])
-def test_no_name_leads_out_of_the_run_folder(name: str, tmp_path: Path) -> None:
+def test_no_name_leads_out_of_the_run_folder(name, tmp_path):
     layout = RunLayout(tmp_path)
     for place in (layout.scores, layout.manifest, layout.benchmark):
         with pytest.raises(ValueError, match="cannot be the name"):
             place(name)
 
 
-def test_a_teacher_of_the_user_s_own_has_a_folder(tmp_path: Path) -> None:
+def test_a_teacher_of_the_user_s_own_has_a_folder(tmp_path):
     layout = RunLayout(tmp_path)
     assert layout.scores("mine.quality:Sharp").name == "mine.quality-Sharp"
     tables = [layout.scores(f"table:/data/{'long/' * 30}scores.csv?score={column}") for column in ("niqe", "dover")]
@@ -45,7 +45,7 @@ def test_a_teacher_of_the_user_s_own_has_a_folder(tmp_path: Path) -> None:
     assert all(place.parent == layout.root / "scores" and len(place.name) <= 64 for place in tables)
 
 
-def test_rounds_count_from_one(tmp_path: Path) -> None:
+def test_rounds_count_from_one(tmp_path):
     layout = RunLayout(tmp_path)
     with pytest.raises(ValueError, match="from 1"):
         layout.round(0)
@@ -54,7 +54,7 @@ def test_rounds_count_from_one(tmp_path: Path) -> None:
     assert layout.rounds() == [2, 10]
 
 
-def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path: Path) -> None:
+def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path):
     layout = RunLayout(tmp_path)
     with pytest.raises(UserError, match="no round"):
         layout.last_student()
@@ -67,12 +67,12 @@ def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path: Pat
 
 
 @pytest.mark.parametrize("folder", ["s3://bucket/run", "gs://bucket/run", "http://host/run"])
-def test_a_run_folder_is_on_a_disk(folder: str) -> None:
+def test_a_run_folder_is_on_a_disk(folder):
     with pytest.raises(UserError, match="local or shared disk"):
         RunLayout.at(folder)
 
 
-def test_a_file_is_no_run_folder(tmp_path: Path) -> None:
+def test_a_file_is_no_run_folder(tmp_path):
     (tmp_path / "f").touch()
     with pytest.raises(UserError, match="this is a file"):
         RunLayout.at(tmp_path / "f")

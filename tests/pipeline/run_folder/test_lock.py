@@ -26,7 +26,7 @@ with RunLock(RunLayout(Path(sys.argv[1]))):
 """
 
 
-def start_holder(folder: Path) -> subprocess.Popen[str]:
+def start_holder(folder):
     child = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -35,7 +35,7 @@ def start_holder(folder: Path) -> subprocess.Popen[str]:
     return child
 
 
-def test_a_second_run_in_one_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+def test_a_second_run_in_one_folder_is_refused_until_the_first_ends(tmp_path):
     layout = RunLayout(tmp_path)
     child = start_holder(tmp_path)
     owner = holder(layout)
@@ -50,7 +50,7 @@ def test_a_second_run_in_one_folder_is_refused_until_the_first_ends(tmp_path: Pa
         assert holder(layout) is not None
 
 
-def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_taken_over(tmp_path):
     child = start_holder(tmp_path)
     child.kill()
     child.communicate()
@@ -61,7 +61,7 @@ def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("age", "stale"), [(30.0, False), (lock.STALE_S + 1, True)])
-def test_a_lock_of_another_host_counts_by_its_heartbeat(age: float, stale: bool, tmp_path: Path) -> None:
+def test_a_lock_of_another_host_counts_by_its_heartbeat(age, stale, tmp_path):
     layout = RunLayout(tmp_path)
     other = {"host": "elsewhere", "pid": 1, "born": "7", "beat": time.time() - age}
     layout.lock.write_text(json.dumps(other), encoding="ascii")
@@ -73,7 +73,7 @@ def test_a_lock_of_another_host_counts_by_its_heartbeat(age: float, stale: bool,
             pass
 
 
-def test_a_later_process_with_the_same_number_does_not_hold_the_lock(tmp_path: Path) -> None:
+def test_a_later_process_with_the_same_number_does_not_hold_the_lock(tmp_path):
     layout = RunLayout(tmp_path)
     reused = {"host": socket.gethostname(), "pid": os.getpid(), "born": "1", "beat": time.time()}
     layout.lock.write_text(json.dumps(reused), encoding="ascii")
@@ -82,7 +82,7 @@ def test_a_later_process_with_the_same_number_does_not_hold_the_lock(tmp_path: P
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"host": 1}'])
-def test_a_torn_lock_holds_nobody(text: str, tmp_path: Path) -> None:
+def test_a_torn_lock_holds_nobody(text, tmp_path):
     layout = RunLayout(tmp_path)
     layout.lock.write_text(text, encoding="ascii")
     assert holder(layout) is None
@@ -90,12 +90,12 @@ def test_a_torn_lock_holds_nobody(text: str, tmp_path: Path) -> None:
         pass
 
 
-def test_the_heartbeat_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_moves(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT_S", 0.01)
     ticks = iter(range(1, 10**6))
     beaten = threading.Event()
 
-    def clock() -> float:
+    def clock():
         tick = next(ticks)
         if tick > 20:
             beaten.set()
@@ -112,13 +112,13 @@ def test_the_heartbeat_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert layout.lock.read_text(encoding="ascii") == ""
 
 
-def test_of_many_that_start_at_once_one_gets_the_folder(tmp_path: Path) -> None:
+def test_of_many_that_start_at_once_one_gets_the_folder(tmp_path):
     layout = RunLayout(tmp_path)
     barrier = threading.Barrier(8)
-    results: list[str] = []
+    results = []
     done = threading.Barrier(8)
 
-    def try_it() -> None:
+    def try_it():
         barrier.wait()
         try:
             with RunLock(layout):

@@ -1,7 +1,6 @@
 import io
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,16 @@ from trainers.settings import TrainingSettings
 class Run:
     """One command on a run folder: a step `copy` that writes its inputs to a file, and what was printed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.layout = RunLayout(root)
         self.stream = io.StringIO()
         self.steps = Steps(self.layout, Console(self.stream, clock=lambda: 5.0))
-        self.calls: list[str] = []
+        self.calls = []
 
-    def step(self, name: str, value: object, keep: bool = False, work: Callable[[], dict] | None = None) -> bool:
+    def step(self, name, value, keep=False, work=None):
         output = self.layout.root / f"{name}.txt"
 
-        def write() -> dict:
+        def write():
             self.calls.append(name)
             output.write_text(f"{value}\n", encoding="utf-8")
             return {"rows": 3, "what": "written", "extra": [1]}
@@ -34,11 +33,11 @@ class Run:
         return self.steps.run(Step(name, {"value": value}, [output], work or write, [output] if keep else []))
 
     @property
-    def printed(self) -> str:
+    def printed(self):
         return self.stream.getvalue()
 
 
-def test_a_step_commits_what_it_took_and_gave(tmp_path: Path) -> None:
+def test_a_step_commits_what_it_took_and_gave(tmp_path):
     run = Run(tmp_path)
     assert run.step("copy", 1)
     (manifest,) = read_manifests(run.layout)
@@ -48,7 +47,7 @@ def test_a_step_commits_what_it_took_and_gave(tmp_path: Path) -> None:
     assert run.printed.split() == ["done", "copy", "written", "3", "rows", "0.0", "s"]
 
 
-def test_a_finished_run_does_nothing_and_says_so_in_one_line(tmp_path: Path) -> None:
+def test_a_finished_run_does_nothing_and_says_so_in_one_line(tmp_path):
     first = Run(tmp_path)
     for name in ("a", "b"):
         first.step(name, 1)
@@ -60,7 +59,7 @@ def test_a_finished_run_does_nothing_and_says_so_in_one_line(tmp_path: Path) -> 
     assert again.printed == f"everything is done already: 2 steps verified in {tmp_path}\n"
 
 
-def test_only_the_step_whose_input_changed_runs_again_and_says_why(tmp_path: Path) -> None:
+def test_only_the_step_whose_input_changed_runs_again_and_says_why(tmp_path):
     for value in (1, 2):
         run = Run(tmp_path)
         run.step("a", 1)
@@ -72,14 +71,14 @@ def test_only_the_step_whose_input_changed_runs_again_and_says_why(tmp_path: Pat
     assert (tmp_path / "b.txt").read_text(encoding="utf-8") == "2\n"
 
 
-def test_an_input_that_is_a_file_counts_by_its_contents(tmp_path: Path) -> None:
+def test_an_input_that_is_a_file_counts_by_its_contents(tmp_path):
     source = tmp_path / "source"
     for text, ran in (("x", True), ("x", False), ("y", True)):
         source.write_text(text, encoding="utf-8")
         assert Run(tmp_path).step("copy", source) is ran
 
 
-def test_an_input_that_is_a_part_of_the_configuration_counts_by_its_values(tmp_path: Path) -> None:
+def test_an_input_that_is_a_part_of_the_configuration_counts_by_its_values(tmp_path):
     assert Run(tmp_path).step("copy", TrainingSettings())
     assert not Run(tmp_path).step("copy", TrainingSettings())
     assert Run(tmp_path).step("copy", TrainingSettings(epochs=99))
@@ -94,7 +93,7 @@ def test_an_input_that_is_a_part_of_the_configuration_counts_by_its_values(tmp_p
         (lambda root: (root / "manifests" / "a.json").write_text("{}", encoding="utf-8"), "its manifest was damaged"),
     ],
 )
-def test_damage_is_seen_and_mended(damage: Callable[[Path], object], reason: str, tmp_path: Path) -> None:
+def test_damage_is_seen_and_mended(damage, reason, tmp_path):
     Run(tmp_path).step("a", 1)
     damage(tmp_path)
     again = Run(tmp_path)
@@ -103,8 +102,8 @@ def test_damage_is_seen_and_mended(damage: Callable[[Path], object], reason: str
     assert not Run(tmp_path).step("a", 1)
 
 
-def test_a_step_that_fails_commits_nothing(tmp_path: Path) -> None:
-    def fail() -> dict:
+def test_a_step_that_fails_commits_nothing(tmp_path):
+    def fail():
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):
@@ -112,16 +111,16 @@ def test_a_step_that_fails_commits_nothing(tmp_path: Path) -> None:
     assert read_manifests(RunLayout(tmp_path)) == []
 
 
-def test_a_step_that_makes_nothing_is_a_defect(tmp_path: Path) -> None:
+def test_a_step_that_makes_nothing_is_a_defect(tmp_path):
     with pytest.raises(RuntimeError, match=r"without making a\.txt"):
         Run(tmp_path).step("a", 1, work=dict)
 
 
-def test_partial_outputs_are_continued_with_the_same_inputs_and_removed_with_others(tmp_path: Path) -> None:
+def test_partial_outputs_are_continued_with_the_same_inputs_and_removed_with_others(tmp_path):
     output = tmp_path / "a.txt"
-    states: list[bool] = []
+    states = []
 
-    def die_half_way() -> dict:
+    def die_half_way():
         states.append(output.exists())
         output.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
@@ -132,11 +131,11 @@ def test_partial_outputs_are_continued_with_the_same_inputs_and_removed_with_oth
     assert states == [False, True, False]
 
 
-def test_outputs_with_keyed_rows_stay_when_inputs_change(tmp_path: Path) -> None:
+def test_outputs_with_keyed_rows_stay_when_inputs_change(tmp_path):
     Run(tmp_path).step("a", 1)
-    contents: list[str] = []
+    contents = []
 
-    def look() -> dict:
+    def look():
         contents.append((tmp_path / "a.txt").read_text(encoding="utf-8"))
         return {}
 
@@ -144,7 +143,7 @@ def test_outputs_with_keyed_rows_stay_when_inputs_change(tmp_path: Path) -> None
     assert contents == ["1\n"]
 
 
-def test_a_process_killed_between_data_and_manifest_does_the_step_again(tmp_path: Path) -> None:
+def test_a_process_killed_between_data_and_manifest_does_the_step_again(tmp_path):
     code = """
 import os, sys
 from pathlib import Path
@@ -169,7 +168,7 @@ pipeline.run_folder.manifest.Steps(RunLayout(root), Console()).run(step)
     assert run.calls == ["a"]
 
 
-def test_the_digest_of_a_folder_covers_names_and_contents(tmp_path: Path) -> None:
+def test_the_digest_of_a_folder_covers_names_and_contents(tmp_path):
     folder = tmp_path / "f"
     (folder / "deep").mkdir(parents=True)
     (folder / "a").write_bytes(b"1")
@@ -185,7 +184,7 @@ def test_the_digest_of_a_folder_covers_names_and_contents(tmp_path: Path) -> Non
         digest(tmp_path / "none")
 
 
-def test_manifests_come_in_the_order_of_their_commits(tmp_path: Path) -> None:
+def test_manifests_come_in_the_order_of_their_commits(tmp_path):
     run = Run(tmp_path)
     for name in ("z", "m", "a"):
         run.step(name, 1)

@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs
@@ -14,11 +13,11 @@ from pipeline.run_folder.records import ENSEMBLE, FEATURES, PAIRS, SCORES, Ensem
 TABLES = [value for value in vars(records).values() if isinstance(value, Table)]
 
 
-def score(video: str, value: float | None, digest: str = "d") -> TeacherScore:
+def score(video, value, digest="d"):
     return TeacherScore(video, "niqe", digest, value, "ok" if value is not None else "failed")
 
 
-def test_the_columns_of_pairs_are_those_that_users_rely_on() -> None:
+def test_the_columns_of_pairs_are_those_that_users_rely_on():
     assert PAIRS.schema.names == [
         *("pair_id", "first", "second", "origin", "label", "delta", "sigma", "teacher", "distortion"),
         *("level_first", "level_second", "round"),
@@ -26,33 +25,33 @@ def test_the_columns_of_pairs_are_those_that_users_rely_on() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_keys_are_columns_without_empty_cells(table: Table) -> None:
+def test_keys_are_columns_without_empty_cells(table):
     assert table.key
     for name in table.key:
         assert not table.schema.field(name).nullable
     assert table.schema.names == [field.name for field in dataclasses.fields(table.row)]
 
 
-def test_rows_survive_the_disk(tmp_path: Path) -> None:
+def test_rows_survive_the_disk(tmp_path):
     rows = [Feature("b", (0.5, 1.0)), Feature("a", ())]
     store.write_table(tmp_path / "deep" / "t.parquet", FEATURES.table(rows), FEATURES)
     back = store.read_table(tmp_path / "deep" / "t.parquet", FEATURES)
     assert back.equals(FEATURES.table(rows[::-1]))
 
 
-def test_dictionaries_with_other_columns_are_refused() -> None:
+def test_dictionaries_with_other_columns_are_refused():
     with pytest.raises(ValueError, match=r"columns differ.*extra"):
         ENSEMBLE.table([{"video_id": "a", "mean": 1.0, "variance": 0.0, "n_teachers": 2, "extra": 1}])
 
 
-def test_an_empty_required_cell_is_refused(tmp_path: Path) -> None:
+def test_an_empty_required_cell_is_refused(tmp_path):
     data = pa.table({"video_id": ["a"], "mean": pa.array([None], pa.float64()), "variance": [0.0], "n_teachers": [2]})
     with pytest.raises(store.StoreError, match="mean"):
         store.write_table(tmp_path / "t.parquet", data, ENSEMBLE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_column_of_another_type_or_none_at_all_is_refused(tmp_path: Path) -> None:
+def test_a_column_of_another_type_or_none_at_all_is_refused(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"video_id": ["a"], "mean": ["high"], "variance": [0.0], "n_teachers": [2]}), path)
     with pytest.raises(store.StoreError, match="do not fit"):
@@ -62,7 +61,7 @@ def test_a_column_of_another_type_or_none_at_all_is_refused(tmp_path: Path) -> N
         store.read_table(path, ENSEMBLE)
 
 
-def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_named(tmp_path):
     path = tmp_path / "t.parquet"
     with pytest.raises(store.StoreError, match=r"t\.parquet: there is no such file"):
         store.read_table(path, ENSEMBLE)
@@ -75,7 +74,7 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.floats(-5, 5)), max_size=12), st.data())
-def test_the_order_of_different_rows_does_not_change_the_bytes(rows: list, data: st.DataObject) -> None:
+def test_the_order_of_different_rows_does_not_change_the_bytes(rows, data):
     unique = list(dict(rows).items())
     shuffled = data.draw(st.permutations(unique))
     first, second = (
@@ -85,7 +84,7 @@ def test_the_order_of_different_rows_does_not_change_the_bytes(rows: list, data:
     assert first.equals(second)
 
 
-def test_shards_are_numbered_and_the_later_row_wins(tmp_path: Path) -> None:
+def test_shards_are_numbered_and_the_later_row_wins(tmp_path):
     folder = tmp_path / "scores"
     assert store.read_shards(folder, SCORES).num_rows == 0
     names = [
@@ -101,11 +100,11 @@ def test_shards_are_numbered_and_the_later_row_wins(tmp_path: Path) -> None:
     ]
 
 
-def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
+def test_readers_never_see_half_a_file(tmp_path):
     path = tmp_path / "t.json"
     store.write_json(path, {"a": 1})
 
-    def fail_half_way() -> None:
+    def fail_half_way():
         with store.atomic_file(path) as stream:
             stream.write(b"half")
             raise OSError("disk gone")
@@ -116,7 +115,7 @@ def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["t.json"]
 
 
-def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
     folder = tmp_path / "scores"
     store.append_shard(folder, SCORES.table([score("a", 1.0)]), SCORES)
     (folder / ".shard-00001.parquet.0a1b2c3d.tmp").write_bytes(b"half")
@@ -126,13 +125,13 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) ->
     assert sorted(entry.name for entry in folder.iterdir()) == [".mine.tmp", "shard-00000.parquet"]
 
 
-def test_json_refuses_what_is_no_number(tmp_path: Path) -> None:
+def test_json_refuses_what_is_no_number(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         store.write_json(tmp_path / "t.json", {"loss": float("nan")})
     assert not store.exists(tmp_path / "t.json")
 
 
-def test_object_stores_go_through_arrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_stores_go_through_arrow(tmp_path, monkeypatch):
     local = pyarrow.fs.SubTreeFileSystem(str(tmp_path), pyarrow.fs.LocalFileSystem())
     monkeypatch.setattr(store, "_remote", lambda uri: (local, uri.removeprefix("s3://")))
     (tmp_path / "bucket").mkdir()

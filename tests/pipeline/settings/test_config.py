@@ -16,14 +16,14 @@ from pipeline.settings.sections import SEEN
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
-def test_every_preset_is_valid_and_survives_its_own_yaml(preset: str, tmp_path: Path) -> None:
+def test_every_preset_is_valid_and_survives_its_own_yaml(preset, tmp_path):
     config = load(preset, videos="clips")
     file = tmp_path / "config.yaml"
     file.write_text(config.to_yaml(), encoding="utf-8")
     assert load(file=file) == config
 
 
-def test_the_preset_follows_the_videos_unless_it_is_named(tmp_path: Path) -> None:
+def test_the_preset_follows_the_videos_unless_it_is_named(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("preset: demo\n", encoding="utf-8")
     assert load().preset == "demo"
@@ -32,14 +32,14 @@ def test_the_preset_follows_the_videos_unless_it_is_named(tmp_path: Path) -> Non
     assert load(file=file, videos="clips").preset == "demo"
 
 
-def test_later_sources_win(tmp_path: Path) -> None:
+def test_later_sources_win(tmp_path):
     file = tmp_path / "c.json"
     file.write_text(json.dumps({"seed": 1, "training": {"epochs": 2, "lr": 0.5}}), encoding="utf-8")
     config = load(file=file, seed=7, overrides=["training.lr=1e-4", "training.lambda=0.25"])
     assert (config.seed, config.training.epochs, config.training.lr, config.training.lambda_) == (7, 2, 1e-4, 0.25)
 
 
-def test_one_distortion_can_be_switched_off() -> None:
+def test_one_distortion_can_be_switched_off():
     config = load(overrides=["distort.types.h265=off"])
     assert "h265" not in config.distort.enabled
     assert "h264" in config.distort.enabled
@@ -82,7 +82,7 @@ def test_one_distortion_can_be_switched_off() -> None:
         ({"file": "missing.yaml"}, ["missing.yaml", "No such file"]),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_place_and_the_remedy(arguments: dict, words: list[str]) -> None:
+def test_a_mistake_is_one_line_that_names_the_place_and_the_remedy(arguments, words):
     with pytest.raises(ConfigError) as caught:
         load(**arguments)
     assert caught.value.exit_code == 2
@@ -92,26 +92,26 @@ def test_a_mistake_is_one_line_that_names_the_place_and_the_remedy(arguments: di
 
 
 @pytest.mark.parametrize("text", ["- 1\n", "a: [", "\x00"])
-def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_mapping_is_refused(text, tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"c\.yaml"):
         load(file=file)
 
 
-def test_the_tree_is_frozen() -> None:
+def test_the_tree_is_frozen():
     config = load()
     with pytest.raises(ValidationError):
         config.training.epochs = 3  # type: ignore[misc]
 
 
-def test_nothing_to_train_on_is_refused() -> None:
+def test_nothing_to_train_on_is_refused():
     types = dict.fromkeys(load().distort.types, False)
     with pytest.raises(ConfigError, match="no pair"):
         load(overrides=[f"distort.types={json.dumps(types)}", "pairs.homogeneous=[0]"])
 
 
-def test_the_name_of_the_run_ignores_what_changes_no_result() -> None:
+def test_the_name_of_the_run_ignores_what_changes_no_result():
     name = load().name()
     assert load(stages=5).name() == name
     assert load(overrides=["pools.score.timeout_s=9", "run.threads=2", "errors.budget=0.5"]).name() == name
@@ -119,7 +119,7 @@ def test_the_name_of_the_run_ignores_what_changes_no_result() -> None:
     assert load(videos="/data/My Clips/").name().startswith("local-my-clips-")
 
 
-def test_rounds_after_the_last_entry_repeat_it() -> None:
+def test_rounds_after_the_last_entry_repeat_it():
     assert [per_round((5, 3), number) for number in (1, 2, 3, 9)] == [5, 3, 3, 3]
     with pytest.raises(ValueError, match="count from 1"):
         per_round((5, 3), 0)
@@ -128,25 +128,25 @@ def test_rounds_after_the_last_entry_repeat_it() -> None:
 @given(
     st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), max_size=6)
 )
-def test_a_fingerprint_does_not_depend_on_the_order_of_keys(tree: dict) -> None:
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(tree):
     assert fingerprint(tree) == fingerprint(dict(reversed(tree.items())))
     assert len(fingerprint(tree)) == 16
 
 
-def test_a_fingerprint_depends_on_every_value() -> None:
+def test_a_fingerprint_depends_on_every_value():
     prints = {fingerprint(load(overrides=[f"training.epochs={epochs}"]).training) for epochs in range(1, 6)}
     assert len(prints) == 5
     assert fingerprint({"a": 1}) == "015abd7f5cc57a2d"  # sha256 of {"a":1}
 
 
-def test_a_fingerprint_refuses_what_has_no_canonical_form() -> None:
+def test_a_fingerprint_refuses_what_has_no_canonical_form():
     with pytest.raises(TypeError, match="PosixPath"):
         fingerprint({"a": Path("x")})
     with pytest.raises(ValueError, match="JSON"):
         fingerprint(float("nan"))
 
 
-def test_fingerprints_do_not_depend_on_locale_or_time_zone() -> None:
+def test_fingerprints_do_not_depend_on_locale_or_time_zone():
     code = "from pipeline.settings.config import load, fingerprint; print(fingerprint(load(videos='clips ä', seed=3)))"
     environments = [{"LC_ALL": "C", "TZ": "UTC"}, {"LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}]
     root = Path(__file__).resolve().parents[3]
@@ -159,7 +159,7 @@ def test_fingerprints_do_not_depend_on_locale_or_time_zone() -> None:
     assert len(prints) == 1
 
 
-def test_every_key_of_the_dump_can_be_set() -> None:
+def test_every_key_of_the_dump_can_be_set():
     config = load()
     tree = yaml.safe_load(config.to_yaml())
     for section, values in tree.items():
@@ -168,7 +168,7 @@ def test_every_key_of_the_dump_can_be_set() -> None:
     assert Config.model_validate(tree) == config
 
 
-def test_the_second_suite_is_off_until_a_type_is_switched_on() -> None:
+def test_the_second_suite_is_off_until_a_type_is_switched_on():
     plain = load()
     assert plain.distort.enabled == SEEN
     config = load(overrides=["distort.types.banding=true", "distort.types.packet_loss=true"])
@@ -176,14 +176,14 @@ def test_the_second_suite_is_off_until_a_type_is_switched_on() -> None:
     assert config.benchmark == plain.benchmark
 
 
-def test_what_is_trained_on_is_not_called_unseen() -> None:
+def test_what_is_trained_on_is_not_called_unseen():
     with pytest.raises(ConfigError, match=r"vp9 is trained on .* benchmark\.unseen; take it out of one of them"):
         load(overrides=["distort.types.vp9=true"])
     config = load(overrides=["distort.types.vp9=true", "benchmark.unseen=[av1, mpeg2]", "benchmark.seen=[vp9]"])
     assert config.distort.enabled[-1] == "vp9"
 
 
-def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: Path) -> None:
+def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path):
     check_weights(load("demo"))
     check_weights(load("paper-shrunk"))
     with pytest.raises(ConfigError, match=r"--set student.options.checkpoint=FOLDER"):
@@ -200,7 +200,7 @@ def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path: P
     check_weights(load("paper", videos="clips", overrides=signal))
 
 
-def test_options_of_the_student_are_kept_as_they_were_given() -> None:
+def test_options_of_the_student_are_kept_as_they_were_given():
     # the dump decides the fingerprints of the steps: a run folder of the first release goes on
     assert fingerprint(load("demo").student) == "a1f486fdd2abcdbd"
     config = load("paper-shrunk", overrides=["student.options.rank=8"])
@@ -210,7 +210,7 @@ def test_options_of_the_student_are_kept_as_they_were_given() -> None:
     }
 
 
-def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
+def test_both_published_sets_of_hyper_parameters_are_presets():
     released, printed = load("paper", videos="clips"), load("paper-printed", videos="clips")
     assert (released.training.lr, released.training.weight_decay) == (1e-5, 0.0)
     assert released.student.options["vision_rate"] * released.training.lr == pytest.approx(2e-6)
@@ -220,7 +220,7 @@ def test_both_published_sets_of_hyper_parameters_are_presets() -> None:
     assert released.training.batch_size == printed.training.batch_size == 8
 
 
-def test_a_key_that_came_later_changes_no_fingerprint_at_its_default() -> None:
+def test_a_key_that_came_later_changes_no_fingerprint_at_its_default():
     """Literal values of the version before `corpus.hdr`: a run that was begun with it goes on."""
     usual, refusing = load(), load(overrides=["corpus.hdr=refuse"])
     assert (usual.name(), fingerprint(usual.corpus)) == ("demo-ce22d31a", "0ad0de2e8477222f")
@@ -230,7 +230,7 @@ def test_a_key_that_came_later_changes_no_fingerprint_at_its_default() -> None:
     assert (written["hdr"], written["interlaced"]) == ("tonemap", "deinterlace")
 
 
-def test_the_settings_of_a_look_name_the_rendering_only_where_it_is_unusual(tmp_path: Path) -> None:
+def test_the_settings_of_a_look_name_the_rendering_only_where_it_is_unusual(tmp_path):
     look = Look(tmp_path / "observed", None, {}, {}, tmp_path / "clips")
     usual = look_settings(look, load())
     woven = look_settings(look, load(overrides=["corpus.interlaced=weave"]))

@@ -1,10 +1,7 @@
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -12,7 +9,6 @@ from actors.media.outcome import KINDS
 from actors.media.rows import parse_recipe
 from actors.media.scenes import make_clip
 from cluster.in_process import InProcess
-from cluster.pools import Pool
 from cluster.stream import _crashed
 from pipeline.console import Console, UserError
 from pipeline.corpus.members import HELDOUT, TRAIN
@@ -25,7 +21,7 @@ from pipeline.run_folder.store import read_table
 from pipeline.steps.ingest import _first_of_each, check_budget, ingest
 
 
-def probed(name: str, content: str, duration: float = 9.0) -> dict:
+def probed(name, content, duration=9.0):
     row = {"video_id": f"id-{name}", "uri": f"{name}.mp4", "content_id": content, "duration_s": duration}
     return row | {
         "width": 320,
@@ -39,7 +35,7 @@ def probed(name: str, content: str, duration: float = 9.0) -> dict:
     }
 
 
-def broken(name: str) -> dict:
+def broken(name):
     empty = {"content_id": "", "duration_s": 0.0, "width": 0, "height": 0, "fps": 0.0, "codec": "", "bytes": 0}
     return probed(name, "") | empty | {"status": "failed", "error_kind": "decode", "error": f"{name}.mp4: no frame"}
 
@@ -50,7 +46,7 @@ def config(configured):
     return configured("corpus.windows_per_clip=2", "corpus.degraded_copies=2")
 
 
-def test_later_files_with_the_same_bytes_are_duplicates_of_the_first_by_name() -> None:
+def test_later_files_with_the_same_bytes_are_duplicates_of_the_first_by_name():
     rows = _first_of_each([probed("c", "x"), probed("a", "x"), probed("b", "y"), broken("d"), broken("e")])
     assert {row["uri"]: row["status"] for row in rows} == {
         "a.mp4": "ok",
@@ -62,7 +58,7 @@ def test_later_files_with_the_same_bytes_are_duplicates_of_the_first_by_name() -
     assert (rows[0]["error_kind"], rows[0]["error"]) == ("duplicate", "same bytes as a.mp4")
 
 
-def test_windows_copies_and_what_cannot_be_used_are_rows_of_one_table(config) -> None:
+def test_windows_copies_and_what_cannot_be_used_are_rows_of_one_table(config):
     rows = windows_of([*(probed(f"f{k}", f"c{k}") for k in range(8)), broken("bad")], config)
     VIDEOS.table(rows)
     assert len({row["video_id"] for row in rows}) == len(rows)
@@ -74,9 +70,9 @@ def test_windows_copies_and_what_cannot_be_used_are_rows_of_one_table(config) ->
     assert (bad["video_id"], bad["error_kind"], bad["width"], bad["recipe"]) == ("id-bad", "decode", None, "")
 
 
-def test_copies_follow_their_window_into_its_round(config) -> None:
+def test_copies_follow_their_window_into_its_round(config):
     rows = [row for row in windows_of([probed(f"f{k}", f"c{k}") for k in range(12)], config) if row["split"] == TRAIN]
-    groups: dict[tuple, list[dict]] = {}
+    groups = {}
     for row in rows:
         groups.setdefault((row["uri"], row["start_s"]), []).append(row)
     for group in groups.values():
@@ -87,19 +83,19 @@ def test_copies_follow_their_window_into_its_round(config) -> None:
     assert Counter(row["round"] for row in rows if row["copy"] == 0) == {1: 10, 2: 5, 3: 3}
 
 
-def test_held_out_windows_enter_no_round_and_are_not_degraded(config) -> None:
+def test_held_out_windows_enter_no_round_and_are_not_degraded(config):
     rows = [row for row in windows_of([probed(f"f{k}", f"c{k}") for k in range(8)], config) if row["split"] == HELDOUT]
     assert {(row["round"], row["copy"]) for row in rows} == {(0, 0)}
     assert {row["recipe"] for row in rows} == {'[["pristine",0,0]]'}
 
 
-def test_ids_name_contents_not_places(config) -> None:
+def test_ids_name_contents_not_places(config):
     here = windows_of([probed(f"f{k}", f"c{k}") for k in range(6)], config)
     moved = windows_of([probed(f"g{k}", f"c{k}") for k in reversed(range(6))], config)
     assert {row["video_id"] for row in here} == {row["video_id"] for row in moved}
 
 
-def test_the_error_budget_stops_a_run_with_its_own_code(configured) -> None:
+def test_the_error_budget_stops_a_run_with_its_own_code(configured):
     rows = [*(probed(f"f{k}", f"c{k}") for k in range(8)), broken("x"), broken("y")]
     check_budget(rows, configured("errors.budget=0.2"))
     twins = _first_of_each([probed(f"f{k}", "the same") for k in range(8)])
@@ -110,7 +106,7 @@ def test_the_error_budget_stops_a_run_with_its_own_code(configured) -> None:
 
 
 @pytest.fixture
-def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path], odd_files: dict[str, Path]) -> Path:
+def pile(tmp_path, make, broken_files, odd_files):
     """A typical user folder: clips, copies, odd and broken files, unusual names, links, and a manifest of other files."""
     root = tmp_path / "pile"
     root.mkdir()
@@ -130,15 +126,13 @@ def pile(tmp_path: Path, make: Callable[..., Path], broken_files: dict[str, Path
 class Deadly(InProcess):
     """Streams in this process whose worker dies at the file `deadly.mp4`."""
 
-    def stream(self, table: pa.Table, pools: Sequence[Pool], *how: Any, **options: Any) -> Iterator[list[dict]]:
+    def stream(self, table, pools, *how, **options):
         deadly = pc.ends_with(table["uri"], "deadly.mp4")
         yield [_crashed(row, "video_id") for row in table.filter(deadly).to_pylist()]
         yield from super().stream(table.filter(pc.invert(deadly)), pools, *how, **options)
 
 
-def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
-    pile: Path, tmp_path: Path, tables, configured
-) -> None:
+def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(pile, tmp_path, tables, configured):
     tables.engine = Deadly()
     settings = (f"corpus.videos={pile}", "corpus.window_s=1", "corpus.windows_per_clip=2")
     with pytest.raises(UserError, match=r"9 of 17 files cannot be used, more than errors\.budget=0\.3") as caught:
@@ -158,18 +152,18 @@ def test_every_file_of_a_pile_ends_as_windows_or_with_its_reason(
 
 
 def test_rendered_clips_keep_their_ids_when_their_bytes_change_and_are_drawn_anew_for_other_settings(
-    tmp_path: Path, monkeypatch, configured
-) -> None:
+    tmp_path, monkeypatch, configured
+):
     small = ("corpus.made_clips=4", "corpus.made_width=64", "corpus.made_height=64", "corpus.made_seconds=0.5")
 
-    def videos(folder: str, *settings: str) -> list[dict]:
+    def videos(folder, *settings):
         run = Run(
             configured("corpus.videos=null", *small, *settings), RunLayout(tmp_path / folder), Console(), InProcess()
         )
         ingest(run)
         return read_table(run.layout.videos, VIDEOS).to_pylist()
 
-    def otherwise(*arguments: object) -> None:
+    def otherwise(*arguments):
         make_clip(*arguments)
         with Path(str(arguments[2])).open("ab") as file:
             file.write(b"\0\0\0\x08free")  # an empty box of MP4: other bytes, the same pictures
@@ -184,5 +178,5 @@ def test_rendered_clips_keep_their_ids_when_their_bytes_change_and_are_drawn_ane
     assert not {row["content_id"] for row in larger} & {row["content_id"] for row in first}
 
 
-def broken_files_of(pile: Path) -> list[str]:
+def broken_files_of(pile):
     return [path.name for path in pile.iterdir() if path.name.split(".")[0] in KINDS]

@@ -1,5 +1,4 @@
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +19,10 @@ LEVELS = 4
 class Judge:
     """A student whose features are (source, level): right about `a`, blind to `b`, backwards about `c`."""
 
-    def __init__(self, student: str, anchors: np.ndarray) -> None:
+    def __init__(self, student, anchors):
         self.student = student
 
-    def pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    def pairs(self, first, second):
         factor = np.array([1, 0, -1])[first[:, 0].astype(int)]
         says = 2 + np.clip(first[:, 1] - second[:, 1], -2, 2) * factor
         surety = 1 + np.abs(first[:, 1] - second[:, 1])
@@ -33,7 +32,7 @@ class Judge:
 class Judged(InProcess):
     """An engine whose student is `Judge`."""
 
-    def calls(self, kind: type, *how: Any) -> list[Any]:
+    def calls(self, kind, *how):
         return super().calls(Judge if kind is Comparer else kind, *how)
 
 
@@ -68,7 +67,7 @@ def run(tables, copies):
     return tables
 
 
-def write_scores(tables, teacher: str, scores: dict[str, float | None]) -> None:
+def write_scores(tables, teacher, scores):
     digest = load_teacher(teacher).digest()
     rows = [
         {
@@ -89,19 +88,19 @@ def write_scores(tables, teacher: str, scores: dict[str, float | None]) -> None:
 def settings(configured):
     """A configuration with the two teachers."""
 
-    def build(*others: str):
+    def build(*others):
         names = f"teachers.names=[{', '.join(TEACHERS)}]"
         return configured(names, "mining.missed={spatial: 5, temporal: 99, streaming: 9}", *others)
 
     return build
 
 
-def mined(run, config, origin: str) -> list[dict]:
+def mined(run, config, origin):
     step.mine(run.run(config), 1)
     return [row for row in read_table(run.layout.mined(1), MINED).to_pylist() if row["origin"] == origin]
 
 
-def test_games_are_played_by_every_teacher_in_both_roles_over_the_new_videos(run, settings) -> None:
+def test_games_are_played_by_every_teacher_in_both_roles_over_the_new_videos(run, settings):
     rows = mined(run, settings("mining.pairs=4", "mining.levels=3"), "gmad")
     roles = {(row["defender"], row["attacker"]) for row in rows}
     assert roles == {pair for name in TEACHERS for pair in ((name, "student"), ("student", name))}
@@ -110,13 +109,13 @@ def test_games_are_played_by_every_teacher_in_both_roles_over_the_new_videos(run
     assert 8 < len(rows) <= 16
 
 
-def test_no_unordered_pair_is_mined_twice(run, settings) -> None:
+def test_no_unordered_pair_is_mined_twice(run, settings):
     rows = mined(run, settings("mining.pairs=40", "mining.levels=1"), "gmad")
     keys = {frozenset((row["first"], row["second"])) for row in rows}
     assert len(keys) == len(rows) > 16
 
 
-def test_a_video_that_one_teacher_alone_scored_makes_no_pair(run, settings) -> None:
+def test_a_video_that_one_teacher_alone_scored_makes_no_pair(run, settings):
     write_scores(run, TEACHERS[0], {"n00": None})
     rows = mined(run, settings("mining.pairs=40", "mining.levels=1"), "gmad")
     videos = {video for row in rows for video in (row["first"], row["second"])}
@@ -124,13 +123,13 @@ def test_a_video_that_one_teacher_alone_scored_makes_no_pair(run, settings) -> N
     assert "n01" in videos
 
 
-def test_a_video_that_the_student_did_not_judge_makes_no_pair(run, settings) -> None:
+def test_a_video_that_the_student_did_not_judge_makes_no_pair(run, settings):
     run.student_scores(1, {f"n{k:02d}": k / 9 - 1 for k in range(1, 16)})
     rows = mined(run, settings("mining.pairs=40", "mining.levels=1"), "gmad")
     assert "n00" not in {video for row in rows for video in (row["first"], row["second"])}
 
 
-def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings) -> None:
+def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings):
     rows = mined(run, settings(), "missed")
     temporal = [row for row in rows if "jitter" in row["first"]]
     sources = {video.split("-")[0] for row in temporal for video in (row["first"], row["second"])}
@@ -141,7 +140,7 @@ def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings) -> No
         assert (row["defender"], row["attacker"], row["level"]) == (None, None, None)
 
 
-def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings) -> None:
+def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings):
     rows = [row for row in mined(run, settings(), "missed") if "resize" in row["first"]]
     assert len(rows) == 5
     counts = Counter((row["first"][0], abs(int(row["first"][-1]) - int(row["second"][-1]))) for row in rows)
@@ -149,12 +148,12 @@ def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings) ->
     assert counts == {("c", 3): 1, ("c", 2): 2, ("b", 3): 1, ("b", 2): 1}
 
 
-def test_mining_depends_on_the_seed_only_in_the_order_of_presentation(run, settings) -> None:
+def test_mining_depends_on_the_seed_only_in_the_order_of_presentation(run, settings):
     results = [mined(run, settings(f"seed={seed}"), "gmad") for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
     assert len({frozenset(frozenset((row["first"], row["second"])) for row in rows) for rows in results}) == 1
 
 
-def test_no_new_videos_give_no_games(run, settings) -> None:
+def test_no_new_videos_give_no_games(run, settings):
     run.videos([{"video_id": f"n{k:02d}"} for k in range(16)])
     assert mined(run, settings(), "gmad") == []

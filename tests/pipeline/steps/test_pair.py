@@ -34,7 +34,7 @@ def run(tables, copies):
     return tables
 
 
-def pairs_of(run, number: int = 1) -> list[dict]:
+def pairs_of(run, number=1):
     return read_table(run.layout.pairs(number), PAIRS).to_pylist()
 
 
@@ -42,7 +42,7 @@ def pairs_of(run, number: int = 1) -> list[dict]:
     ("first", "second", "label"),
     [(1, 2, "worse"), (2, 1, "better"), (1, 3, "inferior"), (5, 1, "superior"), (0, 1, "worse"), (2, 0, "superior")],
 )
-def test_severity_says_how_the_second_compares_with_the_first(first: int, second: int, label: str) -> None:
+def test_severity_says_how_the_second_compares_with_the_first(first, second, label):
     row = severity_row(Copy("a", "s", "h264", first), Copy("b", "s", "h264", second), "synthetic", 2)
     assert row["label"] == label
     assert (row["first"], row["second"], row["origin"], row["round"]) == ("a", "b", "synthetic", 2)
@@ -51,7 +51,7 @@ def test_severity_says_how_the_second_compares_with_the_first(first: int, second
     assert set(row) == set(PAIRS.schema.names)
 
 
-def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
+def test_the_first_round_has_random_and_severity_pairs(run, configured):
     summary = pair(run.run(configured(*SETTINGS)), 1)
     rows = pairs_of(run)
     assert Counter(row["distortion"] for row in rows) == {None: 6, "resize": 4, "jitter": 2, "h264": 3}
@@ -70,7 +70,7 @@ def test_the_first_round_has_random_and_severity_pairs(run, configured) -> None:
             assert LEVELS.index(row["label"]) > 2 if better else LEVELS.index(row["label"]) < 2
 
 
-def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, configured) -> None:
+def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, configured):
     run.ensemble({f"v{k}": (1.0 * k, 1.0) for k in (0, 1, 3)})
     pair(run.run(configured(*SETTINGS)), 1)
     random = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
@@ -79,7 +79,7 @@ def test_random_pairs_take_only_videos_of_their_round_that_have_a_score(run, con
     }
 
 
-def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviations(run, configured) -> None:
+def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviations(run, configured):
     run.ensemble({f"v{k}": (10.0 * k, 200.0) for k in range(5)})  # sigma 20 for every pair
     pair(run.run(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.max_uses=5")), 1)
     assert "similar" in {row["label"] for row in pairs_of(run) if row["origin"] == "ensemble"}
@@ -94,7 +94,7 @@ def test_decisive_pairs_are_those_whose_teachers_differ_by_more_than_two_deviati
     assert {row["label"] for row in decisive} <= {"superior", "inferior"}
 
 
-def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
+def test_copies_that_failed_make_no_pair(run, copies, configured):
     rows = copies("v0", "resize", "spatial", (1, 2, 3))
     rows[1] |= {"status": "failed", "error_kind": "encode", "error": "no"}
     run.distorted(1, rows)
@@ -104,7 +104,7 @@ def test_copies_that_failed_make_no_pair(run, copies, configured) -> None:
     assert {only["level_first"], only["level_second"]} == {1, 3}
 
 
-def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, configured) -> None:
+def test_the_same_seed_gives_the_same_pairs_and_another_gives_others(run, configured):
     results = []
     for seed in (1, 1, 2):
         pair(run.run(configured(*SETTINGS, f"seed={seed}")), 1)
@@ -132,7 +132,7 @@ def second(run, copies, configured):
     return run
 
 
-def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, configured) -> None:
+def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, configured):
     summary = pair(second.run(configured(*SETTINGS)), 2)
     rows = pairs_of(second, 2)
     keys = [frozenset((row["first"], row["second"])) for row in rows]
@@ -142,7 +142,7 @@ def test_later_rounds_train_on_the_union_with_each_unordered_pair_once(second, c
     assert Counter(row["round"] for row in rows) == {1: 15, 2: 3}
 
 
-def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(second, configured) -> None:
+def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(second, configured):
     pair(second.run(configured(*SETTINGS)), 2)
     rows = {(row["first"], row["second"]): row for row in pairs_of(second, 2)}
     assert rows["w0", "w1"]["teacher"] == "niqe"
@@ -152,7 +152,7 @@ def test_mined_pairs_name_the_teacher_of_their_game_and_keep_severity_labels(sec
     assert missed["distortion"] == "h265"
 
 
-def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(second, configured) -> None:
+def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(second, configured):
     before = {row["pair_id"]: row for row in pairs_of(second, 1)}
     pair(second.run(configured(*SETTINGS, "pairs.student_variance=0.25")), 2)
     rows = pairs_of(second, 2)
@@ -168,7 +168,7 @@ def test_homogeneous_labels_follow_the_students_order_and_severity_labels_stay(s
     assert any(row["delta"] != before[row["pair_id"]]["delta"] for row in random)
 
 
-def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(second, configured) -> None:
+def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(second, configured):
     before = {row["pair_id"]: row for row in pairs_of(second, 1)}
     pair(second.run(configured(*SETTINGS)), 2)
     everything = {row["pair_id"]: row for row in pairs_of(second, 2)}
@@ -181,7 +181,7 @@ def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(se
     ]
 
 
-def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured) -> None:
+def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured):
     pair(second.run(configured(*SETTINGS)), 2)
     all_of_them = {row["pair_id"]: row for row in pairs_of(second, 2)}
     pair(second.run(configured(*SETTINGS, "pairs.decisive=true")), 2)
@@ -193,7 +193,7 @@ def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second
     assert not {row["label"] for row in others} & {"superior", "inferior"}
 
 
-def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(second) -> None:
+def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(second):
     teachers = {f"v{k}": (10.0 * k, 1.0 + k) for k in range(5)}
     quality = student_quality(second.layout, 1, {**teachers, "unknown": (1.0, 1.0)}, 0.5)
     assert list(quality) == [f"v{k}" for k in range(5)]
@@ -204,7 +204,7 @@ def test_student_scores_are_brought_to_the_teachers_scale_in_the_students_order(
     assert [variance for _, variance in quality.values()] == [0.5, 1.0, 1.5, 2.0, 2.5]
 
 
-def test_a_missing_table_is_named(run, configured) -> None:
+def test_a_missing_table_is_named(run, configured):
     run.layout.ensemble.unlink()
     with pytest.raises(UserError, match=r"ensemble\.parquet: there is no such file"):
         pair(run.run(configured(*SETTINGS)), 1)

@@ -3,17 +3,17 @@ from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps.quarantine import collect
 
 
-def failed(kind: str, error: str = "why") -> dict:
+def failed(kind, error="why"):
     return {"status": "failed", "error_kind": kind, "error": error}
 
 
-def observe(tables, rows: list[dict]) -> None:
+def observe(tables, rows):
     empty = dict.fromkeys(OBSERVED.schema.names)
     shard = OBSERVED.table([{**empty, "status": "ok", **row} for row in rows])
     append_shard(tables.layout.observed("pool"), shard, OBSERVED)
 
 
-def test_every_kind_of_failure_is_collected_with_its_step_and_reason(tables, copies) -> None:
+def test_every_kind_of_failure_is_collected_with_its_step_and_reason(tables, copies):
     tables.videos(
         [
             {"video_id": "good"},
@@ -43,7 +43,7 @@ def test_every_kind_of_failure_is_collected_with_its_step_and_reason(tables, cop
     assert (dark["uri"], dark["error"]) == ("dark.mp4", "no frame")
 
 
-def test_rounds_that_are_not_asked_for_are_not_read(tables, copies) -> None:
+def test_rounds_that_are_not_asked_for_are_not_read(tables, copies):
     tables.videos([{"video_id": "good"}])
     for suite in ("seen", "unseen"):
         tables.benchmark(suite, [])
@@ -52,7 +52,7 @@ def test_rounds_that_are_not_asked_for_are_not_read(tables, copies) -> None:
     assert read_table(tables.layout.quarantine, QUARANTINE).num_rows == 0
 
 
-def test_what_was_observed_under_an_older_corpus_is_not_reported(tables) -> None:
+def test_what_was_observed_under_an_older_corpus_is_not_reported(tables):
     tables.videos([{"video_id": "good"}])
     observe(tables, [{"video_id": "gone", **failed("decode")}])
     for suite in ("seen", "unseen"):
@@ -60,7 +60,7 @@ def test_what_was_observed_under_an_older_corpus_is_not_reported(tables) -> None
     assert collect(tables.layout, 0) == 0
 
 
-def test_a_failure_without_a_reason_says_so(tables) -> None:
+def test_a_failure_without_a_reason_says_so(tables):
     tables.videos([{"video_id": "odd", "status": "failed"}])
     for suite in ("seen", "unseen"):
         tables.benchmark(suite, [])

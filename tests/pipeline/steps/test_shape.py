@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from pipeline.run_folder.records import INDICATORS, OBSERVED, SCORES, VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows
 from pipeline.run_folder.store import append_shard, read_json, read_shards, read_table, write_bytes, write_table
-from pipeline.settings.config import Config, load
+from pipeline.settings.config import load
 from pipeline.steps import score, shape
 from pipeline.steps.ingest import destination
 
@@ -32,17 +31,17 @@ COUNT = 60
 FINE = {"status": "ok", "error_kind": "", "error": ""}
 
 
-def asked(config: Config, layout: RunLayout) -> Run:
+def asked(config, layout):
     """A run whose actors work in this process."""
     return Run(config, layout, Console(), InProcess())
 
 
-def shaped(*overrides: str):
+def shaped(*overrides):
     return load("demo", overrides=["shaping.keep=20", "corpus.degraded_copies=1", *overrides])
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> RunLayout:
+def layout(tmp_path):
     """Candidates of 60 files with random indicators; the first training window could not be decoded."""
     run = RunLayout(tmp_path / "run")
     facts = {"width": 64, "height": 64, "fps": 10.0, "codec": "h264", "bytes": 1, "duration_s": 2.0}
@@ -63,7 +62,7 @@ def layout(tmp_path: Path) -> RunLayout:
     return run
 
 
-def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_ones(layout: RunLayout) -> None:
+def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_ones(layout):
     before = read_table(layout.candidates, VIDEOS).to_pylist()
     summary = shape.shape(asked(shaped(), layout))
     after = read_table(layout.videos, VIDEOS).to_pylist()
@@ -82,7 +81,7 @@ def test_the_corpus_is_the_chosen_windows_with_their_copies_and_all_held_out_one
     assert [row["error"] for row in failed] == ["f0: no frame"], "what could not be measured goes to quarantine"
 
 
-def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunLayout, tmp_path: Path) -> None:
+def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout, tmp_path):
     shape.shape(asked(shaped(), layout))
     figures = read_json(layout.shaping)
     assert figures["keep"] == 20
@@ -97,7 +96,7 @@ def test_shaping_json_tells_what_was_reached_and_is_a_target_itself(layout: RunL
     assert read_table(layout.videos, VIDEOS).equals(first)
 
 
-def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> None:
+def test_a_reference_corpus_is_a_target(layout, tmp_path):
     rows = read_table(layout.indicators, INDICATORS).to_pylist()
     bright = [{**row, "luminance": abs(row["luminance"])} for row in rows]
     write_table(tmp_path / "reference.parquet", INDICATORS.table(bright), INDICATORS)
@@ -117,7 +116,7 @@ def test_a_reference_corpus_is_a_target(layout: RunLayout, tmp_path: Path) -> No
         ("nonsense", "not valid JSON"),
     ],
 )
-def test_a_wrong_target_is_told_in_one_line(text: str, message: str, layout: RunLayout, tmp_path: Path) -> None:
+def test_a_wrong_target_is_told_in_one_line(text, message, layout, tmp_path):
     path = tmp_path / "target.json"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as caught:
@@ -126,12 +125,12 @@ def test_a_wrong_target_is_told_in_one_line(text: str, message: str, layout: Run
     assert str(path) in str(caught.value)
 
 
-def test_a_target_that_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_target_that_is_missing_is_told_before_anything_is_measured(tmp_path):
     with pytest.raises(UserError, match=r"none\.json: no such file; name .* or use uniform"):
         states(asked(shaped("shaping.target=none.json"), RunLayout.at(tmp_path)))
 
 
-def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path: Path) -> None:
+def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path):
     layout = RunLayout.at(tmp_path)
     plain, off = load("demo"), load("demo", overrides=["shaping.measure=false"])
     assert plain.shaping.keep is None
@@ -149,7 +148,7 @@ def test_shaping_is_off_by_default_and_indicators_ride_along(tmp_path: Path) -> 
     assert "indicators" not in look_settings(score.look(asked(off, layout)), off)
 
 
-def test_the_plan_counts_candidates_and_what_is_kept(tmp_path: Path) -> None:
+def test_the_plan_counts_candidates_and_what_is_kept(tmp_path):
     config = load("demo", overrides=["corpus.made_clips=40", "corpus.degraded_copies=0", "shaping.keep=12"], stages=1)
     plans = {one.name: one for one in forecast(asked(config, RunLayout.at(tmp_path)))}
     assert list(plans)[:4] == ["ingest", "measure", "shape", "score"]
@@ -157,7 +156,7 @@ def test_the_plan_counts_candidates_and_what_is_kept(tmp_path: Path) -> None:
     assert plans["measure"].seconds > 0
 
 
-def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
+def test_the_report_shows_before_after_and_target(layout):
     config = shaped()
     write_bytes(layout.config, config.to_yaml().encode())
     shape.shape(asked(config, layout))
@@ -169,7 +168,7 @@ def test_the_report_shows_before_after_and_target(layout: RunLayout) -> None:
     assert "<h2>Corpus</h2>" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
 
 
-def candidates_of(layout: RunLayout, *uris: Path) -> None:
+def candidates_of(layout, *uris):
     """`candidates.parquet` and `videos.parquet` with one training window of every file."""
     facts = {"width": 176, "height": 144, "fps": 15.0, "codec": "h264", "bytes": 1, "duration_s": 1.0}
     probed = [
@@ -182,9 +181,7 @@ def candidates_of(layout: RunLayout, *uris: Path) -> None:
         write_table(path, VIDEOS.table(rows), VIDEOS)
 
 
-def test_candidates_are_measured_once_and_what_fails_is_counted(
-    layout: RunLayout, clip: Path, numbered: Path, tmp_path: Path
-) -> None:
+def test_candidates_are_measured_once_and_what_fails_is_counted(layout, clip, numbered, tmp_path):
     run = RunLayout(tmp_path / "measured")
     candidates_of(run, clip, numbered, tmp_path / "none.mp4")
     summary = shape.measure(asked(shaped("errors.budget=0.5"), run))
@@ -196,9 +193,7 @@ def test_candidates_are_measured_once_and_what_fails_is_counted(
         shape.measure(asked(shaped("errors.budget=0.2"), run))
 
 
-def test_indicators_come_with_the_scores_from_one_decode(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_indicators_come_with_the_scores_from_one_decode(clip, tmp_path, monkeypatch):
     decodes = []
     real = Decoder.decode
     monkeypatch.setattr(
