@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import ffmpeg as graph
 import numpy as np
@@ -16,7 +17,7 @@ from actors.distortions.maker import Encoding, Setting
 from actors.distortions.table import DISTORTIONS, PRISTINE
 from actors.media import ffmpeg
 from actors.media.outcome import Failure
-from actors.media.window import EncodeOptions, Window
+from actors.media.window import EncodeOptions
 
 OPTIONS = EncodeOptions(x265_preset="ultrafast")
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "friday.mp4"
@@ -59,7 +60,7 @@ def test_an_encoder_takes_frames_of_its_smallest_side(name, tmp_path):
 @pytest.mark.parametrize("name", ["h265", "av1"])
 def test_smaller_frames_are_refused_by_their_size_before_an_encoder_sees_them(name):
     def window(width, height):
-        return Window("a.mp4", 0.0, 0.0, True, width, height, 1, Fraction(25), OPTIONS)
+        return SimpleNamespace(source="a.mp4", width=width, height=height)
 
     copies._check_size(DISTORTIONS[name], window(16, 16))
     for size in ((14, 16), (16, 14)):

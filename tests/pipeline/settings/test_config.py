@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.look.observe import Look, look_settings
+from pipeline.look.look import Look, look_settings
 from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
