@@ -273,6 +273,20 @@ def test_a_size_that_changes_is_scaled_to_the_first(name: str, folder: Path, sho
     assert numbers(samples) == list(range(5, 30))
 
 
+def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folder: Path, shown: Shown) -> None:
+    parts = [
+        clips.write(
+            folder / f"turned{n}.ts", range(20), 10, *clips.X264, "-bf", "0", filters=f"scale={64 * n}:{48 * n}"
+        )
+        for n in (1, 2)
+    ]
+    joined, path = folder / "turned.ts", folder / "turned.mp4"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clips.run("-display_rotation", "90", "-i", joined, *COPY, path)
+    with pytest.raises(Failure, match="changes in a film that is turned"):
+        shown(path, 0.5, 2.5)
+
+
 def coded(path: Path, filters: str = "null", picture: int = 0, **more: str) -> Path:
     """Sixty pictures of one number."""
     return clips.write(path, [picture] * 60, 10, *clips.X264, filters=filters)
