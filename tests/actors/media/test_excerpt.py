@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from actors.media import ffmpeg
-from actors.media.excerpt import _places, excerpt
+from actors.media.excerpt import _places, excerpt, held
 from actors.media.scan import scan
 from actors.media.timeline import Cut
 
@@ -51,4 +51,18 @@ def test_a_raw_stream_is_counted(folder: Path) -> None:
 
 def test_counted_pictures_are_held_by_their_numbers() -> None:
     cut = Cut(5, 9, 25.0, np.array([5, 6, 6, 6, 8]), 0.0)
-    assert _places(cut) == "N+2*gt(N,1)-1*gt(N,2)"
+    assert _places(cut) == "(N+((2)*gt(N,1)+(-1)*gt(N,2)))"
+
+
+def test_hundreds_of_counted_pictures_are_held_each_for_its_own_time(folder: Path, tmp_path: Path) -> None:
+    path = clips.write(folder / "many.h264", [n % 60 for n in range(240)], 25, *clips.X264)
+    facts = scan(path)
+    shown = np.repeat(np.arange(240), np.arange(240) % 3 + 1)
+    cut = Cut(0, 240, 25.0, shown, 0.0)
+    node = held(excerpt(str(path), facts, cut, 10**8, 1), cut)
+    ffmpeg.run(
+        ffmpeg.arguments(ffmpeg.target(node, tmp_path / "held.mkv", ffmpeg.lossless(1), "matroska")), timeout_s=60
+    )
+    read = graph.output(ffmpeg.source(tmp_path / "held.mkv")["V:0"], "pipe:1", f="rawvideo", pix_fmt="rgb24")
+    frames = [clips.number_of(frame) for frame in ffmpeg.read_frames(read, clips.WIDTH, clips.HEIGHT, timeout_s=60)]
+    assert frames == (shown % 60).tolist()

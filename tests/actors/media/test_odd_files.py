@@ -257,6 +257,25 @@ def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folde
         shown(path, 0.5, 2.5)
 
 
+@pytest.mark.parametrize("name", ["aperture.mp4", "crop.mkv"])
+def test_a_container_that_crops_is_shown_cropped(name: str, folder: Path, shown: Shown) -> None:
+    wide = clips.write(folder / f"wide-{name}.mp4", range(60), 10, *clips.X264, filters="pad=96:48:16:0")
+    path = clips.with_clean_aperture(wide, folder / f"aperture-{name}.mp4", 64, 48)
+    if name.endswith(".mkv"):
+        clips.run("-i", path, *COPY, folder / name)
+        path = folder / name
+    facts = scan(path)
+    assert (facts.is_cropped, facts.is_exact_in_decord, facts.header.width, facts.header.height) == (
+        True,
+        False,
+        64,
+        48,
+    )
+    samples = shown(path, 2.0, 1.0)
+    assert {sample.key.shape[2:4] for sample in samples} == {(48, 64)}
+    assert numbers(samples) == list(range(20, 30))
+
+
 def coded(path: Path, filters: str = "null", picture: int = 0, **more: str) -> Path:
     """Sixty pictures of one number."""
     return clips.write(path, [picture] * 60, 10, *clips.X264, filters=filters)
