@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from actors.media import ffmpeg
+from actors.media.outcome import Failure
 from actors.media.scan import Scan
 from actors.media.timeline import Cut
 
 _MICROSECOND = 1_000_000
-_MOST_TERMS = 400  # of an expression: held pictures of a window beyond that are shown once
+_MOST_TERMS = 5000  # of an expression, which is one argument of at most 128 KiB
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,26 @@ def held(part: Excerpt, cut: Cut) -> Any:
 
 
 def _places(cut: Cut) -> str:
-    """Place of picture N of the excerpt among the frames that are shown, as an expression."""
+    """Place of picture N of the excerpt among the frames that are shown, as an expression.
+
+    Raises:
+        Failure: Too many pictures are held.
+    """
     assert cut.shown is not None
     times = np.bincount(cut.shown - cut.first, minlength=cut.end - cut.first)
-    more = np.flatnonzero(times != 1)[:_MOST_TERMS]
-    return "N" + "".join(f"{times[at] - 1:+d}*gt(N,{at})" for at in more)
+    uneven = np.flatnonzero(times != 1)
+    if len(uneven) > _MOST_TERMS:
+        reason = f"{len(uneven)} pictures of the window are held, in a container whose clock says nothing"
+        raise Failure("decode", f"{reason}; copy the file to Matroska or shorten the window")
+    return _sum(["N", *(f"({times[at] - 1:d})*gt(N,{at})" for at in uneven)])
+
+
+def _sum(terms: list[str]) -> str:
+    """A sum as a balanced tree: FFmpeg's parser gives up at a hundred terms in a row."""
+    if len(terms) == 1:
+        return terms[0]
+    half = len(terms) // 2
+    return f"({_sum(terms[:half])}+{_sum(terms[half:])})"
 
 
 def _border(times: np.ndarray, at: int, share: float) -> float:

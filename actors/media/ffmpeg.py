@@ -261,6 +261,9 @@ class Process:
         status = self.wait()
         if status != 0:
             raise ffmpeg_log.explain(self.log(), status, self._kind)
+        if ffmpeg_log.REBUILT in self.transcript():
+            change = "the size of the pictures changes in a film that is turned, and FFmpeg loses frames there"
+            raise Failure("decode", f"{change}; encode the film upright and in one size first")
         return self.log()
 
     def __enter__(self) -> Self:

@@ -17,6 +17,8 @@ from actors.media.outcome import STORAGE, Failure
 # FFmpeg prints rates with two decimals; these are the NTSC rates behind the rounding.
 _NTSC = {"14.99": 15, "23.98": 24, "29.97": 30, "47.95": 48, "59.94": 60, "119.88": 120}
 
+REBUILT = "Reconfiguring filter graph because"  # after which filters that count frames begin again
+
 _EMPTY_WORDS = (
     "Conversion failed",
     "Exiting with",

@@ -112,3 +112,16 @@ def with_exif_orientation(source, target, orientation):
     assert data[:2] == b"\xff\xd8"
     target.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:])
     return target
+
+
+def with_clean_aperture(source: Path, target: Path, width: int, height: int) -> Path:
+    """An MP4 whose pictures are cropped around their centre by a box ``clap`` (ISO/IEC 14496-12, 12.1.4)."""
+    data = bytearray(source.read_bytes())
+    assert data.index(b"mdat") < data.index(b"moov"), "what follows may grow"
+    box = struct.pack(">I4s8I", 40, b"clap", width, 1, height, 1, 0, 1, 0, 1)
+    starts = [data.rindex(name) - 4 for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1")]
+    end = starts[-1] + int.from_bytes(data[starts[-1] : starts[-1] + 4], "big")
+    for at in starts:
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(box)).to_bytes(4, "big")
+    target.write_bytes(data[:end] + box + data[end:])
+    return target

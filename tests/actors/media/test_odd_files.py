@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numbered as clips
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from actors.distortions.apply import apply
-from actors.distortions.table import PRISTINE
 from actors.folder import HeaderReader
 from actors.media import ffmpeg
-from actors.media.decode import Decoder
 from actors.media.outcome import Failure
 from actors.media.scan import scan
-from actors.media.views import Sample, SampleSpec
-from actors.media.window import EncodeOptions
+from actors.media.views import Sample
 from pipeline.corpus.windows import windows
 from pipeline.settings.sections import CorpusConfig
 
-SPEC = SampleSpec(key_frames=2, motion_frames=1000)
 COPY = ("-c", "copy")
 Shown = Callable[..., list[Sample]]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("odd")
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """``shown(path, start, length)``: the samples of the usual path, of FFmpeg's pipe, and of a copy."""
-    dead = tmp_path_factory.mktemp("child") / "dead.py"
-    dead.write_text("import os\nos._exit(139)\n")
-    places = itertools.count()
-    copies = tmp_path_factory.mktemp("copies")
-    with Decoder(timeout_s=60) as usual, Decoder(timeout_s=60, child=dead) as by_pipe:
-
-        def samples(path: Path, start_s: float = 0.0, duration_s: float = 0.0) -> list[Sample]:
-            copy = copies / f"{next(places)}.mkv"
-            apply(PRISTINE, 0, path, start_s, duration_s, copy, 0, options=EncodeOptions())
-            window = (start_s, duration_s, SPEC)
-            return [usual.decode(path, *window), by_pipe.decode(path, *window), by_pipe.decode(copy, spec=SPEC)]
-
-        yield samples
 
 
 def numbers(samples: list[Sample]) -> list[int]:
@@ -273,6 +243,39 @@ def test_a_size_that_changes_is_scaled_to_the_first(name: str, folder: Path, sho
     assert numbers(samples) == list(range(5, 30))
 
 
+def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folder: Path, shown: Shown) -> None:
+    parts = [
+        clips.write(
+            folder / f"turned{n}.ts", range(20), 10, *clips.X264, "-bf", "0", filters=f"scale={64 * n}:{48 * n}"
+        )
+        for n in (1, 2)
+    ]
+    joined, path = folder / "turned.ts", folder / "turned.mp4"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clips.run("-display_rotation", "90", "-i", joined, *COPY, path)
+    with pytest.raises(Failure, match="changes in a film that is turned"):
+        shown(path, 0.5, 2.5)
+
+
+@pytest.mark.parametrize("name", ["aperture.mp4", "crop.mkv"])
+def test_a_container_that_crops_is_shown_cropped(name: str, folder: Path, shown: Shown) -> None:
+    wide = clips.write(folder / f"wide-{name}.mp4", range(60), 10, *clips.X264, filters="pad=96:48:16:0")
+    path = clips.with_clean_aperture(wide, folder / f"aperture-{name}.mp4", 64, 48)
+    if name.endswith(".mkv"):
+        clips.run("-i", path, *COPY, folder / name)
+        path = folder / name
+    facts = scan(path)
+    assert (facts.is_cropped, facts.is_exact_in_decord, facts.header.width, facts.header.height) == (
+        True,
+        False,
+        64,
+        48,
+    )
+    samples = shown(path, 2.0, 1.0)
+    assert {sample.key.shape[2:4] for sample in samples} == {(48, 64)}
+    assert numbers(samples) == list(range(20, 30))
+
+
 def coded(path: Path, filters: str = "null", picture: int = 0, **more: str) -> Path:
     """Sixty pictures of one number."""
     return clips.write(path, [picture] * 60, 10, *clips.X264, filters=filters)
@@ -315,75 +318,6 @@ def test_a_cover_picture_is_never_taken(folder: Path, shown: Shown) -> None:
     marks = ("-disposition:v:0", "attached_pic+default", "-disposition:v:1", "0")
     clips.run("-i", cover, "-i", films(folder), "-map", "0:v", "-map", "1:v", *COPY, *marks, path)
     assert numbers(shown(path, 1.0, 1.0)) == list(range(10, 20))
-
-
-# --- orientation ---
-
-CORNER = "drawbox=4:4:24:8:white:fill,drawbox=4:36:8:8:gray:fill"
-MATRICES: dict[str, tuple[tuple[float, ...], Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
-    "90": ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
-    "180": ((-1, 0, 0, -1), lambda frame: np.rot90(frame, 2)),
-    "270": ((0, -1, 1, 0), lambda frame: np.rot90(frame, 1)),
-    "mirror": ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
-    "upside down mirror": ((1, 0, 0, -1), lambda frame: frame[::-1]),
-    "mirror and 90": ((0, 1, 1, 0), lambda frame: frame.T),
-    "mirror and 270": ((0, -1, -1, 0), lambda frame: frame[::-1, ::-1].T),
-}
-MESSAGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "rotate=90": lambda frame: np.rot90(frame, 1),
-    "rotate=180": lambda frame: np.rot90(frame, 2),
-    "rotate=270": lambda frame: np.rot90(frame, -1),
-    "flip=horizontal": lambda frame: frame[:, ::-1],
-    "flip=vertical": lambda frame: frame[::-1],
-    "rotate=90:flip=horizontal": lambda frame: np.rot90(frame[:, ::-1], 1),
-}
-
-
-def upright(folder: Path) -> Path:
-    """A film whose corners differ."""
-    path = folder / "corner.mp4"
-    return path if path.exists() else clips.write(path, [0] * 20, 10, *clips.X264, "-qp", "5", filters=CORNER)
-
-
-def assert_turned(samples: list[Sample], wanted: NDArray[np.uint8]) -> None:
-    for sample in samples:
-        assert sample.luma.shape[1:] == wanted.shape
-        assert {float(np.abs(frame.astype(int) - wanted).max()) for frame in sample.luma} <= {0.0, 1.0, 2.0}
-
-
-@pytest.mark.parametrize("name", MATRICES)
-def test_a_display_matrix_turns_and_mirrors(name: str, folder: Path, shown: Shown) -> None:
-    matrix, turn = MATRICES[name]
-    plain = shown(upright(folder))[1].luma[0]
-    path = clips.with_matrix(upright(folder), folder / f"{name}.mp4", matrix)
-    assert_turned(shown(path, 0.5, 1.0), turn(plain))
-
-
-@pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_of_the_stream_turns_and_mirrors_every_picture(name: str, folder: Path, shown: Shown) -> None:
-    plain = shown(upright(folder))[1].luma[0]
-    path = folder / f"{name.replace(':', '-')}.mp4"
-    clips.run("-i", upright(folder), *COPY, "-bsf:v", f"h264_metadata=display_orientation=insert:{name}", path)
-    assert_turned(shown(path), MESSAGES[name](plain))
-    assert_turned(shown(path, 0.5, 1.0), MESSAGES[name](plain))
-
-
-def test_an_angle_that_is_no_quarter_turn_keeps_the_frame(folder: Path, shown: Shown) -> None:
-    path = clips.with_matrix(upright(folder), folder / "45.mp4", (0.7071, 0.7071, -0.7071, 0.7071))
-    samples = shown(path, 0.5, 1.0)
-    assert {sample.key.shape[2:4] for sample in samples} == {(48, 64)}
-    assert samples[0].luma[0, 0, 0] < 40, "the corners that the turned picture leaves are black"
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_of_a_photograph_is_that_of_its_exif_tag(orientation: int, folder: Path, shown: Shown) -> None:
-    plain = folder / "plain.jpg"
-    clips.run("-i", upright(folder), "-frames:v", "1", "-q:v", "2", plain)
-    frame = shown(plain)[0].luma[0]
-    turns = [frame, frame[:, ::-1], frame[::-1, ::-1], frame[::-1], frame.T, np.rot90(frame, -1), frame[::-1, ::-1].T,
-             np.rot90(frame, 1)]  # fmt: skip
-    sample = shown(clips.with_exif_orientation(plain, folder / f"{orientation}.jpg", orientation))[0]
-    assert_turned([sample], turns[orientation - 1])
 
 
 # --- the collection of real oddities beside the project, where there is one ---

@@ -112,24 +112,3 @@ def test_a_film_that_no_decoder_knows_is_left_to_who_decodes_it(folder: Path, ma
     with pytest.raises(Failure) as caught:
         scan(path)
     assert caught.value.kind == "decode"
-
-
-@pytest.mark.parametrize(
-    ("line", "rows"),
-    [
-        (b"0, 1, 2, 3, 4, 0xff", [(1, 2, 3, 1)]),
-        (b"0, 1, 2, 3, 4, 0xff, F=0x0", [(1, 2, 3, 0)]),
-        (b"0, 1, 2, 3, 4, 0xff, F=0x5, S=1, New Extradata, 3, 0x1", [(1, 2, 3, 5)]),
-        (b"0, 1, 2, 3, 4, 0xff, S=1, New Extradata, 3, 0x1", [(1, 2, 3, 1)]),
-        (b"0, one, 2, 3, 4, 0xff", []),
-        (b"0, 1", []),
-    ],
-)
-def test_lines_of_packets_are_read(line: bytes, rows: list[tuple[int, ...]]) -> None:
-    table = packets._Table()
-    table.add(b"#tb 0: 1/1000\n")
-    table.add(line)
-    (track,) = table.packets()
-    found = list(zip(track.dts, track.pts, track.length, track.flags, strict=True))
-    assert [tuple(map(int, row)) for row in found] == rows
-    assert track.tick_s == 0.001
