@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import hypothesis
 import pytest
 from fake_bucket import Bucket
 
@@ -14,6 +15,11 @@ from actors.media import ffmpeg
 from actors.media.scenes import make_clip
 
 Make = Callable[..., Path]
+
+
+# A busy machine is no failure: no test asserts a time, and neither does Hypothesis.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser):

@@ -145,6 +145,6 @@ def test_a_local_ray_that_does_not_start_says_so(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refuse)
     before = dict(os.environ)
-    with pytest.raises(ClusterError, match=r"does not start: Failed to start GCS\.; look"), connect():
+    with pytest.raises(ClusterError, match=r"does not start: Failed to start GCS\.; run"), connect():
         pass
     assert dict(os.environ) == before
