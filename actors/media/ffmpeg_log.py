@@ -235,6 +235,18 @@ def first_picture(log: str) -> Picture | None:
                    colours.get("trc", "unknown"), size.group(3) != "P")  # fmt: skip
 
 
+def is_refreshed(log: str, codec: str) -> bool:
+    """Whether ``trace_headers`` printed key frames that are no whole pictures: periodic intra refresh.
+
+    Such a key frame is coded as an ordinary slice, not as an IDR or random access picture, and its message *recovery point*
+    counts the pictures until the picture is whole (ITU-T H.264, table 7-1 and D.2.8; H.265, table 7-1 and D.3.8).
+    """
+    ordinary = range(1, 5) if codec == "h264" else range(10)
+    kinds = {int(kind) for kind in re.findall(r"nal_unit_type\s+\S+ = (\d+)", log)}
+    counts = [int(count) for count in re.findall(r"recovery_(?:frame|poc)_cnt\s+\S+ = (-?\d+)", log)]
+    return not kinds.isdisjoint(ordinary) and (not counts or max(counts) > 0)
+
+
 def display_orientation(log: str) -> tuple[str, ...] | None:
     """Filters that show a picture as its stream asks, from the headers that ``trace_headers`` prints of one packet.
 

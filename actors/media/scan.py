@@ -34,6 +34,7 @@ STILL_FPS = 25.0  # of a film that is made of one picture
 # others are read from their beginning, MPEG transport streams from a key frame that lies before.
 _SEEKS = frozenset({"mov", "matroska", "flv", "nut", "ivf", "avi", "asf", "ogg", "gif", "apng", "yuv4mpegpipe"})
 _TRANSPORT = "mpegts"
+_REFRESHING = frozenset({"h264", "hevc"})
 _DECORD = _SEEKS - {"ogg", "apng"}  # which decord cannot open
 
 
@@ -56,6 +57,8 @@ class Scan:
         is_turned: Whether the file asks for a rotation or a mirror image, in its header or in its pictures.
         turns: Filters that do so, where a message of the stream asks for it: it comes with key frames only, and FFmpeg
             forgets it after each. None where FFmpeg turns all pictures by itself.
+        refreshes: Whether key frames of H.264 or H.265 are no whole pictures: the pictures after them repair the rest column
+            by column (periodic intra refresh).
         is_cropped: Whether the container crops the pictures.
         is_whole: False where the file was too long to be read to its end: what lies beyond is the header's word, pictures at
             its mean rate up to its duration.
@@ -76,6 +79,7 @@ class Scan:
     is_cropped: bool
     is_whole: bool = True
     turns: tuple[str, ...] | None = None
+    refreshes: bool = False
 
     @property
     def length_s(self) -> float:
@@ -97,12 +101,12 @@ class Scan:
     @property
     def seeks(self) -> bool:
         """Whether FFmpeg's input seek finds the very picture."""
-        return self.container in _SEEKS and self.is_timed and not self.jumps
+        return self.container in _SEEKS and self.is_timed and not (self.jumps or self.refreshes)
 
     @property
     def seeks_early(self) -> bool:
         """Whether it finds a key frame when it is asked for an instant before it."""
-        return self.container == _TRANSPORT and self.is_timed and not self.jumps
+        return self.container == _TRANSPORT and self.is_timed and not (self.jumps or self.refreshes)
 
     @property
     def is_plain(self) -> bool:
@@ -126,7 +130,8 @@ class Scan:
         if self.picture is None or len(films) != 1 or self.container not in _DECORD or not self.is_whole:
             return False
         as_stored = (self.picture.width, self.picture.height) == (films[0].width, films[0].height)
-        return as_stored and self.is_timed and not (self.is_turned or self.is_cropped or self.jumps or self.leads)
+        odd = self.is_turned or self.is_cropped or self.jumps or self.leads or self.refreshes
+        return as_stored and self.is_timed and not odd
 
     def cut(self, start_s: float, duration_s: float, most_fps: float | None = None) -> Cut | None:
         """What a window shows; None where it lies beyond the pictures. A still shows its one picture, whatever the window."""
@@ -170,6 +175,8 @@ def _read(name: str, timeout_s: float) -> Scan:
     facts = _assembled(name, track, tracks, reading, rows[track.number], picture)
     if picture is not None and picture.is_turned and _ROTATION not in track.below:
         return replace(facts, turns=_turns(opening, track.number, timeout_s))
+    if facts.header.codec in _REFRESHING and len(facts.keys) > 1 and not (facts.leads or facts.counts):
+        return replace(facts, refreshes=_refreshes(opening, track.number, facts.header.codec, timeout_s))
     return facts
 
 
@@ -250,6 +257,17 @@ def _turns(opening: list[str], track: int, timeout_s: float) -> tuple[str, ...] 
     with ffmpeg.Process([*opening, "-map", f"0:{track}", *trace], timeout_s=timeout_s) as child:
         child.wait()
         return ffmpeg_log.display_orientation(child.transcript())
+
+
+def _refreshes(opening: list[str], track: int, codec: str, timeout_s: float) -> bool:
+    """Whether the first two key frames show that only the pictures after a key frame complete it.
+
+    After a jump to such a frame decoders show the first whole picture as if it were the one that was asked for.
+    """
+    trace = ["-frames:v", "2", "-bsf:v", "noise=drop=not(key),trace_headers", "-f", "null", "pipe:1"]
+    with ffmpeg.Process([*opening, "-map", f"0:{track}", "-c", "copy", *trace], timeout_s=timeout_s) as child:
+        child.wait()
+        return ffmpeg_log.is_refreshed(child.transcript(), codec)
 
 
 def _container(log: str) -> str:

@@ -169,3 +169,20 @@ def test_a_display_orientation_mirrors_first_and_turns_then(
     )
     assert ffmpeg_log.display_orientation(log) == turns
     assert ffmpeg_log.display_orientation("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("codec", "kinds", "counts", "refreshed"),
+    [
+        ("h264", (7, 8, 6, 5, 5), (), False),
+        ("h264", (7, 8, 5, 6, 1), (6,), True),
+        ("h264", (7, 8, 5, 6, 1), (0,), False),  # an open group: a whole picture, coded as an ordinary slice
+        ("h264", (7, 8, 5, 1), (), True),
+        ("hevc", (32, 33, 34, 39, 20, 21), (), False),
+        ("hevc", (32, 33, 34, 20, 39, 1), (4,), True),
+    ],
+)
+def test_key_frames_that_are_no_whole_pictures_are_known_by_their_slices(codec, kinds, counts, refreshed):
+    lines = [f"3   nal_unit_type   00 = {kind}" for kind in kinds]
+    lines += [f"24  recovery_frame_cnt   011 = {count}" for count in counts]
+    assert ffmpeg_log.is_refreshed("\n".join(f"[trace_headers @ 0x1] {line}" for line in lines), codec) == refreshed
