@@ -117,7 +117,7 @@ def with_exif_orientation(source, target, orientation):
     return target
 
 
-def with_clean_aperture(source: Path, target: Path, width: int, height: int) -> Path:
+def with_clean_aperture(source, target, width, height):
     """An MP4 whose pictures are cropped around their centre by a box ``clap`` (ISO/IEC 14496-12, 12.1.4)."""
     data = bytearray(source.read_bytes())
     assert data.index(b"mdat") < data.index(b"moov"), "what follows may grow"

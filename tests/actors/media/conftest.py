@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -19,12 +18,12 @@ Shown = Callable[..., list[Sample]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("odd")
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+def shown(tmp_path_factory):
     """``shown(path, start, length)``: the samples of the usual path, of FFmpeg's pipe, and of a copy."""
     dead = tmp_path_factory.mktemp("child") / "dead.py"
     dead.write_text("import os\nos._exit(139)\n")
@@ -32,7 +31,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     copies = tmp_path_factory.mktemp("copies")
     with Decoder(timeout_s=60) as usual, Decoder(timeout_s=60, child=dead) as by_pipe:
 
-        def samples(path: Path, start_s: float = 0.0, duration_s: float = 0.0) -> list[Sample]:
+        def samples(path, start_s=0.0, duration_s=0.0):
             copy = copies / f"{next(places)}.mkv"
             apply(PRISTINE, 0, path, start_s, duration_s, copy, 0, options=EncodeOptions())
             window = (start_s, duration_s, SPEC)

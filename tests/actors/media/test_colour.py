@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +29,13 @@ X265 = ("-c:v", "libx265", "-x265-params", "lossless=1:log-level=none", "-preset
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
+def decoder():
     with Decoder(timeout_s=60) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoder]:
+def pipe(tmp_path_factory):
     """A decoder whose decord has died, so that every frame comes through FFmpeg's pipe."""
     dead = tmp_path_factory.mktemp("dead") / "dead.py"
     dead.write_text("import os\nos._exit(1)\n")
@@ -44,31 +43,31 @@ def pipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoder]:
         yield one
 
 
-def _frame(decoder: Decoder, path: Path, rendering: Rendering = colour.AS_USUAL) -> np.ndarray:
+def _frame(decoder, path, rendering=colour.AS_USUAL):
     spec = SampleSpec(key_frames=1, motion_frames=1, rendering=rendering)
     return decoder.decode(path, spec=spec).key[0, 0].astype(int)
 
 
-def _copy(path: Path, rendering: Rendering = colour.AS_USUAL) -> Path:
+def _copy(path, rendering=colour.AS_USUAL):
     """The pristine reference of a whole file."""
     target = path.with_name(f"{path.stem}-{rendering.interlaced}-copy.mkv")
     apply("", 0, path, 0.0, 0.0, target, 0, options=EncodeOptions(rendering=rendering))
     return target
 
 
-def _run(*args: str, data: bytes | None = None) -> bytes:
+def _run(*args, data=None):
     command = [ffmpeg.binary(), "-y", "-hide_banner", "-loglevel", "error", *args]
     return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
 
-def _header(path: Path) -> str:
+def _header(path):
     done = subprocess.run(
         [ffmpeg.binary(), "-hide_banner", "-i", str(path)], capture_output=True, text=True, check=False
     )
     return next(line for line in done.stderr.splitlines() if "Video:" in line)
 
 
-def _planes(pixels: str, seed: int = 3) -> list[np.ndarray]:
+def _planes(pixels, seed=3):
     """Y', Cb and Cr of the patches: black, white, greys, and colours that RGB can hold."""
     scale = 2 ** (_bits(pixels) - 8)
     rng = np.random.default_rng(seed)
@@ -80,11 +79,11 @@ def _planes(pixels: str, seed: int = 3) -> list[np.ndarray]:
     return [luma, *chroma]
 
 
-def _bits(pixels: str) -> int:
+def _bits(pixels):
     return 10 if "10" in pixels else 12 if "12" in pixels else 8
 
 
-def _rgb(planes: list[np.ndarray], matrix: str, bits: int, full: bool) -> np.ndarray:
+def _rgb(planes, matrix, bits, full):
     """R'G'B' 0 to 255 of Y'CbCr code values (ITU-R BT.601, BT.709, BT.2020; quantisation as BT.2100, table 9)."""
     kr, kb = LUMA[matrix]
     top, scale = 2**bits - 1, 2 ** (bits - 8)
@@ -95,7 +94,7 @@ def _rgb(planes: list[np.ndarray], matrix: str, bits: int, full: bool) -> np.nda
     return 255 * np.clip(np.stack([red, green, blue], -1), 0, 1)
 
 
-def _write(path: Path, pixels: str, planes: list[np.ndarray], codec: tuple[str, ...], *tags: str) -> Path:
+def _write(path, pixels, planes, codec, *tags):
     """A file of four frames whose planes decode to exactly these patches; ``tags`` describe what is fed."""
     across, down = {"420": (2, 2), "422": (2, 1)}.get(pixels[3:6], (1, 1))
     kind = np.uint8 if _bits(pixels) == 8 else np.dtype("<u2")
@@ -109,7 +108,7 @@ def _write(path: Path, pixels: str, planes: list[np.ndarray], codec: tuple[str, 
     return path
 
 
-def _centres(frame: np.ndarray) -> np.ndarray:
+def _centres(frame):
     return frame[SIDE // 2 :: SIDE, SIDE // 2 :: SIDE]
 
 
@@ -130,11 +129,11 @@ def _centres(frame: np.ndarray) -> np.ndarray:
         ("png, rgb48be(16 bpc, pc, gbr/unknown/unknown), 64x48", ("rgb48be", "pc", "gbr", "", "", "")),
     ],
 )
-def test_the_tags_of_a_header_are_read(line: str, tags: tuple[str, ...]) -> None:
+def test_the_tags_of_a_header_are_read(line, tags):
     assert colour.read(f"  Stream #0:0: Video: {line}, 25 fps", "") == Tags(*tags)
 
 
-def test_every_format_of_more_than_8_bits_is_known_as_deep() -> None:
+def test_every_format_of_more_than_8_bits_is_known_as_deep():
     rows = re.findall(r"^[I.][O.][H.][P.][B.] (\w+) +\d+ +\d+ +([\d-]+)$", ffmpeg.ask("-pix_fmts"), re.MULTILINE)
     depths = {name: max(map(int, depths.split("-"))) for name, depths in rows}
     assert len(depths) > 100
@@ -144,9 +143,7 @@ def test_every_format_of_more_than_8_bits_is_known_as_deep() -> None:
 @pytest.mark.parametrize("extent", ["", "tv", "pc"])
 @pytest.mark.parametrize("matrix", ["", "bt709", "smpte170m", "bt2020nc"])
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le"])
-def test_both_paths_and_the_copy_show_the_colours_of_the_standard(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, pixels: str, matrix: str, extent: str
-) -> None:
+def test_both_paths_and_the_copy_show_the_colours_of_the_standard(decoder, pipe, tmp_path, pixels, matrix, extent):
     planes = _planes(pixels)
     tags = [*(("-colorspace", matrix) if matrix else ()), *(("-color_range", extent) if extent else ())]
     path = _write(tmp_path / "a.mp4", pixels, planes, X264 if _bits(pixels) == 8 else X265, *tags)
@@ -169,9 +166,7 @@ def test_both_paths_and_the_copy_show_the_colours_of_the_standard(
 
 @pytest.mark.parametrize("extent", ["tv", "pc"])
 @pytest.mark.parametrize("pixels", ["gray", "gray10le"])
-def test_grey_has_the_range_of_its_tag_on_both_paths_and_in_the_copy(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, pixels: str, extent: str
-) -> None:
+def test_grey_has_the_range_of_its_tag_on_both_paths_and_in_the_copy(decoder, pipe, tmp_path, pixels, extent):
     planes = _planes(pixels)
     path = _write(tmp_path / "a.mp4", pixels, planes, X265, "-color_range", extent)
     assert ffmpeg.probe(path).tags.pix_fmt == pixels
@@ -183,7 +178,7 @@ def test_grey_has_the_range_of_its_tag_on_both_paths_and_in_the_copy(
     assert np.abs(frame - _frame(decoder, _copy(path))).max() <= 2
 
 
-def test_untagged_rgb_of_16_bits_is_full_range(decoder: Decoder, pipe: Decoder, tmp_path: Path) -> None:
+def test_untagged_rgb_of_16_bits_is_full_range(decoder, pipe, tmp_path):
     exact = _rgb(_planes("yuv444p"), "bt709", 8, False).round().astype(int)
     raw = np.kron(exact * 257, np.ones((SIDE, SIDE, 1))).astype("<u2").tobytes() * 4
     path = tmp_path / "a.nut"
@@ -213,9 +208,7 @@ def test_untagged_rgb_of_16_bits_is_full_range(decoder: Decoder, pipe: Decoder, 
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp4", ("-c:v", "libx264rgb", "-qp", "0")), ("a.mov", ("-c:v", "qtrle"))]
 )
-def test_rgb_is_exact_on_both_paths(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, name: str, codec: tuple[str, ...]
-) -> None:
+def test_rgb_is_exact_on_both_paths(decoder, pipe, tmp_path, name, codec):
     exact = _rgb(_planes("yuv444p"), "bt709", 8, False).round().astype(np.uint8)
     raw = np.kron(exact, np.ones((SIDE, SIDE, 1), np.uint8)).tobytes() * 4
     path = tmp_path / name
@@ -226,7 +219,7 @@ def test_rgb_is_exact_on_both_paths(
     assert np.abs(_centres(frame) - _centres(_frame(decoder, _copy(path)))).max() <= 4
 
 
-def test_alpha_is_ignored_on_both_paths_and_in_the_copy(decoder: Decoder, pipe: Decoder, tmp_path: Path) -> None:
+def test_alpha_is_ignored_on_both_paths_and_in_the_copy(decoder, pipe, tmp_path):
     for name, form in (("solid", "rgb24"), ("clear", "argb")):
         veil = "format=rgba,colorchannelmixer=aa=0.3," if name == "clear" else ""
         source = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=0.4")
@@ -238,13 +231,13 @@ def test_alpha_is_ignored_on_both_paths_and_in_the_copy(decoder: Decoder, pipe: 
     assert np.abs(_frame(decoder, _copy(solid)) - _frame(decoder, _copy(clear))).max() <= 3
 
 
-def _pq(nits: np.ndarray) -> np.ndarray:
+def _pq(nits):
     """ITU-R BT.2100, table 4: cd/m2 to code values 0 to 1."""
     light = (nits / 10000) ** (2610 / 16384)
     return ((3424 / 4096 + 2413 / 128 * light) / (1 + 2392 / 128 * light)) ** (2523 / 32)
 
 
-def _hlg(nits: np.ndarray) -> np.ndarray:
+def _hlg(nits):
     """ITU-R BT.2100, table 5: cd/m2 on a display of 1,000 cd/m2 (system gamma 1.2) to code values 0 to 1."""
     luminance = (nits @ [0.2627, 0.6780, 0.0593])[..., None] / 1000
     scene = nits / 1000 * luminance ** (1 / 1.2 - 1)
@@ -252,7 +245,7 @@ def _hlg(nits: np.ndarray) -> np.ndarray:
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c)
 
 
-def _tone_mapped(nits: np.ndarray) -> np.ndarray:
+def _tone_mapped(nits):
     """The documented rule, R'G'B' 0 to 255 of BT.2020 light in cd/m2."""
     to_709 = np.array(  # ITU-R BT.2087, its inverse
         [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]]
@@ -266,7 +259,7 @@ def _tone_mapped(nits: np.ndarray) -> np.ndarray:
     return 255 * np.clip(light / top * np.where(top <= knee, top, curve), 0, 1) ** (1 / 2.4)
 
 
-def _hdr(path: Path, transfer: str, nits: np.ndarray) -> Path:
+def _hdr(path, transfer, nits):
     """A lossless 10-bit BT.2100 file of patches of this light, cd/m2."""
     signal = (_pq if transfer == "smpte2084" else _hlg)(nits)
     kr, kb = LUMA["bt2020nc"]
@@ -279,7 +272,7 @@ def _hdr(path: Path, transfer: str, nits: np.ndarray) -> Path:
     )
 
 
-def _light() -> np.ndarray:
+def _light():
     rng = np.random.default_rng(0)
     greys = np.array([0.05, 1, 5, 20, 58, 100, 150, 162, 203, 300, 500, 1000])[:, None] * np.ones(3)
     mild = rng.uniform(0.4, 1, (20, 1)) * rng.uniform(60, 400, (20, 3))
@@ -287,9 +280,7 @@ def _light() -> np.ndarray:
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_hdr_is_tone_mapped_by_the_documented_rule(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, transfer: str
-) -> None:
+def test_hdr_is_tone_mapped_by_the_documented_rule(decoder, pipe, tmp_path, transfer):
     path = _hdr(tmp_path / "a.mp4", transfer, _light())
     expected = _tone_mapped(_light())
     frame, copy = _frame(decoder, path), _copy(path)
@@ -306,7 +297,7 @@ def test_hdr_is_tone_mapped_by_the_documented_rule(
     assert "bt2020" not in _header(copy)
 
 
-def test_every_frame_of_a_window_of_hlg_is_tone_mapped(decoder: Decoder, tmp_path: Path) -> None:
+def test_every_frame_of_a_window_of_hlg_is_tone_mapped(decoder, tmp_path):
     path = _hdr(tmp_path / "a.mp4", "arib-std-b67", _light())
     whole = decoder.decode(path, spec=SampleSpec(1, 48)).luma
     later = decoder.decode(path, 0.2, 0.0, SampleSpec(1, 48)).luma
@@ -314,7 +305,7 @@ def test_every_frame_of_a_window_of_hlg_is_tone_mapped(decoder: Decoder, tmp_pat
     assert np.ptp(np.concatenate([whole, later]).reshape(6, -1), axis=0).max() == 0
 
 
-def test_hdr_is_refused_where_the_settings_say_so(decoder: Decoder, tmp_path: Path) -> None:
+def test_hdr_is_refused_where_the_settings_say_so(decoder, tmp_path):
     refusing = Rendering(hdr="refuse")
     path = _hdr(tmp_path / "a.mp4", "arib-std-b67", _light())
     with pytest.raises(Failure, match=r"colour: .*HDR \(arib-std-b67\).*corpus.hdr=tonemap"):
@@ -326,7 +317,7 @@ def test_hdr_is_refused_where_the_settings_say_so(decoder: Decoder, tmp_path: Pa
     assert (row["status"], row["error_kind"]) == ("failed", "colour"), "ingest takes it for usable"
 
 
-def test_a_pq_clip_looks_like_its_twin_of_standard_range(decoder: Decoder, clip: Path, tmp_path: Path) -> None:
+def test_a_pq_clip_looks_like_its_twin_of_standard_range(decoder, clip, tmp_path):
     path = tmp_path / "pq.mp4"
     given = "zscale=matrixin=170m:rangein=limited:primariesin=709:transferin=709:npl=203"
     _run(
@@ -347,7 +338,7 @@ def test_a_pq_clip_looks_like_its_twin_of_standard_range(decoder: Decoder, clip:
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the real HDR clip and its twin are not here (../shared/cases)")
-def test_the_real_pq_clip_scores_like_its_twin(decoder: Decoder) -> None:
+def test_the_real_pq_clip_scores_like_its_twin(decoder):
     from actors.teachers import load_teacher
 
     samples = [decoder.decode(CASES / name) for name in ("hdr_pq.mp4", "sdr_hevc10.mp4")]
@@ -361,7 +352,7 @@ def test_the_real_pq_clip_scores_like_its_twin(decoder: Decoder) -> None:
         assert abs(first - second) < most, teacher
 
 
-def _boxed(data: bytes, box: bytes) -> bytes:
+def _boxed(data, box):
     """An MP4 file with one more box in the first sample entry of its first track; the header must come last."""
     out, start, end, parents = bytearray(data), 0, len(data), []
     for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b""):
@@ -380,9 +371,7 @@ def _boxed(data: bytes, box: bytes) -> bytes:
     ("crop", "shown"), [((288, 220, -16, 10), (15, 220, 8, 288)), ((305, 240, 15, 0), (0, 240, 14, 304))]
 )
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
-def test_what_the_container_crops_is_shown_nowhere(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path, container: str, crop: tuple[int, ...], shown: tuple[int, ...]
-) -> None:
+def test_what_the_container_crops_is_shown_nowhere(decoder, pipe, tmp_path, container, crop, shown):
     plain, path = tmp_path / "plain.mp4", tmp_path / "cropped.mp4"
     _run("-f", "lavfi", "-i", "testsrc2=s=320x240:r=10:d=0.4", *X264, "-pix_fmt", "yuv420p", str(plain))
     width, height, across, down = crop  # ISO/IEC 14496-12, clean aperture: sizes, and offsets of its centre in halves
@@ -402,7 +391,7 @@ def test_what_the_container_crops_is_shown_nowhere(
     assert np.abs(_frame(decoder, _copy(path)) - frame[: height - height % 2, : width - width % 2]).mean() < 1
 
 
-def test_dolby_vision_without_a_base_picture_is_refused(decoder: Decoder, tmp_path: Path) -> None:
+def test_dolby_vision_without_a_base_picture_is_refused(decoder, tmp_path):
     plain = _write(tmp_path / "plain.mp4", "yuv420p10le", _planes("yuv420p10le"), (*X265, "-tag:v", "hvc1"))
     for profile in (5, 8):
         box = struct.pack(">I4sBBHB19x", 32, b"dvcC", 1, 0, profile << 9 | 6 << 3 | 0b101, 0)
@@ -412,13 +401,13 @@ def test_dolby_vision_without_a_base_picture_is_refused(decoder: Decoder, tmp_pa
     np.testing.assert_array_equal(_frame(decoder, tmp_path / "8.mp4"), _frame(decoder, plain))
 
 
-def test_a_matrix_that_cannot_be_converted_is_refused_by_name(decoder: Decoder, tmp_path: Path) -> None:
+def test_a_matrix_that_cannot_be_converted_is_refused_by_name(decoder, tmp_path):
     path = _write(tmp_path / "a.mp4", "yuv420p", _planes("yuv420p"), ("-vf", "setparams=colorspace=bt2020c", *X264))
     with pytest.raises(Failure, match=r"colour: .*colour matrix bt2020c"):
         _frame(decoder, path)
 
 
-def test_a_filter_that_a_build_lacks_is_named() -> None:
+def test_a_filter_that_a_build_lacks_is_named():
     failure = ffmpeg_log.explain(
         "[AVFilterGraph @ 0x55] No such filter: 'zscale'\nError : Filter not found\n", 8, "decode"
     )
@@ -426,7 +415,7 @@ def test_a_filter_that_a_build_lacks_is_named() -> None:
 
 
 @pytest.fixture(scope="module")
-def interlaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interlaced(tmp_path_factory):
     """Fields of different times: a pattern that moves 4 pixels from field to field."""
     path = tmp_path_factory.mktemp("fields") / "fields.mp4"
     moving = "testsrc2=s=320x240:r=20:d=1,crop=192:144:4*n:0,tinterlace=interleave_top,format=yuv420p,setfield=tff"
@@ -448,14 +437,12 @@ def interlaced(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _comb(frame: np.ndarray) -> float:
+def _comb(frame):
     """How much more neighbouring rows differ than rows of one field, grey levels."""
     return float(np.abs(np.diff(frame, axis=0)).mean() - np.abs(frame[2:] - frame[:-2]).mean() / 2)
 
 
-def test_interlaced_pictures_are_deinterlaced_or_woven_alike_everywhere(
-    decoder: Decoder, pipe: Decoder, interlaced: Path
-) -> None:
+def test_interlaced_pictures_are_deinterlaced_or_woven_alike_everywhere(decoder, pipe, interlaced):
     assert ffmpeg.probe(interlaced).tags.is_interlaced
     combs = {}
     for how in ("deinterlace", "weave"):
@@ -469,7 +456,7 @@ def test_interlaced_pictures_are_deinterlaced_or_woven_alike_everywhere(
     assert combs["weave"] > 4 * max(combs["deinterlace"], 0.5)
 
 
-def test_deinterlacing_keeps_the_number_of_frames(decoder: Decoder, interlaced: Path) -> None:
+def test_deinterlacing_keeps_the_number_of_frames(decoder, interlaced):
     for window in ((0.0, 0.0), (0.3, 0.4), (0.5, 0.1)):
         lengths = {
             how: len(decoder.decode(interlaced, *window, SampleSpec(1, 48, rendering=Rendering(interlaced=how))).luma)
@@ -478,9 +465,7 @@ def test_deinterlacing_keeps_the_number_of_frames(decoder: Decoder, interlaced: 
         assert lengths["deinterlace"] == lengths["weave"]
 
 
-def test_pixels_that_are_not_square_are_judged_as_they_are_stored(
-    decoder: Decoder, pipe: Decoder, tmp_path: Path
-) -> None:
+def test_pixels_that_are_not_square_are_judged_as_they_are_stored(decoder, pipe, tmp_path):
     frames = []
     for shape in ("1", "16/15", "64/45"):
         path = tmp_path / f"{len(frames)}.mp4"
@@ -504,7 +489,7 @@ def test_pixels_that_are_not_square_are_judged_as_they_are_stored(
         np.testing.assert_array_equal(frame, frames[0])
 
 
-def test_film_grain_is_part_of_the_picture(decoder: Decoder, pipe: Decoder, tmp_path: Path) -> None:
+def test_film_grain_is_part_of_the_picture(decoder, pipe, tmp_path):
     path = tmp_path / "grain.mp4"
     source = ("-f", "lavfi", "-i", "color=gray:s=192x144:r=10:d=0.8,noise=alls=20:allf=t,format=yuv420p")
     _run(*source, "-c:v", "libsvtav1", "-crf", "40", "-preset", "10", "-svtav1-params", "film-grain=40", str(path))
@@ -519,6 +504,6 @@ def test_film_grain_is_part_of_the_picture(decoder: Decoder, pipe: Decoder, tmp_
 @pytest.mark.parametrize(
     "tags", ["bt709:color_primaries=bt709:color_trc=bt709", "bt2020nc:color_primaries=smpte432:color_trc=linear"]
 )
-def test_copies_bear_labels_of_their_own(tmp_path: Path, tags: str) -> None:
+def test_copies_bear_labels_of_their_own(tmp_path, tags):
     path = _write(tmp_path / "a.mp4", "yuv420p", _planes("yuv420p"), ("-vf", f"setparams=colorspace={tags}", *X264))
     assert "(tv, smpte170m, progressive)" in _header(_copy(path))

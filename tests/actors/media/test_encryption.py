@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from actors.distortions.apply import apply
@@ -19,15 +16,15 @@ CENC = ("-c", "copy", "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "
 
 
 @pytest.fixture(scope="module")
-def encrypted(make: Callable[..., Path], clip: Path) -> Path:
+def encrypted(make, clip):
     return make("encrypted.mp4", "-i", str(clip), *CENC)
 
 
-def test_an_encrypted_file_says_so(encrypted: Path, tmp_path: Path) -> None:
-    def copy() -> None:
+def test_an_encrypted_file_says_so(encrypted, tmp_path):
+    def copy():
         apply(PRISTINE, 0, encrypted, 0.0, 0.0, tmp_path / "x.mkv", 0)
 
-    def decode() -> None:
+    def decode():
         with Decoder() as decoder:
             decoder.decode(encrypted)
 
@@ -40,7 +37,7 @@ def test_an_encrypted_file_says_so(encrypted: Path, tmp_path: Path) -> None:
         assert caught.value.kind == "decode"
 
 
-def test_other_files_are_not_encrypted(clip: Path, make: Callable[..., Path], tmp_path: Path) -> None:
+def test_other_files_are_not_encrypted(clip, make, tmp_path):
     assert scheme(clip) == scheme(tmp_path / "gone.mp4") == ""
     assert scheme(make("fast.mp4", "-i", str(clip), "-c", "copy", "-movflags", "+faststart")) == ""
     for number, content in enumerate((b"", b"x", b"\0\0\0\0moov", b"\0\0\0\4free" * 9, b"encv schm")):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from actors.distortions.apply import apply
@@ -15,7 +12,7 @@ from actors.media.outcome import Failure
 
 
 @pytest.fixture(scope="module")
-def partial(make: Callable[..., Path]) -> Path:
+def partial(make):
     """A download of 4 s that stopped early: a Matroska file cut in the middle of its bytes."""
     whole = make(
         "whole.mkv", "-f", "lavfi", "-i", "testsrc2=s=256x144:r=25:d=4",
@@ -27,7 +24,7 @@ def partial(make: Callable[..., Path]) -> Path:
     return path
 
 
-def test_a_download_that_stopped_says_where_it_ends(partial: Path, tmp_path: Path) -> None:
+def test_a_download_that_stopped_says_where_it_ends(partial, tmp_path):
     assert ffmpeg.probe(partial).duration_s == 4
     with pytest.raises(
         Failure, match=r"no frame at 3 s: it ends at 1\.\d+ s, its header says 4 s; copy it again"
@@ -37,6 +34,6 @@ def test_a_download_that_stopped_says_where_it_ends(partial: Path, tmp_path: Pat
     apply(PRISTINE, 0, partial, 0.0, 1.0, tmp_path / "x.mkv", 0)
 
 
-def test_a_window_beyond_a_whole_file_asks_for_another(clip: Path) -> None:
+def test_a_window_beyond_a_whole_file_asks_for_another(clip):
     assert "check start_s and duration_s" in no_frame(str(clip), 90.0).message
     assert "check start_s" in no_frame("gone.mp4", 1.0).message

@@ -14,7 +14,7 @@ from actors.media import ffmpeg, ffmpeg_log
 from actors.media.outcome import Failure
 
 
-def test_probe_reads_a_plain_clip(clip: Path) -> None:
+def test_probe_reads_a_plain_clip(clip):
     header = ffmpeg.probe(clip)
     assert (header.width, header.height, header.fps, header.codec, header.pix_fmt) == (
         176,
@@ -27,7 +27,7 @@ def test_probe_reads_a_plain_clip(clip: Path) -> None:
     assert not header.is_still
 
 
-def test_probe_reads_unusual_files(odd_files: dict[str, Path]) -> None:
+def test_probe_reads_unusual_files(odd_files):
     headers = {name: ffmpeg.probe(path) for name, path in odd_files.items()}
     assert (headers["rotated"].width, headers["rotated"].height) == (144, 176)
     assert (headers["odd_444"].width, headers["odd_444"].height, headers["odd_444"].pix_fmt) == (175, 143, "yuv444p")
@@ -37,7 +37,7 @@ def test_probe_reads_unusual_files(odd_files: dict[str, Path]) -> None:
     assert headers["vfr"].fps == pytest.approx(12, abs=0.6)
 
 
-def test_probe_knows_a_still_by_its_content(tmp_path: Path, clip: Path) -> None:
+def test_probe_knows_a_still_by_its_content(tmp_path, clip):
     name = tmp_path / "a%03d.png"
     ffmpeg.run(
         ffmpeg.arguments(ffmpeg.target(ffmpeg.source(clip)["V:0"], name, {}, "image2pipe")), timeout_s=60, kind="encode"
@@ -47,7 +47,7 @@ def test_probe_knows_a_still_by_its_content(tmp_path: Path, clip: Path) -> None:
     assert (header.width, header.height, header.frames, header.duration_s) == (176, 144, 1, 0.0)
 
 
-def test_probe_names_the_kind_of_failure(broken_files: dict[str, Path], tmp_path: Path) -> None:
+def test_probe_names_the_kind_of_failure(broken_files, tmp_path):
     for name, path in broken_files.items():
         with pytest.raises(Failure) as caught:
             ffmpeg.probe(path)
@@ -60,7 +60,7 @@ def test_probe_names_the_kind_of_failure(broken_files: dict[str, Path], tmp_path
         assert caught.value.kind == "missing"
 
 
-def test_playlists_never_open_another_file(tmp_path: Path, clip: Path) -> None:
+def test_playlists_never_open_another_file(tmp_path, clip):
     (tmp_path / "neighbour.mp4").write_bytes(clip.read_bytes())
     playlists = {
         "list.ffconcat": "ffconcat version 1.0\nfile neighbour.mp4\n",
@@ -80,7 +80,7 @@ def test_playlists_never_open_another_file(tmp_path: Path, clip: Path) -> None:
         assert caught.value.kind == "missing", protocol  # the prefix file: makes it a file name, nothing else
 
 
-def test_whitelists_come_before_every_input(clip: Path) -> None:
+def test_whitelists_come_before_every_input(clip):
     joined = graph.filter([ffmpeg.source(clip)["V:0"], ffmpeg.source(clip, 0.5)["V:0"]], "hstack")
     args = ffmpeg.arguments(graph.output(joined, "pipe:1", f="null"))
     places = [at for at, word in enumerate(args) if word == "-i"]
@@ -93,14 +93,14 @@ def test_whitelists_come_before_every_input(clip: Path) -> None:
     assert not refused & set(ffmpeg.FORMATS.split(","))
 
 
-def test_too_many_pixels_are_refused_before_decoding(clip: Path) -> None:
+def test_too_many_pixels_are_refused_before_decoding(clip):
     node = graph.output(ffmpeg.source(clip, max_pixels=10_000)["V:0"], "pipe:1", f="null")
     with pytest.raises(Failure) as caught:
         ffmpeg.run(ffmpeg.arguments(node), timeout_s=60)
     assert caught.value.kind == "too_large"
 
 
-def _gone(pid: int) -> bool:
+def _gone(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def _gone(pid: int) -> bool:
     return state == "Z"
 
 
-def test_timeout_kills_the_whole_process_group(tmp_path: Path) -> None:
+def test_timeout_kills_the_whole_process_group(tmp_path):
     note = tmp_path / "pid"
     script = f"trap '' TERM; sleep 600 & echo $! > {note}; wait"
     with pytest.raises(Failure) as caught:
@@ -121,14 +121,14 @@ def test_timeout_kills_the_whole_process_group(tmp_path: Path) -> None:
     assert _gone(grandchild)
 
 
-def test_leaving_the_block_ends_the_process() -> None:
+def test_leaving_the_block_ends_the_process():
     with ffmpeg.Process(["600"], timeout_s=60, executable="/bin/sleep") as child:
         assert child.process.poll() is None
     assert child.process.returncode != 0
     assert child.process.stdin is None
 
 
-def test_memory_of_a_child_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_a_child_is_limited(monkeypatch):
     monkeypatch.setattr(ffmpeg, "MEMORY_BYTES", 64 * 2**20)
     monkeypatch.setattr(ffmpeg, "FILE_BYTES", 4096)
     script = "sleep 0.3; ulimit -v; ulimit -f"
@@ -139,7 +139,7 @@ def test_memory_of_a_child_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert int(file_blocks) in {4, 8}  # the unit is 512 or 1024 bytes, by shell
 
 
-def test_frames_survive_a_lossless_round_trip(tmp_path: Path) -> None:
+def test_frames_survive_a_lossless_round_trip(tmp_path):
     frames = [np.full((16, 32, 3), 40 * number, np.uint8) for number in range(5)]
     path = tmp_path / "grey.mkv"
     node = ffmpeg.target(
@@ -155,10 +155,10 @@ def test_frames_survive_a_lossless_round_trip(tmp_path: Path) -> None:
         assert np.abs(before.astype(int) - after).max() <= 2
 
 
-def test_an_encoder_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
+def test_an_encoder_that_cannot_start_is_a_failure(tmp_path):
     node = ffmpeg.target(ffmpeg.raw_source(32, 16, 10), tmp_path / "x.mp4", {"vcodec": "no_such_codec"}, "mp4")
 
-    def feed() -> None:
+    def feed():
         with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
             for _ in range(2000):
                 writer.write(np.zeros((16, 32, 3), np.uint8))
@@ -178,17 +178,17 @@ def test_an_encoder_that_cannot_start_is_a_failure(tmp_path: Path) -> None:
         ("nothing special", -9, "crash"),
     ],
 )
-def test_messages_become_kinds(log: str, status: int, kind: str) -> None:
+def test_messages_become_kinds(log, status, kind):
     failure = ffmpeg_log.explain(log, status, "encode")
     assert failure.kind == kind
     assert "0x1" not in failure.message
 
 
-def test_failures_are_one_line_and_of_a_known_kind() -> None:
+def test_failures_are_one_line_and_of_a_known_kind():
     assert str(Failure("decode", "two\n lines")) == "decode: two lines"
     with pytest.raises(ValueError, match="unknown failure kind"):
         Failure("bad luck", "x")
 
 
-def test_binary_is_an_executable_file() -> None:
+def test_binary_is_an_executable_file():
     assert os.access(ffmpeg.binary(), os.X_OK)

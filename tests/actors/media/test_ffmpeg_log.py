@@ -44,26 +44,26 @@ Conversion failed!
         ("", "encode", "FFmpeg ended with status 1"),
     ],
 )
-def test_the_reason_is_never_a_line_of_statistics(line: str, kind: str, message: str) -> None:
+def test_the_reason_is_never_a_line_of_statistics(line, kind, message):
     failure = ffmpeg_log.explain(X264.format(reason=line), 1, "encode")
     assert failure.kind == kind
     assert failure.message.startswith(message) or message in failure.message
 
 
-def test_a_status_of_a_full_disk_is_enough() -> None:
+def test_a_status_of_a_full_disk_is_enough():
     failure = ffmpeg_log.explain("frame=  1\n", 256 - errno.ENOSPC, "encode")
     assert (failure.kind, failure.message) == ("storage", "no space left on the disk")
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "mpeg2video", "ffv1"])
-def test_an_encoder_on_a_full_disk_says_so(codec: str) -> None:
+def test_an_encoder_on_a_full_disk_says_so(codec):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     node = ffmpeg.target(
         ffmpeg.raw_source(64, 64, 10).filter("format", "yuv420p"), "/dev/full", {"vcodec": codec}, "matroska"
     )
 
-    def write() -> None:
+    def write():
         with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
             for number in range(10):
                 writer.write(np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8))
@@ -73,7 +73,7 @@ def test_an_encoder_on_a_full_disk_says_so(codec: str) -> None:
     assert caught.value.kind == "storage", caught.value
 
 
-def test_raw_video_asks_for_a_size_and_other_files_for_a_container(tmp_path: Path) -> None:
+def test_raw_video_asks_for_a_size_and_other_files_for_a_container(tmp_path):
     raw, other = tmp_path / "a.yuv", tmp_path / "a.dat"
     for path in (raw, other):
         path.write_bytes(bytes(range(256)) * 100)
@@ -102,18 +102,18 @@ Output #1, null, to 'pipe:1':
 """
 
 
-def track(number: int, width: int = 64, is_default: bool = False, is_cover: bool = False) -> Track:
+def track(number, width=64, is_default=False, is_cover=False):
     return Track(number, width, 48, is_default, is_cover, "", "")
 
 
-def test_all_video_tracks_of_the_input_are_read_and_none_of_an_output() -> None:
+def test_all_video_tracks_of_the_input_are_read_and_none_of_an_output():
     cover, film = ffmpeg_log.tracks(DUMP)
     assert (cover.number, cover.is_cover, cover.is_default, cover.width) == (0, True, False, 640)
     assert (film.number, film.is_cover, film.is_default, film.height) == (2, False, True, 144)
     assert ffmpeg_log.decoded_track(DUMP) == 2
 
 
-def test_the_header_is_that_of_the_track_that_is_played_as_it_is_turned() -> None:
+def test_the_header_is_that_of_the_track_that_is_played_as_it_is_turned():
     header = ffmpeg_log.header("a.mkv", DUMP)
     assert (header.width, header.height, header.codec, header.fps, header.tick_rate) == (144, 256, "h264", 25, 50)
 
@@ -130,15 +130,13 @@ def test_the_header_is_that_of_the_track_that_is_played_as_it_is_turned() -> Non
         ([track(3)], {3: 1}, 3),
     ],
 )
-def test_the_default_track_is_played_and_no_lone_picture(
-    choice: list[Track], packets: dict[int, int] | None, number: int
-) -> None:
+def test_the_default_track_is_played_and_no_lone_picture(choice, packets, number):
     film = ffmpeg_log.played(choice, packets)
     assert film is not None
     assert film.number == number
 
 
-def test_a_file_of_covers_has_no_film() -> None:
+def test_a_file_of_covers_has_no_film():
     assert ffmpeg_log.played([track(0, is_cover=True)]) is None
 
 
@@ -146,7 +144,7 @@ def test_a_file_of_covers_has_no_film() -> None:
     ("degrees", "upright"),
     [("90.00", True), ("-90.00", True), ("270.00", True), ("180.00", False), ("60.00", False), ("-0.00", False)],
 )
-def test_only_quarter_turns_exchange_width_and_height(degrees: str, upright: bool) -> None:
+def test_only_quarter_turns_exchange_width_and_height(degrees, upright):
     assert ffmpeg_log.is_upright(degrees) == upright
 
 
@@ -160,9 +158,7 @@ def test_only_quarter_turns_exchange_width_and_height(degrees: str, upright: boo
         ((0, 0, 1 << 13), None),
     ],
 )
-def test_a_display_orientation_mirrors_first_and_turns_then(
-    fields: tuple[int, int, int], turns: tuple[str, ...] | None
-) -> None:
+def test_a_display_orientation_mirrors_first_and_turns_then(fields, turns):
     names = ("hor_flip", "ver_flip", "anticlockwise_rotation")
     log = "\n".join(
         f"[trace_headers @ 0x1] 5 {name}   {value:b} = {value}" for name, value in zip(names, fields, strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +14,13 @@ from actors.media.window import EncodeOptions
 from actors.sample import Synthesise
 
 
-def _write_half(path: Path, error: BaseException) -> None:
+def _write_half(path, error):
     with atomic(path) as partial:
         partial.write_bytes(b"half")
         raise error
 
 
-def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
+def test_a_file_is_whole_or_absent(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _write_half(tmp_path / "a", KeyboardInterrupt())
     assert list(tmp_path.iterdir()) == []
@@ -33,7 +32,7 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [
     OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Quota"), Failure("storage", "No space left on device"),
 ])  # fmt: skip
-def test_a_full_disk_names_its_folder(error: Exception, tmp_path: Path) -> None:
+def test_a_full_disk_names_its_folder(error, tmp_path):
     with pytest.raises(Failure) as caught, room_in(tmp_path):
         _write_half(tmp_path / "a", error)
     assert caught.value.kind == "storage"
@@ -42,16 +41,14 @@ def test_a_full_disk_names_its_folder(error: Exception, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "Permission denied"), Failure("decode", "broken")])
-def test_other_errors_stay_what_they_are(error: Exception, tmp_path: Path) -> None:
+def test_other_errors_stay_what_they_are(error, tmp_path):
     with pytest.raises(type(error)) as caught, room_in(tmp_path):
         raise error
     assert caught.value is error
 
 
-def test_a_row_that_finds_no_room_stops_the_work_and_is_not_recorded_as_bad(
-    clip: Path, tmp_path: Path, monkeypatch
-) -> None:
-    def full(*_given: object) -> None:
+def test_a_row_that_finds_no_room_stops_the_work_and_is_not_recorded_as_bad(clip, tmp_path, monkeypatch):
+    def full(*_given):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(copies, "_write", full)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from actors.media.outcome import KINDS
-from actors.media.rows import Row, format_recipe, unpack
+from actors.media.rows import format_recipe, unpack
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.probe import Probe
@@ -36,24 +36,24 @@ EXTREMES = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 Mutation = Callable[[bytearray, np.random.Generator], bytes]
 
 
-def bit_flips(data: bytearray, generator: np.random.Generator) -> bytes:
+def bit_flips(data, generator):
     for at in generator.integers(0, len(data), size=int(generator.integers(1, 60))):
         data[at] ^= 1 << int(generator.integers(8))
     return bytes(data)
 
 
-def truncation(data: bytearray, generator: np.random.Generator) -> bytes:
+def truncation(data, generator):
     return bytes(data[: int(generator.integers(1, len(data)))])
 
 
-def header_edit(data: bytearray, generator: np.random.Generator) -> bytes:
+def header_edit(data, generator):
     """Fields of four bytes near the beginning become numbers that nobody expects: sizes, counts, rates."""
     for at in generator.integers(0, min(1500, len(data) - 4), size=int(generator.integers(1, 8))):
         data[at : at + 4] = int(generator.choice(EXTREMES)).to_bytes(4, "big")
     return bytes(data)
 
 
-def repetition(data: bytearray, generator: np.random.Generator) -> bytes:
+def repetition(data, generator):
     """A piece is copied to another place, over what was there or between it."""
     start, place = (int(at) for at in generator.integers(0, len(data), size=2))
     piece = data[start : start + int(generator.integers(1, 800))]
@@ -61,17 +61,17 @@ def repetition(data: bytearray, generator: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-MUTATIONS: tuple[Mutation, ...] = (bit_flips, truncation, header_edit, repetition)
+MUTATIONS = (bit_flips, truncation, header_edit, repetition)
 
 
 @pytest.fixture(scope="module")
-def decode() -> Iterator[Decode]:
+def decode():
     actor = Decode(SampleSpec(key_frames=1, motion_frames=4, max_pixels=10**6), measure=True, timeout_s=20)
     yield actor
     actor.decoder.close()
 
 
-def children() -> list[tuple[int, str]]:
+def children():
     """Process id and state of every child of this process."""
     processes = []
     for folder in Path("/proc").iterdir():
@@ -86,16 +86,14 @@ def children() -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_mutated_files_end_as_rows_and_leave_nothing_behind(
-    name: str, make: Callable[..., Path], tmp_path: Path, decode: Decode
-) -> None:
+def test_mutated_files_end_as_rows_and_leave_nothing_behind(name, make, tmp_path, decode):
     source = "testsrc2=size=64x64:rate=8:duration=1"
     whole = make(f"whole-{name}", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", *FORMATS[name]).read_bytes()
     generator = np.random.default_rng([SEED, list(FORMATS).index(name)])
     before = {pid for pid, _ in children()}
     probe = Probe(10**6)
     synthesise = Synthesise(EncodeOptions(max_short_side=32, max_pixels=10**6, timeout_s=20), str(tmp_path / "out"))
-    kinds: Counter[str] = Counter()
+    kinds = Counter()
     for number in range(FILES_PER_FORMAT):
         path = tmp_path / name
         try:
@@ -117,11 +115,9 @@ def test_mutated_files_end_as_rows_and_leave_nothing_behind(
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
-def passed(
-    path: Path, step: tuple[str, int, int], probe: Probe, decode: Decode, synthesise: Synthesise
-) -> Iterator[Row]:
+def passed(path, step, probe, decode, synthesise):
     """The file's rows on its way, as far as it gets."""
-    row: Row = {"video_id": path.name, "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "still": False}
+    row = {"video_id": path.name, "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "still": False}
     probed = probe(row)
     yield probed
     if probed["status"] == "ok":

@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import ffmpeg as graph
@@ -61,20 +60,20 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[socket.socket]:
+def listener():
     """A server on this machine that nobody may call."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server
 
 
-def assert_not_called(server: socket.socket) -> None:
+def assert_not_called(server):
     with pytest.raises(BlockingIOError):
         server.accept()
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory):
     """A folder with a clip whose every frame is magenta, the same as a transport stream, and what points at them."""
     root = tmp_path_factory.mktemp("hostile")
     clip = root / "neighbour.mp4"
@@ -89,40 +88,38 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def by_itself(*arguments: str) -> bytes:
+def by_itself(*arguments):
     """Standard output of FFmpeg without any guard of the project."""
     command = [ffmpeg.binary(), "-nostdin", "-y", "-loglevel", "error", *arguments]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
 @pytest.fixture(scope="module")
-def decode() -> Iterator[Decode]:
+def decode():
     actor = Decode(SPEC)
     yield actor
     actor.decoder.close()
 
 
-def row_of(path: Path | str, *recipe: tuple[str, int, int]) -> dict:
+def row_of(path, *recipe):
     row = {"video_id": "v", "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "still": False}
     return row | {"recipe": format_recipe(list(recipe))}
 
 
-def test_the_neighbour_could_be_seen(place: Path, decode: Decode) -> None:
+def test_the_neighbour_could_be_seen(place, decode):
     colour = unpack(decode(row_of(place / "neighbour.mp4"))).key.reshape(-1, 3).mean(0)
     assert np.abs(colour - MAGENTA).max() < 40
 
 
 @pytest.mark.parametrize("name", PLAYLISTS)
-def test_ffmpeg_by_itself_follows_the_playlist(name: str, place: Path) -> None:
+def test_ffmpeg_by_itself_follows_the_playlist(name, place):
     raw = by_itself("-i", str(place / name), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     colour = np.frombuffer(raw, np.uint8).reshape(-1, 3).mean(0)
     assert np.abs(colour - MAGENTA).max() < 40
 
 
 @pytest.mark.parametrize("name", [*PLAYLISTS, *TEXTS])
-def test_a_playlist_or_a_text_is_no_video_and_opens_nothing(
-    name: str, place: Path, decode: Decode, tmp_path: Path
-) -> None:
+def test_a_playlist_or_a_text_is_no_video_and_opens_nothing(name, place, decode, tmp_path):
     rows = [Probe(10**6)(row_of(place / name)), decode(row_of(place / name))]
     rows.append(Synthesise(EncodeOptions(), str(tmp_path))(row_of(place / name, (PRISTINE, 0, 0), ("h264", 1, 0))))
     for row in rows:
@@ -134,7 +131,7 @@ def test_a_playlist_or_a_text_is_no_video_and_opens_nothing(
 
 
 @pytest.mark.parametrize("name", ["list.ffconcat", "list.m3u8"])
-def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(name: str, place: Path) -> None:
+def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(name, place):
     import decord
 
     assert len(decord.VideoReader(str(place / name))) == 10, "by itself it reads the neighbour"
@@ -143,16 +140,14 @@ def test_the_child_cannot_open_a_second_file_even_where_the_probe_is_passed_by(n
         assert unprobed(decoder, place / name, place / "neighbour.mp4") == "decode"
 
 
-def test_no_protocol_but_that_of_files_is_open_to_an_input(clip: Path) -> None:
+def test_no_protocol_but_that_of_files_is_open_to_an_input(clip):
     args = ffmpeg.arguments(graph.output(ffmpeg.source(clip)["V:0"], "pipe:1", f="null"))
     args[args.index("-i") + 1] = "pipe:0"
     with pytest.raises(Failure, match="not on whitelist 'file'"):
         ffmpeg.run(args, timeout_s=60)
 
 
-def test_a_row_that_names_a_server_calls_no_one(
-    listener: socket.socket, clip: Path, tmp_path: Path, decode: Decode
-) -> None:
+def test_a_row_that_names_a_server_calls_no_one(listener, clip, tmp_path, decode):
     port = listener.getsockname()[1]
     uris = [f"{scheme}://127.0.0.1:{port}/a.mp4" for scheme in ("http", "https", "ftp", "rtmp", "tcp", "rtsp", "tls")]
     manifest = tmp_path / "list.csv"
@@ -165,7 +160,7 @@ def test_a_row_that_names_a_server_calls_no_one(
     assert_not_called(listener)
 
 
-def unprobed(decoder: Decoder, path: Path, stated: Path) -> str | None:
+def unprobed(decoder, path, stated):
     """Kind of the failure when the child is given a file that no whitelist has looked at; None if it read it.
 
     What the packets of ``stated`` say is taken to be said of it.
@@ -181,9 +176,7 @@ def unprobed(decoder: Decoder, path: Path, stated: Path) -> str | None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_a_name_and_never_an_option_protocol_filter_or_pattern(
-    name: str, clip: Path, tmp_path: Path, decode: Decode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_is_a_name_and_never_an_option_protocol_filter_or_pattern(name, clip, tmp_path, decode, monkeypatch):
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(clip, folder / name)
@@ -196,7 +189,7 @@ def test_a_name_is_a_name_and_never_an_option_protocol_filter_or_pattern(
     assert [path.name for path in folder.iterdir()] == [name]
 
 
-def test_processes_that_read_files_get_no_credentials(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_read_files_get_no_credentials(clip, monkeypatch):
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "my_password"):
         monkeypatch.setenv(name, CANARY)
     with ffmpeg.Process(["-c", "env"], timeout_s=30, stdout=True, executable="/bin/sh") as child:
@@ -211,7 +204,7 @@ def test_processes_that_read_files_get_no_credentials(clip: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "no permission", "loop", "dangling"])
-def test_what_is_no_regular_file_is_missing_and_never_waited_for(kind: str, tmp_path: Path, decode: Decode) -> None:
+def test_what_is_no_regular_file_is_missing_and_never_waited_for(kind, tmp_path, decode):
     path = tmp_path / "odd.mp4"
     server = socket.socket(socket.AF_UNIX)
     if kind == "pipe":

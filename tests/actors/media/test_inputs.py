@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fake_bucket import Bucket
 
 from actors.distortions.table import PRISTINE
 from actors.folder import HeaderReader
@@ -26,13 +25,13 @@ from actors.sample import Decode, Synthesise
 SPEC = SampleSpec(key_frames=1, motion_frames=4)
 
 
-def row_of(uri: str, *recipe: tuple[str, int, int]) -> dict:
+def row_of(uri, *recipe):
     row = {"video_id": "v", "uri": uri, "start_s": 0.0, "duration_s": 0.0, "still": False}
     return row | {"recipe": format_recipe(list(recipe))}
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary(tmp_path, monkeypatch):
     """The folder that temporary files go to."""
     folder = tmp_path / "tmp"
     folder.mkdir()
@@ -41,9 +40,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("place", ["s3://corpus/", "gs://anonymous@corpus/", "bytes"])
-def test_every_pool_that_opens_a_file_takes_such_a_uri(
-    bucket: Bucket, clip: Path, tmp_path: Path, temporary: Path, place: str
-) -> None:
+def test_every_pool_that_opens_a_file_takes_such_a_uri(bucket, clip, tmp_path, temporary, place):
     if place != "bytes":
         bucket.objects = {"deep/a b.mp4": clip.read_bytes()}
         uri = f"{place}deep/a b.mp4"
@@ -65,7 +62,7 @@ def test_every_pool_that_opens_a_file_takes_such_a_uri(
     decode.decoder.close()
 
 
-def test_neighbours_share_one_download_and_the_copy_goes_with_the_next_object(bucket: Bucket, temporary: Path) -> None:
+def test_neighbours_share_one_download_and_the_copy_goes_with_the_next_object(bucket, temporary):
     bucket.objects = {"a.mp4": b"first", "b": b"second"}
     source = Inputs()
     path = Path(source.path("s3://corpus/a.mp4"))
@@ -78,9 +75,7 @@ def test_neighbours_share_one_download_and_the_copy_goes_with_the_next_object(bu
     assert list(temporary.iterdir()) == []
 
 
-def test_a_copy_that_a_killed_worker_left_is_removed_by_the_next(
-    bucket: Bucket, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_that_a_killed_worker_left_is_removed_by_the_next(bucket, temporary, monkeypatch):
     monkeypatch.setattr(inputs, "_NEW_S", 0.0)
     bucket.objects = {"a.mp4": b"x"}
     left = temporary / f"{inputs._PREFIX}left"
@@ -94,12 +89,12 @@ def test_a_copy_that_a_killed_worker_left_is_removed_by_the_next(
     assert held.exists(), "the folder of a living worker is locked"
 
 
-def gets(bucket: Bucket) -> int:
+def gets(bucket):
     """Downloads so far, of objects that pyarrow reads in one request."""
     return sum(line.startswith("GET") and "prefix=" not in line for line in bucket.requests)
 
 
-def test_every_look_of_a_run_shares_one_download(bucket: Bucket, clip: Path, tmp_path: Path) -> None:
+def test_every_look_of_a_run_shares_one_download(bucket, clip, tmp_path):
     bucket.objects = {"a.mp4": clip.read_bytes()}
     row, keep = row_of("s3://corpus/a.mp4", (PRISTINE, 0, 0)), Keep(str(tmp_path / "downloads"), 10**9)
     assert Probe(10**6, downloads=keep)(row)["status"] == "ok"
@@ -114,12 +109,12 @@ def test_every_look_of_a_run_shares_one_download(bucket: Bucket, clip: Path, tmp
     assert gets(bucket) == 2
 
 
-def test_what_was_used_longest_ago_makes_room_and_stays_for_its_user(bucket: Bucket, tmp_path: Path) -> None:
+def test_what_was_used_longest_ago_makes_room_and_stays_for_its_user(bucket, tmp_path):
     bucket.objects = {name: name.encode() * 100 for name in "abcd"} | {"wide": b"w" * 400}
     keep = Keep(str(tmp_path), 250)
     first, second = Inputs(keep), Inputs(keep)
 
-    def read(source: Inputs, name: str) -> Path:
+    def read(source, name):
         path = Path(source.path(f"s3://corpus/{name}"))
         assert path.read_bytes() == bucket.objects[name]
         return path
@@ -139,7 +134,7 @@ def test_what_was_used_longest_ago_makes_room_and_stays_for_its_user(bucket: Buc
     assert not list(tmp_path.glob(f"*/{inputs._PREFIX}*"))
 
 
-def test_workers_that_want_one_object_at_once_download_it_once(bucket: Bucket, tmp_path: Path) -> None:
+def test_workers_that_want_one_object_at_once_download_it_once(bucket, tmp_path):
     bucket.objects = {"a": b"x" * 1000}
     keep = Keep(str(tmp_path), 10**6)
     with ThreadPoolExecutor(8) as workers:
@@ -150,7 +145,7 @@ def test_workers_that_want_one_object_at_once_download_it_once(bucket: Bucket, t
     assert gets(bucket) == 1
 
 
-def test_a_download_that_fails_is_not_kept(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_download_that_fails_is_not_kept(bucket, tmp_path):
     bucket.objects = {"a": b"x" * 1000}
     keep = Keep(str(tmp_path), 10**6)
     with pytest.raises(Failure, match="timeout"):
@@ -159,7 +154,7 @@ def test_a_download_that_fails_is_not_kept(bucket: Bucket, tmp_path: Path) -> No
     assert Path(Inputs(keep).path("s3://corpus/a")).read_bytes() == b"x" * 1000
 
 
-def test_failures_of_a_bucket_are_rows_that_name_the_object(bucket: Bucket, temporary: Path) -> None:
+def test_failures_of_a_bucket_are_rows_that_name_the_object(bucket, temporary):
     bucket.objects = {"text.mp4": b"this is a letter\n" * 40, "long.mp4": b"x" * 2000}
     probe = Probe(10**6)
     cases = {"missing": "none.mp4", "format": "text.mp4", "too_large": "long.mp4", "refused": "../x.mp4"}
@@ -176,19 +171,19 @@ def test_failures_of_a_bucket_are_rows_that_name_the_object(bucket: Bucket, temp
     assert "AKIACANARY" not in row["error"]
 
 
-def test_a_busy_service_is_asked_again(bucket: Bucket) -> None:
+def test_a_busy_service_is_asked_again(bucket):
     bucket.objects = {"a.mp4": b"x"}
     bucket.busy = 2
     assert Path(Inputs().path("s3://corpus/a.mp4")).read_bytes() == b"x"
 
 
-def test_a_slow_download_ends_at_its_limit(bucket: Bucket) -> None:
+def test_a_slow_download_ends_at_its_limit(bucket):
     bucket.objects = {"a.mp4": b"x" * 1000}
     with pytest.raises(Failure, match=r"timeout: s3://corpus/a\.mp4 was not read within 0 s"):
         Inputs(timeout_s=0).path("s3://corpus/a.mp4")
 
 
-def test_a_full_disk_is_said_as_such(bucket: Bucket) -> None:
+def test_a_full_disk_is_said_as_such(bucket):
     bucket.objects = {"a.mp4": b"x" * 1000}
     with pytest.raises(Failure, match=r"no space left in .*; free some"):
         Inputs()._download("s3://corpus/a.mp4", Path("/dev/full"))
@@ -197,14 +192,14 @@ def test_a_full_disk_is_said_as_such(bucket: Bucket) -> None:
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:9/a.mp4", "s3://k:canary@b/a", "gs://b/a?secret=canary", "gs://canary@b/a", "a\0b"]
 )
-def test_what_may_not_be_read_is_refused_at_the_last_door_too(uri: str) -> None:
+def test_what_may_not_be_read_is_refused_at_the_last_door_too(uri):
     with pytest.raises(Failure) as caught:
         Inputs().path(uri)
     assert caught.value.kind == "refused"
     assert "canary" not in str(caught.value)
 
 
-def test_a_uri_leads_back_to_its_path() -> None:
+def test_a_uri_leads_back_to_its_path():
     for path in ("/a b/%20.mp4", "/line\n", "/ü.mp4", "/\udcff%41.mp4"):
         assert inputs.to_path(inputs.from_path(path)) == path
         inputs.from_path(path).encode()

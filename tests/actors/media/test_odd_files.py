@@ -21,14 +21,14 @@ COPY = ("-c", "copy")
 Shown = Callable[..., list[Sample]]
 
 
-def numbers(samples: list[Sample]) -> list[int]:
+def numbers(samples):
     """The numbers that all paths agree on."""
     first, *others = [clips.numbers_of(sample) for sample in samples]
     assert others == [first] * len(others)
     return first
 
 
-def films(folder: Path) -> Path:
+def films(folder):
     """Sixty numbered pictures, 10 a second."""
     return clips.kind(folder, "h264.mp4")
 
@@ -36,7 +36,7 @@ def films(folder: Path) -> Path:
 # --- held pictures ---
 
 
-def test_a_picture_held_for_minutes_is_held_in_the_window_and_no_longer(folder: Path, shown: Shown) -> None:
+def test_a_picture_held_for_minutes_is_held_in_the_window_and_no_longer(folder, shown):
     path = clips.at_times(folder / "hold.mp4", [*(n / 30 for n in range(30)), 301.0, 301.0 + 1 / 30], *clips.X264)
     assert scan(path).timeline.spacing == "held"
     assert numbers(shown(path, 0.0, 2.0)) == [*range(30), *[29] * 30]
@@ -44,30 +44,30 @@ def test_a_picture_held_for_minutes_is_held_in_the_window_and_no_longer(folder: 
     assert numbers(shown(path, 300.5, 0.5)) == [29] * 15
 
 
-def test_a_screen_recording_is_sampled_at_the_rate_of_a_screen(folder: Path, shown: Shown) -> None:
+def test_a_screen_recording_is_sampled_at_the_rate_of_a_screen(folder, shown):
     path = clips.at_times(folder / "screen.mkv", [0, 5, 11, 19, 27], *clips.X264)
     assert numbers(shown(path, 6.0, 2.0)) == [1] * 120
     assert numbers(shown(path, 10.0, 2.0)) == [1] * 60 + [2] * 60
 
 
-def test_a_slide_show_slower_than_a_window_still_has_pictures(folder: Path, shown: Shown) -> None:
+def test_a_slide_show_slower_than_a_window_still_has_pictures(folder, shown):
     path = clips.at_times(folder / "slides.webm", [0, 6, 12, 18], *clips.VP9)
     assert set(numbers(shown(path, 7.0, 2.0))) == {1}
 
 
-def test_pictures_that_were_left_out_are_held_at_their_own_times(folder: Path, shown: Shown) -> None:
+def test_pictures_that_were_left_out_are_held_at_their_own_times(folder, shown):
     times = [n / 25 for n in (0, 1, 2, 5, 6, 7, 8, 14, 15, 16, 17, 18, 19, 24)]
     path = clips.at_times(folder / "gaps.mkv", times, *clips.X264)
     assert numbers(shown(path, 0.0, 0.8)) == [0, 1, 2, 2, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6, 7, 8, 9, 10, 11, 12]
 
 
-def test_every_second_picture_missing_is_half_the_rate_and_not_twice_the_speed(folder: Path, shown: Shown) -> None:
+def test_every_second_picture_missing_is_half_the_rate_and_not_twice_the_speed(folder, shown):
     path = clips.at_times(folder / "half.mkv", [n / 15 for n in range(60)], *clips.X264)
     assert numbers(shown(path, 1.0, 2.0)) == list(range(15, 45))
     assert shown(path, 1.0, 2.0)[0].fps == pytest.approx(15, rel=0.01)
 
 
-def test_jitter_of_a_phone_makes_no_repeats(folder: Path, shown: Shown) -> None:
+def test_jitter_of_a_phone_makes_no_repeats(folder, shown):
     stray = np.random.default_rng(0).uniform(-0.005, 0.005, 60)
     path = clips.at_times(folder / "phone.mp4", [0.0, *(n / 30 + stray[n] for n in range(1, 60))], *clips.X264)
     assert scan(path).timeline.spacing == "jittering"
@@ -77,7 +77,7 @@ def test_jitter_of_a_phone_makes_no_repeats(folder: Path, shown: Shown) -> None:
     assert len(window) in (29, 30, 31)
 
 
-def test_a_rate_that_changes_is_sampled_at_real_times(folder: Path, shown: Shown) -> None:
+def test_a_rate_that_changes_is_sampled_at_real_times(folder, shown):
     times = [*(n / 24 for n in range(24)), *(1 + n / 30 for n in range(30))]
     path = clips.at_times(folder / "two_rates.mkv", times, *clips.X264)
     assert numbers(shown(path, 1.0, 0.8)) == list(range(24, 48))
@@ -87,21 +87,21 @@ def test_a_rate_that_changes_is_sampled_at_real_times(folder: Path, shown: Shown
 # --- seeking, edit lists, clocks ---
 
 
-def test_a_lone_piece_of_a_stream_counts_from_its_first_picture(folder: Path, shown: Shown) -> None:
+def test_a_lone_piece_of_a_stream_counts_from_its_first_picture(folder, shown):
     path = folder / "piece.ts"
     clips.run("-i", films(folder), *COPY, "-output_ts_offset", "7.3", path)
     assert numbers(shown(path, 2.0, 1.0)) == list(range(20, 30))
     assert scan(path).length_s == pytest.approx(6.0, abs=0.02)
 
 
-def test_an_edit_list_hides_pictures_everywhere(folder: Path, shown: Shown) -> None:
+def test_an_edit_list_hides_pictures_everywhere(folder, shown):
     path = folder / "edit.mp4"
     clips.run("-ss", "1.5", "-i", films(folder), *COPY, path)
     assert numbers(shown(path)) == list(range(15, 60))
     assert numbers(shown(path, 1.0, 1.0)) == list(range(25, 35))
 
 
-def test_pictures_that_begin_after_the_sound_count_from_themselves(folder: Path, shown: Shown) -> None:
+def test_pictures_that_begin_after_the_sound_count_from_themselves(folder, shown):
     path = folder / "late.mkv"
     sound = ("-f", "lavfi", "-i", "sine=duration=8")
     clips.run("-itsoffset", "1.4", "-i", films(folder), *sound, "-map", "0:v", "-map", "1:a", "-c:v", "copy", path)
@@ -109,7 +109,7 @@ def test_pictures_that_begin_after_the_sound_count_from_themselves(folder: Path,
     assert scan(path).length_s == pytest.approx(6.0, abs=0.01)
 
 
-def test_sound_that_outlasts_the_pictures_makes_no_windows(folder: Path, shown: Shown) -> None:
+def test_sound_that_outlasts_the_pictures_makes_no_windows(folder, shown):
     path = folder / "sound.mp4"
     clips.run(
         "-i", films(folder), "-f", "lavfi", "-i", "sine=duration=24", "-map", "0:v", "-map", "1:a", "-c:v", "copy", path
@@ -123,7 +123,7 @@ def test_sound_that_outlasts_the_pictures_makes_no_windows(folder: Path, shown: 
         shown(path, 7.0, 2.0)
 
 
-def test_a_clock_that_jumps_leaves_the_pictures_that_are_there(folder: Path, shown: Shown) -> None:
+def test_a_clock_that_jumps_leaves_the_pictures_that_are_there(folder, shown):
     parts = []
     for number, offset in enumerate((0, 3600)):
         part = folder / f"part{number}.ts"
@@ -142,7 +142,7 @@ def test_a_clock_that_jumps_leaves_the_pictures_that_are_there(folder: Path, sho
     assert numbers(shown(path)) == list(range(60))
 
 
-def test_a_clock_that_steps_back_loses_no_picture(folder: Path, shown: Shown) -> None:
+def test_a_clock_that_steps_back_loses_no_picture(folder, shown):
     early, late = (
         clips.write(folder / f"{n}.h264", range(30 * n, 30 * n + 30), 25, *clips.X264, "-bf", "0") for n in (0, 1)
     )
@@ -155,7 +155,7 @@ def test_a_clock_that_steps_back_loses_no_picture(folder: Path, shown: Shown) ->
     assert numbers(shown(path)) == list(range(60))
 
 
-def test_a_download_that_stopped_is_as_long_as_what_arrived(folder: Path, shown: Shown) -> None:
+def test_a_download_that_stopped_is_as_long_as_what_arrived(folder, shown):
     whole = clips.kind(folder, "ffv1.mkv").read_bytes()
     path = folder / "partial.mkv"
     path.write_bytes(whole[: len(whole) // 2])
@@ -166,13 +166,13 @@ def test_a_download_that_stopped_is_as_long_as_what_arrived(folder: Path, shown:
         shown(path, 2.0, 0.4)
 
 
-def test_a_raw_stream_has_the_rate_of_its_pictures_and_not_of_its_fields(folder: Path, shown: Shown) -> None:
+def test_a_raw_stream_has_the_rate_of_its_pictures_and_not_of_its_fields(folder, shown):
     path = clips.kind(folder, "h264.h264")
     assert scan(path).header.tick_rate == 50
     assert numbers(shown(path)) == list(range(60))
 
 
-def test_a_gif_that_asks_for_a_hundredth_of_a_second_gets_a_tenth_as_in_browsers(folder: Path, shown: Shown) -> None:
+def test_a_gif_that_asks_for_a_hundredth_of_a_second_gets_a_tenth_as_in_browsers(folder, shown):
     path = clips.write(folder / "fast.gif", range(20), 100)
     assert ffmpeg.probe(path).fps == 100
     facts = scan(path)
@@ -180,7 +180,7 @@ def test_a_gif_that_asks_for_a_hundredth_of_a_second_gets_a_tenth_as_in_browsers
     assert numbers(shown(path, 0.5, 1.0)) == list(range(5, 15))
 
 
-def test_a_stream_that_begins_between_key_frames_begins_with_the_first_of_them(folder: Path, shown: Shown) -> None:
+def test_a_stream_that_begins_between_key_frames_begins_with_the_first_of_them(folder, shown):
     whole = clips.kind(folder, "h264.ts").read_bytes()
     path = folder / "mid_group.ts"
     path.write_bytes(whole[188 * 40 :])
@@ -191,7 +191,7 @@ def test_a_stream_that_begins_between_key_frames_begins_with_the_first_of_them(f
 
 
 @pytest.mark.parametrize("start_s", [2.0, 4.5])
-def test_a_clock_of_33_bits_that_wraps_is_followed(start_s: float, folder: Path, shown: Shown) -> None:
+def test_a_clock_of_33_bits_that_wraps_is_followed(start_s, folder, shown):
     path = folder / "wrap.ts"
     clips.run("-i", films(folder), *COPY, "-output_ts_offset", f"{2**33 / 90000 - 4:.3f}", path)
     assert numbers(shown(path, start_s, 1.0)) == list(range(round(10 * start_s), round(10 * start_s) + 10))
@@ -201,15 +201,13 @@ def test_a_clock_of_33_bits_that_wraps_is_followed(start_s: float, folder: Path,
     ("name", "options"),
     [("fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")), ("no_index.mkv", ("-f", "matroska", "-live", "1"))],
 )
-def test_a_container_without_an_index_is_cut_exactly(
-    name: str, options: tuple[str, ...], folder: Path, shown: Shown
-) -> None:
+def test_a_container_without_an_index_is_cut_exactly(name, options, folder, shown):
     path = folder / name
     clips.run("-i", films(folder), *COPY, *options, path)
     assert numbers(shown(path, 2.0, 1.0)) == list(range(20, 30))
 
 
-def test_pictures_that_an_avi_file_leaves_empty_are_held(folder: Path, shown: Shown) -> None:
+def test_pictures_that_an_avi_file_leaves_empty_are_held(folder, shown):
     source = clips.at_times(
         folder / "drops.mkv", [n / 25 for n in (0, 1, 2, 5, 6, 7, 8, 14, 15, 16)], *clips.X264, "-bf", "0"
     )
@@ -218,7 +216,7 @@ def test_pictures_that_an_avi_file_leaves_empty_are_held(folder: Path, shown: Sh
     assert numbers(shown(path, 0.0, 0.4)) == [0, 1, 2, 2, 2, 3, 4, 5, 6, 6]
 
 
-def test_one_picture_under_minutes_of_music_is_one_picture(folder: Path, shown: Shown) -> None:
+def test_one_picture_under_minutes_of_music_is_one_picture(folder, shown):
     path = folder / "music.mp4"
     one = clips.write(folder / "one.mp4", [7], 1, *clips.X264)
     clips.run("-i", one, "-f", "lavfi", "-i", "sine=duration=20", "-map", "0:v", "-map", "1:a", "-c:v", "copy", path)
@@ -230,7 +228,7 @@ def test_one_picture_under_minutes_of_music_is_one_picture(folder: Path, shown: 
 
 
 @pytest.mark.parametrize("name", ["grows.ts", "grows.mkv", "grows.mp4"])
-def test_a_size_that_changes_is_scaled_to_the_first(name: str, folder: Path, shown: Shown) -> None:
+def test_a_size_that_changes_is_scaled_to_the_first(name, folder, shown):
     small = clips.write(folder / f"small-{name}.ts", range(20), 10, *clips.X264, "-bf", "0")
     large = clips.write(folder / f"large-{name}.ts", range(20, 40), 10, *clips.X264, "-bf", "0", filters="scale=128:96")
     joined = folder / f"joined-{name}.ts"
@@ -243,7 +241,7 @@ def test_a_size_that_changes_is_scaled_to_the_first(name: str, folder: Path, sho
     assert numbers(samples) == list(range(5, 30))
 
 
-def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folder: Path, shown: Shown) -> None:
+def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folder, shown):
     parts = [
         clips.write(
             folder / f"turned{n}.ts", range(20), 10, *clips.X264, "-bf", "0", filters=f"scale={64 * n}:{48 * n}"
@@ -258,7 +256,7 @@ def test_a_size_that_changes_in_a_turned_film_is_refused_and_not_cut_short(folde
 
 
 @pytest.mark.parametrize("name", ["aperture.mp4", "crop.mkv"])
-def test_a_container_that_crops_is_shown_cropped(name: str, folder: Path, shown: Shown) -> None:
+def test_a_container_that_crops_is_shown_cropped(name, folder, shown):
     wide = clips.write(folder / f"wide-{name}.mp4", range(60), 10, *clips.X264, filters="pad=96:48:16:0")
     path = clips.with_clean_aperture(wide, folder / f"aperture-{name}.mp4", 64, 48)
     if name.endswith(".mkv"):
@@ -276,12 +274,12 @@ def test_a_container_that_crops_is_shown_cropped(name: str, folder: Path, shown:
     assert numbers(samples) == list(range(20, 30))
 
 
-def coded(path: Path, filters: str = "null", picture: int = 0, **more: str) -> Path:
+def coded(path, filters="null", picture=0, **more):
     """Sixty pictures of one number."""
     return clips.write(path, [picture] * 60, 10, *clips.X264, filters=filters)
 
 
-def test_the_default_track_is_taken_everywhere(folder: Path, shown: Shown) -> None:
+def test_the_default_track_is_taken_everywhere(folder, shown):
     path = folder / "tracks.mp4"
     marks = ("-disposition:v:0", "0", "-disposition:v:1", "default")
     clips.run(
@@ -302,7 +300,7 @@ def test_the_default_track_is_taken_everywhere(folder: Path, shown: Shown) -> No
     assert numbers(shown(path, 1.0, 1.0)) == list(range(10, 20))
 
 
-def test_a_lone_picture_beside_a_film_is_no_film(folder: Path, shown: Shown) -> None:
+def test_a_lone_picture_beside_a_film_is_no_film(folder, shown):
     thumb = folder / "thumb.jpg"
     clips.run("-f", "lavfi", "-i", "color=red:s=1280x720", "-frames:v", "1", thumb)
     path = folder / "thumb_first.mkv"
@@ -311,7 +309,7 @@ def test_a_lone_picture_beside_a_film_is_no_film(folder: Path, shown: Shown) -> 
     assert numbers(shown(path, 1.0, 1.0)) == list(range(10, 20))
 
 
-def test_a_cover_picture_is_never_taken(folder: Path, shown: Shown) -> None:
+def test_a_cover_picture_is_never_taken(folder, shown):
     cover = folder / "cover.png"
     clips.run("-f", "lavfi", "-i", "color=red:s=640x640", "-frames:v", "1", cover)
     path = folder / "cover.mp4"
@@ -333,7 +331,5 @@ CASES = Path(__file__).parents[4] / "shared" / "cases"
      ("thumb_first.mkv", 1, 2, 50), ("two_streams.mp4", 1, 2, 50), ("edit_list.mp4", 0, 0, 17), ("ts_jump.ts", 1, 2, 50),
      ("sei_rotate.mp4", 1, 1, 25), ("partial.mkv", 0, 0, 45), ("audio_longer.mp4", 1, 2, 50)],
 )  # fmt: skip
-def test_the_collected_files_show_as_many_pictures_as_a_player(
-    name: str, start_s: float, duration_s: float, count: int, shown: Shown
-) -> None:
+def test_the_collected_files_show_as_many_pictures_as_a_player(name, start_s, duration_s, count, shown):
     assert {sample.luma.shape[0] for sample in shown(CASES / name, start_s, duration_s)} == {count}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numbered as clips
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from actors.media.views import Sample
 
@@ -16,7 +14,7 @@ COPY = ("-c", "copy")
 Shown = Callable[..., list[Sample]]
 
 CORNER = "drawbox=4:4:24:8:white:fill,drawbox=4:36:8:8:gray:fill"
-MATRICES: dict[str, tuple[tuple[float, ...], Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
+MATRICES = {
     "90": ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
     "180": ((-1, 0, 0, -1), lambda frame: np.rot90(frame, 2)),
     "270": ((0, -1, 1, 0), lambda frame: np.rot90(frame, 1)),
@@ -25,7 +23,7 @@ MATRICES: dict[str, tuple[tuple[float, ...], Callable[[NDArray[np.uint8]], NDArr
     "mirror and 90": ((0, 1, 1, 0), lambda frame: frame.T),
     "mirror and 270": ((0, -1, -1, 0), lambda frame: frame[::-1, ::-1].T),
 }
-MESSAGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+MESSAGES = {
     "rotate=90": lambda frame: np.rot90(frame, 1),
     "rotate=180": lambda frame: np.rot90(frame, 2),
     "rotate=270": lambda frame: np.rot90(frame, -1),
@@ -35,20 +33,20 @@ MESSAGES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-def upright(folder: Path) -> Path:
+def upright(folder):
     """A film whose corners differ."""
     path = folder / "corner.mp4"
     return path if path.exists() else clips.write(path, [0] * 20, 10, *clips.X264, "-qp", "5", filters=CORNER)
 
 
-def assert_turned(samples: list[Sample], wanted: NDArray[np.uint8]) -> None:
+def assert_turned(samples, wanted):
     for sample in samples:
         assert sample.luma.shape[1:] == wanted.shape
         assert {float(np.abs(frame.astype(int) - wanted).max()) for frame in sample.luma} <= {0.0, 1.0, 2.0}
 
 
 @pytest.mark.parametrize("name", MATRICES)
-def test_a_display_matrix_turns_and_mirrors(name: str, folder: Path, shown: Shown) -> None:
+def test_a_display_matrix_turns_and_mirrors(name, folder, shown):
     matrix, turn = MATRICES[name]
     plain = shown(upright(folder))[1].luma[0]
     path = clips.with_matrix(upright(folder), folder / f"{name}.mp4", matrix)
@@ -56,7 +54,7 @@ def test_a_display_matrix_turns_and_mirrors(name: str, folder: Path, shown: Show
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_of_the_stream_turns_and_mirrors_every_picture(name: str, folder: Path, shown: Shown) -> None:
+def test_a_message_of_the_stream_turns_and_mirrors_every_picture(name, folder, shown):
     plain = shown(upright(folder))[1].luma[0]
     path = folder / f"{name.replace(':', '-')}.mp4"
     clips.run("-i", upright(folder), *COPY, "-bsf:v", f"h264_metadata=display_orientation=insert:{name}", path)
@@ -64,7 +62,7 @@ def test_a_message_of_the_stream_turns_and_mirrors_every_picture(name: str, fold
     assert_turned(shown(path, 0.5, 1.0), MESSAGES[name](plain))
 
 
-def test_an_angle_that_is_no_quarter_turn_keeps_the_frame(folder: Path, shown: Shown) -> None:
+def test_an_angle_that_is_no_quarter_turn_keeps_the_frame(folder, shown):
     path = clips.with_matrix(upright(folder), folder / "45.mp4", (0.7071, 0.7071, -0.7071, 0.7071))
     samples = shown(path, 0.5, 1.0)
     assert {sample.key.shape[2:4] for sample in samples} == {(48, 64)}
@@ -72,7 +70,7 @@ def test_an_angle_that_is_no_quarter_turn_keeps_the_frame(folder: Path, shown: S
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_of_a_photograph_is_that_of_its_exif_tag(orientation: int, folder: Path, shown: Shown) -> None:
+def test_the_orientation_of_a_photograph_is_that_of_its_exif_tag(orientation, folder, shown):
     plain = folder / "plain.jpg"
     clips.run("-i", upright(folder), "-frames:v", "1", "-q:v", "2", plain)
     frame = shown(plain)[0].luma[0]

@@ -11,7 +11,7 @@ STEPS = st.tuples(st.sampled_from(["resize", "h264", "pristine"]), st.integers(0
 
 
 @given(st.lists(STEPS, max_size=4))
-def test_recipes_survive_writing_and_have_one_form(recipe: list) -> None:
+def test_recipes_survive_writing_and_have_one_form(recipe):
     text = format_recipe(recipe)
     assert parse_recipe(text) == recipe
     assert format_recipe([list(step) for step in recipe]) == text
@@ -21,7 +21,7 @@ def test_recipes_survive_writing_and_have_one_form(recipe: list) -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 4), st.integers(1, 9), st.integers(2, 12), st.integers(2, 12), st.integers(0, 99))
-def test_a_sample_survives_packing(keys: int, frames: int, height: int, width: int, seed: int) -> None:
+def test_a_sample_survives_packing(keys, frames, height, width, seed):
     rng = np.random.default_rng(seed)
     key = rng.integers(0, 256, (keys, 2, height, width, 3), dtype=np.uint8)
     luma = rng.integers(0, 256, (frames, height, width), dtype=np.uint8)
@@ -33,18 +33,18 @@ def test_a_sample_survives_packing(keys: int, frames: int, height: int, width: i
     assert (again.fps, again.width, again.height) == (23.976, width, height)
 
 
-def test_a_failed_row_has_the_columns_of_a_good_one() -> None:
+def test_a_failed_row_has_the_columns_of_a_good_one():
     good = pack(Sample(np.zeros((1, 2, 4, 4, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), 0.0))
     assert {name: type(value) for name, value in empty_sample().items()} == {name: type(v) for name, v in good.items()}
 
 
-def test_work_adds_its_columns_to_a_good_row() -> None:
+def test_work_adds_its_columns_to_a_good_row():
     row = attempt(fresh({"video_id": "a"}), lambda: {"size": 3}, {"size": 0})
     assert row == {"video_id": "a", "status": "ok", "error_kind": "", "error": "", "size": 3}
 
 
-def test_a_failure_becomes_a_status_with_its_reason() -> None:
-    def work() -> dict:
+def test_a_failure_becomes_a_status_with_its_reason():
+    def work():
         raise Failure("decode", "a.mp4: no frame\ncould be read")
 
     row = attempt(fresh({"video_id": "a"}), work, {"size": 0})
@@ -52,20 +52,20 @@ def test_a_failure_becomes_a_status_with_its_reason() -> None:
     assert row["error"] == "a.mp4: no frame could be read"
 
 
-def test_a_row_that_failed_earlier_is_not_worked_on_again() -> None:
+def test_a_row_that_failed_earlier_is_not_worked_on_again():
     failed = {"video_id": "a", "status": "failed", "error_kind": "empty", "error": "a.mp4 has no bytes"}
     row = attempt(failed, lambda: pytest.fail("worked on a failed row"), {"size": 0})
     assert row == failed | {"size": 0}
 
 
-def test_a_defect_of_the_program_is_no_property_of_a_row() -> None:
-    def work() -> dict:
+def test_a_defect_of_the_program_is_no_property_of_a_row():
+    def work():
         raise AttributeError("no such thing")
 
     with pytest.raises(AttributeError):
         attempt(fresh({}), work, {})
 
 
-def test_fresh_forgets_an_old_outcome() -> None:
+def test_fresh_forgets_an_old_outcome():
     row = fresh({"status": "failed", "error_kind": "x", "error": "y"})
     assert row == {"status": "ok", "error_kind": "", "error": ""}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numbered as clips
 import numpy as np
 import pytest
@@ -16,23 +13,23 @@ from actors.media.scan import scan
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("scans")
 
 
 @pytest.fixture(autouse=True)
-def forget() -> None:
+def forget():
     module._remembered.cache_clear()
 
 
-def test_the_times_of_a_plain_film(folder: Path) -> None:
+def test_the_times_of_a_plain_film(folder):
     facts = scan(clips.kind(folder, "h264.mp4"))
     np.testing.assert_allclose(facts.timeline.times, np.arange(60) / 10, atol=1e-4)
     assert (facts.keys[0], facts.container, facts.track, facts.is_plain, facts.is_whole) == (0.0, "mov", 0, True, True)
     assert (facts.length_s, facts.fps, facts.jumps, facts.leads, facts.is_turned) == (6.0, 10.0, False, False, False)
 
 
-def test_a_file_is_read_once_until_it_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_once_until_it_changes(folder, monkeypatch):
     path = folder / "again.mp4"
     path.write_bytes(clips.kind(folder, "h264.mp4").read_bytes())
     first = scan(path)
@@ -41,12 +38,12 @@ def test_a_file_is_read_once_until_it_changes(folder: Path, monkeypatch: pytest.
     assert scan(path).header.codec == "mpeg4"
 
 
-def test_pictures_before_their_key_frame_are_noticed(folder: Path) -> None:
+def test_pictures_before_their_key_frame_are_noticed(folder):
     assert scan(clips.kind(folder, "mpeg2.mkv")).leads
     assert not scan(clips.kind(folder, "h264.mkv")).leads
 
 
-def test_colours_are_those_of_the_first_picture(folder: Path) -> None:
+def test_colours_are_those_of_the_first_picture(folder):
     tags = "setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc=smpte2084"
     path = clips.write(folder / "tags.mkv", range(3), 10, "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", filters=tags)
     picture = scan(path).picture
@@ -55,7 +52,7 @@ def test_colours_are_those_of_the_first_picture(folder: Path) -> None:
     assert colours == ("tv", "bt2020nc", "bt2020", "smpte2084")
 
 
-def test_interlaced_pictures_are_marked(folder: Path) -> None:
+def test_interlaced_pictures_are_marked(folder):
     path = clips.write(
         folder / "fields.ts", range(20), 25, *clips.X264, "-x264-params", "tff=1", filters="setfield=tff"
     )
@@ -64,7 +61,7 @@ def test_interlaced_pictures_are_marked(folder: Path) -> None:
     assert picture.is_interlaced
 
 
-def test_a_cropped_film_has_the_size_of_what_is_shown(folder: Path) -> None:
+def test_a_cropped_film_has_the_size_of_what_is_shown(folder):
     source = clips.write(folder / "wide.mp4", range(60), 10, *clips.X264, filters="pad=96:48:16:0")
     crop = "h264_metadata=crop_left=16:crop_right=16"
     path = folder / "cropped.mkv"
@@ -74,9 +71,7 @@ def test_a_cropped_film_has_the_size_of_what_is_shown(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", ["packets", "seconds"])
-def test_a_file_too_long_to_be_read_is_known_as_far_as_it_was(
-    limit: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_too_long_to_be_read_is_known_as_far_as_it_was(limit, folder, monkeypatch):
     if limit == "packets":
         monkeypatch.setattr(packets, "MOST_PACKETS", 35)
     else:
@@ -88,7 +83,7 @@ def test_a_file_too_long_to_be_read_is_known_as_far_as_it_was(
     np.testing.assert_allclose(np.diff(facts.timeline.times), 0.1, atol=1e-6)
 
 
-def test_what_lies_beyond_the_limit_is_still_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_beyond_the_limit_is_still_decoded(folder, monkeypatch):
     from actors.media.decode import Decoder
     from actors.media.views import SampleSpec
 
@@ -98,14 +93,14 @@ def test_what_lies_beyond_the_limit_is_still_decoded(folder: Path, monkeypatch: 
     assert clips.numbers_of(sample) == list(range(40, 50))
 
 
-def test_broken_files_are_named_as_by_the_probe(broken_files: dict[str, Path]) -> None:
+def test_broken_files_are_named_as_by_the_probe(broken_files):
     for name, path in broken_files.items():
         with pytest.raises(Failure) as caught:
             scan(path)
         assert caught.value.kind == name.split(".")[0], name
 
 
-def test_a_film_that_no_decoder_knows_is_left_to_who_decodes_it(folder: Path, make: Callable[..., Path]) -> None:
+def test_a_film_that_no_decoder_knows_is_left_to_who_decodes_it(folder, make):
     data = clips.kind(folder, "mjpeg.mov").read_bytes()
     path = folder / "unknown.mov"
     path.write_bytes(data.replace(b"jpeg", b"zzzz"))

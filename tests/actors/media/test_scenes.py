@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from processors import all_units, fewest_units, output
@@ -15,7 +13,7 @@ from actors.media.outcome import Failure
 from actors.media.views import SampleSpec
 
 
-def test_equal_arguments_give_equal_bytes(tmp_path: Path) -> None:
+def test_equal_arguments_give_equal_bytes(tmp_path):
     names = ("a.mp4", "b.mp4", "c.mp4")
     for name, seed in zip(names, (1, 1, 2), strict=True):
         scenes.make_clip(5, seed, tmp_path / name, 96, 64, 0.4, 10.0)
@@ -34,7 +32,7 @@ for index in range(8):
 """
 
 
-def test_every_vector_unit_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_every_vector_unit_gives_the_same_bytes(tmp_path):
     digests = []
     for name, environment in (("all", all_units()), ("fewest", fewest_units())):
         (tmp_path / name).mkdir()
@@ -43,7 +41,7 @@ def test_every_vector_unit_gives_the_same_bytes(tmp_path: Path) -> None:
     assert len(set(digests[0])) == 8
 
 
-def test_an_identity_follows_from_everything_that_is_drawn_from_and_from_nothing_else(monkeypatch) -> None:
+def test_an_identity_follows_from_everything_that_is_drawn_from_and_from_nothing_else(monkeypatch):
     drawn_from = {"index": 3, "seed": 1, "width": 96, "height": 64, "seconds": 2.0, "fps": 10.0}
     identity = scenes.clip_id(**drawn_from)
     assert scenes.clip_id(**{**drawn_from, "seconds": 2, "fps": 10}) == identity
@@ -53,7 +51,7 @@ def test_an_identity_follows_from_everything_that_is_drawn_from_and_from_nothing
     assert len(others | {identity}) == len(drawn_from) + 2
 
 
-def test_the_camera_samples_between_pixels_and_sees_the_reflection_beyond_the_edge() -> None:
+def test_the_camera_samples_between_pixels_and_sees_the_reflection_beyond_the_edge():
     canvas = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     across, down = (0.9, -0.2, -7.3), (0.15, 1.1, 4.6)
     picture = scenes._sampled(canvas, across, down, 64, 48)
@@ -66,7 +64,7 @@ def test_the_camera_samples_between_pixels_and_sees_the_reflection_beyond_the_ed
         assert np.abs(picture[..., colour] - expected).max() < 2.5, "places are told apart to 1/256 pixel"
 
 
-def test_twenty_four_indices_give_twenty_four_different_clips(tmp_path: Path) -> None:
+def test_twenty_four_indices_give_twenty_four_different_clips(tmp_path):
     assert len({scenes.describe(index) for index in range(24)}) == 24
     pictures, means = [], []
     with Decoder() as decoder:
@@ -88,14 +86,14 @@ def test_twenty_four_indices_give_twenty_four_different_clips(tmp_path: Path) ->
     assert all(means[index] < np.median(means) for index in dark)
 
 
-def test_size_rate_and_length_are_as_asked(tmp_path: Path) -> None:
+def test_size_rate_and_length_are_as_asked(tmp_path):
     scenes.make_clip(3, 0, tmp_path / "x.mp4", 128, 96, 0.5, 24.0)
     header = ffmpeg.probe(tmp_path / "x.mp4")
     assert (header.width, header.height, header.fps) == (128, 96, 24.0)
     assert header.duration_s == pytest.approx(0.5, abs=0.02)
 
 
-def test_odd_sizes_are_refused(tmp_path: Path) -> None:
+def test_odd_sizes_are_refused(tmp_path):
     with pytest.raises(Failure) as caught:
         scenes.make_clip(0, 0, tmp_path / "x.mp4", 97, 64, 0.4, 10.0)
     assert caught.value.kind == "usage"

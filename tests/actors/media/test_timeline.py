@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 from actors.media.timeline import SCREEN_FPS, Timeline
 
 
-def line(times: list[float], end_s: float | None = None, fps: float = 0.0, ticks: float = 0.0) -> Timeline:
+def line(times, end_s=None, fps=0.0, ticks=0.0):
     last = times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0.04)
     return Timeline(np.array(times), last if end_s is None else end_s, fps, ticks)
 
 
-def steady(count: int = 60, rate: float = 25.0, start_s: float = 0.0) -> list[float]:
+def steady(count=60, rate=25.0, start_s=0.0):
     return [start_s + n / rate for n in range(count)]
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1.4, -0.08, 3600.0])
-def test_a_window_counts_from_the_first_picture(start_s: float) -> None:
+def test_a_window_counts_from_the_first_picture(start_s):
     cut = line(steady(start_s=start_s), fps=25).cut(0.4, 0.8)
     assert cut is not None
     assert (cut.first, cut.end, cut.rate, cut.shown) == (10, 30, 25, None)
 
 
 @given(st.sampled_from([10.0, 24.0, 25.0, 30000 / 1001, 50.0, 60.0]), st.integers(0, 1500), st.integers(300, 2500))
-def test_a_steady_film_shows_each_picture_that_begins_in_the_window(rate: float, start_ms: int, length_ms: int) -> None:
+def test_a_steady_film_shows_each_picture_that_begins_in_the_window(rate, start_ms, length_ms):
     times = np.round(steady(300, rate), 3)  # as Matroska rounds them
     cut = Timeline(times, float(times[-1]) + 1 / rate, rate, rate).cut(start_ms / 1000, length_ms / 1000)
     assert cut is not None
@@ -38,22 +38,20 @@ def test_a_steady_film_shows_each_picture_that_begins_in_the_window(rate: float,
     assert cut.rate == rate
 
 
-def test_a_window_beyond_the_pictures_shows_nothing() -> None:
+def test_a_window_beyond_the_pictures_shows_nothing():
     film = line(steady(), fps=25)
     assert film.cut(2.4, 1.0) is None
     assert film.cut(100.0, 0.0) is None
 
 
-def test_a_window_that_reaches_beyond_them_ends_with_them() -> None:
+def test_a_window_that_reaches_beyond_them_ends_with_them():
     cut = line(steady(), fps=25).cut(2.0, 9.0)
     assert cut is not None
     assert (cut.first, cut.end, cut.count) == (50, 60, 10)
 
 
 @given(st.lists(st.floats(0.02, 9.0), min_size=1, max_size=40), st.floats(0, 1), st.floats(0.1, 5))
-def test_a_window_shows_what_is_on_the_screen_and_no_more_than_fits(
-    gaps: list[float], at: float, length: float
-) -> None:
+def test_a_window_shows_what_is_on_the_screen_and_no_more_than_fits(gaps, at, length):
     times = np.append(0.0, np.cumsum(gaps))
     film = Timeline(times, float(times[-1]) + 1.0, 30.0, 30.0)
     start = at * film.length_s
@@ -85,15 +83,13 @@ def test_a_window_shows_what_is_on_the_screen_and_no_more_than_fits(
         ([0.0], 0.04, 25.0, 25.0, "single", 25.0),
     ],
 )
-def test_spacing_and_rate_come_from_the_times(
-    times: list[float], end_s: float | None, fps: float, ticks: float, spacing: str, rate: float
-) -> None:
+def test_spacing_and_rate_come_from_the_times(times, end_s, fps, ticks, spacing, rate):
     film = line(times, end_s, fps, ticks)
     assert film.spacing == spacing
     assert film.rate == pytest.approx(rate, rel=1e-3)
 
 
-def test_held_pictures_are_sampled_no_faster_than_asked() -> None:
+def test_held_pictures_are_sampled_no_faster_than_asked():
     cut = line([*steady(30, 60.0), 5.0], 6.0, 5.0, 60.0).cut(0.0, 2.0, 24.0)
     assert cut is not None
     assert (cut.rate, cut.count) == (24.0, 48)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
 
 import numbered as clips
 import pytest
@@ -27,12 +25,12 @@ IN_DECORD = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("kinds")
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Decoder, Decoder]]:
+def paths(tmp_path_factory):
     """The decoder, and one whose child dies at once, so that FFmpeg reads everything."""
     dead = tmp_path_factory.mktemp("child") / "dead.py"
     dead.write_text("import os\nos._exit(139)\n")
@@ -40,13 +38,13 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Decoder, D
         yield usual, by_pipe
 
 
-def windows_of(rate: float) -> list[tuple[float, float]]:
+def windows_of(rate):
     """The whole file, its beginning, two windows inside, and one that begins between two pictures."""
     whole = [(0.0, 0.0), (0.0, 20 / rate), (20 / rate, 20 / rate), (40 / rate, 10 / rate)]
     return [*whole, (round(6.4 / rate, 3), 4 / rate)]
 
 
-def shown_in(start_s: float, duration_s: float, rate: float) -> list[int]:
+def shown_in(start_s, duration_s, rate):
     """The numbers of the pictures that begin in a window of sixty."""
     first = math.ceil(start_s * rate - 0.02)
     end = math.ceil((start_s + duration_s) * rate - 0.02) if duration_s else 60
@@ -54,7 +52,7 @@ def shown_in(start_s: float, duration_s: float, rate: float) -> list[int]:
 
 
 @pytest.mark.parametrize("name", clips.KINDS)
-def test_both_paths_show_the_pictures_of_the_window(name: str, folder: Path, paths: tuple[Decoder, Decoder]) -> None:
+def test_both_paths_show_the_pictures_of_the_window(name, folder, paths):
     path, rate = clips.kind(folder, name), clips.KINDS[name][0]
     for start_s, duration_s in windows_of(rate):
         wanted = shown_in(start_s, duration_s, rate)
@@ -67,9 +65,7 @@ def test_both_paths_show_the_pictures_of_the_window(name: str, folder: Path, pat
 
 
 @pytest.mark.parametrize("name", clips.KINDS)
-def test_a_copy_shows_the_pictures_of_the_window(
-    name: str, folder: Path, paths: tuple[Decoder, Decoder], tmp_path: Path
-) -> None:
+def test_a_copy_shows_the_pictures_of_the_window(name, folder, paths, tmp_path):
     path, rate = clips.kind(folder, name), clips.KINDS[name][0]
     for start_s, duration_s in windows_of(rate)[1:]:
         copy = tmp_path / f"{start_s}.mkv"
@@ -78,7 +74,7 @@ def test_a_copy_shows_the_pictures_of_the_window(
 
 
 @pytest.mark.parametrize("name", clips.KINDS)
-def test_decord_reads_what_it_reads_rightly_and_nothing_else(name: str, folder: Path) -> None:
+def test_decord_reads_what_it_reads_rightly_and_nothing_else(name, folder):
     facts = scan(clips.kind(folder, name))
     assert facts.is_exact_in_decord == (name in IN_DECORD)
     assert (facts.timeline.spacing, len(facts.timeline.times)) == ("constant", 60)

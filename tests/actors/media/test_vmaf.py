@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ from actors.media.window import EncodeOptions
 
 
 @pytest.fixture(scope="module")
-def copies(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copies(clip, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vmaf")
     apply(PRISTINE, 0, clip, 0.0, 0.8, folder / "reference.mkv", 0)
     apply(PRISTINE, 0, clip, 0.0, 0.8, folder / "again.mp4", 0)
@@ -26,32 +24,32 @@ def copies(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_clip_against_itself_and_against_a_ruin(copies: Path) -> None:
+def test_a_clip_against_itself_and_against_a_ruin(copies):
     assert vmaf(copies / "reference.mkv", copies / "again.mp4") > 97
     assert vmaf(copies / "reference.mkv", copies / "blurred.mp4") < 25
 
 
 @pytest.mark.parametrize("pair", [("reference.mkv", "shorter.mkv"), ("shorter.mkv", "reference.mkv")])
-def test_unequal_frame_counts_are_refused(pair: tuple[str, str], copies: Path) -> None:
+def test_unequal_frame_counts_are_refused(pair, copies):
     with pytest.raises(Failure) as caught:
         vmaf(copies / pair[0], copies / pair[1])
     assert caught.value.kind == "usage"
     assert "frame counts" in caught.value.message
 
 
-def test_one_file_is_no_pair(copies: Path) -> None:
+def test_one_file_is_no_pair(copies):
     with pytest.raises(Failure) as caught:
         vmaf(copies / "reference.mkv", copies / "reference.mkv")
     assert caught.value.kind == "usage"
 
 
-def test_unequal_sizes_are_refused(copies: Path) -> None:
+def test_unequal_sizes_are_refused(copies):
     with pytest.raises(Failure) as caught:
         vmaf(copies / "reference.mkv", copies / "smaller.mkv")
     assert "frame sizes" in caught.value.message
 
 
-def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path: Path, monkeypatch) -> None:
+def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path, monkeypatch):
     path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
     for number, file in enumerate((path, copy)):
         node = ffmpeg.target(

@@ -19,10 +19,10 @@ from actors.media.rows import pack, unpack
 from actors.media.views import SampleSpec
 
 
-def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
+def test_a_gatherer_hands_pictures_on_and_keeps_none():
     clip = views.Clip(40, 48, 64, 10.0)
     plan = views.plan(views.VIEWS, clip, "id")
-    taken: list[tuple[str, list[int], np.ndarray]] = []
+    taken = []
     passing = views.Gatherer(plan, lambda *given: taken.append(given))
     frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     for number in passing.needed:
@@ -40,7 +40,7 @@ def test_a_gatherer_hands_pictures_on_and_keeps_none() -> None:
         )
 
 
-def test_a_decoder_holds_the_sample_and_one_frame(tmp_path: Path) -> None:
+def test_a_decoder_holds_the_sample_and_one_frame(tmp_path):
     """Of a window that FFmpeg reads: NumPy's memory, which is what grows with the frames."""
     file = tmp_path / "large.mp4"
     node = ffmpeg.target(ffmpeg.raw_source(1920, 1080, 8).filter("format", "yuv420p"), file, ffmpeg.lossless(1), "mp4")
@@ -59,7 +59,7 @@ def test_a_decoder_holds_the_sample_and_one_frame(tmp_path: Path) -> None:
     assert peak - kept < 2.5 * frame, f"{(peak - kept) / frame:.1f} frames beside what is kept"
 
 
-def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:
+def test_the_decoding_process_does_not_grow_with_the_video(tmp_path):
     names = ("motion_clips", "dover_whole")
     peaks = []
     for seconds in (2, 32):
@@ -76,7 +76,7 @@ def test_the_decoding_process_does_not_grow_with_the_video(tmp_path) -> None:
     assert peaks[1] - peaks[0] < 20, "MiB more for pictures of 116 MiB more"
 
 
-def test_a_window_too_large_to_be_held_passes_one_frame_at_a_time_and_is_the_same(tmp_path) -> None:
+def test_a_window_too_large_to_be_held_passes_one_frame_at_a_time_and_is_the_same(tmp_path):
     import decord
 
     file = tmp_path / "large.mp4"
@@ -98,7 +98,7 @@ def test_a_window_too_large_to_be_held_passes_one_frame_at_a_time_and_is_the_sam
     assert peak < 300, "MiB while 80 frames of 6 MiB pass"
 
 
-def test_one_decode_fills_every_view(numbered, clip) -> None:
+def test_one_decode_fills_every_view(numbered, clip):
     names = tuple(views.VIEWS)
     with Decoder() as decoder:
         sample = decoder.decode(numbered, spec=SampleSpec(views=names), seed="id")
@@ -124,7 +124,7 @@ def test_one_decode_fills_every_view(numbered, clip) -> None:
     }
 
 
-def test_a_still_and_a_file_read_by_ffmpeg_have_the_same_views(make, odd_files) -> None:
+def test_a_still_and_a_file_read_by_ffmpeg_have_the_same_views(make, odd_files):
     names = ("fastvqa_fragments", "key_frames", "squares", "motion_clips", "student_frames", "student_clips")
     still = make("still.png", "-f", "lavfi", "-i", "color=red:s=300x260:d=1", "-frames:v", "1")
     with Decoder() as decoder:
@@ -139,7 +139,7 @@ def test_a_still_and_a_file_read_by_ffmpeg_have_the_same_views(make, odd_files) 
     }
 
 
-def test_the_package_can_be_loaded_by_path_and_imports_nothing_of_the_project(tmp_path: Path) -> None:
+def test_the_package_can_be_loaded_by_path_and_imports_nothing_of_the_project(tmp_path):
     program = """
 import importlib.util, pathlib, sys
 import numpy as np

@@ -25,21 +25,21 @@ RECORDED = {
 }
 
 
-def pattern(height: int, width: int) -> np.ndarray:
+def pattern(height, width):
     """A frame by formula, with edges at every scale."""
     row, column, plane = np.ogrid[:height, :width, :3]
     return ((row * row * 7 + column * (31 + row % 11) + plane * 57) % 251).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", RECORDED, ids=lambda size: f"{size[1]}x{size[0]}")
-def test_frames_are_resized_as_pillow_12_does_whatever_their_shape_and_the_release(size: tuple[int, int]) -> None:
+def test_frames_are_resized_as_pillow_12_does_whatever_their_shape_and_the_release(size):
     frame = pattern(*size)
     made = (resizing.motion_picture(frame), resizing.student_picture(frame), resizing.square_picture(frame))
     assert tuple(hashlib.sha256(one.tobytes()).hexdigest()[:16] for one in made) == RECORDED[size]
 
 
 @pytest.mark.parametrize("size", [(5, 3), (448, 448), (129, 300), (540, 960), (480, 270), (3000, 500)])
-def test_strips_give_what_pillow_makes_of_the_whole_frame(size: tuple[int, int]) -> None:
+def test_strips_give_what_pillow_makes_of_the_whole_frame(size):
     frame = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
     padded = np.concatenate(list(resizing.square_strips(frame)))
     assert padded.shape == (max(size), max(size), 3)

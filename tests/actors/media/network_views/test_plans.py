@@ -26,7 +26,7 @@ ODD = [
 
 @pytest.mark.parametrize("size", ODD)
 @pytest.mark.parametrize("name", views.VIEWS)
-def test_every_view_of_odd_videos_can_be_planned_and_cut(name: str, size: tuple) -> None:
+def test_every_view_of_odd_videos_can_be_planned_and_cut(name, size):
     clip = views.Clip(*size)
     view = views.VIEWS[name](clip, views.seeded("id"))
     assert len(view.frames) == len(view.groups)
@@ -40,7 +40,7 @@ def test_every_view_of_odd_videos_can_be_planned_and_cut(name: str, size: tuple)
     assert 199 <= picture[view.size[0] // 2, view.size[1] // 2].min() <= 210
 
 
-def test_offsets_depend_on_the_videos_id_alone() -> None:
+def test_offsets_depend_on_the_videos_id_alone():
     clip = views.Clip(600, 720, 1280, 30.0)
     one, again, other = (views.plan(["dover_fragments"], clip, key)["dover_fragments"] for key in ("a", "a", "b"))
     beside = views.plan(["dover_whole", "fastvqa_fragments", "dover_fragments"], clip, "a")["dover_fragments"]
@@ -51,7 +51,7 @@ def test_offsets_depend_on_the_videos_id_alone() -> None:
     assert not np.array_equal(one.cut(1, frame), other.cut(1, frame))
 
 
-def test_a_picture_takes_less_memory_than_the_frame_that_it_is_made_from() -> None:
+def test_a_picture_takes_less_memory_than_the_frame_that_it_is_made_from():
     frame = np.random.default_rng(4).integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
     for name, view in views.plan(views.VIEWS, views.Clip(48, 2160, 3840, 24.0), "id").items():
         assert view.cut(0, frame).shape == (*view.size, 3), name  # libraries are loaded
@@ -62,7 +62,7 @@ def test_a_picture_takes_less_memory_than_the_frame_that_it_is_made_from() -> No
         assert peak < frame.nbytes, f"{name}: {peak / 2**20:.0f} MiB"
 
 
-def test_no_view_loads_torch() -> None:
+def test_no_view_loads_torch():
     program = """
 import sys, numpy as np
 from actors.media import network_views as views
@@ -75,6 +75,6 @@ print("torch" in sys.modules)
     assert done.stdout.strip() == "False"
 
 
-def test_an_unknown_view_is_refused() -> None:
+def test_an_unknown_view_is_refused():
     with pytest.raises(ValueError, match="'nothing' is none of fastvqa_fragments"):
         SampleSpec(views=("nothing",))
