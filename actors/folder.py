@@ -79,8 +79,8 @@ class FolderEncoder:
             sample = unpack(row)
             key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
             try:
-                seen = self.comparer.student.encode(key, luma, sample.fps, sample.views)
-                logits = self.comparer.against_anchors(np.asarray(seen, np.float32)[None])[0]
+                features = self.comparer.student.encode(key, luma, sample.fps, sample.views)
+                logits = self.comparer.against_anchors(np.asarray(features, np.float32)[None])[0]
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
         light = {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}

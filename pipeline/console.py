@@ -272,10 +272,10 @@ def _explain(error: BaseException) -> tuple[int, str]:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The exception, then what it wraps: Ray keeps a worker's exception in `cause`, Python in `__cause__`."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
         yield current
         inner = getattr(current, "cause", None)
         current = inner if isinstance(inner, BaseException) else current.__cause__

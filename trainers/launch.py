@@ -83,16 +83,16 @@ def _progress(run_folder: Path, callback: ProgressCallback | None) -> Iterator[N
     path, ended = run_folder / PROGRESS_FILE, threading.Event()
 
     def follow() -> None:
-        told = -1
+        last_step = -1
         last_round = False
         while not last_round:
             last_round = ended.wait(POLL_S)
             if not path.exists():
                 continue
             state = json.loads(path.read_text(encoding="utf-8"))
-            if state["step"] != told:
-                told = state["step"]
-                callback(told, state["steps"], state["metrics"])
+            if state["step"] != last_step:
+                last_step = state["step"]
+                callback(last_step, state["steps"], state["metrics"])
 
     thread = threading.Thread(target=follow, name="training-progress", daemon=True)
     thread.start()

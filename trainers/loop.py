@@ -263,7 +263,7 @@ def _meet_failpoint(worker: Worker, step: int) -> None:
 
 def _run_steps(worker: Worker, start: int) -> None:
     record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
-    told = 0.0
+    reported_at = 0.0
     if start >= worker.end:
         # nothing is left to train, but a sweep still waits for the metrics of its trial
         ray.train.report(_metrics(worker, start))
@@ -282,8 +282,12 @@ def _run_steps(worker: Worker, start: int) -> None:
                     "loss": worker.average(terms.total.detach().clone()).item(),
                 }
             )
-        if worker.rank == 0 and worker.records and (time.monotonic() - told > PROGRESS_EVERY_S or done == worker.end):
-            told = time.monotonic()
+        if (
+            worker.rank == 0
+            and worker.records
+            and (time.monotonic() - reported_at > PROGRESS_EVERY_S or done == worker.end)
+        ):
+            reported_at = time.monotonic()
             write_json(
                 worker.run_folder / PROGRESS_FILE, {"step": done, "steps": worker.steps, "metrics": worker.records[-1]}
             )

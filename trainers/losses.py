@@ -154,14 +154,14 @@ def _combined(
     average: Average | None,
 ) -> LossTerms:
     """(1 - lambda) times the cross-entropy plus lambda times the entropy, or `own` for the auxiliary loss."""
-    seen = torch.stack([cross_entropy.detach(), entropy.detach()])
-    seen = seen if average is None else average(seen)
+    means = torch.stack([cross_entropy.detach(), entropy.detach()])
+    means = means if average is None else average(means)
     if lambda_ == "auxiliary":
         weight = torch.tensor(AUXILIARY_COEFFICIENT * (1.0 if progress > WARMUP else progress))
         total = (1 - weight) * cross_entropy + weight * own()
     else:
         weight = (
-            adaptive_weight(seen[0], seen[1], progress)[1] if lambda_ == "adaptive" else torch.tensor(float(lambda_))
+            adaptive_weight(means[0], means[1], progress)[1] if lambda_ == "adaptive" else torch.tensor(float(lambda_))
         )
         total = (1 - weight) * cross_entropy + weight * entropy
-    return LossTerms(total, seen[0], seen[1], weight)
+    return LossTerms(total, means[0], means[1], weight)

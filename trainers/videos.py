@@ -117,18 +117,18 @@ class VideoStore:
     at_once = 64  # videos in one call of an actor
 
     def __init__(self, folder: str | Path) -> None:
-        found: dict[str, tuple[int, Place]] = {}
+        videos: dict[str, tuple[int, Place]] = {}
         for path in parquet_files(folder):
             for video, size, place in _listed(path):
-                if video in found:
+                if video in videos:
                     raise ValueError(f"the feature folder {folder} holds a video twice: remove it and encode again")
-                found[video] = (size, place)
-        if not found:
+                videos[video] = (size, place)
+        if not videos:
             raise ValueError(f"the feature folder {folder} holds no video")
-        ids = sorted(found)
+        ids = sorted(videos)
         self.row_of: Mapping[str, int] = {video: row for row, video in enumerate(ids)}
-        self._places = [found[video][1] for video in ids]
-        self.tokens = np.array([tokens_of_length(found[video][0]) for video in ids], np.int64)
+        self._places = [videos[video][1] for video in ids]
+        self.tokens = np.array([tokens_of_length(videos[video][0]) for video in ids], np.int64)
 
     def vector(self, row: int) -> np.ndarray:
         """The packed video of a row, float32 [D]."""

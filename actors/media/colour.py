@@ -185,7 +185,7 @@ def needs_pipe(tags: Tags, rendering: Rendering) -> bool:
     return tags.is_hdr or tags.is_deep or tags.is_limited_grey or woven or bool(tags.crop)
 
 
-def shown(stream: Any, tags: Tags, rendering: Rendering) -> Any:
+def render(stream: Any, tags: Tags, rendering: Rendering) -> Any:
     """The stream as it is shown: progressive, of standard range, and 8 bit.
 
     Args:

@@ -248,7 +248,7 @@ class Decoder:
             "first": cut.first,
             "end": cut.end,
             "span_s": [float(times[at] - times[0]) for at in (cut.first, cut.end - 1)],
-            "shown": None if cut.shown is None else cut.shown.tolist(),
+            "schedule": None if cut.schedule is None else cut.schedule.tolist(),
             "fps": cut.rate,
             "threads": self._threads,
             "key_frames": spec.key_frames,
@@ -291,7 +291,9 @@ class Decoder:
         except _ShortError as short:
             # pictures went missing: those that are there follow each other, held ones as long as before
             left = sorted({min(number, short.count - 1) for number in numbers})
-            return self._kept(window, stream, left if cut.shown is None else [min(n, left[-1]) for n in numbers], fps)
+            return self._kept(
+                window, stream, left if cut.schedule is None else [min(n, left[-1]) for n in numbers], fps
+            )
 
     def _kept(self, window: _Window, stream: Any, numbers: list[int], fps: float) -> Sample:
         """What a sample needs of a stream's pictures ``numbers``.
@@ -301,7 +303,7 @@ class Decoder:
         """
         header = window.scan.header
         one = {"frames:v": 1} if header.is_still else {}
-        stream = colour.shown(stream, header.tags, window.spec.rendering)
+        stream = colour.render(stream, header.tags, window.spec.rendering)
         node = graph.output(stream, "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough", **one)
         timeout_s = max(0.1, window.deadline - time.monotonic())
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=timeout_s, reuse=True)

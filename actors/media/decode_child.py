@@ -112,13 +112,13 @@ def opening_at_most(files: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _frames(reader: Any, wanted: list[int], shown: list[int]) -> Iterator[tuple[int, Frame]]:
-    """The wanted positions of a window and the frame on the screen at each; ``shown`` is its number in the file."""
+def _frames(reader: Any, wanted: list[int], schedule: list[int]) -> Iterator[tuple[int, Frame]]:
+    """The wanted positions of a window and the frame on the screen at each; ``schedule`` is its number in the file."""
     step = 1
     while wanted:
         batch, wanted = wanted[:step], wanted[step:]
         with opening_at_most(0):
-            frames = reader.get_batch([shown[position] for position in batch]).asnumpy()
+            frames = reader.get_batch([schedule[position] for position in batch]).asnumpy()
         for number, frame in zip(batch, frames, strict=True):
             yield number, frame
             step = int(np.clip(CHUNK_BYTES // frame.nbytes, 1, 8))
@@ -146,8 +146,8 @@ def read(
     starts = np.asarray(reader.get_frame_timestamp(list(range(len(reader)))), np.float64)[:, 0]
     check_times(starts, request)
     # a window is a list of pictures, one after the other or held; positions in it count what is shown
-    shown = request["shown"] or list(range(request["first"], request["end"]))
-    count = len(shown)
+    schedule = request["schedule"] or list(range(request["first"], request["end"]))
+    count = len(schedule)
     own, fps = float(reader.get_avg_fps()), float(request["fps"])
     fps = own if abs(own - fps) <= SAME_RATE * fps else fps  # a container may give none (NaN), or one that is no rate
     keys = key_positions(count, request["key_frames"])
@@ -155,7 +155,7 @@ def read(
     if request["views"] and count * request["picture_bytes"] > AHEAD_BYTES:
         return {"fps": fps, "large": count}, []
     with opening_at_most(0):
-        height, width = reader[shown[0]].shape[:2] if request["views"] else (0, 0)
+        height, width = reader[schedule[0]].shape[:2] if request["views"] else (0, 0)
     gatherer = _gatherer(request, show, count, height, width, fps) if request["views"] else None
     strip = list(range(min(request["motion_frames"], count)))
     needed = list(gatherer.needed) if gatherer else []
@@ -166,7 +166,7 @@ def read(
         pairs.setdefault(key, []).append(2 * place)
         pairs.setdefault(min(key + 1, count - 1), []).append(2 * place + 1)
     held: Frame | None = None  # the first frame of a second, until its successor comes
-    for number, frame in _frames(reader, wanted, shown):
+    for number, frame in _frames(reader, wanted, schedule):
         if number <= strip[-1]:
             luma.append(luma_strip(frame, request["motion_short_side"]))
         if number in pairs:

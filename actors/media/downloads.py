@@ -45,12 +45,12 @@ class Downloads:
                 self._put(key, target)
 
     def _take(self, key: str, target: Path) -> bool:
-        kept = self._objects / key
+        stored = self._objects / key
         with self._locked("all"):
-            if not kept.exists():
+            if not stored.exists():
                 return False
-            os.link(kept, target)
-            os.utime(kept)
+            os.link(stored, target)
+            os.utime(stored)
         return True
 
     def _put(self, key: str, target: Path) -> None:
@@ -60,11 +60,11 @@ class Downloads:
             return
         with self._locked("all"):
             oldest = sorted((facts.st_mtime_ns, facts.st_size, path) for path, facts in self._kept())
-            free = self._most_bytes - size - sum(kept for _, kept, _ in oldest)
-            for _, kept, path in oldest:
+            free = self._most_bytes - size - sum(size_there for _, size_there, _ in oldest)
+            for _, size_there, path in oldest:
                 if free < 0:
                     path.unlink()
-                    free += kept
+                    free += size_there
             os.link(target, self._objects / key)
 
     def _kept(self) -> Iterator[tuple[Path, os.stat_result]]:

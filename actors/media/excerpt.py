@@ -50,7 +50,7 @@ def excerpt(name: str, scan: Scan, cut: Cut, max_pixels: int, threads: int) -> E
     limits = {"max_pixels": max_pixels, "threads": threads}
     if cut.first == 0 and cut.end == len(times) and scan.is_whole:
         return Excerpt(track(ffmpeg.source(name, **limits), scan), 0.0, scan.counts)
-    if scan.seeks and not scan.leads and cut.shown is None:
+    if scan.seeks and not scan.leads and cut.schedule is None:
         start = max(start, 0.0)  # FFmpeg's clock starts with the file
         # FFmpeg counts a length from the first picture that comes out
         length = end - float(times[cut.first]) if cut.end < len(times) else 0.0
@@ -103,8 +103,8 @@ def _places(cut: Cut) -> str:
     Raises:
         Failure: Too many pictures are held.
     """
-    assert cut.shown is not None
-    times = np.bincount(cut.shown - cut.first, minlength=cut.end - cut.first)
+    assert cut.schedule is not None
+    times = np.bincount(cut.schedule - cut.first, minlength=cut.end - cut.first)
     uneven = np.flatnonzero(times != 1)
     if len(uneven) > _MOST_TERMS:
         reason = f"{len(uneven)} pictures of the window are held, in a container whose clock says nothing"

@@ -215,11 +215,11 @@ def decoded_track(log: str) -> int:
 
 def first_picture(log: str) -> Picture | None:
     """What the filter ``showinfo`` prints of the first picture; None where there is none."""
-    shown = [line for line in log.splitlines() if line.startswith("[Parsed_showinfo")]
-    starts = [place for place, line in enumerate(shown) if re.search(r"\] n:\s*\d+ pts:", line)]
+    dump = [line for line in log.splitlines() if line.startswith("[Parsed_showinfo")]
+    starts = [place for place, line in enumerate(dump) if re.search(r"\] n:\s*\d+ pts:", line)]
     if not starts:
         return None
-    own = shown[starts[0] : starts[1] if len(starts) > 1 else None]
+    own = dump[starts[0] : starts[1] if len(starts) > 1 else None]
     size = re.search(r" s:(\d+)x(\d+) i:([PTB]) ", own[0])
     if size is None:
         return None
@@ -304,11 +304,11 @@ def header(name: str, log: str, track: Track | None = None) -> Probe:
 
 def _rate(line: str, unit: str) -> float:
     """A rate that FFmpeg prints with its unit; 0 where it prints none."""
-    found = re.search(rf"([\d.]+)(k?) {unit}", line)
-    if found is None:
+    match = re.search(rf"([\d.]+)(k?) {unit}", line)
+    if match is None:
         return 0.0
-    whole = _NTSC.get(found.group(1))
-    return whole * 1000 / 1001 if whole else float(found.group(1)) * (1000 if found.group(2) else 1)
+    whole = _NTSC.get(match.group(1))
+    return whole * 1000 / 1001 if whole else float(match.group(1)) * (1000 if match.group(2) else 1)
 
 
 def explain(log: str, returncode: int, fallback_kind: str) -> Failure:

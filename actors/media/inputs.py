@@ -46,8 +46,8 @@ _SERVICE_ERROR = re.compile(r"AWS Error [\w() ]+? operation|(?<=google::cloud::S
 
 def scheme(uri: str) -> str:
     """The uri's scheme in lower case; empty for a plain path."""
-    found = _SCHEME.match(uri)
-    return found[1].lower() if found else ""
+    match = _SCHEME.match(uri)
+    return match[1].lower() if match else ""
 
 
 def is_remote(uri: str) -> bool:
@@ -57,9 +57,9 @@ def is_remote(uri: str) -> bool:
 
 def masked(uri: str) -> str:
     """The uri without what may be a secret: user and password, and all that follows what is named like a key or a token."""
-    shown = uri if uri.startswith(_ANONYMOUS) else re.sub(r"(://)[^/]*@", r"\1***@", uri)
-    found = _SECRET.search(shown)
-    return shown[: found.start()] + "?***" if found and scheme(uri) else shown
+    text = uri if uri.startswith(_ANONYMOUS) else re.sub(r"(://)[^/]*@", r"\1***@", uri)
+    secret = _SECRET.search(text)
+    return text[: secret.start()] + "?***" if secret and scheme(uri) else text
 
 
 def refusal(uri: str) -> str:
@@ -103,9 +103,9 @@ def to_path(uri: str) -> str:
 
 def reason(error: Exception) -> str:
     """What a storage error is, without the service's own words: they may repeat what they were sent."""
-    found = _SERVICE_ERROR.search(str(error))
-    if found:
-        return found[0]
+    code = _SERVICE_ERROR.search(str(error))
+    if code:
+        return code[0]
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
 
 

@@ -36,15 +36,15 @@ class Cut:
         first: Number of the first picture that is needed, in the order of display.
         end: Number of the first picture that is not.
         rate: Pictures shown in a second.
-        shown: Number of the picture on the screen at each instant, where pictures are held; None where each picture from
+        schedule: Number of the picture on the screen at each instant, where pictures are held; None where each picture from
             ``first`` to ``end`` is shown once.
-        anchor_s: Instant of the first of ``shown``, in the timeline's seconds.
+        anchor_s: Instant of the first of ``schedule``, in the timeline's seconds.
     """
 
     first: int
     end: int
     rate: float
-    shown: NDArray[np.int64] | None = None
+    schedule: NDArray[np.int64] | None = None
     anchor_s: float = 0.0
 
     @property
@@ -55,11 +55,11 @@ class Cut:
     @property
     def count(self) -> int:
         """How many pictures are shown, held ones counted again."""
-        return self.end - self.first if self.shown is None else len(self.shown)
+        return self.end - self.first if self.schedule is None else len(self.schedule)
 
     def numbers(self) -> NDArray[np.int64]:
         """Number of each picture shown."""
-        return np.arange(self.first, self.end) if self.shown is None else self.shown
+        return np.arange(self.first, self.end) if self.schedule is None else self.schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +165,9 @@ class Timeline:
         count = max(1, round((stop - begin) * rate))
         # The nearest instant, halves up, as FFmpeg's filter fps takes it.
         ticks = np.floor((self.times - anchor) * rate + 0.5 + 1e-6)
-        shown = np.searchsorted(ticks, np.arange(count), side="right") - 1
-        shown = np.clip(shown, 0, len(self.times) - 1)
-        return Cut(int(shown[0]), int(shown[-1]) + 1, rate, shown, anchor)
+        schedule = np.searchsorted(ticks, np.arange(count), side="right") - 1
+        schedule = np.clip(schedule, 0, len(self.times) - 1)
+        return Cut(int(schedule[0]), int(schedule[-1]) + 1, rate, schedule, anchor)
 
 
 def _strays(times: Times) -> Times:

@@ -94,7 +94,7 @@ class Window:
         cut = facts.cut(start_s, duration_s, options.max_fps)
         if cut is None:
             raise Failure("decode", f"{source}: no frame at {start_s:g} s; check start_s and duration_s")
-        keep_every = 1 if cut.shown is None else 0
+        keep_every = 1 if cut.schedule is None else 0
         rate = cut.fraction
         if keep_every and options.max_fps and rate > Fraction(options.max_fps):
             # a rate a hair above the limit (29.97 asked, 30000/1001 found) is no reason to lose every other frame
@@ -110,14 +110,14 @@ class Window:
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
-        if self.scan.is_plain and self.cut.shown is None:
+        if self.scan.is_plain and self.cut.schedule is None:
             return track(ffmpeg.source(self.source, self.start_s, self.duration_s, **limits), self.scan)
         part = excerpt(self.source, self.scan, self.cut, **limits)
-        return part.node if self.cut.shown is None else held(part, self.cut)
+        return part.node if self.cut.schedule is None else held(part, self.cut)
 
     def stream(self, still: bool) -> Any:
         """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
-        node = colour.shown(self._pictures(), self.tags, self.options.rendering)
+        node = colour.render(self._pictures(), self.tags, self.options.rendering)
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")
         if self.keep_every:

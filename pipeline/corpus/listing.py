@@ -190,19 +190,19 @@ def _outside(path: str, root: str) -> str:
     return "" if inside else f"it leads out of {root}; name the place where it lies instead"
 
 
-def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, str]]) -> Listing:
+def _manifest(file: BinaryIO, name_given: str, absolute: Callable[[str], tuple[str, str]]) -> Listing:
     """The files that a list names.
 
     Args:
         file: The list.
-        shown: How the user named it; its ending tells the format.
+        name_given: How the user named it; its ending tells the format.
         absolute: Gives the uri of a name in the list, and why it is refused (empty: it is not).
     """
     files: dict[str, None] = {}
     refused: dict[str, str] = {}
-    ending = _ending(shown)
+    ending = _ending(name_given)
     try:
-        for name in _READERS[ending](file, shown):
+        for name in _READERS[ending](file, name_given):
             why = inputs.refusal(name)
             uri, why = (inputs.printable(name), why) if why else absolute(name)
             if why:
@@ -211,19 +211,19 @@ def _manifest(file: BinaryIO, shown: str, absolute: Callable[[str], tuple[str, s
                 files[uri] = None
     except (csv.Error, pa.ArrowException, UnicodeDecodeError, OSError) as error:
         said = inputs.reason(error) if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise UserError(f"--videos {shown}: this is no {_TITLES[ending]} file ({said})") from error
+        raise UserError(f"--videos {name_given}: this is not a valid {_TITLES[ending]} file ({said})") from error
     return Listing(list(files), refused=refused)
 
 
-def _no_column(shown: str, columns: Iterable[str]) -> UserError:
-    return UserError(f"--videos {shown}: no column uri; found {', '.join(columns) or 'nothing'}")
+def _no_column(name_given: str, columns: Iterable[str]) -> UserError:
+    return UserError(f"--videos {name_given}: no column uri; found {', '.join(columns) or 'nothing'}")
 
 
-def _parquet_names(file: BinaryIO, shown: str) -> Iterator[str]:
+def _parquet_names(file: BinaryIO, name_given: str) -> Iterator[str]:
     table = pq.ParquetFile(file)
     column = next((name for name in table.schema_arrow.names if name.strip() == "uri"), None)
     if column is None:
-        raise _no_column(shown, table.schema_arrow.names)
+        raise _no_column(name_given, table.schema_arrow.names)
     for batch in table.iter_batches(columns=[column]):
         for name in batch[column].to_pylist():
             if name:
@@ -235,12 +235,12 @@ def _text(file: BinaryIO, newline: str = "") -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
-def _table_names(file: BinaryIO, shown: str, delimiter: str) -> Iterator[str]:
+def _table_names(file: BinaryIO, name_given: str, delimiter: str) -> Iterator[str]:
     reader = csv.reader(_text(file), delimiter=delimiter)
     columns = next(reader, [])
     plain = [name.strip() for name in columns]
     if "uri" not in plain:
-        raise _no_column(shown, plain)
+        raise _no_column(name_given, plain)
     place, spaced = plain.index("uri"), plain != columns
     for cells in reader:
         name = cells[place] if place < len(cells) else ""
@@ -255,17 +255,17 @@ def _line_names(file: BinaryIO, _shown: str) -> Iterator[str]:
     yield from (name for line in _text(file, newline="\n") if (name := line.rstrip("\r\n")).strip())
 
 
-def _json_names(file: BinaryIO, shown: str) -> Iterator[str]:
-    for number, line in enumerate(_line_names(file, shown), 1):
+def _json_names(file: BinaryIO, name_given: str) -> Iterator[str]:
+    for number, line in enumerate(_line_names(file, name_given), 1):
         try:
             value = json.loads(line)
         except ValueError as error:
-            raise UserError(f"--videos {shown}, line {number}: this is no JSON ({error})") from error
+            raise UserError(f"--videos {name_given}, line {number}: this is not valid JSON ({error})") from error
         if isinstance(value, dict) and "uri" not in value:
-            raise _no_column(f"{shown}, line {number}", value)
+            raise _no_column(f"{name_given}, line {number}", value)
         name = value["uri"] if isinstance(value, dict) else value
         if name is not None and not isinstance(name, str):
-            raise UserError(f"--videos {shown}, line {number}: the uri is {name!r}, which is no name of a file")
+            raise UserError(f"--videos {name_given}, line {number}: the uri is {name!r}, which is no name of a file")
         if name:
             yield name
 
@@ -303,11 +303,11 @@ def _bucket(uri: str, wanted: frozenset[str]) -> Listing:
                 return Listing([uri])
             with filesystem.open_input_file(path) as file:
                 return _manifest(file, uri, partial(_below, start + path.rpartition("/")[0]))
-        found = filesystem.get_file_info(FileSelector(base, allow_not_found=True, recursive=True))
+        entries = filesystem.get_file_info(FileSelector(base, allow_not_found=True, recursive=True))
     except (OSError, pa.ArrowException) as error:
         advice = "check the name, and endpoint, region and credentials in the environment"
         raise UserError(f"--videos {uri}: {inputs.reason(error)}; {advice}") from error
-    objects = {start + one.path: (one.size, one.mtime_ns) for one in found if one.type == FileType.File}
+    objects = {start + one.path: (one.size, one.mtime_ns) for one in entries if one.type == FileType.File}
     if base != path:
         objects = {name: facts for name, facts in objects.items() if fnmatch.fnmatchcase(name, start + path)}
     videos = {name: objects[name] for name in sorted(objects) if _ending(name) in wanted}

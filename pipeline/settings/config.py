@@ -166,7 +166,7 @@ def load(
         try:
             _put(tree, key.strip(), yaml.safe_load(text))
         except yaml.YAMLError:
-            raise ConfigError(f"--set {key.strip()}: the value {text!r} is no YAML; quote it") from None
+            raise ConfigError(f"--set {key.strip()}: the value {text!r} is not valid YAML; quote it") from None
     written = tree.get("preset")
     has_videos = isinstance(tree.get("corpus"), dict) and tree["corpus"].get("videos") is not None
     name = preset or (str(written) if written is not None else None) or ("local" if has_videos else "demo")
@@ -216,7 +216,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark is not None else ""
-        raise ConfigError(f"--config {path}{where}: this is no YAML or JSON") from None
+        raise ConfigError(f"--config {path}{where}: this is not valid YAML or JSON") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -252,8 +252,8 @@ def _first_problem(error: ValidationError) -> str:
     said = problem["msg"].removeprefix("Value error, ")
     said = said[:1].lower() + said[1:]
     given = masked(problem["input"]) if isinstance(problem["input"], str) else problem["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
-    return f"configuration{f', {where}' if where else ''}: {said}{shown}"
+    value = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
+    return f"configuration{f', {where}' if where else ''}: {said}{value}"
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:

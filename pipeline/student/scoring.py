@@ -93,9 +93,9 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
         anchors = read_anchors(folder)
         facts = read_processor(folder)
         anchors.scale()
-        kept, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
+        key_frames, strip, side = (int(facts[key]) for key in ("key_frames", "motion_frames", "motion_short_side"))
         rendering = Rendering(facts.get("hdr", AS_USUAL.hdr), facts.get("interlaced", AS_USUAL.interlaced))
-        spec = SampleSpec(kept, strip, side, views=student_row(student_name(folder)).views, rendering=rendering)
+        spec = SampleSpec(key_frames, strip, side, views=student_row(student_name(folder)).views, rendering=rendering)
         options = EncodeOptions(max_short_side=facts["max_short_side"], max_fps=facts["max_fps"], rendering=rendering)
         window_s = float(facts["window_s"])
     except (KeyError, TypeError, ValueError, ArithmeticError, SafetensorError) as error:

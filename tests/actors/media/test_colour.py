@@ -368,7 +368,7 @@ def _boxed(data, box):
 
 
 @pytest.mark.parametrize(
-    ("crop", "shown"), [((288, 220, -16, 10), (15, 220, 8, 288)), ((305, 240, 15, 0), (0, 240, 14, 304))]
+    ("crop", "schedule"), [((288, 220, -16, 10), (15, 220, 8, 288)), ((305, 240, 15, 0), (0, 240, 14, 304))]
 )
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_what_the_container_crops_is_shown_nowhere(decoder, pipe, tmp_path, container, crop, shown):

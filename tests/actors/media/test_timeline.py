@@ -23,7 +23,7 @@ def steady(count=60, rate=25.0, start_s=0.0):
 def test_a_window_counts_from_the_first_picture(start_s):
     cut = line(steady(start_s=start_s), fps=25).cut(0.4, 0.8)
     assert cut is not None
-    assert (cut.first, cut.end, cut.rate, cut.shown) == (10, 30, 25, None)
+    assert (cut.first, cut.end, cut.rate, cut.schedule) == (10, 30, 25, None)
 
 
 @given(st.sampled_from([10.0, 24.0, 25.0, 30000 / 1001, 50.0, 60.0]), st.integers(0, 1500), st.integers(300, 2500))
@@ -32,7 +32,7 @@ def test_a_steady_film_shows_each_picture_that_begins_in_the_window(rate, start_
     cut = Timeline(times, float(times[-1]) + 1 / rate, rate, rate).cut(start_ms / 1000, length_ms / 1000)
     assert cut is not None
     begins = [n for n, time in enumerate(times) if start_ms - 1 <= round(time * 1000) < start_ms + length_ms - 1]
-    assert cut.shown is None
+    assert cut.schedule is None
     assert abs(cut.first - begins[0]) <= 1
     assert abs(cut.count - len(begins)) <= 1
     assert cut.rate == rate
@@ -63,7 +63,7 @@ def test_a_window_shows_what_is_on_the_screen_and_no_more_than_fits(gaps, at, le
     assert (np.diff(shown) >= 0).all()
     assert cut.count <= (min(length, film.length_s - start) + 1) * max(cut.rate, SCREEN_FPS) + 1
     assert times[shown[0]] <= start + length
-    if cut.shown is not None:
+    if cut.schedule is not None:
         instants = cut.anchor_s + np.arange(cut.count) / cut.rate
         assert (times[shown] <= instants + 0.51 / cut.rate).all(), "no picture comes earlier than half a step"
         following = np.append(times, np.inf)[shown + 1]

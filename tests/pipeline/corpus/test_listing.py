@@ -139,7 +139,10 @@ def test_a_line_of_jsonl_is_an_object_or_a_name(tree):
     path = tree / "list.jsonl"
     path.write_text('{"uri": "b.mp4", "mos": 3}\n\n"deep/c.webm"\n{"uri": null}\n')
     assert names_of(list_inputs(str(path)).files, tree) == ["b.mp4", "deep/c.webm"]
-    for line, why in (("{", "line 2: this is no JSON"), ('{"uri": 7}', "line 2: the uri is 7, which is no name")):
+    for line, why in (
+        ("{", "line 2: this is not valid JSON"),
+        ('{"uri": 7}', "line 2: the uri is 7, which is no name"),
+    ):
         path.write_text(f'"b.mp4"\n{line}\n')
         with pytest.raises(UserError, match=why):
             list_inputs(str(path))
@@ -296,7 +299,7 @@ def test_rows_that_are_no_utf8_are_refused_or_read_but_always_fit_a_table(tree):
         assert [Path(to_path(uri)).read_bytes() for uri in listing.files] == [b"odd"]
         assert len(listing.refused) == 2
     pq.write_table(pa.table({"uri": pa.array(names, pa.binary()).view(pa.string())}), parquet)
-    with pytest.raises(UserError, match="this is no Parquet file"):
+    with pytest.raises(UserError, match="this is not a valid Parquet file"):
         list_inputs(str(parquet))
 
 
@@ -309,7 +312,7 @@ def test_a_name_that_is_too_long_or_not_allowed_is_one_line(tmp_path):
 def test_a_damaged_manifest_is_a_usage_error(tmp_path, content):
     path = tmp_path / ("list.parquet" if content.startswith(b"PAR1") else "list.csv")
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"this is no {'CSV' if path.suffix == '.csv' else 'Parquet'} file"):
+    with pytest.raises(UserError, match=f"this is not a valid {'CSV' if path.suffix == '.csv' else 'Parquet'} file"):
         list_inputs(str(path))
 
 

@@ -95,8 +95,8 @@ class LlavaNetwork(AnswerLosses):
         model = self.llava.model
         tower = model.vision_tower
         # the layer before post_layernorm is what the released code reads: tower(...) would end behind it
-        seen = tower.encoder(inputs_embeds=tower.embeddings(frames.to(tower.dtype))).last_hidden_state
-        pooled: Tensor = model.apply_pooling(model.multi_modal_projector(seen))
+        patches = tower.encoder(inputs_embeds=tower.embeddings(frames.to(tower.dtype))).last_hidden_state
+        pooled: Tensor = model.apply_pooling(model.multi_modal_projector(patches))
         return pooled
 
     def visual(self, videos: Sequence[Seconds]) -> list[Tensor]:

@@ -29,9 +29,9 @@ def content_map(features: np.ndarray, differences: np.ndarray, weights: np.ndarr
     """
     centred = features - features.mean(axis=0, dtype=np.float64)
     unit = centred[:, coarse].std(axis=0) + UNIT_FLOOR
-    seen, moved = centred[:, coarse] / unit, differences[:, coarse] / unit
-    penalty = RIDGE * np.eye(seen.shape[1])
-    if len(moved):
-        penalty += STEADINESS * (moved.T * (weights / weights.sum())) @ moved
-    solution = np.linalg.solve(seen.T @ seen / len(seen) + penalty, seen.T @ centred / len(seen))
+    inputs, shifts = centred[:, coarse] / unit, differences[:, coarse] / unit
+    penalty = RIDGE * np.eye(inputs.shape[1])
+    if len(shifts):
+        penalty += STEADINESS * (shifts.T * (weights / weights.sum())) @ shifts
+    solution = np.linalg.solve(inputs.T @ inputs / len(inputs) + penalty, inputs.T @ centred / len(inputs))
     return np.asarray(solution / unit[:, None], np.float32)

