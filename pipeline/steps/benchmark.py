@@ -16,11 +16,11 @@ from pipeline.costs.rates import look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import benchmark_scores, calibrated, signed, teacher_digests
+from pipeline.run_folder import budget
 from pipeline.run_folder.records import BENCHMARK, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_json, write_table
-from pipeline.steps import budget
 
 
 def step(run: Run, *, encode: bool = True) -> Step:

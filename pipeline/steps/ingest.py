@@ -21,13 +21,13 @@ from pipeline.corpus.windows import windows_of
 from pipeline.costs.rates import ingest_seconds
 from pipeline.look.chain import downloads
 from pipeline.look.look import rendering
+from pipeline.run_folder import budget
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import FAILED, OK, VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import Config
-from pipeline.steps import budget
 
 
 def step(run: Run) -> Step:

@@ -14,6 +14,7 @@ import numpy as np
 
 from cluster.engine import Row
 from pipeline.console import UserError
+from pipeline.corpus.copies import planned
 from pipeline.corpus.members import by_family, copies, pool
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import ensemble_labels, severity_labels
@@ -24,7 +25,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import Config, per_round
-from pipeline.steps import mine, synthesise
+from pipeline.steps import mine
 from trainers.levels import LEVELS, level_names
 
 HOMOGENEOUS = ("ensemble", "gmad")
@@ -60,7 +61,7 @@ def expected(run: Run, number: int) -> Rows:
         return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count, at_most=True)
     ids = [row["video_id"] for row in pool(layout) if row["round"] == 1]
     total = len(sample_pairs(ids, per_round(config.pairs.homogeneous, 1), config.seed, config.pairs.max_uses))
-    total += len(_severity_pairs(config, synthesise.plan(config, layout, 1)))
+    total += len(_severity_pairs(config, planned(config, layout, 1)))
     return Rows(total, at_most=config.pairs.decisive)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.report import quarantine
 from pipeline.report.page import write_report
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
-from pipeline.steps import quarantine
 
 
 def step(run: Run) -> Step:

@@ -10,12 +10,12 @@ from pipeline.costs.rates import look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import teacher_digests
+from pipeline.run_folder import budget
 from pipeline.run_folder.records import INDICATORS, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_shards, write_table
 from pipeline.settings.config import Config
-from pipeline.steps import budget
 
 
 def step(run: Run) -> Step:

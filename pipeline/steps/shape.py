@@ -23,13 +23,13 @@ from pipeline.costs.rates import look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.method import shaping
+from pipeline.run_folder import budget
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import INDICATORS, OBSERVED, OK, VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_json, read_shards, read_table, write_json, write_table
 from pipeline.settings.config import Config
-from pipeline.steps import budget
 
 UNIFORM = "uniform"
 

@@ -1,6 +1,6 @@
+from pipeline.report.quarantine import collect
 from pipeline.run_folder.records import OBSERVED, QUARANTINE
 from pipeline.run_folder.store import append_shard, read_table
-from pipeline.steps.quarantine import collect
 
 
 def failed(kind, error="why"):

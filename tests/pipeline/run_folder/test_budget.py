@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.console import TOO_MANY_BAD, UserError
-from pipeline.steps.budget import check
+from pipeline.run_folder.budget import check
 
 
 def test_the_budget_is_a_share_that_may_be_used_up(configured):
