@@ -38,3 +38,18 @@ def shown(tmp_path_factory):
             return [usual.decode(path, *window), by_pipe.decode(path, *window), by_pipe.decode(copy, spec=SPEC)]
 
         yield samples
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    with Decoder(timeout_s=60) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pipe(tmp_path_factory):
+    """A decoder whose decord has died, so that every frame comes through FFmpeg's pipe."""
+    dead = tmp_path_factory.mktemp("dead") / "dead.py"
+    dead.write_text("import os\nos._exit(1)\n")
+    with Decoder(timeout_s=60, child=dead) as one:
+        yield one
