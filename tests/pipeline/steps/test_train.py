@@ -1,57 +1,41 @@
-"""The anchors of a trained student, without Ray and without a training."""
+"""The training step up to its training, which needs Ray (tests/trainers, tests/e2e)."""
 
-from __future__ import annotations
-
-import contextlib
-
-import numpy as np
-import pyarrow as pa
 import pytest
 
+from cluster.in_process import InProcess
 from pipeline.console import UserError
-from pipeline.run_folder.records import FEATURES
-from pipeline.run_folder.store import append_shard
-from pipeline.settings.config import load
 from pipeline.steps import train
 
-VIDEOS = {f"v{k}": (10.0 * k, 1.0) for k in range(8)}
+
+class Untrained(InProcess):
+    """An engine that counts the trainings that it is asked for."""
+
+    jobs = 0
+
+    def train(self, job, on_progress=None):
+        self.jobs += 1
+        raise AssertionError(job.name)
 
 
-@pytest.fixture
-def pool(tables):
-    """Eight videos of rising quality, whose one feature is that quality."""
-    tables.videos([{"video_id": name} for name in VIDEOS])
-    tables.ensemble(VIDEOS)
-    vectors = pa.array([[mean] for mean, _ in VIDEOS.values()], pa.list_(pa.float32()))
-    features = pa.Table.from_arrays([pa.array(list(VIDEOS), pa.string()), vectors], schema=FEATURES.schema)
-    append_shard(tables.layout.features_of("pool"), features, FEATURES)
-    return tables.layout
-
-
-@pytest.mark.parametrize("count", [2, 4, 5, 6, 8])
-def test_every_number_of_anchors_up_to_the_size_of_the_pool_makes_a_scale(pool, monkeypatch, count):
-    @contextlib.contextmanager
-    def comparers(gpus, folder, features):
-        yield [None]
-
-    def ordered(actors, work, rows):
-        """A student that is surer, the further two videos are apart."""
-        for first, second in rows:
-            gap = (second - first)[:, 0] / 10
-            yield np.stack([-2 * gap, -gap, 0 * gap, gap, 2 * gap], axis=-1)
-
-    monkeypatch.setattr(train, "comparers", comparers)
-    monkeypatch.setattr(train, "ordered", ordered)
-    anchors = train.choose_anchors(load(overrides=[f"scoring.anchors={count}"]), pool, pool.root)
-    assert len(anchors.ids) == len(set(anchors.ids)) == count
-    assert anchors.matrix.shape == (count, count)
-    assert list(anchors.scores) == sorted(anchors.scores)
-    assert anchors.scale().kind == "anchors"
-
-
-def test_more_anchors_than_videos_are_refused_before_the_training(pool):
+def test_more_anchors_than_videos_are_refused_before_the_training(tables, configured):
+    tables.engine = Untrained()
+    names = [f"v{k}" for k in range(8)]
+    tables.videos([{"video_id": name} for name in names])
+    tables.ensemble({name: (10.0 * k, 1.0) for k, name in enumerate(names)})
     with pytest.raises(
         UserError, match=r"^scoring\.anchors: 9 anchors need as many videos .*, not 8; ask for fewer"
     ) as caught:
-        train.anchor_videos(load(overrides=["scoring.anchors=9"]), pool)
+        train.train(tables.run(configured("scoring.anchors=9")), 1, "identity")
     assert "\n" not in str(caught.value)
+    assert tables.engine.jobs == 0
+
+
+def test_the_job_of_a_training_names_the_files_of_its_round_and_nothing_of_another(tables, configured):
+    config = configured("student.options.blocks=[half]", "run.train_on_gpus=true", "seed=7")
+    job, layout = train.job_of(config, tables.layout, 2, "identity"), tables.layout
+    assert (job.pairs, job.output, job.features) == (str(layout.pairs(2)), str(layout.student(2)), str(layout.features))
+    assert (job.student, dict(job.student_options), job.seed, job.gpu) == ("lite", {"blocks": ["half"]}, 7, True)
+    assert job.settings == config.training
+    others = {train.job_of(config, layout, number, text).name for number, text in ((1, "identity"), (2, "other"))}
+    assert job.name not in others, "no training resumes the checkpoint of another"
+    assert len(others) == 2
