@@ -13,8 +13,6 @@ from actors.media.window import EncodeOptions
 from actors.sample import Decode, Synthesise
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
-from pipeline.look.chain import score_pools
-from pipeline.settings.sections import ScorePoolConfig
 from trainers.student.language.seconds import unpack
 from trainers.student.table import LLAVA
 
@@ -73,21 +71,6 @@ def test_a_table_of_several_rows_is_scored_as_each_row_by_itself(clip, broken_fi
     done = BatchedTeacherScorer(names)(table)
     assert done.select(table.column_names).equals(table)
     np.testing.assert_equal(done.to_pylist(), [TeacherScorer(names)(row) for row in rows])
-
-
-def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
-    names = ["niqe", "fastvqa", "dover"]
-    (together,) = score_pools(names, "weights", ScorePoolConfig())
-    assert together.options == {"names": names, "weights": "weights"}
-    assert together.memory_gib > 4 * (28_127_901 + 56_218_302) / 2**30, (
-        "room for both networks' weights and for the work"
-    )
-    assert [pool.memory_gib for pool in score_pools(["niqe"], "", ScorePoolConfig())] == [0.0]
-    apart = score_pools(names, "", ScorePoolConfig(gpus=0.5, batch=3))
-    assert [pool.options["names"] for pool in apart] == [["niqe"], ["fastvqa"], ["dover"]]
-    assert {(pool.work, pool.batch, pool.memory_gib) for pool in apart} == {(BatchedTeacherScorer, 3, 0.0)}
-    assert {pool.work for pool in score_pools(names, "", ScorePoolConfig(gpus=1, batch=1))} == {TeacherScorer}
-    assert score_pools([], "", ScorePoolConfig()) == []
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cluster.in_process import InProcess
@@ -77,6 +78,32 @@ def copies_of(source, distortion, family, levels):
         }
         for level in levels
     ]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A complete student folder: real encoder, a head with random weights, five anchors. Windows are 0.4 s long."""
+    import torch
+
+    from pipeline.method.scale import anchor_matrix, anchor_pairs
+    from pipeline.student.folder import Anchors, write_anchors, write_processor
+    from trainers.student.table import build_student
+
+    folder = tmp_path_factory.mktemp("model") / "student"
+    torch.manual_seed(0)
+    student = build_student("lite")
+    features = np.random.default_rng(0).normal(size=(40, student.feature_size)).astype(np.float32)
+    student.prepare(features, features[:0], np.zeros(0))
+    for weights in student.trained_module().parameters():
+        torch.nn.init.normal_(weights, 0.1, 0.05)
+    folder.mkdir()
+    student.save(folder)
+    first, second = (features[[pair[k] for pair in anchor_pairs()]] for k in (0, 1))
+    matrix = anchor_matrix(student.compare(first, second))
+    write_anchors(folder, Anchors(features[:5], matrix, np.array([10.0, 30, 50, 70, 90]), tuple("abcde"), 5.0))
+    sampling = {"key_frames": 2, "motion_frames": 8, "motion_short_side": 48}
+    write_processor(folder, {**sampling, "window_s": 0.4, "max_short_side": None, "max_fps": None})
+    return folder
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def toy(value, setting):
 # The row is added before anything else of the project is imported, as if it stood in the table's source.
 WITH_A_ROW = """
 import sys
+from pathlib import Path
 from actors.distortions.table import DISTORTIONS, Distortion, family_of
 
 DISTORTIONS["toy"] = Distortion("toy", "spatial", {suite!r}, (40, 90), "grey level", "a test", 7.5, "toy_module")
@@ -32,7 +33,6 @@ DISTORTIONS["toy"] = Distortion("toy", "spatial", {suite!r}, (40, 90), "grey lev
 import run
 from actors.distortions.apply import apply
 from actors.media.rows import format_recipe
-from pathlib import Path
 from pipeline.costs.rates import row_seconds
 from pipeline.look.look import Look
 from pipeline.settings.config import load
@@ -45,8 +45,8 @@ print("trained", "toy" in config.distort.enabled, "order", ",".join(config.disto
 print("benchmarks", "toy" in config.benchmark.seen, "toy" in config.benchmark.unseen)
 row = {{"duration_s": 2.0, "recipe": format_recipe([("toy", 2, 5)]), "still": False}}
 alone = {{**row, "recipe": format_recipe([("pristine", 0, 0)])}}
-bare = Look(Path("observed"), None, {{}}, {{}}, Path("clips"))
-seconds = [row_seconds(one, config, bare) for one in (row, alone)]
+only_making = Look(Path(), None, {{}}, {{}}, Path())
+seconds = [row_seconds(one, config, only_making) for one in (row, alone)]
 print("cost", round((seconds[0] - seconds[1]) / (2.0 * 320 * 240 / (960 * 540)) + 0.24, 6))
 apply("toy", 2, clip, 0.0, 0.3, copy, 1)
 code = run.main(["plan", "--preset", "demo", "--out", run_folder, *(word for one in switch for word in ("--set", one))])

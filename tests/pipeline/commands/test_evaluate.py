@@ -2,13 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import evaluate
-from pipeline.console import UserError
-from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.method.metrics import agreement
 from pipeline.student.scoring import FileScore
 
@@ -25,25 +21,6 @@ def videos(tmp_path):
 def table(tmp_path, text, name="b.csv"):
     (tmp_path / name).write_text(text, encoding="utf-8")
     return str(tmp_path / name)
-
-
-@pytest.mark.parametrize("header", ["video,mos", "name,MOS", "filename,score", " Video , Mos ", "uri,x,mos"])
-def test_the_usual_columns_are_understood(tmp_path, videos, header):
-    row = "v1.mp4,0,3.5" if header.count(",") == 2 else "v1.mp4,3.5"
-    result = read_benchmark(table(tmp_path, f"\ufeff{header}\n{row}\n"), str(videos))
-    assert result.videos == (str(videos / "v1.mp4"),)
-    assert result.labels == (3.5,)
-
-
-def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos):
-    assert read_benchmark(table(tmp_path, "video,dmos\nv1.mp4,3\n"), str(videos)).labels == (-3.0,)
-    assert read_benchmark(table(tmp_path, "video,score,mos\nv1.mp4,1,2\n"), str(videos)).labels == (2.0,)
-
-
-def test_parquet_and_names_without_their_ending(tmp_path, videos):
-    pq.write_table(pa.table({"name": ["v1", "v2.mp4"], "mos": [1.0, 2.0]}), tmp_path / "b.parquet")
-    result = read_benchmark(str(tmp_path / "b.parquet"), str(videos))
-    assert result.videos == (str(videos / "v1.mp4"), str(videos / "v2.mp4"))
 
 
 @pytest.mark.parametrize(
@@ -68,13 +45,6 @@ def test_what_is_wrong_with_a_benchmark_is_one_line(call, trained, tmp_path, vid
     assert output.code == 2
     assert words in output.err
     assert output.err.count("\n") == 1
-
-
-def test_a_link_out_of_the_root_is_not_followed(tmp_path, videos):
-    (tmp_path / "out.mp4").write_bytes(b"x")
-    (videos / "link.mp4").symlink_to(tmp_path / "out.mp4")
-    with pytest.raises(UserError, match="leads out"):
-        read_benchmark(table(tmp_path, "video,mos\nlink.mp4,3\n"), str(videos))
 
 
 def test_missing_files_and_folders_and_binary_rubbish(call, trained, tmp_path, videos):

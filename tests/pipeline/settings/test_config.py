@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.look.look import Look, look_settings
 from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
@@ -228,11 +227,3 @@ def test_a_key_that_came_later_changes_no_fingerprint_at_its_default():
     assert fingerprint(refusing.corpus) != fingerprint(usual.corpus)
     written = yaml.safe_load(usual.to_yaml())["corpus"]
     assert (written["hdr"], written["interlaced"]) == ("tonemap", "deinterlace")
-
-
-def test_the_settings_of_a_look_name_the_rendering_only_where_it_is_unusual(tmp_path):
-    look = Look(tmp_path / "observed", None, {}, {}, tmp_path / "clips")
-    usual = look_settings(look, load())
-    woven = look_settings(look, load(overrides=["corpus.interlaced=weave"]))
-    assert "rendering" not in usual["sample"] | usual["copies"]
-    assert woven["sample"]["rendering"] == woven["copies"]["rendering"] == {"hdr": "tonemap", "interlaced": "weave"}

@@ -5,7 +5,6 @@ import pytest
 
 from actors.teachers import load_teacher
 from pipeline.console import UserError
-from pipeline.opinions import human_scores
 from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.store import read_json, read_table
 from pipeline.steps.ensemble import ensemble
@@ -61,14 +60,6 @@ def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
     ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
     assert read_json(tables.layout.calibration)["target"] == "given"
     assert np.abs(means(tables) - (3 + quality / 50)).mean() < 0.1
-
-
-def test_degraded_copies_have_no_human_score(tables, configured, quality, tmp_path):
-    tables.videos([{"video_id": f"v{k:02d}", "uri": f"/part/v{k:02d}.mp4", "copy": k % 2} for k in range(COUNT)])
-    config = configured(TEACHERS, f"teachers.mos={mos_file_of(tmp_path, quality)}")
-    target = human_scores(config, tables.layout, [f"v{k:02d}" for k in range(COUNT)])
-    assert np.isnan(target[1::2]).all()
-    np.testing.assert_allclose(target[::2], quality[::2])
 
 
 @pytest.mark.parametrize(

@@ -1,49 +1,20 @@
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from probed_files import broken, probed
 
 from actors.media.outcome import KINDS
-from actors.media.rows import parse_recipe
 from actors.media.scenes import make_clip
 from cluster.in_process import InProcess
 from cluster.stream import _crashed
 from pipeline.console import Console, UserError
-from pipeline.corpus.members import HELDOUT, TRAIN
-from pipeline.corpus.rules import PRISTINE
-from pipeline.corpus.windows import windows_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_table
 from pipeline.steps.ingest import _first_of_each, check_budget, ingest
-
-
-def probed(name, content, duration=9.0):
-    row = {"video_id": f"id-{name}", "uri": f"{name}.mp4", "content_id": content, "duration_s": duration}
-    return row | {
-        "width": 320,
-        "height": 240,
-        "fps": 24.0,
-        "codec": "h264",
-        "bytes": 9000,
-        "status": "ok",
-        "error_kind": "",
-        "error": "",
-    }
-
-
-def broken(name):
-    empty = {"content_id": "", "duration_s": 0.0, "width": 0, "height": 0, "fps": 0.0, "codec": "", "bytes": 0}
-    return probed(name, "") | empty | {"status": "failed", "error_kind": "decode", "error": f"{name}.mp4: no frame"}
-
-
-@pytest.fixture
-def config(configured):
-    """Two windows of two seconds, two degraded copies, a quarter held out."""
-    return configured("corpus.windows_per_clip=2", "corpus.degraded_copies=2")
 
 
 def test_later_files_with_the_same_bytes_are_duplicates_of_the_first_by_name():
@@ -56,43 +27,6 @@ def test_later_files_with_the_same_bytes_are_duplicates_of_the_first_by_name():
         "e.mp4": "failed",
     }
     assert (rows[0]["error_kind"], rows[0]["error"]) == ("duplicate", "same bytes as a.mp4")
-
-
-def test_windows_copies_and_what_cannot_be_used_are_rows_of_one_table(config):
-    rows = windows_of([*(probed(f"f{k}", f"c{k}") for k in range(8)), broken("bad")], config)
-    VIDEOS.table(rows)
-    assert len({row["video_id"] for row in rows}) == len(rows)
-    good = [row for row in rows if row["status"] == "ok"]
-    assert Counter(row["split"] for row in good) == {TRAIN: 6 * 2 * 3, HELDOUT: 2 * 2}
-    contents = {split: {row["content_id"] for row in good if row["split"] == split} for split in (TRAIN, HELDOUT)}
-    assert not contents[TRAIN] & contents[HELDOUT], "no content is on both sides"
-    (bad,) = [row for row in rows if row["status"] != "ok"]
-    assert (bad["video_id"], bad["error_kind"], bad["width"], bad["recipe"]) == ("id-bad", "decode", None, "")
-
-
-def test_copies_follow_their_window_into_its_round(config):
-    rows = [row for row in windows_of([probed(f"f{k}", f"c{k}") for k in range(12)], config) if row["split"] == TRAIN]
-    groups = {}
-    for row in rows:
-        groups.setdefault((row["uri"], row["start_s"]), []).append(row)
-    for group in groups.values():
-        assert [row["copy"] for row in group] == [0, 1, 2]
-        assert len({row["round"] for row in group}) == 1
-        assert parse_recipe(group[0]["recipe"]) == [PRISTINE]
-        assert all(PRISTINE not in parse_recipe(row["recipe"]) for row in group[1:])
-    assert Counter(row["round"] for row in rows if row["copy"] == 0) == {1: 10, 2: 5, 3: 3}
-
-
-def test_held_out_windows_enter_no_round_and_are_not_degraded(config):
-    rows = [row for row in windows_of([probed(f"f{k}", f"c{k}") for k in range(8)], config) if row["split"] == HELDOUT]
-    assert {(row["round"], row["copy"]) for row in rows} == {(0, 0)}
-    assert {row["recipe"] for row in rows} == {'[["pristine",0,0]]'}
-
-
-def test_ids_name_contents_not_places(config):
-    here = windows_of([probed(f"f{k}", f"c{k}") for k in range(6)], config)
-    moved = windows_of([probed(f"g{k}", f"c{k}") for k in reversed(range(6))], config)
-    assert {row["video_id"] for row in here} == {row["video_id"] for row in moved}
 
 
 def test_the_error_budget_stops_a_run_with_its_own_code(configured):

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
@@ -7,29 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.run_folder import records, store
-from pipeline.run_folder.records import ENSEMBLE, FEATURES, PAIRS, SCORES, EnsembleScore, Feature, Table, TeacherScore
-
-TABLES = [value for value in vars(records).values() if isinstance(value, Table)]
+from pipeline.run_folder import store
+from pipeline.run_folder.records import ENSEMBLE, FEATURES, SCORES, EnsembleScore, Feature, TeacherScore
 
 
 def score(video, value, digest="d"):
     return TeacherScore(video, "niqe", digest, value, "ok" if value is not None else "failed")
-
-
-def test_the_columns_of_pairs_are_those_that_users_rely_on():
-    assert PAIRS.schema.names == [
-        *("pair_id", "first", "second", "origin", "label", "delta", "sigma", "teacher", "distortion"),
-        *("level_first", "level_second", "round"),
-    ]
-
-
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_keys_are_columns_without_empty_cells(table):
-    assert table.key
-    for name in table.key:
-        assert not table.schema.field(name).nullable
-    assert table.schema.names == [field.name for field in dataclasses.fields(table.row)]
 
 
 def test_rows_survive_the_disk(tmp_path):
@@ -37,11 +18,6 @@ def test_rows_survive_the_disk(tmp_path):
     store.write_table(tmp_path / "deep" / "t.parquet", FEATURES.table(rows), FEATURES)
     back = store.read_table(tmp_path / "deep" / "t.parquet", FEATURES)
     assert back.equals(FEATURES.table(rows[::-1]))
-
-
-def test_dictionaries_with_other_columns_are_refused():
-    with pytest.raises(ValueError, match=r"columns differ.*extra"):
-        ENSEMBLE.table([{"video_id": "a", "mean": 1.0, "variance": 0.0, "n_teachers": 2, "extra": 1}])
 
 
 def test_an_empty_required_cell_is_refused(tmp_path):

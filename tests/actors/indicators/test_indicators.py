@@ -1,7 +1,5 @@
 """The nine indicators: the order of constructed clips, FFmpeg's own SI and TI, and one decode for everything."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 
@@ -9,11 +7,9 @@ import cv2
 import ffmpeg as graph
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from actors.indicators import INDICATORS, Meter
-from actors.indicators.cpbd import BETA, JUST_NOTICEABLE, WIDTH_HIGH
-from actors.indicators.instant import Instant, luma
+from actors.indicators.instant import Instant
 from actors.indicators.motion import ti
 from actors.indicators.picture import si
 from actors.media import ffmpeg
@@ -21,8 +17,6 @@ from actors.media.decode import Decoder
 from actors.media.decode_child import second_positions
 from actors.media.views import SampleSpec
 from actors.sample import Decode
-
-Frame = NDArray[np.uint8]
 
 
 def measured(*frames):
@@ -53,12 +47,6 @@ def detail(size=192):
     generator = np.random.default_rng(2)
     fields = [cv2.GaussianBlur(generator.normal(size=(size, size)), (0, 0), sigma) for sigma in (0.5, 1, 2, 4, 8, 16)]
     return 128 + 20 * sum(field / field.std() for field in fields)
-
-
-def ramp(width, size=128):
-    """A vertical edge of 200 grey levels that takes `width` pixels, in the middle of the picture."""
-    edge = (size - width) / 2
-    return grey(np.tile(np.interp(np.arange(size), [edge, edge + width], [20, 220]), (size, 1)))
 
 
 SMOOTH = cv2.GaussianBlur(texture(), (0, 0), 2)
@@ -114,14 +102,6 @@ def test_known_values():
     assert measured(*updated(36))["flicker"] == pytest.approx(36 / 144)
     sigma = measured(grey(128 + 8 * NOISE))["noise"]
     assert sigma == pytest.approx(8, rel=0.05), "Immerkaer's estimate is the deviation of white noise"
-
-
-def test_cpbd_counts_the_edges_that_are_wider_than_just_noticeable():
-    for width in (2, 4, 6, 8):
-        visible = 1 - np.exp(-((width / WIDTH_HIGH) ** BETA)) > JUST_NOTICEABLE
-        assert measured(ramp(width))["blur"] == (0.0 if visible else 1.0), width
-    both = np.concatenate([ramp(2), ramp(8)])
-    assert 0.0 < measured(both)["blur"] < 1.0
 
 
 def siti(path):
@@ -234,13 +214,6 @@ def test_a_decoding_actor_measures_when_it_is_asked_to(clip, tmp_path):
     assert bad["status"] == "failed"
     assert set(good) == set(bad), "all rows of a block have one schema"
     assert all(np.isnan(bad[name]) for name in INDICATORS)
-
-
-def test_luma_is_that_of_the_teachers():
-    from actors.teachers import planes
-
-    frame = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(luma(frame), planes.luma(frame))
 
 
 def test_where_a_plane_lies_in_memory_changes_no_digit():

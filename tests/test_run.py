@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 # An object that aborts when the interpreter is taken down, as a native thread may.
 ABORTING = """
 import atexit, os, sys, types

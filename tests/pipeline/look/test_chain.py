@@ -1,0 +1,18 @@
+from actors.score import BatchedTeacherScorer, TeacherScorer
+from pipeline.look.chain import score_pools
+from pipeline.settings.sections import ScorePoolConfig
+
+
+def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
+    names = ["niqe", "fastvqa", "dover"]
+    (together,) = score_pools(names, "weights", ScorePoolConfig())
+    assert together.options == {"names": names, "weights": "weights"}
+    assert together.memory_gib > 4 * (28_127_901 + 56_218_302) / 2**30, (
+        "room for both networks' weights and for the work"
+    )
+    assert [pool.memory_gib for pool in score_pools(["niqe"], "", ScorePoolConfig())] == [0.0]
+    apart = score_pools(names, "", ScorePoolConfig(gpus=0.5, batch=3))
+    assert [pool.options["names"] for pool in apart] == [["niqe"], ["fastvqa"], ["dover"]]
+    assert {(pool.work, pool.batch, pool.memory_gib) for pool in apart} == {(BatchedTeacherScorer, 3, 0.0)}
+    assert {pool.work for pool in score_pools(names, "", ScorePoolConfig(gpus=1, batch=1))} == {TeacherScorer}
+    assert score_pools([], "", ScorePoolConfig()) == []

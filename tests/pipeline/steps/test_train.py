@@ -1,0 +1,41 @@
+"""The training step up to its training, which needs Ray (tests/trainers, tests/e2e)."""
+
+import pytest
+
+from cluster.in_process import InProcess
+from pipeline.console import UserError
+from pipeline.steps import train
+
+
+class Untrained(InProcess):
+    """An engine that counts the trainings that it is asked for."""
+
+    jobs = 0
+
+    def train(self, job, on_progress=None):
+        self.jobs += 1
+        raise AssertionError(job.name)
+
+
+def test_more_anchors_than_videos_are_refused_before_the_training(tables, configured):
+    tables.engine = Untrained()
+    names = [f"v{k}" for k in range(8)]
+    tables.videos([{"video_id": name} for name in names])
+    tables.ensemble({name: (10.0 * k, 1.0) for k, name in enumerate(names)})
+    with pytest.raises(
+        UserError, match=r"^scoring\.anchors: 9 anchors need as many videos .*, not 8; ask for fewer"
+    ) as caught:
+        train.train(tables.run(configured("scoring.anchors=9")), 1, "identity")
+    assert "\n" not in str(caught.value)
+    assert tables.engine.jobs == 0
+
+
+def test_the_job_of_a_training_names_the_files_of_its_round_and_nothing_of_another(tables, configured):
+    config = configured("student.options.blocks=[half]", "run.train_on_gpus=true", "seed=7")
+    job, layout = train.job_of(config, tables.layout, 2, "identity"), tables.layout
+    assert (job.pairs, job.output, job.features) == (str(layout.pairs(2)), str(layout.student(2)), str(layout.features))
+    assert (job.student, dict(job.student_options), job.seed, job.gpu) == ("lite", {"blocks": ["half"]}, 7, True)
+    assert job.settings == config.training
+    others = {train.job_of(config, layout, number, text).name for number, text in ((1, "identity"), (2, "other"))}
+    assert job.name not in others, "no training resumes the checkpoint of another"
+    assert len(others) == 2
