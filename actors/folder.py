@@ -18,7 +18,10 @@ from actors.sample import Decode, Synthesise
 
 
 class HeaderReader:
-    """Ray actor: length of the pictures in column ``uri``. Gives ``length_s`` (seconds, 0 for a still)."""
+    """Ray actor: the pictures of the file in column `uri`. Gives `length_s` (seconds, 0 for a still) and `note`.
+
+    The note says where the pictures end, if the header promises more; it is empty otherwise.
+    """
 
     def __init__(self, timeout_s: float = 60.0) -> None:
         self.timeout_s = timeout_s
@@ -26,10 +29,11 @@ class HeaderReader:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self.inputs.use(row, self._read), {"length_s": 0.0})
+        return attempt(fresh(row), lambda: self.inputs.use(row, self._read), {"length_s": 0.0, "note": ""})
 
     def _read(self, row: Row) -> Row:
-        return {"length_s": float(scan(row["uri"], timeout_s=self.timeout_s).length_s)}
+        facts = scan(row["uri"], timeout_s=self.timeout_s)
+        return {"length_s": float(facts.length_s), "note": facts.shortfall}
 
 
 class WindowReader:

@@ -12,7 +12,6 @@ import ffmpeg as graph
 from actors.distortions.maker import Effect, Encoding, Setting
 from actors.distortions.table import DISTORTIONS, Distortion
 from actors.media import ffmpeg, ffmpeg_log
-from actors.media.extent import no_frame
 from actors.media.files import atomic, room_in
 from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
@@ -23,7 +22,7 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
     node = ffmpeg.target(stream, partial, codec, container)
     log = ffmpeg.run(ffmpeg.arguments(node), timeout_s=window.options.timeout_s, kind="encode")
     if ffmpeg_log.progress(log)[0] == 0:
-        raise no_frame(window.source, window.start_s)
+        raise window.scan.no_frame(window.source, window.start_s)
 
 
 def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:

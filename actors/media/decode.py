@@ -211,7 +211,7 @@ class Decoder:
             raise Failure("too_large", f"{name} is {size}; the limit max_pixels is {spec.max_pixels}")
         cut = facts.cut(start_s, duration_s)
         if cut is None:
-            raise Failure("decode", f"{name}: no frame at {start_s:g} s; check start_s and duration_s")
+            raise facts.no_frame(name, start_s)
         colour.check(name, header.tags, spec.rendering)
         window = _Window(facts, name, cut, spec, seed, deadline, meter)
         if not facts.is_exact_in_decord or colour.needs_pipe(header.tags, spec.rendering):

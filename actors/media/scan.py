@@ -34,6 +34,7 @@ STILL_FPS = 25.0  # of a film that is made of one picture
 # others are read from their beginning, MPEG transport streams from a key frame that lies before.
 _SEEKS = frozenset({"mov", "matroska", "flv", "nut", "ivf", "avi", "asf", "ogg", "gif", "apng", "yuv4mpegpipe"})
 _TRANSPORT = "mpegts"
+_SLACK_S = 0.5  # a header that promises no more than this beyond the last picture is right
 _REFRESHING = frozenset({"h264", "hevc"})
 _DECORD = _SEEKS - {"ogg", "apng"}  # which decord cannot open
 
@@ -92,6 +93,19 @@ class Scan:
         stated, counted = self.header.duration_s, self.timeline.length_s
         agree = abs(stated - counted) <= max(1.5 * self.timeline.step_s, 0.05)
         return stated if stated > 0 and (agree or (not self.is_whole and stated > counted)) else counted
+
+    @property
+    def shortfall(self) -> str:
+        """Where the pictures end, if the header promises more: a download that stopped, or sound that goes on. Else empty."""
+        stated, counted = self.header.duration_s, self.timeline.length_s
+        if self.header.is_still or not self.is_whole or stated <= counted + _SLACK_S:
+            return ""
+        return f"its pictures end at {counted:.3g} s, its header says {stated:.3g} s"
+
+    def no_frame(self, name: str, start_s: float) -> Failure:
+        """The failure of a window in which there is no picture."""
+        why = f": {self.shortfall}; copy it again" if self.shortfall else "; check start_s and duration_s"
+        return Failure("decode", f"{name}: no frame at {start_s:g} s{why}")
 
     @property
     def fps(self) -> float:

@@ -93,7 +93,7 @@ class Window:
             start_s, duration_s = start_s + min(duration_s or rest, rest) / 2, 0.0
         cut = facts.cut(start_s, duration_s, options.max_fps)
         if cut is None:
-            raise Failure("decode", f"{source}: no frame at {start_s:g} s; check start_s and duration_s")
+            raise facts.no_frame(source, start_s)
         keep_every = 1 if cut.schedule is None else 0
         rate = cut.fraction
         if keep_every and options.max_fps and rate > Fraction(options.max_fps):

@@ -203,6 +203,8 @@ def score_files(
         here = InProcess()
         headers = _streamed(here, _files_table(names), [Pool(HeaderReader)], console, "")
         windows_here = _windows_of(headers, model)
+        if len(windows_here) <= WITHOUT_RAY:
+            _warn(files, headers, console)
         if not windows_here:
             return _collected(files, headers, [], model)
         if len(windows_here) <= WITHOUT_RAY:
@@ -220,12 +222,20 @@ def score_files(
         else:
             table = _files_table([_absolute(name) for name in names])
             headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
+        _warn(files, headers, console)
         # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
         gpus = 1.0 if student_row(student_name(model.folder)).whole_videos and cluster_gpus() >= 1 else 0.0
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
         scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
     return _collected(files, headers, scored, model)
+
+
+def _warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
+    """Name the files that end before their header says so: their score is that of the pictures that are there."""
+    for row in sorted(headers, key=lambda row: str(row["video_id"])):
+        if row.get("note"):
+            console.warn(f"{files[int(row['video_id'])]}: {row['note']}")
 
 
 def _pools(

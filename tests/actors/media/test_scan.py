@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numbered as clips
 import numpy as np
 import pytest
 
+from actors.distortions.apply import apply
+from actors.distortions.table import PRISTINE
+from actors.folder import HeaderReader
 from actors.media import packets
 from actors.media import scan as module
+from actors.media.decode import Decoder
 from actors.media.outcome import Failure
 from actors.media.scan import scan
 
@@ -107,3 +113,35 @@ def test_a_film_that_no_decoder_knows_is_left_to_who_decodes_it(folder, make):
     with pytest.raises(Failure) as caught:
         scan(path)
     assert caught.value.kind == "decode"
+
+
+@pytest.fixture(scope="module")
+def partial(make):
+    """A download of 4 s that stopped early: a Matroska file cut in the middle of its bytes."""
+    whole = make(
+        "whole.mkv", "-f", "lavfi", "-i", "testsrc2=s=256x144:r=25:d=4",
+        "-c:v", "libx264", "-g", "25", "-bf", "0", "-cluster_time_limit", "200",
+    )  # fmt: skip
+    content = whole.read_bytes()
+    path = whole.with_name("partial.mkv")
+    path.write_bytes(content[: len(content) * 45 // 100])
+    return path
+
+
+def test_a_download_that_stopped_says_where_it_ends_on_every_path(partial, tmp_path):
+    ends = r"its pictures end at 1\.\d+ s, its header says 4 s"
+    assert re.fullmatch(ends, scan(partial).shortfall)
+    row = HeaderReader()({"uri": str(partial)})
+    assert (row["status"], row["note"]) == ("ok", scan(partial).shortfall)
+    with pytest.raises(Failure, match=f"no frame at 3 s: {ends}; copy it again") as caught:
+        apply(PRISTINE, 0, partial, 3.0, 1.0, tmp_path / "x.mkv", 0)
+    assert caught.value.kind == "decode"
+    with Decoder() as decoder, pytest.raises(Failure, match=f"no frame at 3 s: {ends}"):
+        decoder.decode(partial, 3.0, 1.0)
+    apply(PRISTINE, 0, partial, 0.0, 1.0, tmp_path / "x.mkv", 0)
+
+
+def test_a_window_beyond_a_whole_file_asks_for_another(clip, tmp_path):
+    assert scan(clip).shortfall == ""
+    with pytest.raises(Failure, match="no frame at 90 s; check start_s and duration_s"):
+        apply(PRISTINE, 0, clip, 90.0, 1.0, tmp_path / "x.mkv", 0)
