@@ -99,7 +99,7 @@ class Niqe(FrameTeacher):
     """
 
     name = "niqe"
-    title = "NIQE, distance from natural scene statistics"
+    title = "NIQE, natural scene statistics of an own fit"
     description = "Mahalanobis-like distance of patch NSS features from a pristine model (Mittal et al., 2013)"
     range = (0.0, 100.0)
     higher_is_better = False
