@@ -6,8 +6,20 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from actors.media.outcome import Failure
+
 _MOOV_BYTES = 64 * 2**20  # of the index that is looked at; longer ones belong to films of many hours
 _BOXES = 1000  # of the file's top level that are looked at: a fragmented file has thousands
+
+
+def check(name: str, log: str) -> None:
+    """Refuse an MP4 file whose pictures are encrypted; `log` is FFmpeg's dump of it.
+
+    Raises:
+        Failure: ``decode``.
+    """
+    if "Input #0, mov" in log and (kind := scheme(name)):
+        raise Failure("decode", f"{name} is encrypted ({kind}, Common Encryption); decrypt it first")
 
 
 def scheme(path: str | os.PathLike[str]) -> str:

@@ -27,8 +27,7 @@ import ffmpeg as graph  # ffmpeg-python: builds argument lists, runs nothing her
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.media import ffmpeg_log
-from actors.media.encryption import scheme as encrypted
+from actors.media import encryption, ffmpeg_log
 from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
 
@@ -383,8 +382,7 @@ def probe(path: str | os.PathLike[str], *, timeout_s: float = 30.0) -> Probe:
         if Path(name).suffix.lower() in _RAW:
             reason = _NO_SIZE
         raise Failure(failure.kind if known else "format", reason if name in reason else f"{name}: {reason}")
-    if "Input #0, mov" in log and (encryption := encrypted(name)):
-        raise Failure("decode", f"{name} is encrypted ({encryption}, Common Encryption); decrypt it first")
+    encryption.check(name, log)
     header = ffmpeg_log.header(name, log)
     if header.is_still or (header.duration_s > 0 and header.fps > 0):
         return header

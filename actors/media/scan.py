@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.media import ffmpeg, ffmpeg_log, packets
+from actors.media import encryption, ffmpeg, ffmpeg_log, packets
 from actors.media.ffmpeg_log import Picture, Probe, Track
 from actors.media.outcome import Failure
 from actors.media.packets import Packets
@@ -176,6 +176,7 @@ def _read(name: str, timeout_s: float) -> Scan:
     if not reading.tracks:  # a picture that cannot be decoded ends the whole process
         reading = packets.read(opening, timeout_s, with_picture=False)
     log = reading.log
+    encryption.check(name, log)
     tracks = ffmpeg_log.tracks(log)
     films = [track.number for track in tracks if not track.is_cover]
     rows = dict(zip(films, reading.tracks, strict=False))
