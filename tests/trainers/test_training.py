@@ -101,16 +101,18 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(base, job):
 
 def test_a_training_goes_on_past_the_step_of_a_torn_checkpoint(base, job, tmp_path):
     broken = _variant(
-        job, "past-torn", max_failures=0, failpoint=Failpoint(rank=1, step=74, marker=str(tmp_path / "killed"))
+        job, "past-torn", max_failures=0, failpoint=Failpoint(rank=1, step=99, marker=str(tmp_path / "killed"))
     )
     with pytest.raises(TrainingError, match="failed after 0 restarts"):
         train(broken)
     folders = sorted(Path(job.storage, "past-torn").glob("step-*"))
-    assert [folder.name for folder in folders] == ["step-000000025", "step-000000050"]
+    # the last two that Ray had taken in: the newest of all may have come too late for the kill
+    before, torn = (int(folder.name.removeprefix("step-")) for folder in folders)
+    assert (before, torn) in ((25, 50), (50, 75))
     shard = next(folders[-1].rglob("zero_pp_rank_1*"))
     shard.write_bytes(shard.read_bytes()[:-100])
     result = train(broken)
-    assert result["resumed_at"] == 25
+    assert result["resumed_at"] == before
     assert result["steps"] == 114
     assert _weights(broken) == base[1]
     names = sorted(folder.name for folder in Path(job.storage, "past-torn").glob("step-*"))

@@ -168,7 +168,7 @@ def test_zero_2_killed_in_the_middle_gives_the_same_bytes(zero_2, job, tmp_path)
 @pytest.fixture
 def drill(job, tmp_path):
     """``drill(name, *options)`` starts `drill.py` on the job under another name and gives the job and its process."""
-    project = Path(__file__).parents[3]
+    project = Path(__file__).parents[4]
     folders = [tempfile.mkdtemp(prefix="ray")]  # short: Ray's sockets lie there
 
     def start(name, *options):
