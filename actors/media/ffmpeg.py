@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.media import encryption, ffmpeg_log
+from actors.media.colour import MATRIX
 from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
 
@@ -58,7 +59,7 @@ FILE_BYTES = 8 * 2**30
 _LOG_BYTES = 2**18
 
 # One matrix and one range for everything written, so that no reader shows a copy and its reference in other colours.
-COLOUR = {"colorspace": "smpte170m", "color_range": "tv", "color_primaries": "smpte170m", "color_trc": "smpte170m"}
+COLOUR = {"colorspace": MATRIX, "color_range": "tv", "color_primaries": MATRIX, "color_trc": MATRIX}
 
 
 _SECRET = re.compile("KEY|SECRET|TOKEN|PASSW|CREDENTIAL", re.IGNORECASE)

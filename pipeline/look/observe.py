@@ -104,8 +104,7 @@ class _Sink:
         self.known = set(read_shards(self.features, FEATURES)["video_id"].to_pylist()) if self.features else set()
 
     def add(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            self.rows.append(row)
+        self.rows.extend(rows)
         if len(self.rows) >= _ROWS_PER_SHARD:
             self.flush()
 

@@ -135,16 +135,12 @@ def forecast(run: Run, files: int | None = None) -> list[StepPlan]:
     manifests = {one.step: one for one in read_manifests(run.layout)} if run.layout.manifests.is_dir() else {}
     writer = "ingest" if run.config.shaping.keep is None else "shape"  # of the table of videos
     if state[writer] == DONE:
-        return [_plan(step, state[step.name], manifests, cpus) for step in _steps(run)]
+        return [_plan(step, state[step.name], manifests, cpus) for step in steps_of(run)]
     with (
         assumed(run, files) as assumed_run,
         planned(assumed_run, ingest.corpus_size(assumed_run.config)) as planned_run,
     ):
-        return [_plan(step, state[step.name], manifests, cpus) for step in _steps(planned_run)]
-
-
-def _steps(run: Run) -> list[Step]:
-    return list(steps_of(run))
+        return [_plan(step, state[step.name], manifests, cpus) for step in steps_of(planned_run)]
 
 
 @contextmanager

@@ -11,6 +11,14 @@ from typing import Any
 
 from trainers.student.table import PUBLISHED
 
+# The training of the small student.
+_LITE: dict[str, Any] = {
+    "workers": 2, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+    "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3, "missed": 0.1},
+    # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
+    "type_weights": {"darken": 0.1, "brighten": 0.1},
+}  # fmt: skip
+
 DEMO: dict[str, Any] = {
     "corpus": {
         "window_s": 2.0,
@@ -39,12 +47,7 @@ DEMO: dict[str, Any] = {
         "synthetic": [{"spatial": 200, "temporal": 72, "streaming": 160}],
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
-    "training": {
-        "workers": 2, "epochs": 30, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3, "missed": 0.1},
-        # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
-        "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 200,
-    },
+    "training": {**_LITE, "epochs": 30, "checkpoint_every": 200},
     "benchmark": {"levels": 2},
 }  # fmt: skip
 
@@ -67,12 +70,7 @@ LOCAL: dict[str, Any] = {
         "synthetic": [{"spatial": 400, "temporal": 120, "streaming": 200}],
     },
     "mining": {"levels": 10, "pairs": 20, "missed": {"spatial": 120, "temporal": 30, "streaming": 60}},
-    "training": {
-        "workers": 2, "epochs": 20, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
-        "severity": "censored", "origin_weights": {"ensemble": 0.3, "gmad": 0.3, "missed": 0.1},
-        # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
-        "type_weights": {"darken": 0.1, "brighten": 0.1}, "checkpoint_every": 400,
-    },
+    "training": {**_LITE, "epochs": 20, "checkpoint_every": 400},
     "benchmark": {"levels": 3},
 }  # fmt: skip
 
