@@ -12,6 +12,7 @@ import csv
 import io
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,9 @@ def main(options: argparse.Namespace) -> int:
 
 def _ingest_step(run: Run) -> Step:
     """The step that ingests all windows as held out."""
-    from pipeline.steps.ingest import corpus_state
+    from pipeline.steps import ingest
 
-    config = run.config
-    inputs = {"corpus": config.corpus, "seed": config.seed, "files": corpus_state(config)}
-    return Step("ingest", inputs, [run.layout.videos], lambda: _ingest(run))
+    return replace(ingest.step(run), outputs=[run.layout.videos], work=lambda: _ingest(run))
 
 
 def _ingest(run: Run) -> dict[str, Any]:

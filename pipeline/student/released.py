@@ -19,14 +19,12 @@ from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.corpus.rules import PRISTINE
 from pipeline.method.scale import ANCHORS, TEST_TEMPERATURE, anchor_matrix, anchor_pairs
 from pipeline.student.folder import Anchors, write_anchors, write_processor
-from trainers.student.table import is_released, load_student, student_row
+from trainers.student.table import load_student, student_row
 
 # The released script takes the whole file as it is.
 WHOLE_FILE: Mapping[str, Any] = {
     "key_frames": 1, "motion_frames": 1, "motion_short_side": 144, "window_s": 0.0, "max_short_side": None, "max_fps": None,
 }  # fmt: skip
-
-__all__ = ["add_anchors", "is_released"]
 
 
 def add_anchors(folder: Path, table: str, console: Console) -> None:

@@ -37,8 +37,8 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
-from pipeline.student.released import add_anchors, is_released
-from trainers.student.table import student_name, student_row
+from pipeline.student.released import add_anchors
+from trainers.student.table import is_released, student_name, student_row
 
 WINDOWS_PER_FILE = 3
 _SCORING = "scoring windows"
