@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from actors.mine import Game, HardPair, Miner
 from cluster.engine import Row
@@ -17,10 +18,11 @@ from pipeline.costs.rates import compare_resources
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
 from pipeline.opinions import calibrated
-from pipeline.run_folder.records import MINED, STUDENT_SCORES
+from pipeline.run_folder.records import MINED, PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
+from pipeline.steps.judge import preferences
 from pipeline.student.comparison import pair_logits
 from trainers.batches import read_encoded
 from trainers.levels import at_least
@@ -36,7 +38,7 @@ def step(run: Run, number: int) -> Step:
         {"scores": layout.student_scores(number), "student": layout.student(number), "ensemble": layout.ensemble}
         | {"distorted": layout.distorted(number + 1), "mining": config.mining, "seed": config.seed}
         | {"severity": config.training.severity},
-        [layout.mined(number)],
+        [layout.mined(number), layout.mined_answers(number)],
         lambda: mine(run, number),
         round=number,
         rows=lambda: most(run, number),
@@ -55,7 +57,7 @@ def most(run: Run, number: int) -> Rows:
 
 
 def mine(run: Run, number: int) -> dict[str, Any]:
-    """Write `round-<k>/mined.parquet`."""
+    """Write `round-<k>/mined.parquet` and `mined-answers.parquet`."""
     rows = [*_games(run, number), *_missed(run, number)]
     write_table(run.layout.mined(number), MINED.table(rows), MINED)
     origins = Counter(row["origin"] for row in rows)
@@ -107,6 +109,7 @@ def _missed(run: Run, number: int) -> list[Row]:
     config, layout = run.config, run.layout
     encoded = read_encoded(config.student.name, layout.features)
     rows: list[Row] = []
+    answered = [PREFERENCES.schema.empty_table()]
     for family, members in by_family(copies(layout, number + 1)).items():
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
@@ -118,7 +121,10 @@ def _missed(run: Run, number: int) -> list[Row]:
         wrong = np.flatnonzero(~right)
         loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
         hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], first[k], second[k]))
-        rows += [_missed_row(pairs[k]) for k in hardest[: getattr(config.mining.missed, family)]]
+        chosen = hardest[: getattr(config.mining.missed, family)]
+        rows += [_missed_row(pairs[k]) for k in chosen]
+        answered.append(preferences([first[k] for k in chosen], [second[k] for k in chosen], logits[chosen]))
+    write_table(layout.mined_answers(number), pa.concat_tables(answered), PREFERENCES)
     return rows
 
 
