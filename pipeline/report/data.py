@@ -6,7 +6,7 @@
 | steps with rows and seconds | `manifests/*.json` |
 | loss, labels, figures of student and teachers, one set a round | `round-<k>/metrics.json` |
 | intervals of these figures, and the worst errors | `benchmarks/scores/<teacher>/*.parquet`, `round-<k>/benchmark-scores.parquet` |
-| fits and agreement of the teachers | `calibration.json`, `scores/<teacher>/*.parquet`, `ensemble.parquet` |
+| fits and agreement of the teachers | `calibration.json`, `scores/<teacher>/*.parquet` |
 | histograms of the indicators | `shaping.json`, else `indicators.parquet` |
 | hard pairs and what each judge says | `round-<k>/mined.parquet`, `mined-answers.parquet`, `scores.parquet` |
 | quarantine by cause | `quarantine.parquet` |
@@ -26,19 +26,25 @@ import numpy as np
 import yaml
 
 from actors.indicators import INDICATORS as INDICATOR_ROWS
-from pipeline.method.calibration import POOR_SRCC
+from pipeline.console import UserError
+from pipeline.corpus.members import pool
+from pipeline.method.calibration import POOR_SRCC, consensus
 from pipeline.method.metrics import MetricError, srcc
+from pipeline.method.resampling import MIN_SOURCES
+from pipeline.opinions import human_scores
 from pipeline.report.hard_pairs import hard_pairs
 from pipeline.report.results import add_intervals, errors, result_rows
-from pipeline.report.scores import raw_scores
+from pipeline.report.scores import Scores, raw_scores
 from pipeline.report.videos import find, unknown
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import read_manifests
-from pipeline.run_folder.records import ENSEMBLE, INDICATORS, OK, QUARANTINE, VIDEOS
+from pipeline.run_folder.records import INDICATORS, OK, QUARANTINE, VIDEOS
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table
+from pipeline.settings.config import Config, ConfigError, load
 
 Row = dict[str, Any]
 
+_FEW_SOURCES = 10
 _BINS = 12  # of a histogram of the pool
 _POINTS = 300  # of a teacher's fit; more would hide the curve
 
@@ -78,7 +84,7 @@ class ReportData:
         errors: Suite -> where the last student is most wrong (`results.errors`).
         videos: Id -> name for people, of every video that is mentioned (`videos.Video.as_json`).
         calibration: The contents of `calibration.json`; empty if there is none yet.
-        fits: Teacher -> points `[raw score, ensemble]` behind its curve.
+        fits: Teacher -> points `[raw score, target]` behind its curve; empty where the target is not at hand.
         agreement: `names`, and `srcc` as a square list of lists with None for undefined values.
         shaping: The contents of `shaping.json`; empty if the corpus was not shaped.
         indicators: Indicator -> `edges` and `shares` of the pool; empty if it was not measured.
@@ -130,7 +136,7 @@ def gather(layout: RunLayout) -> ReportData:
         errors=wrong,
         videos={name: video.as_json() for name, video in mentioned(layout, rounds, wrong).items()},
         calibration=calibration,
-        fits=_fits(layout, scores),
+        fits=_fits(layout, calibration, scores),
         agreement=_agreement(calibration, scores),
         shaping=_shaping(layout, config),
         indicators=_indicators(layout),
@@ -173,13 +179,43 @@ def _steps(layout: RunLayout) -> list[Row]:
     ]
 
 
-def _fits(layout: RunLayout, scores: Mapping[str, Mapping[str, float]]) -> dict[str, list[list[float]]]:
-    """What each teacher says beside the ensemble of all, of an even choice of the pool's videos."""
-    if not exists(layout.ensemble):
+def read_config(layout: RunLayout) -> Config | None:
+    """The configuration of a run, or None where this version cannot read it."""
+    try:
+        return load(file=layout.config)
+    except ConfigError:
+        return None
+
+
+def _fits(layout: RunLayout, calibration: Mapping[str, Any], scores: Mapping[str, Scores]) -> dict[str, list[list[float]]]:
+    """What each teacher says beside the target of its map, of an even choice of the pool's videos."""
+    if not exists(layout.videos) or not scores:
         return {}
-    means = {row["video_id"]: row["mean"] for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()}
-    chosen = sorted(means)[:: max(1, len(means) // _POINTS)]
-    return {name: [[raw[one], means[one]] for one in chosen if one in raw] for name, raw in scores.items()}
+    members = {row["video_id"] for row in pool(layout)}
+    ids = sorted(members & {video for raw in scores.values() for video in raw})
+    if calibration.get("target") == "given":
+        target = _human(layout, ids)
+    else:
+        table = {name: [raw.get(one, np.nan) for one in ids] for name, raw in scores.items()}
+        target = consensus(table, _rising(calibration)) if ids else None
+    if target is None:
+        return {}
+    known = {one: float(value) for one, value in zip(ids, target, strict=True) if np.isfinite(value)}
+    chosen = list(known)[:: max(1, len(known) // _POINTS)]
+    return {name: [[raw[one], known[one]] for one in chosen if one in raw] for name, raw in scores.items()}
+
+
+def _human(layout: RunLayout, ids: Sequence[str]) -> np.ndarray | None:
+    config = read_config(layout)
+    try:
+        return human_scores(config, layout, ids) if config is not None else None
+    except UserError:  # the table of human scores has moved: the curves are still there
+        return None
+
+
+def _rising(calibration: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether higher is better, for each teacher, by its curve."""
+    return {name: one["curve"][-1][1] >= one["curve"][0][1] for name, one in calibration.get("teachers", {}).items()}
 
 
 def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> Row:
@@ -202,10 +238,10 @@ def _indicators(layout: RunLayout) -> dict[str, Row]:
     return found
 
 
-def _agreement(calibration: Mapping[str, Any], scores: Mapping[str, Mapping[str, float]]) -> Row:
+def _agreement(calibration: Mapping[str, Any], scores: Mapping[str, Scores]) -> Row:
     """SRCC between the scores of every two teachers, signed so that higher is better."""
-    signs = {name: 1.0 if one["curve"][-1][1] >= one["curve"][0][1] else -1.0 for name, one in calibration.get("teachers", {}).items()}  # fmt: skip
-    signed = {name: {video: signs[name] * value for video, value in raw.items()} for name, raw in scores.items()}
+    rising = _rising(calibration)
+    signed = {name: {video: value if rising[name] else -value for video, value in raw.items()} for name, raw in scores.items()}
     table = [[_srcc(signed[first], signed[second]) for second in signed] for first in signed]
     return {"names": list(signed), "srcc": table}
 
@@ -213,10 +249,9 @@ def _agreement(calibration: Mapping[str, Any], scores: Mapping[str, Mapping[str,
 def _srcc(first: Mapping[str, float], second: Mapping[str, float]) -> float | None:
     common = sorted(first.keys() & second.keys())
     try:
-        value = srcc([first[video] for video in common], [second[video] for video in common])
+        return srcc([first[video] for video in common], [second[video] for video in common])
     except MetricError:  # too few videos, or a teacher with the same score for all
         return None
-    return value
 
 
 def _quarantine(layout: RunLayout) -> list[Row]:
@@ -246,7 +281,9 @@ def _result_warnings(suites: Mapping[str, Row], results: Sequence[Row]) -> list[
     for suite, facts in suites.items():
         lead = facts["lead"].get("srcc")
         if lead and lead["value"] <= 0:
-            found.append(f"On {suite} distortions {lead['best']} ranks all copies better than {results[-1]['name']}.")
+            found.append(f"On {suite} distortions {lead['best']} ranks all copies better than the student of stage {results[-1]['stage']}.")
+        if MIN_SOURCES <= facts["sources"] < _FEW_SOURCES:
+            found.append(f"Only {facts['sources']} windows make the copies of {suite} distortions: their intervals are rough.")
         if facts["note"]:
             found.append(f"On {suite} distortions: {facts['note']}.")
     return found

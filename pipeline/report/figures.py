@@ -59,7 +59,8 @@ def _text(value: object) -> str:
     return html.escape(str(value), quote=False)
 
 
-def _layout(height: int, x: str = "", y: str = "", **more: Any) -> Figure:
+def framed(height: int, x: str = "", y: str = "", **more: Any) -> Figure:
+    """The layout of a chart: its height in pixels, the titles of its axes, and what else Plotly knows."""
     axes = {"xaxis": {"title": {"text": _text(x)}, "automargin": True}, "yaxis": {"title": {"text": _text(y)}, "automargin": True}}  # fmt: skip
     for name in axes:
         axes[name] |= more.pop(name, {})
@@ -106,7 +107,7 @@ def _forest(name: str, title: str, suite: str, key: str, rows: Sequence[Row]) ->
             }
         )
     names = [_text(row["name"]) for row in order]
-    layout = _layout(90 + 27 * len(order), yaxis={"categoryorder": "array", "categoryarray": names})
+    layout = framed(90 + 27 * len(order), yaxis={"categoryorder": "array", "categoryarray": names})
     best = order[-1]
     alt = f"{title} of {len(order)} models; highest: {best['name']} with {best['suites'][suite][key]:.3f}"
     return Chart(name, title, alt, {"data": traces, "layout": layout})
@@ -130,6 +131,7 @@ def _errors(data: ReportData) -> list[Chart]:
             "zmax": max(reach, 1.0),
             "colorscale": "@diverging",
             "texttemplate": "%{z:+.0f}",
+            "textfont": {"color": "@ink"},
             "hovertemplate": "%{y}, %{x}: %{z:+.1f} VMAF points<extra></extra>",
             "hoverongaps": False,
             "xgap": 2,
@@ -138,13 +140,13 @@ def _errors(data: ReportData) -> list[Chart]:
         }
         alt = f"Mean error of the student by distortion and level, {SUITE_TITLES[suite].lower()}; the table has the numbers"
         found.append(
-            Chart(f"errors-{suite}", SUITE_TITLES[suite], alt, {"data": [heat], "layout": _layout(90 + 32 * len(names))})
+            Chart(f"errors-{suite}", SUITE_TITLES[suite], alt, {"data": [heat], "layout": framed(90 + 32 * len(names))})
         )
     return found
 
 
 def _fits(data: ReportData) -> list[Chart]:
-    """For each teacher: its raw scores beside the ensemble of all, and the curve that maps the one to the other."""
+    """For each teacher: its raw scores beside the target of its map, and the curve that maps the one to the other."""
     found = []
     for name, one in data.calibration.get("teachers", {}).items():
         points = data.fits.get(name, [])
@@ -155,7 +157,7 @@ def _fits(data: ReportData) -> list[Chart]:
             "x": [x for x, _ in points],
             "y": [y for _, y in points],
             "marker": {"color": "@teacher", "size": 5, "opacity": 0.55},
-            "hovertemplate": "raw %{x:.3g}, ensemble %{y:.1f}<extra></extra>",
+            "hovertemplate": "raw %{x:.3g}, target %{y:.1f}<extra></extra>",
         }
         curve = {
             "type": "scatter",
@@ -168,8 +170,8 @@ def _fits(data: ReportData) -> list[Chart]:
         }
         kind = {"logistic": "logistic", "linear": "line"}.get(one.get("kind", ""), "curve")
         title = f"{name}: {kind}" + (f", error {one['rmse']:.1f} points" if "rmse" in one else "")
-        alt = f"Raw scores of teacher {name} against the ensemble, with the {kind} that maps them"
-        layout = _layout(230, "raw score", "common scale")
+        alt = f"Raw scores of teacher {name} against the target, with the {kind} that maps them"
+        layout = framed(230, "raw score", "common scale")
         found.append(Chart(f"fit-{len(found)}", title, alt, {"data": [cloud, curve], "layout": layout}))
     return found
 
@@ -187,12 +189,13 @@ def _agreement(data: ReportData) -> list[Chart]:
         "zmax": 1,
         "colorscale": "@diverging",
         "texttemplate": "%{z:.2f}",
+        "textfont": {"color": "@ink"},
         "hovertemplate": "%{x} and %{y}: SRCC %{z:.3f}<extra></extra>",
         "xgap": 2,
         "ygap": 2,
         "showscale": False,
     }
-    layout = _layout(120 + 32 * len(names), xaxis={"tickangle": -45}, yaxis={"autorange": "reversed"})
+    layout = framed(120 + 32 * len(names), xaxis={"tickangle": -45}, yaxis={"autorange": "reversed"})
     alt = f"SRCC between every two of {len(names)} teachers on the training windows"
     return [Chart("agreement", "SRCC between teachers on the training windows", alt, {"data": [heat], "layout": layout})]
 
@@ -218,7 +221,7 @@ def _training(data: ReportData) -> list[Chart]:
                 )
         if lines:
             legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-            layout = _layout(280, "step", axis, legend=legend) | {"showlegend": True}
+            layout = framed(280, "step", axis, legend=legend) | {"showlegend": True}
             alt = f"{title} over the steps of {len(lines)} stages"
             found.append(Chart(f"training-{key}", title, alt, {"data": lines, "layout": layout}))
     return found
@@ -252,7 +255,7 @@ def _labels(data: ReportData) -> list[Chart]:
         for level in LEVELS
     ]
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
-    layout = _layout(110 + 30 * len(names), "per cent", barmode="stack", legend=legend, yaxis={"autorange": "reversed"})
+    layout = framed(110 + 30 * len(names), "per cent", barmode="stack", legend=legend, yaxis={"autorange": "reversed"})
     alt = f"Shares of the five labels in {len(names)} groups of pairs, by stage and origin"
     return [Chart("labels", "Labels by stage and origin of the pairs", alt, {"data": bars, "layout": layout | {"showlegend": True}})]  # fmt: skip
 
@@ -283,7 +286,7 @@ def _shaped(data: ReportData) -> list[Chart]:
             "hovertemplate": "target: %{y:.3f}<extra></extra>",
         }
         alt = f"Histogram of {name} before and after shaping, with the target"
-        layout = _layout(210, _unit(name), "share", barmode="group", bargap=0.1)
+        layout = framed(210, _unit(name), "share", barmode="group", bargap=0.1)
         found.append(Chart(f"indicator-{len(found)}", name, alt, {"data": [*bars, step], "layout": layout}))
     return found
 
@@ -300,7 +303,7 @@ def _pool(data: ReportData) -> list[Chart]:
             "hovertemplate": "%{x:.3g}: %{y:.3f}<extra></extra>",
         }
         alt = f"Histogram of {name} over the training windows"
-        layout = _layout(200, _unit(name), "share", bargap=0.08)
+        layout = framed(200, _unit(name), "share", bargap=0.08)
         found.append(Chart(f"indicator-{len(found)}", name, alt, {"data": [bars], "layout": layout}))
     return found
 
@@ -324,6 +327,6 @@ def _steps(data: ReportData) -> list[Chart]:
         "marker": {"color": "@student"},
         "hovertemplate": "%{y}: %{x:.1f} s<extra></extra>",
     }
-    layout = _layout(90 + 22 * len(data.steps), "seconds", yaxis={"autorange": "reversed"}, bargap=0.25)
+    layout = framed(90 + 22 * len(data.steps), "seconds", yaxis={"autorange": "reversed"}, bargap=0.25)
     alt = f"Wall-clock seconds of {len(data.steps)} steps; the table has the numbers"
     return [Chart("steps", "Wall-clock time of every step", alt, {"data": [bars], "layout": layout})]

@@ -110,13 +110,13 @@ def _answers(layout: RunLayout, number: int) -> dict[tuple[str, str], np.ndarray
 
 
 def _mistake(first: Row, second: Row, label: int, answer: np.ndarray | None) -> Row:
-    levels = f"level {first['level']} against level {second['level']} of {first['distortion']}"
+    levels = " against ".join(f"level {row['level']}" if row["level"] else "undistorted" for row in (first, second))
     said = "not kept by the version that made this run"
     if answer is not None:
         best = int(answer.argmax())
         said = f"the second is {LEVELS[best]}, {100 * answer[best]:.0f} % sure"
     opinions = [
-        {"judge": "severity", "role": "teacher", "says": f"the second is {LEVELS[label]}: {levels}", "scores": None},
+        {"judge": first["distortion"], "role": "teacher", "says": f"the second is {LEVELS[label]}: {levels}", "scores": None},
         {"judge": STUDENT, "role": STUDENT, "says": said, "scores": None},
     ]
     return {"origin": "missed", "first": first["video_id"], "second": second["video_id"], "opinions": opinions}

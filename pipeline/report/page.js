@@ -11,7 +11,7 @@
       stage1: "#e69f00", stage2: "#0072b2", stage3: "#009e73",
       inferior: "#b2500a", worse: "#eda353", similar: "#b9c3d1", better: "#7db8dd", superior: "#00578a",
       before: "#b9c3d1", after: "#0072b2", target: "#18212f",
-      diverging: [[0, "#b2500a"], [0.25, "#eda353"], [0.5, "#f4f5f7"], [0.75, "#7db8dd"], [1, "#00578a"]],
+      diverging: [[0, "#f0a45c"], [0.5, "#f6f7f9"], [1, "#6fb4e3"]], // the text on it is ink
     },
     dark: {
       ink: "#e8edf4", grid: "#2d3846", zero: "#5b6a7e",
@@ -19,7 +19,7 @@
       stage1: "#f0b53c", stage2: "#56b4e9", stage3: "#2fc598",
       inferior: "#e0782c", worse: "#9a6a3a", similar: "#55637a", better: "#3f7ba4", superior: "#6cbcf0",
       before: "#5b6a7e", after: "#56b4e9", target: "#e8edf4",
-      diverging: [[0, "#e8863c"], [0.25, "#87572c"], [0.5, "#232d3a"], [0.75, "#2f6a94"], [1, "#6cbcf0"]],
+      diverging: [[0, "#8f4d12"], [0.5, "#1c2532"], [1, "#145a8c"]],
     },
   };
   const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, scrollZoom: false };

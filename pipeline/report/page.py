@@ -14,15 +14,14 @@ import yaml
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from pipeline.report.data import ReportData, gather
-from pipeline.report.figures import charts
+from pipeline.report.data import ReportData, gather, read_config
+from pipeline.report.figures import Chart, charts
 from pipeline.report.quarantine import ELSE, MENDING
 from pipeline.report.results import FIGURES, SUITE_TITLES, best_teacher
 from pipeline.report.thumbnails import Key, Kind, Thumbnail, thumbnails
 from pipeline.report.videos import Video, find, unknown
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import write_bytes, write_json
-from pipeline.settings.config import Config, ConfigError, load
 
 Row = dict[str, Any]
 
@@ -51,7 +50,7 @@ def pictures(layout: RunLayout, data: ReportData) -> dict[Key, Thumbnail]:
     wanted = list(_wanted(data))
     videos = find(layout, (video for video, _ in wanted))
     chosen: list[tuple[Video, Kind]] = [(videos.get(video) or unknown(video), kind) for video, kind in wanted]
-    return thumbnails(layout, _config(layout), chosen)
+    return thumbnails(layout, read_config(layout), chosen)
 
 
 def _wanted(data: ReportData) -> Iterator[Key]:
@@ -65,13 +64,6 @@ def _wanted(data: ReportData) -> Iterator[Key]:
             yield copy["video_id"], "picture"
 
 
-def _config(layout: RunLayout) -> Config | None:
-    try:
-        return load(file=layout.config)
-    except ConfigError:
-        return None
-
-
 def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
     """Return the page, with all external text escaped.
 
@@ -79,24 +71,16 @@ def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
         data: The contents of the report.
         shown: The thumbnails, `pictures`.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"figure": _figure, "seconds": duration}
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
-    scripts = [Markup(get_plotlyjs()), Markup(_part("page.js"))]  # noqa: S704 - the project's own and a library's
     drawn = charts(data)
     last = data.rounds[-1] if data.rounds else None
-    return environment.from_string(_part("page.html.j2")).render(
+    return _filled(
+        "page.html.j2",
+        data.run,
+        drawn,
         data=data,
         last=last,
         name=lambda video: data.videos.get(video) or unknown(video).as_json(),
         shown=lambda video, kind: shown.get((video, kind)) or Thumbnail(reason="not among the thumbnails"),
-        scripts=scripts,
-        hashes=[f"'sha256-{_digest(script)}'" for script in scripts],
-        style=Markup(_part("page.css")),  # noqa: S704 - the project's own
-        charts=drawn,
-        figures={chart.key: chart.figure for group in drawn.values() for chart in group},
         verdict=verdict(data),
         cards=cards(data),
         suites=[suite for suite in SUITE_TITLES if last is not None and suite in last.benchmarks],
@@ -106,6 +90,34 @@ def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
         quarantine=quarantine_table(data),
         steps=steps_table(data),
         config_text=yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True) if data.config else "",
+    )
+
+
+def charts_page(title: str, heading: str, drawn: Sequence[Chart]) -> str:
+    """Return a page that holds some charts only."""
+    return _filled("charts.html.j2", title, {"all": drawn}, heading=heading)
+
+
+def _filled(template: str, title: str, drawn: Mapping[str, Sequence[Chart]], **parts: object) -> str:
+    """A page with its style, its scripts and its charts in one file."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_part),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _figure
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
+    scripts = [Markup(get_plotlyjs()), Markup(_part("page.js"))]  # noqa: S704 - the project's own and a library's
+    return environment.get_template(template).render(
+        title=title,
+        style=Markup(_part("page.css")),  # noqa: S704 - the project's own
+        scripts=scripts,
+        hashes=[f"'sha256-{_digest(script)}'" for script in scripts],
+        charts=drawn,
+        figures={chart.key: chart.figure for group in drawn.values() for chart in group},
+        **parts,
     )
 
 
@@ -135,7 +147,7 @@ def verdict(data: ReportData) -> str:
     for suite in reversed(SUITE_TITLES):
         lead = data.suites.get(suite, {}).get("lead", {}).get("within")
         if lead:
-            student, kind = data.results[-1]["name"], SUITE_TITLES[suite].lower()
+            student, kind = f"student of stage {data.results[-1]['stage']}", SUITE_TITLES[suite].lower()
             better = "better" if lead["value"] > 0 else "worse"
             if lead["interval"] is None:
                 sure = ""
@@ -207,6 +219,7 @@ def _result(figures: Row, key: str, best: float | None) -> Cell:
 
 def errors_table(data: ReportData) -> list[list[Cell]]:
     """One row for each suite, distortion and level: how far the last student is from VMAF, and on which copy most."""
+    cells = [(suite, cell) for suite, one in data.errors.items() for cell in one["cells"]]
     return [
         [
             Cell(cell["distortion"]),
@@ -217,8 +230,7 @@ def errors_table(data: ReportData) -> list[list[Cell]]:
             Cell(f"{cell['error']:.1f}", cell["error"]),
             Cell(data.videos[cell["worst"]]["title"], note=cell["worst"]),
         ]
-        for suite, one in data.errors.items()
-        for cell in sorted(one["cells"], key=lambda cell: -cell["error"])
+        for suite, cell in sorted(cells, key=lambda both: -both[1]["error"])
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,7 +141,7 @@ def errors(layout: RunLayout, number: int) -> dict[str, Row]:
 
     Returns:
         Suite -> `cells` (`distortion`, `level`, `count`, `bias`, `error` (mean absolute), `worst` (id of a copy)), and
-        `copies`: the worst ones, one of each distortion (`video_id`, `source_id`, `distortion`, `level`, `vmaf`, `student`).
+        `copies`: the worst ones, one of each distortion and at most two of each source (`video_id`, `source_id`, `distortion`, `level`, `vmaf`, `student`).
     """
     raw = student_scores(layout.benchmark_student_scores(number), "raw")
     found = {}
@@ -149,7 +150,7 @@ def errors(layout: RunLayout, number: int) -> dict[str, Row]:
         try:
             vmaf = np.array([row["mos"] for row in rows], np.float64)
             scores = np.array([raw[row["video_id"]] for row in rows], np.float64)
-            mapped = fit_logistic(scores, vmaf, increasing=True)(scores)
+            mapped = np.clip(fit_logistic(scores, vmaf, increasing=True)(scores), 0, 100)  # a line may leave VMAF's range
         except CalibrationError:  # too few copies, or all the same
             continue
         found[suite] = _worst(rows, vmaf, mapped)
@@ -173,12 +174,23 @@ def _worst(rows: Sequence[Row], vmaf: np.ndarray, mapped: np.ndarray) -> Row:
         for (name, level), places in sorted(members.items())
     ]
     order = sorted(range(len(rows)), key=lambda k: (-abs(gaps[k]), rows[k]["video_id"]))
-    firsts: dict[str, int] = {}
-    for place in order:
-        firsts.setdefault(rows[place]["distortion"], place)
     copies = [
         {name: rows[place][name] for name in ("video_id", "source_id", "distortion", "level")}
         | {"vmaf": float(vmaf[place]), "student": float(mapped[place])}
-        for place in list(firsts.values())[:WORST_COPIES]
+        for place in _various(order, rows)[:WORST_COPIES]
     ]
     return {"cells": cells, "copies": copies}
+
+
+def _various(order: Sequence[int], rows: Sequence[Row]) -> list[int]:
+    """Places in the given order, one of each distortion and at most two of each source."""
+    chosen: list[int] = []
+    distortions: set[str] = set()
+    sources: Counter[str] = Counter()
+    for place in order:
+        row = rows[place]
+        if row["distortion"] not in distortions and sources[row["source_id"]] < 2:
+            chosen.append(place)
+            distortions.add(row["distortion"])
+            sources[row["source_id"]] += 1
+    return chosen

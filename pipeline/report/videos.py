@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from actors.distortions.table import PRISTINE
 from actors.media import inputs
 from actors.media.rows import Recipe, format_recipe, parse_recipe
 from pipeline.run_folder.layout import RunLayout
@@ -90,7 +89,7 @@ def short_names(uris: Iterable[str]) -> dict[str, str]:
 
 def in_words(recipe: Recipe) -> str:
     """What a recipe does, such as "blur level 3, h264 level 2"; empty for nothing."""
-    return ", ".join(f"{name} level {level}" for name, level, _ in recipe if name != PRISTINE)
+    return ", ".join(f"{name} level {level}" for name, level, _ in recipe if level)
 
 
 def _tables(layout: RunLayout) -> list[tuple[Any, Table[Any]]]:
@@ -108,7 +107,7 @@ def _rows(path: Any, table: Table[R], wanted: set[str]) -> list[Row]:
 
 
 def _video(row: Row, origin: Row, files: dict[str, str], layout: RunLayout) -> Video:
-    recipe = [step for step in parse_recipe(row["recipe"] or "") if step[0] != PRISTINE]
+    recipe = [step for step in parse_recipe(row["recipe"] or "") if step[1]]  # level 0 is the undistorted window
     # A copy that the run keeps is a file of its own, to which nothing more is to be done.
     kept = row["uri"].startswith(f"{layout.benchmark_clips}/")
     return Video(

@@ -258,9 +258,9 @@ class RunLayout:
         return self.root / "sweep.csv"
 
     @property
-    def sweep_svg(self) -> Path:
-        """SVG: the same figures as bars."""
-        return self.root / "sweep.svg"
+    def sweep_html(self) -> Path:
+        """A page with the same figures as bars."""
+        return self.root / "sweep.html"
 
     def round(self, number: int) -> Path:
         """Folder of one round, counted from 1."""
