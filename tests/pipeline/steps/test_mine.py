@@ -142,7 +142,9 @@ def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings):
 
 def test_what_the_student_says_of_a_missed_pair_is_kept(run, settings):
     rows = mined(run, settings(), "missed")
-    answers = {(row["first"], row["second"]): row for row in read_table(run.layout.mined_answers(1), PREFERENCES).to_pylist()}
+    answers = {
+        (row["first"], row["second"]): row for row in read_table(run.layout.mined_answers(1), PREFERENCES).to_pylist()
+    }
     assert set(answers) == {(row["first"], row["second"]) for row in rows}
     for (first, second), row in answers.items():
         shares = np.array([row[level] for level in ("inferior", "worse", "similar", "better", "superior")])
