@@ -290,10 +290,9 @@ def _result_warnings(suites: Mapping[str, Row], results: Sequence[Row]) -> list[
             found.append(
                 f"On {suite} distortions {lead['best']} ranks all copies better than the student of stage {results[-1]['stage']}."
             )
-        if MIN_SOURCES <= facts["sources"] < _FEW_SOURCES:
-            found.append(
-                f"Only {facts['sources']} windows make the copies of {suite} distortions: their intervals are rough."
-            )
         if facts["note"]:
             found.append(f"On {suite} distortions: {facts['note']}.")
+    fewest = min((facts["sources"] for facts in suites.values()), default=_FEW_SOURCES)
+    if MIN_SOURCES <= fewest < _FEW_SOURCES:
+        found.append(f"The benchmarks are copies of only {fewest} windows, so their intervals are rough.")
     return found

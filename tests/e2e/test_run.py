@@ -58,6 +58,7 @@ def tables_of(layout):
     for number in ROUNDS:
         found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
         found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
+        found.append((layout.benchmark_student_scores(number), STUDENT_SCORES))
     return [*found, (layout.mined(1), MINED)]
 
 

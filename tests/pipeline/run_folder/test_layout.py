@@ -18,13 +18,16 @@ def test_the_files_that_users_rely_on_have_their_names(tmp_path):
             layout.preferences(2),
             layout.mined(2),
             layout.metrics(3),
+            layout.benchmark_student_scores(3),
+            layout.mined_answers(1),
         ),
     ]
     assert [place.relative_to(tmp_path).as_posix() for place in places] == [
         *("config.yaml", "report.html", "report.json", "quarantine.parquet", "manifests/ingest.json"),
         *("videos.parquet", "scores/niqe", "ensemble.parquet"),
         *("round-1/pairs.parquet", "round-1/distorted.parquet", "round-2/student", "round-2/preferences.parquet"),
-        *("round-2/mined.parquet", "round-3/metrics.json"),
+        *("round-2/mined.parquet", "round-3/metrics.json", "round-3/benchmark-scores.parquet"),
+        "round-1/mined-answers.parquet",
     ]
     assert default_root("demo-1") == Path("runs/demo-1")
 
@@ -32,7 +35,7 @@ def test_the_files_that_users_rely_on_have_their_names(tmp_path):
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "", "-x", ".hidden", "a\0b", "x" * 65])
 def test_no_name_leads_out_of_the_run_folder(name, tmp_path):
     layout = RunLayout(tmp_path)
-    for place in (layout.scores, layout.manifest, layout.benchmark):
+    for place in (layout.scores, layout.manifest, layout.benchmark, lambda name: layout.thumbnail(name, "mp4")):
         with pytest.raises(ValueError, match="cannot be the name"):
             place(name)
 
