@@ -74,7 +74,7 @@ def _suite(layout: RunLayout, suite: str, rows: Sequence[Row], calibration: Mapp
     if sources < MIN_SOURCES:
         return facts | {"note": f"no intervals: {sources} held-out windows are too few to resample ({MIN_SOURCES})"}
     labels = np.array([row["mos"] for row in copies], np.float64)
-    scores = _scores(layout, rows, suite, [row["video_id"] for row in copies], calibration)
+    scores = _scores(layout, rows, suite, copies, calibration)
     drawn = draws(sources, _SEED)
     values = {name: resampled(one, labels, groups, drawn, PAIR_GAP) for name, one in scores.items()}
     for row in rows:
@@ -91,9 +91,11 @@ def _suite(layout: RunLayout, suite: str, rows: Sequence[Row], calibration: Mapp
 
 
 def _scores(
-    layout: RunLayout, rows: Sequence[Row], suite: str, ids: Sequence[str], calibration: Mapping[str, Any]
+    layout: RunLayout, rows: Sequence[Row], suite: str, copies: Sequence[Row], calibration: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Scores of each model on the copies of a suite, higher is better, as far as the run folder holds them."""
+    ids = [row["video_id"] for row in copies]
+    labels = np.array([row["mos"] for row in copies], np.float64)
     found: dict[str, np.ndarray] = {}
     raw = {}
     for row in rows:
@@ -101,7 +103,8 @@ def _scores(
             kept = raw_scores(layout.benchmark_scores(row["name"]))
             if any(video in kept for video in ids):
                 raw[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
-                found[row["name"]] = raw[row["name"]] * _sign(raw[row["name"]], suite, row, layout)
+                recorded = row["suites"].get(suite, {}).get("srcc")
+                found[row["name"]] = raw[row["name"]] * _sign(raw[row["name"]], labels, recorded)
         elif row["kind"] == "student" and (
             kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")
         ):
@@ -115,10 +118,8 @@ def _scores(
     return found
 
 
-def _sign(raw: np.ndarray, suite: str, row: Row, layout: RunLayout) -> float:
+def _sign(raw: np.ndarray, labels: np.ndarray, recorded: float | None) -> float:
     """Which way a teacher's scores run, by the SRCC that the run has recorded for it."""
-    labels = np.array([one["mos"] for one in items(layout, suite)], np.float64)
-    recorded = row["suites"].get(suite, {}).get("srcc")
     try:
         return -1.0 if recorded is not None and srcc(raw, labels) * recorded < 0 else 1.0
     except MetricError:
