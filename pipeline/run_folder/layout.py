@@ -205,11 +205,6 @@ class RunLayout:
         return self.root / "scratch"
 
     @property
-    def scratch_clips(self) -> Path:
-        """Folder of copies that are deleted after they have been decoded."""
-        return self.scratch / "clips"
-
-    @property
     def downloads(self) -> Path:
         """Folder of downloaded objects of buckets, which the nodes keep during the run."""
         return self.scratch / "downloads"

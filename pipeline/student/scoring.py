@@ -19,12 +19,13 @@ import numpy as np
 import pyarrow as pa
 from safetensors import SafetensorError
 
-from actors.folder import FolderEncoder, HeaderReader, WindowReader
+from actors.folder import FolderEncoder, HeaderReader
 from actors.media.colour import AS_USUAL, Rendering
 from actors.media.inputs import from_path, is_remote, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
+from actors.sample import Sampler
 from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.pools import Pool
@@ -242,7 +243,7 @@ def _pools(
     model: Model, encoder: Callable[..., Any], options: Mapping[str, Any] | None = None, gpus: float = 0.0
 ) -> list[Pool]:
     """Read a window in the form of the student's run, then encode it and compare it with the anchors."""
-    reader = Pool(WindowReader, {"spec": model.spec, "options": model.options})
+    reader = Pool(Sampler, {"spec": model.spec, "options": model.options})
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
