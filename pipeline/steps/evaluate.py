@@ -39,7 +39,7 @@ def evaluate(run: Run, number: int) -> dict[str, Any]:
     rows = {suite: items(layout, suite) for suite in SUITES}
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, _, _ = anchors.score(logits)
+    raw = anchors.raw(logits)
     place = {video: k for k, video in enumerate(ids)}
     benchmarks: dict[str, Any] = {}
     for suite in SUITES:

@@ -42,12 +42,9 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     encoded = read_encoded(run.config.student.name, layout.features)
     ids = [row["video_id"] for row in pool(layout) if row["video_id"] in encoded.row_of]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, score, deviation = anchors.score(logits)
-    rows = [
-        {"video_id": video, "round": number, "raw": float(raw[k]), "std": float(deviation[k]), "score": float(score[k])}
-        for k, video in enumerate(ids)
-    ]
-    write_table(layout.student_scores(number), STUDENT_SCORES.table(rows), STUDENT_SCORES)
+    scores = anchors.score(logits)
+    columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
+    write_table(layout.student_scores(number), pa.table(columns).cast(STUDENT_SCORES.schema), STUDENT_SCORES)
     write_table(layout.preferences(number), _preferences(ids, anchors, logits), PREFERENCES)
     beats = preference(logits, anchors.temperature)
     return {
