@@ -87,6 +87,15 @@ class RunLayout:
         return self.root / "report.json"
 
     @property
+    def thumbnails(self) -> Path:
+        """Folder of the small clips and pictures of the report, named by what they are made of."""
+        return self.root / "thumbnails"
+
+    def thumbnail(self, key: str, ending: str) -> Path:
+        """One of them."""
+        return self.thumbnails / f"{_part(key)}.{_part(ending)}"
+
+    @property
     def quarantine(self) -> Path:
         """Table `Quarantine`."""
         return self.root / "quarantine.parquet"
@@ -244,9 +253,9 @@ class RunLayout:
         return self.root / "sweep.csv"
 
     @property
-    def sweep_svg(self) -> Path:
-        """SVG: the same figures as bars."""
-        return self.root / "sweep.svg"
+    def sweep_html(self) -> Path:
+        """A page with the same figures as bars."""
+        return self.root / "sweep.html"
 
     def round(self, number: int) -> Path:
         """Folder of one round, counted from 1."""
@@ -282,6 +291,10 @@ class RunLayout:
         """Table `Mined`: the hard pairs for the student of round `number`."""
         return self.round(number) / "mined.parquet"
 
+    def mined_answers(self, number: int) -> Path:
+        """Table `Preference`: what the student of round `number` says of the synthetic pairs that it misjudges."""
+        return self.round(number) / "mined-answers.parquet"
+
     def training(self, number: int) -> Path:
         """JSON: the report of the training of round `number`."""
         return self.round(number) / "training.json"
@@ -290,9 +303,9 @@ class RunLayout:
         """JSON: losses, benchmark figures and label counts of round `number`."""
         return self.round(number) / "metrics.json"
 
-    def thumbnails(self, number: int) -> Path:
-        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; optional."""
-        return self.round(number) / "thumbnails.json"
+    def benchmark_student_scores(self, number: int) -> Path:
+        """Table `StudentScore` of all benchmark copies, by the student of round `number`."""
+        return self.round(number) / "benchmark-scores.parquet"
 
     def rounds(self) -> list[int]:
         """The rounds that have a folder, ascending."""
