@@ -27,6 +27,7 @@ from pipeline.corpus.proxies import SUITES, figures, items
 from pipeline.corpus.rules import shuffled
 from pipeline.report.figures import Chart, framed
 from pipeline.report.page import charts_page
+from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
@@ -34,6 +35,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
+from trainers.places import Place
 from trainers.settings import LAMBDA_RULE, read_lambda
 
 Value = float | str
@@ -75,6 +77,7 @@ def main(options: argparse.Namespace) -> int:
     config = configuration(options)
     check_weights(config)
     layout = layout_of(options, config)
+    layout.on_disk("a sweep")
     console = Console()
     with opened(config, layout, console, options) as run:
         from pipeline.loop import preparation
@@ -108,7 +111,7 @@ def step(run: Run, values: Sequence[Value]) -> Step:
         "sweep",
         {**inputs, "values": values, "benchmark": layout.benchmark_features},
         [layout.sweep_json, layout.sweep_csv, layout.sweep_html],
-        lambda: sweep(run, values, fingerprint(fingerprints(trial))),
+        lambda: sweep(run, values, fingerprint(fingerprints(trial, Digests(layout)))),
     )
 
 
@@ -140,7 +143,7 @@ def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
     return {"rows": len(rows), "what": f"{len(rows)} values of lambda, {failed} failed"}
 
 
-def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
+def split_pairs(config: Config, layout: RunLayout) -> tuple[Place, Place]:
     """Split round 1's pairs into training pairs and, for every origin, one held-out pair in `HELD_OUT`."""
     table = read_table(layout.pairs(1), PAIRS)
     origins: dict[str, list[str]] = {}
@@ -176,7 +179,7 @@ def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     if finished and (folder / "config.json").is_file():
         for suite, values in _benchmark(run, folder).items():
             row |= {f"srcc_{suite}": values["srcc"], f"within_{suite}": values["within"]}
-        row["student"] = str(folder.relative_to(run.layout.root))
+        row["student"] = trial["output"].removeprefix(f"{run.layout.root}/")
     return row
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from pipeline.run_folder.records import BENCHMARK, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_json, write_table
+from trainers.places import Place
 
 
 def step(run: Run, *, encode: bool = True) -> Step:
@@ -94,7 +94,7 @@ def _item(row: Row, result: Row, run: Run) -> Row:
 def teachers_step(run: Run) -> Step:
     """The step that evaluates the teachers on both suites."""
     layout = run.layout
-    inputs: dict[str, Path] = {suite: layout.benchmark(suite) for suite in SUITES}
+    inputs: dict[str, Place] = {suite: layout.benchmark(suite) for suite in SUITES}
     return Step(
         "benchmark-teachers",
         inputs | {"calibration": layout.calibration},

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from pipeline.console import UserError
 from pipeline.method.posterior import AnchorPosterior
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
-from pipeline.run_folder.store import StoreError, read_json, write_bytes, write_json
+from pipeline.run_folder.store import StoreError, read_bytes, read_json, write_bytes, write_json
+from trainers.places import Place
 
 ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
     "anchors.json",
@@ -86,7 +86,7 @@ class Anchors:
         return Scores(raw, scale(raw), scale(rest.mean), scale.deviation(rest.std), scale(rest.low), scale(rest.high))
 
 
-def write_anchors(folder: Path, anchors: Anchors) -> None:
+def write_anchors(folder: Place, anchors: Anchors) -> None:
     """Write the anchors beside the network."""
     write_bytes(folder / ANCHORS_FEATURES, save({"features": np.ascontiguousarray(anchors.features, np.float32)}))
     scale = anchors.scale()
@@ -102,7 +102,7 @@ def write_anchors(folder: Path, anchors: Anchors) -> None:
     )
 
 
-def read_anchors(folder: Path) -> Anchors:
+def read_anchors(folder: Place) -> Anchors:
     """Read the anchors of a student folder.
 
     Raises:
@@ -110,7 +110,7 @@ def read_anchors(folder: Path) -> Anchors:
     """
     try:
         facts = read_json(folder / ANCHORS_JSON)
-        features = load_file(folder / ANCHORS_FEATURES)["features"]
+        features = load(read_bytes(folder / ANCHORS_FEATURES))["features"]
     except (StoreError, OSError, KeyError) as error:
         raise UserError(
             f"{folder}: this folder has no anchors; name a run folder or its round-<k>/student folder"
@@ -119,12 +119,12 @@ def read_anchors(folder: Path) -> Anchors:
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
 
 
-def write_processor(folder: Path, settings: dict[str, Any]) -> None:
+def write_processor(folder: Place, settings: dict[str, Any]) -> None:
     """Write the sampling of a window; scoring uses exactly the same sampling as training."""
     write_json(folder / PROCESSOR_JSON, settings)
 
 
-def read_processor(folder: Path) -> dict[str, Any]:
+def read_processor(folder: Place) -> dict[str, Any]:
     """Read the sampling of a window."""
     settings: dict[str, Any] = read_json(folder / PROCESSOR_JSON)
     return settings

@@ -40,6 +40,7 @@ from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors
+from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
 WINDOWS_PER_FILE = 3
@@ -52,7 +53,7 @@ OK, FAILED = "ok", "failed"
 class Model:
     """A student folder that was opened: where it lies, its anchors, and how it wants a window to be sampled."""
 
-    folder: Path
+    folder: Place
     anchors: Anchors
     spec: SampleSpec
     options: EncodeOptions
@@ -126,8 +127,8 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
     return Model(folder, anchors, spec, options, window_s)
 
 
-def _student_folder(name: str) -> Path:
-    path = Path(name).expanduser()
+def _student_folder(name: str) -> Place:
+    path = place(name).expanduser()
     advice = "name a run folder or its round-<k>/student folder"
     if not path.is_dir():
         raise UserError(f"{name}: there is no such folder; {advice}")
@@ -142,7 +143,7 @@ def _student_folder(name: str) -> Path:
     return folder
 
 
-def _check_config(folder: Path, advice: str) -> None:
+def _check_config(folder: Place, advice: str) -> None:
     config = read_json(folder / "config.json")
     if is_released(folder):
         return
