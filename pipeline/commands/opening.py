@@ -55,7 +55,12 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
 
     require(doctor(layout.root, thorough=False))
     layout.root.mkdir(parents=True, exist_ok=True)
-    settings = SessionSettings(threads=config.run.threads, verbose=options.debug)
-    with RunLock(layout), RayEngine(lambda: connect(options.address, settings)) as engine:
+    settings = SessionSettings(
+        threads=config.run.threads,
+        max_cpus=config.run.max_cpus,
+        max_gpus=config.run.max_gpus,
+        verbose=options.debug,
+    )
+    with RunLock(layout), RayEngine(lambda: connect(options.address, settings, console.line, layout.root)) as engine:
         sweep_temporary(layout.root)
         yield Run(config, layout, console, engine)

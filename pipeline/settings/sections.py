@@ -278,4 +278,6 @@ class RunConfig(Part):
     threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
     weights: str = "weights"  # folder of the released weights of the published teachers (docs/teachers.md)
     train_on_gpus: bool = False  # one GPU for each training worker
+    max_cpus: Positive | None = None  # of a cluster that grows: as many where it does not say itself, and no more
+    max_gpus: Positive | None = None
     downloads_gib: NonNegativeReal = 20.0  # of objects of a bucket that a node keeps until the run ends

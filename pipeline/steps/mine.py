@@ -13,7 +13,7 @@ import numpy as np
 from actors.mine import Game, HardPair, Miner
 from cluster.engine import Row
 from pipeline.corpus.members import by_family, copies, pool
-from pipeline.costs.rates import compare_resources
+from pipeline.costs.rates import compare_needs, compare_resources
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
 from pipeline.opinions import calibrated
@@ -41,6 +41,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: most(run, number),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
     )
 
 
