@@ -34,7 +34,7 @@ from actors.media.rows import Row, format_recipe
 from actors.media.window import EncodeOptions, Window
 from actors.sample import Synthesise
 from cluster.chain import chain
-from cluster.pools import Pool
+from cluster.pools import Pool, Room
 
 
 class Forget:
@@ -113,7 +113,7 @@ def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOp
     start = time.perf_counter()
     dataset = ray.data.from_items(inputs, override_num_blocks=len(inputs))
     synthesis = Pool(Synthesise, {"options": options, "folder": str(folder)}, weight=float(parallel))
-    dataset = chain(dataset, [synthesis, Pool(Forget, weight=0.1)], max(1, parallel // 2))
+    dataset = chain(dataset, [synthesis, Pool(Forget, weight=0.1)], Room(max(1, parallel // 2)), len(inputs))
     first = None
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         first = first or time.perf_counter()

@@ -326,6 +326,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def _quiet(settings: SessionSettings) -> Iterator[None]:
     """Show only errors of Ray's libraries: this program's console reports the progress."""
     import ray.data  # noqa: F401 - its import configures the loggers that are set here
+    from ray._private import worker
 
     if settings.verbose:
         yield
@@ -333,9 +334,13 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
     before = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    printing = worker.print_to_stdstream
+    # Ray prints what happens to its nodes on standard output, where results are, whatever `log_to_driver` says.
+    worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:
+        worker.print_to_stdstream = printing
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
 

@@ -6,12 +6,14 @@ has a port and a folder of its own, and ends only the processes of its own folde
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -127,3 +129,74 @@ class AutoscalingCluster:
                 if str(self.folder) in words or f"{self.folder}/" in inherited:
                     found.append((int(entry.name), words))
         return found
+
+
+class Watch:
+    """Records how many nodes a cluster has while the block runs: (seconds, nodes with a GPU, nodes without one)."""
+
+    def __init__(self, address):
+        self.began = time.monotonic()
+        self.counts = []
+        self._address = address
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def now(self):
+        """Seconds since the watch began."""
+        return time.monotonic() - self.began
+
+    def _follow(self):
+        from ray._raylet import GcsClient
+
+        client = GcsClient(address=self._address)
+        while not self._ended.wait(0.5):
+            alive = [dict(node.resources_total) for node in client.get_all_node_info().values() if node.state == 0]
+            gpus = sum("GPU" in resources for resources in alive)
+            self.counts.append((self.now(), gpus, len(alive) - gpus))
+
+
+STEP = re.compile(r"done  (\S+) ")
+
+
+def follow(command, cluster, until_head_s=60.0):
+    """Run a command on a cluster and then wait until only the head is left, or for `until_head_s` seconds.
+
+    Returns:
+        A dictionary: `counts` as `Watch` records them, `steps` (name -> seconds at which its line was printed), `lines` of
+        standard error, `code`, and `end` (seconds at which the command ended).
+    """
+    environment = {**os.environ, "RAY_ADDRESS": cluster.address, "RAY_AUTH_MODE": "disabled"}
+    steps, lines = {}, []
+    with Watch(cluster.address) as watch:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        try:
+            for line in process.stderr:
+                lines.append(line.rstrip("\n"))
+                if found := STEP.match(line):
+                    steps[found[1]] = watch.now()
+            code = process.wait()
+        finally:
+            process.kill()
+        end = watch.now()
+        while watch.now() < end + until_head_s and watch.counts[-1][1:] != (0, 1):
+            time.sleep(0.5)
+        time.sleep(1.0)
+    return {"counts": watch.counts, "steps": steps, "lines": lines, "code": code, "end": end}
+
+
+def during(record, name):
+    """(GPU nodes, other nodes) at each look while a step ran: from the line of the step before it to its own."""
+    names = list(record["steps"])
+    place = names.index(name)
+    began = record["steps"][names[place - 1]] if place else 0.0
+    return [(gpus, others) for at, gpus, others in record["counts"] if began < at <= record["steps"][name]]
