@@ -19,6 +19,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class SessionSettings:
             actors and the tasks that feed it run at the same time.
         threads: Threads of each worker's linear algebra; with one, sums have the same order on every machine.
         no_progress_timeout_s: A stream of rows fails after this many seconds without progress.
+        stalled_s: A stream begins again with the rows that are left if none moved for so many seconds after a node went away.
         worker_start_timeout_s: Seconds that training waits for its workers; more than a node takes to boot.
         max_cpus: CPUs that a cluster can have at most, where it does not say itself; also a limit.
         max_gpus: GPUs, likewise.
@@ -51,6 +53,7 @@ class SessionSettings:
     cpus: int | None = None
     threads: int = 1
     no_progress_timeout_s: float = 1800.0
+    stalled_s: float = 300.0
     worker_start_timeout_s: float = 600.0
     max_cpus: int | None = None
     max_gpus: int | None = None
@@ -289,7 +292,10 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     """Set the defaults of Ray Data: limited retries, and no progress bars besides this program's."""
     from ray.data import DataContext
 
+    from cluster.losses import NodeWatch
+
     values: dict[str, Any] = {
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s)],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
         # A model load that dies once must not end the job; one that dies every time must.

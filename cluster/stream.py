@@ -10,7 +10,7 @@ import ray.data
 
 from actors.media.rows import check_storage
 from cluster import ClusterError
-from cluster.capacity import Capacity, Say
+from cluster.capacity import Capacity
 from cluster.chain import chain, wants
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
 from cluster.losses import MOST_RESTARTS, lost_node
@@ -58,9 +58,8 @@ def stream(
     missing = {row[key]: row for row in table.to_pylist()}
     room = capacity.room(pools)
     with capacity.held(wants(pools, room, len(missing))):
-        room = capacity.room(pools)  # nodes have come meanwhile
-        for rows, size, room_for in _passes(missing, block_rows(table.num_rows, room.cpus, most_rows), room):
-            for finished in _execute(rows, size, room_for, pools, key, capacity.say):
+        for rows, size in _passes(missing, block_rows(table.num_rows, room.cpus, most_rows)):
+            for finished in _execute(capacity, rows, size, pools, key):
                 check_storage(finished)
                 for row in finished:
                     missing.pop(row[key], None)
@@ -70,7 +69,7 @@ def stream(
         yield [_crashed(row, key) for row in missing.values()]
 
 
-def _execute(rows: list[Row], size: int, room: Room, pools: Sequence[Pool], key: str, say: Say) -> Iterator[list[Row]]:
+def _execute(capacity: Capacity, rows: list[Row], size: int, pools: Sequence[Pool], key: str) -> Iterator[list[Row]]:
     """One pass over some rows, begun again for those that are left when a node took it with it.
 
     A pass over a single row ends there: its own process is what died.
@@ -79,6 +78,9 @@ def _execute(rows: list[Row], size: int, room: Room, pools: Sequence[Pool], key:
     in_vain = 0
     while left:
         before = len(left)
+        room = capacity.room(pools)  # nodes come and go
+        if len(rows) == 1:
+            room = replace(room, cpus=1)
         try:
             for finished in _batches(list(left.values()), size, room, pools):
                 for row in finished:
@@ -95,7 +97,7 @@ def _execute(rows: list[Row], size: int, room: Room, pools: Sequence[Pool], key:
                     f"nodes of the cluster went away {in_vain} times in a row before one of {before} rows was finished; "
                     "see `ray status`, then run the same command again: it goes on from what is finished"
                 ) from error
-            say(f"  a node went away: beginning again with the {len(left)} rows that are left")
+            capacity.say(f"  a node went away: beginning again with the {len(left)} rows that are left")
         else:
             return  # what is missing now was lost by its own fault, or by that of a neighbour
 
@@ -110,8 +112,8 @@ def _batches(rows: list[Row], size: int, room: Room, pools: Sequence[Pool]) -> I
         yield batch.to_pylist()  # type: ignore[union-attr]  # the format asked for is Arrow
 
 
-def _passes(missing: Mapping[str, Row], size: int, room: Room) -> Iterator[tuple[list[Row], int, Room]]:
-    """The rows of each execution, the rows of its blocks, and what its actors share.
+def _passes(missing: Mapping[str, Row], size: int) -> Iterator[tuple[list[Row], int]]:
+    """The rows of each execution, and the rows of its blocks.
 
     A row that kills its process also loses the rest of its block and the blocks that wait for the same actor; these are
     retried row by row. Each row that is then still missing gets actors of its own, so a row fails only by its own fault.
@@ -119,13 +121,12 @@ def _passes(missing: Mapping[str, Row], size: int, room: Room) -> Iterator[tuple
     Args:
         missing: The rows that have not come back yet; the caller updates it between passes.
         size: Rows of a block at first.
-        room: What the actors of the whole stream share.
     """
     for block in (size, 1) if size > 1 else (1,):
         if missing:
-            yield list(missing.values()), block, room
+            yield list(missing.values()), block
     for row in list(missing.values()):
-        yield [row], 1, replace(room, cpus=1)
+        yield [row], 1
 
 
 def _crashed(row: Row, key: str) -> Row:
