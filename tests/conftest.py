@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 from collections.abc import Callable
@@ -22,6 +23,9 @@ Make = Callable[..., Path]
 # A busy machine is no failure: no test asserts a time, and neither does Hypothesis.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+os.environ.pop("RAY_ADDRESS", None)  # what the suite starts must not run on somebody's cluster
 
 
 def pytest_addoption(parser):

@@ -89,6 +89,11 @@ def _progress(run_folder: Place, callback: ProgressCallback | None) -> Iterator[
         thread.join()
 
 
+def worker_bundles(job: TrainJob) -> list[dict[str, float]]:
+    """What each worker runs on."""
+    return [{"CPU": job.cpus_per_worker, **({"GPU": 1.0} if job.gpu else {})}] * job.settings.workers
+
+
 def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
     """Train a student and write it to `job.output`. Ray must be running; blocks until the end.
 
@@ -120,7 +125,7 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.settings.workers,
             use_gpu=job.gpu,
-            resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})},
+            resources_per_worker=worker_bundles(job)[0],
         ),
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpu else "gloo"),
         run_config=ray.train.RunConfig(

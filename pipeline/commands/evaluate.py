@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.commands import address_argument
 from pipeline.commands.score import tell_failed
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.benchmark_file import Benchmark, read_benchmark
@@ -33,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--videos-root", metavar="DIR", action="append", required=True, help="one for all benchmarks, or one for each"
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+    address_argument(parser)
 
 
 def main(options: argparse.Namespace) -> int:

@@ -56,7 +56,13 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     from pipeline.run_folder.store import sweep_temporary
 
     require(doctor(layout.disk, thorough=False))
-    settings = SessionSettings(threads=config.run.threads, verbose=options.debug)
-    with RunLock(layout), RayEngine(lambda: connect(options.address, settings)) as engine:
+    settings = SessionSettings(
+        threads=config.run.threads,
+        max_cpus=config.run.max_cpus,
+        max_gpus=config.run.max_gpus,
+        verbose=options.debug,
+    )
+    shared = layout.root if isinstance(layout.root, Path) else None
+    with RunLock(layout), RayEngine(lambda: connect(options.address, settings, console.line, shared)) as engine:
         sweep_temporary(layout.root)
         yield Run(config, layout, console, engine)

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.commands import VIDEOS_HELP
+from pipeline.commands import VIDEOS_HELP, address_argument
 from pipeline.commands.opening import opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.members import HELDOUT
@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")
-    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+    address_argument(parser)
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -87,10 +87,11 @@ def main(options: argparse.Namespace) -> int:
     with opened(config, layout, console, options) as run:
         from pipeline.steps import benchmark
 
-        steps = Steps(layout, console, run.engine.start)
+        making = benchmark.step(run, encode=False)
+        steps = Steps(layout, console, lambda: run.engine.start({making.name: making.needs()}))
         steps.run(_ingest_step(run))
         _unmark_missing(layout)
-        steps.run(benchmark.step(run, encode=False))
+        steps.run(making)
     steps.close()
     return _close(run, layout)
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pipeline.commands import address_argument
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.scoring import FAILED, FileScore, expand, open_model, score_files
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
-    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+    address_argument(parser)
 
 
 def main(options: argparse.Namespace) -> int:

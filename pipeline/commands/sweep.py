@@ -80,11 +80,11 @@ def main(options: argparse.Namespace) -> int:
     layout.on_disk("a sweep")
     console = Console()
     with opened(config, layout, console, options) as run:
-        from pipeline.loop import preparation
+        from pipeline.loop import needs, preparation
 
         if not layout.config.is_file():
             write_bytes(layout.config, config.to_yaml().encode())
-        steps = Steps(layout, console, run.engine.start)
+        steps = Steps(layout, console, lambda: run.engine.start(needs(preparation(run))))
         for one in preparation(run):
             steps.run(one)
         steps.run(step(run, values))

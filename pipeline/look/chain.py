@@ -62,18 +62,19 @@ def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> lis
         weights: Folder of released weights.
         how: GPUs of each actor, and videos per call.
     """
-    groups = [[name] for name in names] if how.gpus else [list(names)] if names else []
-    batch = how.batch if how.gpus else 1
+    shares = {name: how.share_of(name) for name in names}
+    groups = [([name], share) for name, share in shares.items() if share]
+    on_cpus = [name for name, share in shares.items() if not share]
     return [
         Pool(
-            BatchedTeacherScorer if batch > 1 else TeacherScorer,
+            BatchedTeacherScorer if gpus and how.batch > 1 else TeacherScorer,
             {"names": group, "weights": weights},
-            gpus=how.gpus,
+            gpus=gpus,
             weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
-            batch=batch,
-            memory_gib=0.0 if how.gpus else _networks_gib(group),
+            batch=how.batch if gpus else 1,
+            memory_gib=0.0 if gpus else _networks_gib(group),
         )
-        for group in groups
+        for group, gpus in [*groups, *([(on_cpus, 0.0)] if on_cpus else [])]
     ]
 
 

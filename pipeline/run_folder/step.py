@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.capacity import Bundle
 from trainers.places import Place
 
 Summary = Mapping[str, Any]  # about the result; `rows` (a count) and `what` (a short text) are printed
@@ -46,6 +47,10 @@ def _one_process(_cpus: int) -> Resources:
     return Resources()
 
 
+def _nothing() -> Sequence[Bundle]:
+    return ()
+
+
 def _one_second(_cpus: int) -> float:
     return 1.0
 
@@ -64,6 +69,7 @@ class Step:
         round: Its round, counted from 1; 0 for steps before or after the rounds.
         rows: Expected number of rows of the result; None if unknown.
         resources: Resources that it needs on a number of CPUs.
+        needs: The processes that it cannot work without, at the same time; a cluster that never has them is refused.
         seconds: Expected wall-clock seconds on a number of CPUs, from built-in rates.
     """
 
@@ -75,6 +81,7 @@ class Step:
     round: int = 0
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process
+    needs: Callable[[], Sequence[Bundle]] = _nothing
     seconds: Callable[[int], float] = _one_second
 
     @property

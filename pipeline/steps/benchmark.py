@@ -11,7 +11,7 @@ from cluster.engine import Row
 from pipeline.corpus import proxies
 from pipeline.corpus.members import pool
 from pipeline.corpus.proxies import SUITES
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import benchmark_scores, calibrated, signed, teacher_digests
@@ -44,6 +44,7 @@ def step(run: Run, *, encode: bool = True) -> Step:
         reusable_outputs=[expensive],
         rows=lambda: Rows(proxies.count(config, layout)),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(proxies.planned(config, layout), config, request, cpus),
     )
 

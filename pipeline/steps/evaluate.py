@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from pipeline.corpus.proxies import SUITES, by_distortion, count, figures, items
-from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
 from pipeline.run_folder.records import PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
@@ -29,6 +29,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(count(config, layout)),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(count(config, layout)),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
 from pipeline.method.scale import preference
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
@@ -32,6 +32,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(len(pool(layout))),
     )
 

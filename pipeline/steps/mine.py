@@ -16,7 +16,7 @@ from actors.gmad import Disagreement
 from actors.mine import Game, Miner
 from cluster.engine import Row
 from pipeline.corpus.members import TRAIN, by_family, copies, usable
-from pipeline.costs.rates import compare_resources
+from pipeline.costs.rates import compare_needs, compare_resources
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
 from pipeline.opinions import aligned, calibrated
@@ -45,6 +45,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: most(run, number),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
     )
 
 

@@ -18,6 +18,7 @@ from pipeline.steps import pair
 from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
 from trainers.job import TrainJob
+from trainers.launch import worker_bundles
 from trainers.places import remove
 
 _CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
@@ -48,6 +49,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: pair.expected(run, number),
         resources=lambda _cpus: _resources(config),
+        needs=lambda: worker_bundles(job_of(config, layout, number, "")),
         seconds=lambda _cpus: _seconds(config, pair.expected(run, number).count),
     )
     return training_step

@@ -29,6 +29,7 @@ from actors.media.window import EncodeOptions
 from actors.sample import Sampler
 from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
+from cluster.joining import chosen
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs
@@ -213,7 +214,7 @@ def score_files(
 ) -> list[FileScore]:
     """Score files with a student; the answers come in the order of ``files``.
 
-    Up to `WITHOUT_RAY` windows are scored in this process; more, or an address, go through actor pools on Ray.
+    Up to `WITHOUT_RAY` windows are scored in this process; more, or a cluster, go through actor pools on Ray.
 
     Raises:
         UserError: The student's network cannot be loaded.
@@ -222,7 +223,7 @@ def score_files(
     """
     names = [from_path(name) for name in files]
     headers: list[Row] = []
-    if address is None and len(names) <= WITHOUT_RAY:
+    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
         headers = _streamed(here, _files_table(names), [Pool(HeaderReader)], console, "")
         windows_here = _windows_of(headers, model)
@@ -234,11 +235,10 @@ def score_files(
             network = _network(model)
             scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
             return _collected(files, headers, scored, model)
-    from cluster.chain import cluster_gpus
     from cluster.session import SessionSettings, connect
 
     _network(model)  # without this look, every worker would die of a damaged file
-    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose))) as engine:
+    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
             headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
@@ -247,7 +247,8 @@ def score_files(
             headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
         _warn(files, headers, console)
         # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-        gpus = 1.0 if student_row(student_name(model.folder)).whole_videos and cluster_gpus() >= 1 else 0.0
+        large = student_row(student_name(model.folder)).whole_videos
+        gpus = 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
         scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)

@@ -1,6 +1,5 @@
 """The whole method on a tiny corpus: its files, resuming, a kill in the middle of it, and the use of its student."""
 
-import hashlib
 import json
 import math
 import os
@@ -11,6 +10,7 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from run_tables import digests_of
 from sweeps import check_trials
 
 from actors.media.scenes import make_clip
@@ -60,27 +60,6 @@ def tables_of(layout):
         found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
         found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
     return [*found, (layout.mined(1), MINED)]
-
-
-def digests_of(layout):
-    """Digest of every table and of every network of a run, by its place; not of what tells how long it took.
-
-    Clips that a run renders lie in its own folder: places in tables count from there.
-    """
-    kinds = (".parquet", ".safetensors")
-    files = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
-    files += [layout.student(number) / name for number in ROUNDS for name in ("config.json", "anchors.json")]
-    return {path.relative_to(layout.root).as_posix(): contents_of(path, layout.root) for path in files}
-
-
-def contents_of(path, root):
-    if path.suffix != ".parquet":
-        return digest(path)
-    rows = [
-        {name: value.replace(str(root), "") if isinstance(value, str) else value for name, value in row.items()}
-        for row in pq.read_table(path).to_pylist()
-    ]
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(finished):
@@ -184,7 +163,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, kill_when,
     # The steps that were committed before the kill are not done again; the training is.
     assert {step: again.manifest(step).stat().st_mtime_ns for step in kept} == times
     assert again.manifest("train-1").is_file()
-    first, second = digests_of(layout), digests_of(again)
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 

@@ -154,7 +154,7 @@ def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip):
 
 
 def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch):
-    def refused(address, settings):
+    def refused(address, *_settings):
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
@@ -163,6 +163,8 @@ def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypat
     said = call("score", trained, clip, "--address", "auto")
     assert said.code == 3
     assert "asked for auto" in said.err
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert call("score", trained, clip).code == 3, "a job that was submitted scores on its cluster"
 
 
 def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path):

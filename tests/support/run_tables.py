@@ -1,0 +1,30 @@
+"""What a run left behind, in a form in which two runs can be compared."""
+
+import hashlib
+
+import pyarrow.parquet as pq
+
+from pipeline.run_folder.manifest import digest
+
+
+def digests_of(layout, rounds):
+    """Digest of every table and of every network of a run, by its place; not of what tells how long it took.
+
+    Clips that a run renders lie in its own folder: places in tables count from there.
+    """
+    kinds = (".parquet", ".safetensors")
+    files = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
+    numbers = range(1, rounds + 1)
+    files += [layout.student(number) / name for number in numbers for name in ("config.json", "anchors.json")]
+    return {path.relative_to(layout.root).as_posix(): contents_of(path, layout.root) for path in files}
+
+
+def contents_of(path, root):
+    """Digest of a file; of a table, without the name of the run folder."""
+    if path.suffix != ".parquet":
+        return digest(path)
+    rows = [
+        {name: value.replace(str(root), "") if isinstance(value, str) else value for name, value in row.items()}
+        for row in pq.read_table(path).to_pylist()
+    ]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
