@@ -340,13 +340,17 @@ def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> Fi
     if failed is not None:
         return FileScore(name, FAILED, error=f"{failed['error_kind']}: {failed['error']}")
     scores = model.anchors.score(np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows]))
-    means = {field: float(values.mean()) for field, values in vars(scores).items()}
     seconds = float(header["length_s"])
     seen = min(seconds, len(rows) * model.window_s) if model.window_s > 0 else seconds
     return FileScore(
         name,
         OK,
-        **means | {"std": math.sqrt(float(np.mean(scores.std**2)))},
+        score=float(scores.score.mean()),
+        low=float(scores.low.mean()),
+        high=float(scores.high.mean()),
+        std=math.sqrt(float(np.mean(scores.std**2))),
+        mean=float(scores.mean.mean()),
+        raw=float(scores.raw.mean()),
         kind="still" if seconds == 0 else "video",
         seconds=seconds,
         seconds_seen=seen,
