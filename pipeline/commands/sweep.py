@@ -228,7 +228,9 @@ def as_html(rows: Sequence[dict[str, Any]]) -> str:
     ]
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     frame = framed(360, barmode="group", legend=legend) | {"showlegend": True}
-    chart = Chart("sweep", "Figures of each value", "Bars of three figures of each value of λ", {"data": bars, "layout": frame})
+    chart = Chart(
+        "sweep", "Figures of each value", "Bars of three figures of each value of λ", {"data": bars, "layout": frame}
+    )
     return charts_page("Sweep", "Round 1 by weight λ of the confidence loss", [chart])
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
 from actors.media.rows import Row
-from actors.media.thumbnail import CLIP_SECONDS, clip, picture
+from actors.media.thumbnail import SECONDS, clip, picture
 from actors.sample import Synthesise
 from pipeline.corpus.rules import short_id
 from pipeline.look.chain import downloads
@@ -116,7 +116,7 @@ def _make(layout: RunLayout, config: Config, video: Video, kind: Kind) -> bytes:
         shown = Inputs(store).use(row, lambda at: {"data": write(at["uri"], at["start_s"], at["duration_s"], options)})
         return bytes(shown["data"])
     if not video.still:  # a still is the middle of its whole window
-        row["duration_s"] = min(video.duration_s or CLIP_SECONDS, CLIP_SECONDS)
+        row["duration_s"] = min(video.duration_s or SECONDS[kind], SECONDS[kind])
     with tempfile.TemporaryDirectory() as folder:
         made = Synthesise(options, folder, downloads=store)(row)
         if made["status"] != OK:

@@ -45,7 +45,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
     write_table(layout.student_scores(number), student_scores(number, ids, anchors.score(logits)), STUDENT_SCORES)
     first = list(anchors.ids) * len(ids)
-    second = np.repeat(np.array(ids, object), len(anchors.ids))
+    second = [video for video in ids for _ in anchors.ids]
     table = preferences(first, second, logits.reshape(-1, len(LEVELS)))
     write_table(layout.preferences(number), table, PREFERENCES)
     beats = preference(logits, anchors.temperature)
