@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.method.posterior import MASS
-from pipeline.run_folder.manifest import digest
+from pipeline.run_folder.digests import digest
 from pipeline.student.scoring import FileScore, Model
 
 _NUMBERS = {field.name for field in dataclasses.fields(FileScore) if field.type == "float | None"}

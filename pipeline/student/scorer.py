@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from pipeline.console import Console, UserError
-from pipeline.run_folder.manifest import digest
+from pipeline.run_folder.digests import digest
 from pipeline.student.scoring import FAILED, FileScore, open_model, score_files
 
 

@@ -348,21 +348,21 @@ def _collected(
     answers: dict[int, FileScore] = {}
 
     def finish(header: Row) -> None:
-        place = _place(header)
-        rows = sorted(rows_of[place], key=lambda row: str(row["video_id"]))
-        answers[place] = _file_score(files[place], header, rows, model)
+        where = _place(header)
+        rows = sorted(rows_of[where], key=lambda row: str(row["video_id"]))
+        answers[where] = _file_score(files[where], header, rows, model)
         if done is not None:
-            done(answers[place])
+            done(answers[where])
 
     header_of = {_place(row): row for row in headers}
-    for place, header in sorted(header_of.items()):
-        if not left[place]:
+    for where, header in sorted(header_of.items()):
+        if not left[where]:
             finish(header)
     for row in scored:
-        place = _place(row)
-        rows_of[place].append(row)
-        if len(rows_of[place]) == left[place]:
-            finish(header_of[place])
+        where = _place(row)
+        rows_of[where].append(row)
+        if len(rows_of[where]) == left[where]:
+            finish(header_of[where])
     return [answers[k] for k in range(len(files))]
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.method.metrics import MetricError, plcc, srcc
 from pipeline.method.bootstrap import plcc_interval, srcc_difference, srcc_interval
+from pipeline.method.metrics import MetricError, plcc, srcc
 
 
 @pytest.fixture(scope="module")
