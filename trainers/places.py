@@ -220,6 +220,8 @@ class BucketPath:
     def _put(self, data: bytes | memoryview | Path, **mode: Any) -> Version:
         import obstore
 
+        if isinstance(data, memoryview):
+            data = data.cast("B")  # obstore takes Arrow's views, of signed bytes, for lists of parts
         try:
             with _speaking(self.url):
                 return _version(obstore.put(self.store, self.key, data, **mode))
