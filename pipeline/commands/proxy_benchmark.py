@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,8 +91,6 @@ def main(options: argparse.Namespace) -> int:
         steps.run(_ingest_step(run))
         _unmark_missing(layout)
         steps.run(benchmark.step(run, encode=False))
-        for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of stopped actors
-            shutil.rmtree(folder, ignore_errors=True)
     steps.close()
     return _close(run, layout)
 

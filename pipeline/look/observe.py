@@ -7,7 +7,6 @@ be deleted afterwards, since its recipe can make it again.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -43,15 +42,12 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     old_ids = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
     todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in old_ids]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
-    look.clips.mkdir(parents=True, exist_ok=True)
     sink = _Sink(look, packs(config))
     with run.console.track(len(todo), title) as progress:
         table = pa.Table.from_pylist(todo, schema=LOOK_COLUMNS)
         for rows in run.engine.stream(table, pools(config, look), progress.advance, most_rows=PIXEL_ROWS):
             sink.add(rows)
     sink.flush()
-    if not look.keep:
-        shutil.rmtree(look.clips, ignore_errors=True)
     for folder, kind in _folders(look):
         if kind is not FEATURES or not packs(config):
             compact(folder, kind)

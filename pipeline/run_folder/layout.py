@@ -108,6 +108,15 @@ class RunLayout:
         return self.root / "report.json"
 
     @property
+    def thumbnails(self) -> Place:
+        """Folder of the small clips and pictures of the report, named by what they are made of."""
+        return self.root / "thumbnails"
+
+    def thumbnail(self, key: str, ending: str) -> Place:
+        """One of them."""
+        return self.thumbnails / f"{_part(key)}.{_part(ending)}"
+
+    @property
     def quarantine(self) -> Place:
         """Table `Quarantine`."""
         return self.root / "quarantine.parquet"
@@ -231,11 +240,6 @@ class RunLayout:
         return self.root / "scratch"
 
     @property
-    def scratch_clips(self) -> Path:
-        """Folder of copies that are deleted after they have been decoded."""
-        return self.disk / "scratch" / "clips"
-
-    @property
     def downloads(self) -> Path:
         """Folder of downloaded objects of buckets, which the nodes keep during the run."""
         return self.disk / "scratch" / "downloads"
@@ -274,9 +278,9 @@ class RunLayout:
         return self.root / "sweep.csv"
 
     @property
-    def sweep_svg(self) -> Place:
-        """SVG: the same figures as bars."""
-        return self.root / "sweep.svg"
+    def sweep_html(self) -> Place:
+        """A page with the same figures as bars."""
+        return self.root / "sweep.html"
 
     def round(self, number: int) -> Place:
         """Folder of one round, counted from 1."""
@@ -312,6 +316,10 @@ class RunLayout:
         """Table `Mined`: the hard pairs for the student of round `number`."""
         return self.round(number) / "mined.parquet"
 
+    def mined_answers(self, number: int) -> Place:
+        """Table `Preference`: what the student of round `number` says of the synthetic pairs that it misjudges."""
+        return self.round(number) / "mined-answers.parquet"
+
     def training(self, number: int) -> Place:
         """JSON: the report of the training of round `number`."""
         return self.round(number) / "training.json"
@@ -320,9 +328,9 @@ class RunLayout:
         """JSON: losses, benchmark figures and label counts of round `number`."""
         return self.round(number) / "metrics.json"
 
-    def thumbnails(self, number: int) -> Place:
-        """JSON: video id -> small picture as a data URI, for the hard pairs of round `number`; optional."""
-        return self.round(number) / "thumbnails.json"
+    def benchmark_student_scores(self, number: int) -> Place:
+        """Table `StudentScore` of all benchmark copies, by the student of round `number`."""
+        return self.round(number) / "benchmark-scores.parquet"
 
     def rounds(self) -> list[int]:
         """The rounds that have a folder, ascending."""

@@ -78,11 +78,13 @@ def read_json(path: str | Place) -> Any:
 
 
 def conform(data: pa.Table, table: Table[R], where: str | Place = "") -> pa.Table:
-    """Return `data` with exactly the columns of `table`, in the same order.
+    """Return `data` with exactly the columns of `table`, in the same order; a column with a default may be absent.
 
     Raises:
         StoreError: A column is missing, cannot be read as its type, or is empty where a value is required.
     """
+    for name in table.optional - set(data.column_names):
+        data = data.append_column(name, pa.nulls(data.num_rows, table.schema.field(name).type))
     missing = [name for name in table.schema.names if name not in data.column_names]
     if missing:
         raise StoreError(

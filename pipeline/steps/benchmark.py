@@ -58,9 +58,8 @@ def look(run: Run, *, encode: bool = True) -> Look:
         features=layout.benchmark_features if encode else None,
         scores={name: layout.benchmark_scores(name) for name in digests},
         digests=digests,
-        clips=layout.benchmark_clips,
+        clips=layout.benchmark_clips if config.benchmark.keep else None,
         vmaf=True,
-        keep=config.benchmark.keep,
     )
 
 

