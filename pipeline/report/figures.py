@@ -197,9 +197,7 @@ def _agreement(data: ReportData) -> list[Chart]:
     }
     layout = framed(120 + 32 * len(names), xaxis={"tickangle": -45}, yaxis={"autorange": "reversed"})
     alt = f"SRCC between every two of {len(names)} teachers on the training windows"
-    return [
-        Chart("agreement", "SRCC between teachers on the training windows", alt, {"data": [heat], "layout": layout})
-    ]
+    return [Chart("agreement", "SRCC between teachers on the training windows", alt, {"data": [heat], "layout": layout})]
 
 
 def _training(data: ReportData) -> list[Chart]:

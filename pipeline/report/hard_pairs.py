@@ -64,8 +64,7 @@ def _judges(
 
 def _game(row: Row, scores: Mapping[str, Scores]) -> Row:
     opinions = [
-        _opinion(row[role], role, row, scores.get(row[role], {}), row[f"{role}_gap"])
-        for role in ("defender", "attacker")
+        _opinion(row[role], role, row, scores.get(row[role], {}), row[f"{role}_gap"]) for role in ("defender", "attacker")
     ]
     return {"origin": "gmad", "first": row["first"], "second": row["second"], "opinions": opinions}
 
@@ -117,12 +116,7 @@ def _mistake(first: Row, second: Row, label: int, answer: np.ndarray | None) -> 
         best = int(answer.argmax())
         said = f"the second is {LEVELS[best]}, {100 * answer[best]:.0f} % sure"
     opinions = [
-        {
-            "judge": first["distortion"],
-            "role": "teacher",
-            "says": f"the second is {LEVELS[label]}: {levels}",
-            "scores": None,
-        },
+        {"judge": first["distortion"], "role": "teacher", "says": f"the second is {LEVELS[label]}: {levels}", "scores": None},
         {"judge": STUDENT, "role": STUDENT, "says": said, "scores": None},
     ]
     return {"origin": "missed", "first": first["video_id"], "second": second["video_id"], "opinions": opinions}

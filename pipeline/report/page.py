@@ -189,16 +189,10 @@ def cards(data: ReportData) -> list[tuple[str, str, str]]:
     if data.steps:
         longest = max(data.steps, key=lambda step: step["seconds"])
         total = sum(step["seconds"] for step in data.steps)
-        found.append(
-            (duration(total), "wall-clock time", f"longest: {longest['step']}, {duration(longest['seconds'])}")
-        )
+        found.append((duration(total), "wall-clock time", f"longest: {longest['step']}, {duration(longest['seconds'])}"))
     if data.corpus or data.rounds:
         failures = sum(cause["count"] for cause in data.quarantine)
-        remark = (
-            f"{len(data.quarantine)} cause{'s' if len(data.quarantine) > 1 else ''}"
-            if failures
-            else "every input was used"
-        )
+        remark = f"{len(data.quarantine)} cause{'s' if len(data.quarantine) > 1 else ''}" if failures else "every input was used"
         found.append((f"{failures:,}", "rows in quarantine", remark))
     return found
 

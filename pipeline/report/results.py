@@ -46,9 +46,7 @@ def result_rows(rounds: Sequence[Row]) -> list[Row]:
     ]
     for one in rounds:
         suites = {suite: dict(benchmark["student"]) for suite, benchmark in one["benchmarks"].items()}
-        rows.append(
-            {"name": f"student, stage {one['round']}", "kind": "student", "stage": one["round"], "suites": suites}
-        )
+        rows.append({"name": f"student, stage {one['round']}", "kind": "student", "stage": one["round"], "suites": suites})
     return rows
 
 
@@ -84,9 +82,7 @@ def _suite(layout: RunLayout, suite: str, rows: Sequence[Row], calibration: Mapp
     missing = [row["name"] for row in rows if row["name"] not in scores and row["suites"].get(suite)]
     if missing:
         facts["note"] = f"no intervals where the scores were not kept: {', '.join(missing)}"
-    facts["lead"] = {
-        key: lead for key in ("srcc", "within", "pair_accuracy") if (lead := _lead(rows, suite, key, values))
-    }
+    facts["lead"] = {key: lead for key in ("srcc", "within", "pair_accuracy") if (lead := _lead(rows, suite, key, values))}
     return facts
 
 
@@ -102,16 +98,12 @@ def _scores(
             if any(video in kept for video in ids):
                 raw[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
                 found[row["name"]] = raw[row["name"]] * _sign(raw[row["name"]], suite, row, layout)
-        elif row["kind"] == "student" and (
-            kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")
-        ):
+        elif row["kind"] == "student" and (kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")):
             found[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
     mapped = [logistic(raw[name]) for name, logistic in maps(calibration).items() if name in raw]
     if mapped and len(mapped) == len(calibration["teachers"]):
         stacked = np.column_stack(mapped)
-        found[ENSEMBLE] = np.array(
-            [np.mean(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in stacked]
-        )
+        found[ENSEMBLE] = np.array([np.mean(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in stacked])
     return found
 
 
@@ -154,15 +146,11 @@ def errors(layout: RunLayout, number: int) -> dict[str, Row]:
     raw = student_scores(layout.benchmark_student_scores(number), "raw")
     found = {}
     for suite in SUITE_TITLES:
-        rows = (
-            [row for row in items(layout, suite) if row["video_id"] in raw] if exists(layout.benchmark(suite)) else []
-        )
+        rows = [row for row in items(layout, suite) if row["video_id"] in raw] if exists(layout.benchmark(suite)) else []
         try:
             vmaf = np.array([row["mos"] for row in rows], np.float64)
             scores = np.array([raw[row["video_id"]] for row in rows], np.float64)
-            mapped = np.clip(
-                fit_logistic(scores, vmaf, increasing=True)(scores), 0, 100
-            )  # a line may leave VMAF's range
+            mapped = np.clip(fit_logistic(scores, vmaf, increasing=True)(scores), 0, 100)  # a line may leave VMAF's range
         except CalibrationError:  # too few copies, or all the same
             continue
         found[suite] = _worst(rows, vmaf, mapped)

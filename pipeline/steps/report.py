@@ -15,10 +15,7 @@ def step(run: Run) -> Step:
     layout, stages = run.layout, run.config.stages
     inputs: dict[str, Any] = {"stages": stages}
     for number in range(1, stages + 1):
-        inputs |= {
-            f"metrics {number}": layout.metrics(number),
-            f"scores {number}": layout.benchmark_student_scores(number),
-        }
+        inputs |= {f"metrics {number}": layout.metrics(number), f"scores {number}": layout.benchmark_student_scores(number)}
     inputs |= {f"answers {number}": layout.mined_answers(number) for number in range(1, stages)}
     return Step(
         "report",

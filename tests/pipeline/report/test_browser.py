@@ -154,7 +154,7 @@ def test_axe_finds_no_violation(browser, layout, width, mode):
 def test_every_control_is_reached_by_the_keyboard_and_shows_it(opened):
     from selenium.webdriver import ActionChains, Keys
 
-    wanted = opened.execute_script(f'return document.querySelectorAll("{FOCUSABLE}").length')
+    wanted = opened.execute_script(f"return document.querySelectorAll(\"{FOCUSABLE}\").length")
     reached, first = [], None
     for _ in range(wanted + 2):
         ActionChains(opened).send_keys(Keys.TAB).perform()
