@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from actors.media.outcome import STORAGE, Failure
-from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack
+from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack, without_views
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
-from trainers.videos import write_video
+from trainers.videos import VideoWriter
 
 
 class TeacherScorer:
@@ -24,14 +24,17 @@ class TeacherScorer:
     Args:
         names: Names of the teachers.
         weights: Folder of released weights.
+        last: Views that no later pool is shown; they are removed from the rows.
     """
 
-    def __init__(self, names: Sequence[str], weights: str = "") -> None:
+    def __init__(self, names: Sequence[str], weights: str = "", last: Collection[str] = ()) -> None:
         self.teachers = {name: load_teacher(name, weights) for name in names}
+        self.last = frozenset(last)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {**row, **{name: column[0] for name, column in self.score_rows([row]).items()}}
+        scores = {name: column[0] for name, column in self.score_rows([row]).items()}
+        return {**row, **(without_views(row, self.last) if self.last else {}), **scores}
 
     def score_rows(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
         """Compute the new columns for several rows."""
@@ -54,7 +57,15 @@ class BatchedTeacherScorer(TeacherScorer):
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """One table in, the same table with the new columns out."""
-        for name, column in self.score_rows(table.to_pylist()).items():
+        rows = table.to_pylist()
+        scores = self.score_rows(rows)
+        if self.last:
+            left = [without_views(row, self.last) for row in rows]
+            for name in ("views", "views_shapes"):
+                place = table.column_names.index(name)
+                column = pa.array([row[name] for row in left], table.schema.field(name).type)
+                table = table.set_column(place, name, column)
+        for name, column in scores.items():
             kind = pa.float64() if name.startswith("score_") else pa.string()
             table = table.append_column(name, pa.array(column, kind))
         return table
@@ -78,13 +89,13 @@ class StudentEncoder:
     Args:
         student: Name of the student; see `build_encoder`.
         options: Options of the student; see `build_encoder`.
-        folder: Folder to which each packed video, which is too large to pass on, is written as a file (`features` is then
-            empty); None to pass vectors on.
+        folder: Folder or prefix in a bucket to which packed videos, which are too large to pass on, are written
+            (`features` is then empty); None to pass vectors on.
     """
 
     def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
         self.encoder = build_encoder(student, options)
-        self.folder = folder
+        self.writer = VideoWriter(folder) if folder is not None else None
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -96,9 +107,9 @@ class StudentEncoder:
                 features = np.asarray(vector, np.float32)
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
-        if self.folder is not None and features.size:
+        if self.writer is not None and features.size:
             try:
-                write_video(self.folder, str(row["video_id"]), features)
+                self.writer.write(str(row["video_id"]), features)
             except OSError as problem:
                 row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}; {_MEND}")
             features = features[:0]

@@ -27,6 +27,7 @@ from pipeline.corpus.proxies import SUITES, figures, items
 from pipeline.corpus.rules import shuffled
 from pipeline.report.figures import Chart, framed
 from pipeline.report.page import charts_page
+from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
@@ -34,6 +35,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
+from trainers.places import Place
 from trainers.settings import LAMBDA_RULE, read_lambda
 
 Value = float | str
@@ -75,13 +77,14 @@ def main(options: argparse.Namespace) -> int:
     config = configuration(options)
     check_weights(config)
     layout = layout_of(options, config)
+    layout.on_disk("a sweep")
     console = Console()
     with opened(config, layout, console, options) as run:
-        from pipeline.loop import preparation
+        from pipeline.loop import needs, preparation
 
         if not layout.config.is_file():
             write_bytes(layout.config, config.to_yaml().encode())
-        steps = Steps(layout, console, run.engine.start)
+        steps = Steps(layout, console, lambda: run.engine.start(needs(preparation(run))))
         for one in preparation(run):
             steps.run(one)
         steps.run(step(run, values))
@@ -108,7 +111,7 @@ def step(run: Run, values: Sequence[Value]) -> Step:
         "sweep",
         {**inputs, "values": values, "benchmark": layout.benchmark_features},
         [layout.sweep_json, layout.sweep_csv, layout.sweep_html],
-        lambda: sweep(run, values, fingerprint(fingerprints(trial))),
+        lambda: sweep(run, values, fingerprint(fingerprints(trial, Digests(layout)))),
     )
 
 
@@ -140,7 +143,7 @@ def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
     return {"rows": len(rows), "what": f"{len(rows)} values of lambda, {failed} failed"}
 
 
-def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
+def split_pairs(config: Config, layout: RunLayout) -> tuple[Place, Place]:
     """Split round 1's pairs into training pairs and, for every origin, one held-out pair in `HELD_OUT`."""
     table = read_table(layout.pairs(1), PAIRS)
     origins: dict[str, list[str]] = {}
@@ -176,7 +179,7 @@ def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     if finished and (folder / "config.json").is_file():
         for suite, values in _benchmark(run, folder).items():
             row |= {f"srcc_{suite}": values["srcc"], f"within_{suite}": values["within"]}
-        row["student"] = str(folder.relative_to(run.layout.root))
+        row["student"] = trial["output"].removeprefix(f"{run.layout.root}/")
     return row
 
 
@@ -191,7 +194,7 @@ def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     encoded = read_encoded(run.config.student.name, run.layout.benchmark_features)
     logits, _ = anchor_logits(run, folder, encoded, ids)  # start the actors once for both suites
-    raw = dict(zip(ids, anchors.score(logits)[0], strict=True))
+    raw = dict(zip(ids, anchors.raw(logits), strict=True))
     return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -117,8 +116,11 @@ def _make(layout: RunLayout, config: Config, video: Video, kind: Kind) -> bytes:
         return bytes(shown["data"])
     if not video.still:  # a still is the middle of its whole window
         row["duration_s"] = min(video.duration_s or SECONDS[kind], SECONDS[kind])
-    with tempfile.TemporaryDirectory() as folder:
-        made = Synthesise(options, folder, downloads=store)(row)
+    maker = Synthesise(options, inputs=Inputs(store))
+    try:
+        made = maker(row)
         if made["status"] != OK:
             raise Failure(made["error_kind"], made["error"])
         return write(made["path"], 0.0, 0.0, options)
+    finally:
+        maker.close()

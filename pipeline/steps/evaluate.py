@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from pipeline.corpus.proxies import SUITES, by_distortion, count, figures, items
-from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
 from pipeline.run_folder.records import PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
@@ -29,6 +29,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(count(config, layout)),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(count(config, layout)),
     )
 
@@ -41,9 +42,9 @@ def evaluate(run: Run, number: int) -> dict[str, Any]:
     rows = {suite: items(layout, suite) for suite in SUITES}
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, score, deviation = anchors.score(logits)
-    table = student_scores(number, ids, raw, score, deviation)
-    write_table(layout.benchmark_student_scores(number), table, STUDENT_SCORES)
+    judged = anchors.score(logits)
+    raw = judged.raw
+    write_table(layout.benchmark_student_scores(number), student_scores(number, ids, judged), STUDENT_SCORES)
     place = {video: k for k, video in enumerate(ids)}
     benchmarks: dict[str, Any] = {}
     for suite in SUITES:

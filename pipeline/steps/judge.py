@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
 from pipeline.method.scale import preference
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.student.comparison import anchor_logits
+from pipeline.student.folder import Scores
 from trainers.batches import read_encoded
 from trainers.levels import LEVELS
 
@@ -31,6 +32,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(len(pool(layout))),
     )
 
@@ -41,9 +43,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     encoded = read_encoded(run.config.student.name, layout.features)
     ids = [row["video_id"] for row in pool(layout) if row["video_id"] in encoded.row_of]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, score, deviation = anchors.score(logits)
-    table = student_scores(number, ids, raw, score, deviation)
-    write_table(layout.student_scores(number), table, STUDENT_SCORES)
+    write_table(layout.student_scores(number), student_scores(number, ids, anchors.score(logits)), STUDENT_SCORES)
     first = list(anchors.ids) * len(ids)
     second = [video for video in ids for _ in anchors.ids]
     table = preferences(first, second, logits.reshape(-1, len(LEVELS)))
@@ -55,13 +55,10 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     }
 
 
-def student_scores(
-    number: int, ids: Sequence[str], raw: np.ndarray, score: np.ndarray, deviation: np.ndarray
-) -> pa.Table:
-    """Table `StudentScore` of N videos by the student of round `number`; the three arrays of `Anchors.score` are `[N]`."""
-    columns = [ids, [number] * len(ids), raw, deviation, score]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, STUDENT_SCORES.schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=STUDENT_SCORES.schema)
+def student_scores(number: int, ids: Sequence[str], scores: Scores) -> pa.Table:
+    """Table `StudentScore` of N videos by the student of round `number`."""
+    columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
+    return pa.table(columns).select(STUDENT_SCORES.schema.names).cast(STUDENT_SCORES.schema)
 
 
 def preferences(first: Sequence[str], second: Sequence[str], logits: np.ndarray) -> pa.Table:

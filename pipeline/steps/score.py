@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.teachers import teacher_class
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import teacher_digests
@@ -33,6 +33,7 @@ def step(run: Run) -> Step:
         reusable_outputs=shards,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),
     )
 
@@ -46,7 +47,6 @@ def look(run: Run) -> Look:
         features=layout.features_of(layout.POOL),
         scores={name: layout.scores(name) for name in digests},
         digests=digests,
-        clips=layout.scratch_clips,
         # With shaping, the table of indicators is about the candidates, which were measured earlier.
         indicators=layout.indicator_shards(layout.POOL) if measures(run.config) else None,
     )

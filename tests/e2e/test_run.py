@@ -1,6 +1,5 @@
 """The whole method on a tiny corpus: its files, resuming, a kill in the middle of it, and the use of its student."""
 
-import hashlib
 import json
 import math
 import os
@@ -12,10 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from sweeps import check_trials
+from tables import digests_of
 
 from actors.media.scenes import make_clip
+from pipeline.run_folder.digests import digest
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import digest, read_manifests
+from pipeline.run_folder.manifest import read_manifests
 from pipeline.run_folder.records import (
     DISTORTED,
     ENSEMBLE,
@@ -60,27 +61,6 @@ def tables_of(layout):
         found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
         found.append((layout.benchmark_student_scores(number), STUDENT_SCORES))
     return [*found, (layout.mined(1), MINED)]
-
-
-def digests_of(layout):
-    """Digest of every table and of every network of a run, by its place; not of what tells how long it took.
-
-    Clips that a run renders lie in its own folder: places in tables count from there.
-    """
-    kinds = (".parquet", ".safetensors")
-    files = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
-    files += [layout.student(number) / name for number in ROUNDS for name in ("config.json", "anchors.json")]
-    return {path.relative_to(layout.root).as_posix(): contents_of(path, layout.root) for path in files}
-
-
-def contents_of(path, root):
-    if path.suffix != ".parquet":
-        return digest(path)
-    rows = [
-        {name: value.replace(str(root), "") if isinstance(value, str) else value for name, value in row.items()}
-        for row in pq.read_table(path).to_pylist()
-    ]
-    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def test_the_run_says_that_it_renders_its_own_clips_and_ends_with_its_figures(finished):
@@ -162,6 +142,13 @@ def test_distorted_files_do_not_outlive_the_look_at_them(layout):
     assert left == set()
 
 
+def test_secrets_of_the_environment_reach_no_file_of_the_run_and_no_output(finished, layout, canary):
+    assert canary not in finished.ended.stdout + finished.ended.stderr
+    files = [path for path in layout.root.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    assert [path for path in files if canary.encode() in path.read_bytes()] == []
+
+
 def test_the_same_command_again_does_nothing_and_says_so(command, tiny, layout):
     before = {place: value for one in read_manifests(layout) for place, value in one.outputs.items()}
     times = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
@@ -186,7 +173,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, kill_when,
     # The steps that were committed before the kill are not done again; the training is.
     assert {step: again.manifest(step).stat().st_mtime_ns for step in kept} == times
     assert again.manifest("train-1").is_file()
-    first, second = digests_of(layout), digests_of(again)
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
+    assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
+
+
+@pytest.mark.heavy
+def test_a_run_killed_in_every_step_ends_with_the_same_numbers(command, kill_when, tiny, layout, tmp_path):
+    again = RunLayout(tmp_path / "again")
+    arguments = ["--config", tiny, "--out", again.root]
+    for step in [manifest.step for manifest in read_manifests(layout)]:
+        before = {manifest.step for manifest in read_manifests(again)}
+
+        def reached(step=step):
+            return again.started(step).is_file() or again.manifest(step).is_file()  # some take no time
+
+        if step not in before:
+            kill_when(reached, *arguments)
+        assert {manifest.step for manifest in read_manifests(again)} >= before, "what was committed stays"
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 
