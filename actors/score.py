@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from actors.media.outcome import STORAGE, Failure
-from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack, without_views
+from actors.media.rows import Row, failed, unpack, without_sample, without_views
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
 from trainers.videos import VideoWriter
@@ -84,7 +84,7 @@ NOT_WRITTEN = STORAGE  # such a row is not recorded (`actors.media.rows.check_st
 
 
 class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Adds `features` (float32 `[D]` as bytes).
+    """Ray actor: run the frozen part of the student once per video. Gives `features` (float32 `[D]` as bytes) for the pixels.
 
     Args:
         student: Name of the student; see `build_encoder`.
@@ -113,12 +113,12 @@ class StudentEncoder:
             except OSError as problem:
                 row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}; {_MEND}")
             features = features[:0]
-        return {**row, "features": features.tobytes()}
+        return {**without_sample(row), "features": features.tobytes()}
 
 
 class DropSample:
-    """Ray actor: remove the pixels from a row before it goes to the driver."""
+    """Ray actor: remove the pixels from a row before it goes to the driver, where no student does."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
+        return without_sample(row)

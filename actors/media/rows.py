@@ -89,6 +89,11 @@ def without_views(row: Row, names: Collection[str]) -> Row:
     return {"views": b"".join(kept), "views_shapes": json.dumps(left)}
 
 
+def without_sample(row: Row) -> Row:
+    """The row without its decoded sample."""
+    return {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
+
+
 def attempt(row: Row, work: Callable[[], Row], otherwise: Row) -> Row:
     """Run ``work`` for a row that is still ok and merge what it returns; a `Failure` becomes the row's status.
 

@@ -48,7 +48,7 @@ def pools(config: Config, look: Look) -> list[Pool]:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         if packs(config):
             options["folder"] = str(look.features)
-        chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
+        return [*chain, Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0)]
     return [*chain, Pool(DropSample, weight=0.1)]
 
 
