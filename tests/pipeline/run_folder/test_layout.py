@@ -80,7 +80,7 @@ def test_of_a_run_in_a_bucket_only_what_need_not_last_is_on_the_disk(scheme):
     layout = RunLayout.at(f"{scheme}://bucket/some/run/")
     assert str(layout.student(2)) == f"{scheme}://bucket/some/run/round-2/student"
     assert str(layout.train_storage) == f"{scheme}://bucket/some/run/scratch/train"
-    for place in (layout.downloads, layout.scratch_clips, layout.distorted_clips(1), layout.benchmark_clips):
+    for place in (layout.downloads, layout.distorted_clips(1), layout.benchmark_clips):
         assert layout.disk in place.parents
     with pytest.raises(UserError, match=f"{scheme}://bucket/some/run: a sweep needs a run folder on a disk"):
         layout.on_disk("a sweep")
