@@ -103,8 +103,9 @@ def test_a_run_in_a_bucket_that_is_killed_at_every_step_ends_with_the_tables_of_
     assert done.ran == ("report",)
     first, second = tables_of(disk), tables_of(bucket)
     assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()
-    outputs = {one.step: one.outputs for one in read_manifests(disk)}
-    assert {one.step: one.outputs for one in read_manifests(bucket)} == outputs
+    # the report also tells how long each step took
+    digests = [{one.step: one.outputs for one in read_manifests(of) if one.step != "report"} for of in (disk, bucket)]
+    assert digests[0] == digests[1]
     assert not run_all(run_of(settings, bucket)).ran
     monkeypatch.undo()
     for name, value in s3.environment().items():
