@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from actors.compare import Comparer
 from actors.media.inputs import Inputs
 from actors.media.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
 from actors.media.scan import scan
-from actors.media.views import SampleSpec
-from actors.media.window import EncodeOptions
-from actors.sample import Decode, Synthesise
 
 
 class HeaderReader:
@@ -34,32 +27,6 @@ class HeaderReader:
     def _read(self, row: Row) -> Row:
         facts = scan(row["uri"], timeout_s=self.timeout_s)
         return {"length_s": float(facts.length_s), "note": facts.shortfall}
-
-
-class WindowReader:
-    """Ray actor: bring a window into the common form of a run and decode it once (columns as of `Decode`).
-
-    The intermediate file lies in a temporary folder of the actor's own node and is deleted as soon as it is decoded.
-    """
-
-    def __init__(self, spec: SampleSpec, options: EncodeOptions, timeout_s: float = 120.0) -> None:
-        """Args: ``spec``: what to keep of the window; ``options``: the common form; ``timeout_s``: for the decoding."""
-        self.folder = Path(tempfile.mkdtemp(prefix="w2s-score-"))
-        self.make = Synthesise(options, str(self.folder))
-        self.decode = Decode(spec, timeout_s=timeout_s)
-
-    def __call__(self, row: Row) -> Row:
-        """One row in, one row out."""
-        return self.decode(self.make(row))
-
-    def close(self) -> None:
-        """Remove the temporary folder and end the decoding process."""
-        self.decode.decoder.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __del__(self) -> None:
-        if hasattr(self, "decode"):
-            self.close()
 
 
 class FolderEncoder:

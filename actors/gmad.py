@@ -27,12 +27,14 @@ class Disagreement:
         low: Index of the other video `[P]`.
         level: The defender's level, 0 = lowest `[P]`.
         gap: The attacker's score difference, always positive `[P]`.
+        defender_gap: The defender's score difference without its sign `[P]`.
     """
 
     high: Ints
     low: Ints
     level: Ints
     gap: Floats
+    defender_gap: Floats
 
 
 def select_pairs(
@@ -75,7 +77,7 @@ def select_pairs(
     quotas = _spread(count, [len(high) for high, _ in matches])
     high = np.concatenate([pairs[0][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
     low = np.concatenate([pairs[1][:quota] for pairs, quota in zip(matches, quotas, strict=True)])
-    return Disagreement(high, low, np.repeat(np.arange(levels), quotas), a[high] - a[low])
+    return Disagreement(high, low, np.repeat(np.arange(levels), quotas), a[high] - a[low], np.abs(d[high] - d[low]))
 
 
 def _levels_of(scores: Floats, levels: int) -> Ints:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from actors.gmad import select_pairs
+from actors.gmad import Disagreement, select_pairs
 
 
 @dataclass(frozen=True)
@@ -17,34 +18,18 @@ class Game:
     attacker: str
 
 
-@dataclass(frozen=True)
-class HardPair:
-    """A pair of a game: indices into the pool, the defender's level, and both models' score differences."""
-
-    high: int
-    low: int
-    level: int
-    attacker_gap: float
-    defender_gap: float
-
-
 class Miner:
     """Ray actor: plays gMAD games over one pool of videos.
 
     Args:
-        ids: Video ids `[V]`.
+        ids: Distinct ids `[V]` that break ties, such as the videos' places in the order of their names.
         scores: Scores `[V]` of each player on the common scale, higher is better; NaN for a missing score.
     """
 
-    def __init__(self, ids: list[str], scores: dict[str, np.ndarray]) -> None:
-        self.ids = np.asarray(ids)
+    def __init__(self, ids: np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
+        self.ids = ids
         self.scores = scores
 
-    def play(self, game: Game, count: int, levels: int, max_uses: int) -> list[HardPair]:
+    def play(self, game: Game, count: int, levels: int, max_uses: int) -> Disagreement:
         """The pairs of one game, as chosen by `actors.gmad.select_pairs`."""
-        defender, attacker = self.scores[game.defender], self.scores[game.attacker]
-        selection = select_pairs(defender, attacker, self.ids, count, levels, max_uses)
-        return [
-            HardPair(int(high), int(low), int(level), float(gap), float(abs(defender[high] - defender[low])))
-            for high, low, level, gap in zip(selection.high, selection.low, selection.level, selection.gap, strict=True)
-        ]
+        return select_pairs(self.scores[game.defender], self.scores[game.attacker], self.ids, count, levels, max_uses)

@@ -1,8 +1,8 @@
-"""The first pools of a stream: make the distorted copy of a row, then decode it once."""
+"""The first pool of a stream: make the distorted copy of a row, measure it and decode it, all on one node."""
 
 from __future__ import annotations
 
-import contextlib
+import secrets
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -13,59 +13,147 @@ from actors.distortions.table import PRISTINE
 from actors.indicators import INDICATORS, Meter
 from actors.media.decode import Decoder
 from actors.media.downloads import Keep
+from actors.media.files import atomic, room_in
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
 from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
+from actors.media.scratch import Scratch
 from actors.media.views import SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 
 _MAX_BASES = 4  # intermediate files kept for the next rows, which often share the start of a recipe
+_PREFIX = "w2s-copies-"  # of an actor's folder
 
 
-class Synthesise:
-    """Ray actor: apply a row's recipe with FFmpeg and, if requested, measure VMAF against the undistorted window.
+class Sampler:
+    """Ray actor: make the copy that a row asks for, measure its VMAF, and decode the copy, or the window itself, once.
 
-    Takes the columns of `actors.media.rows`. Adds `path` (the distorted file; empty for a row without recipe) and
-    `vmaf` (float, NaN if not measured). Rows that share all but the last step of a recipe reuse the intermediate file.
+    Copies lie on this node's own disk, and each is deleted as soon as it has been decoded: its recipe can make it again.
+    Adds `vmaf` (float, NaN if not measured) and the columns of `Decode`.
 
     Args:
-        options: Encoder settings.
-        folder: Folder of the run for the results.
-        measure_vmaf: Measure VMAF.
+        spec: What to keep of each window.
+        options: Encoder settings of the copies.
+        measure_vmaf: Measure VMAF of every copy.
+        keep: Folder of the run that gets each copy, or None to keep none.
+        measure: Measure the indicators.
+        timeout_s: Limit of one decode, seconds.
         downloads: Where and how much of the objects of buckets is kept.
     """
 
     def __init__(
-        self, options: EncodeOptions, folder: str, measure_vmaf: bool = False, downloads: Keep | None = None
+        self,
+        spec: SampleSpec,
+        options: EncodeOptions,
+        measure_vmaf: bool = False,
+        keep: str | None = None,
+        measure: bool = False,
+        timeout_s: float = 120.0,
+        downloads: Keep | None = None,
+    ) -> None:
+        inputs = Inputs(downloads)
+        self.synthesise = Synthesise(options, measure_vmaf, keep, inputs)
+        self.decode = Decode(spec, measure, timeout_s, inputs)
+
+    def __call__(self, row: Row) -> Row:
+        """One row in, one row out."""
+        made = self.synthesise(row)
+        result = self.decode(made)
+        self.synthesise.drop(made)
+        del result["path"]
+        return result
+
+    def close(self) -> None:
+        """Remove the copies and end the decoding process."""
+        self.decode.decoder.close()
+        self.synthesise.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "decode"):
+            self.close()
+
+
+class Synthesise:
+    """Applies a row's recipe with FFmpeg and, if requested, measures VMAF against the undistorted window.
+
+    Takes the columns of `actors.media.rows`. Adds `path` (the distorted file, until `drop`; empty for a row without recipe)
+    and `vmaf` (float, NaN if not measured). Rows that share all but the last step of a recipe reuse the intermediate file.
+
+    Args:
+        options: Encoder settings.
+        measure_vmaf: Measure VMAF.
+        keep: Folder of the run that gets the copies, or None to keep none.
+        inputs: Where the bytes of videos come from.
+    """
+
+    def __init__(
+        self,
+        options: EncodeOptions,
+        measure_vmaf: bool = False,
+        keep: str | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
         self.options = options
-        self.folder = Path(folder)
         self.measure_vmaf = measure_vmaf
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.scratch = Path(tempfile.mkdtemp(prefix="bases-", dir=self.folder))
+        self.keep = Path(keep) if keep is not None else None
+        self.inputs = inputs or Inputs()
+        self._scratch: Scratch | None = None
         self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
-        self.inputs = Inputs(downloads)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all copies and intermediate files, made for the first of them."""
+        if self._scratch is None:
+            self._scratch = Scratch(_PREFIX)
+        return self._scratch.path
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         return attempt(fresh(row), lambda: self._copy(row), {"path": "", "vmaf": float("nan")})
 
+    def drop(self, made: Row) -> None:
+        """Delete the copy of a row that has been decoded."""
+        if made["path"]:
+            Path(made["path"]).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove all files."""
+        if self._scratch is not None:
+            self._scratch.close()
+
     def _copy(self, row: Row) -> Row:
         return self.inputs.use(row, self._make) if row["recipe"] else {"path": "", "vmaf": float("nan")}
 
     def _make(self, row: Row) -> Row:
+        with room_in(tempfile.gettempdir()):
+            copy = self.folder / f"{row['video_id']}.{'png' if row['still'] else 'mkv'}"
+        try:
+            with room_in(tempfile.gettempdir()):
+                quality = self._write(row, copy)
+            if self.keep is not None:
+                self._store(copy, self.keep)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+        return {"path": str(copy), "vmaf": quality}
+
+    def _write(self, row: Row, copy: Path) -> float:
+        """Make the copy and return its VMAF, or NaN."""
         *before, (name, level, seed) = parse_recipe(row["recipe"])
-        still = bool(row["still"])
-        suffix = "png" if still else "mkv"
-        destination = self.folder / f"{row['video_id']}.{suffix}"
         source, start, duration = self._base(row, before)
-        apply(name, level, source, start, duration, destination, seed, still, self.options)
-        quality = float("nan")
-        if self.measure_vmaf:
-            reference = self._base(row, [(PRISTINE, 0, 0)])[0]
-            quality = vmaf(reference, destination, self.options.threads)
-        return {"path": str(destination), "vmaf": quality}
+        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options)
+        if not self.measure_vmaf:
+            return float("nan")
+        reference = self._base(row, [(PRISTINE, 0, 0)])[0]
+        return vmaf(reference, copy, self.options.threads)
+
+    @staticmethod
+    def _store(copy: Path, folder: Path) -> None:
+        """Put the copy into the folder of the run, whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with room_in(folder), atomic(folder / copy.name) as partial:
+            shutil.copyfile(copy, partial)
 
     def _base(self, row: Row, steps: Recipe) -> tuple[str, float, float]:
         """File and window for the last step of the recipe; makes the file and keeps it for the next rows, if necessary."""
@@ -79,7 +167,7 @@ class Synthesise:
             return str(self.bases[key]), 0.0, 0.0
         if steps[:-1]:
             source, start, duration = self._base(row, steps[:-1])
-        path = Path(tempfile.mkstemp(suffix=".mkv", dir=self.scratch)[1])
+        path = self.folder / f"base-{secrets.token_hex(6)}.mkv"  # no video has such an id
         name, level, seed = steps[-1]
         apply(name, level, source, start, duration, path, seed, False, self.options)
         self.bases[key] = path
@@ -87,48 +175,33 @@ class Synthesise:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
         return str(path), 0.0, 0.0
 
-    def __del__(self) -> None:
-        if hasattr(self, "scratch"):
-            shutil.rmtree(self.scratch, ignore_errors=True)
-
 
 class Decode:
-    """Ray actor: decode a row's window (or its distorted copy) once into a packed `actors.media.views.Sample`.
+    """Decodes a row's window (or its distorted copy) once into a packed `actors.media.views.Sample`.
 
     Adds the columns of `actors.media.rows.SAMPLE_COLUMNS`, `width` and `height` (pixels), and with `measure` the columns
     of `actors.indicators.INDICATORS`, measured in the same pass.
 
     Args:
         spec: What to keep of each window.
-        keep: Keep the distorted file; otherwise it is deleted, since its recipe can make it again.
         measure: Measure the indicators.
         timeout_s: Limit of one decode, seconds.
-        downloads: Where and how much of the objects of buckets is kept.
+        inputs: Where the bytes of videos come from.
     """
 
     def __init__(
-        self,
-        spec: SampleSpec,
-        keep: bool = False,
-        measure: bool = False,
-        timeout_s: float = 120.0,
-        downloads: Keep | None = None,
+        self, spec: SampleSpec, measure: bool = False, timeout_s: float = 120.0, inputs: Inputs | None = None
     ) -> None:
         self.spec = spec
-        self.keep = keep
         self.decoder = Decoder(timeout_s=timeout_s)
-        self.inputs = Inputs(downloads)
+        self.inputs = inputs or Inputs()
         self.meter = Meter() if measure else None
         self.failure_columns: Row = {**empty_sample(), "width": 0, "height": 0, **self._indicators()}
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         row = row if "status" in row else fresh(row)
-        result = attempt(row, lambda: self._sample(row), self.failure_columns)
-        if row.get("path") and not self.keep:
-            with contextlib.suppress(OSError):
-                Path(row["path"]).unlink(missing_ok=True)
-        return result
+        return attempt(row, lambda: self._sample(row), self.failure_columns)
 
     def _sample(self, row: Row) -> Row:
         copy = row.get("path")

@@ -2,7 +2,7 @@
 
     python benchmarks/distortions.py VIDEO... [--parallel 2] [--seconds 2] [--types h264,h265,vp9] [--repeat 3]
 
-The pool is that of a run (`actors.sample.Synthesise` in Ray Data actors). The loop is `xargs -P` over exactly the same
+The pool makes copies as a run does (`actors.sample.Synthesise` in Ray Data actors). The loop is `xargs -P` over exactly the same
 FFmpeg command lines, recorded while the pool's own code makes the copies once. Both are measured in turn, and the medians
 are compared. Ray starts before the measurement; the pool's start is part of its time unless stated otherwise.
 """
@@ -33,17 +33,26 @@ from actors.media import ffmpeg
 from actors.media.rows import Row, format_recipe
 from actors.media.window import EncodeOptions, Window
 from actors.sample import Synthesise
+from actors.score import DropSample
 from cluster.chain import chain
 from cluster.pools import Pool, Room
 
 
-class Forget:
-    """Ray actor: delete the file that a row names, as the decode of a run does."""
+class Make:
+    """Ray actor: make a row's copy and delete it, as an actor of a run does before and after the decode.
+
+    Args:
+        options: Encoder settings.
+    """
+
+    def __init__(self, options: EncodeOptions) -> None:
+        self.synthesise = Synthesise(options)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        Path(row["path"]).unlink()
-        return {"status": row["status"]}
+        made = self.synthesise(row)
+        self.synthesise.drop(made)
+        return {"status": made["status"]}
 
 
 def commands(rows: list[Row], folder: Path, options: EncodeOptions) -> list[str]:
@@ -96,14 +105,14 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return used() - start
 
 
-def actor_work(rows: list[Row], folder: Path, options: EncodeOptions) -> None:
+def actor_work(rows: list[Row], options: EncodeOptions) -> None:
     """The work of one actor of the pool, without Ray: probe, command, rename."""
-    actor = Synthesise(options, str(folder))
+    actor = Make(options)
     for row in rows:
-        Path(actor(row)["path"]).unlink()
+        actor(row)
 
 
-def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOptions) -> tuple[float, float]:
+def pool_seconds(rows: list[Row], parallel: int, options: EncodeOptions) -> tuple[float, float]:
     """Wall-clock seconds of the pool, in total and without its start, with as many actors as the loop has processes."""
     import ray.data
 
@@ -112,8 +121,8 @@ def pool_seconds(rows: list[Row], folder: Path, parallel: int, options: EncodeOp
     ]
     start = time.perf_counter()
     dataset = ray.data.from_items(inputs, override_num_blocks=len(inputs))
-    synthesis = Pool(Synthesise, {"options": options, "folder": str(folder)}, weight=float(parallel))
-    dataset = chain(dataset, [synthesis, Pool(Forget, weight=0.1)], Room(max(1, parallel // 2)), len(inputs))
+    made = Pool(Make, {"options": options}, weight=float(parallel))
+    dataset = chain(dataset, [made, Pool(DropSample, weight=0.1)], Room(max(1, parallel // 2)), len(inputs))
     first = None
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         first = first or time.perf_counter()
@@ -177,7 +186,7 @@ def main() -> None:
         )
         print(f"copies: {sum(sizes) / len(sizes) / 1e6:.2f} MB on average, {max(sizes) / 1e6:.2f} MB the largest")
         plain = cpu_seconds(lambda: loop_seconds(lines, options.parallel))
-        ours = cpu_seconds(lambda: actor_work(rows, folder, encoding))
+        ours = cpu_seconds(lambda: actor_work(rows, encoding))
         print(
             f"CPU time: an actor's own code {ours:.1f} s, the loop {plain:.1f} s, overhead {ours / plain - 1:+.1%}",
             flush=True,
@@ -187,7 +196,7 @@ def main() -> None:
         loops, pools, steady = [], [], []
         for _ in range(options.repeat):
             loops.append(loop_seconds(lines, options.parallel))
-            whole, running = pool_seconds(rows, folder, options.parallel, encoding)
+            whole, running = pool_seconds(rows, options.parallel, encoding)
             pools.append(whole)
             steady.append(running)
             print(f"  loop {loops[-1]:.1f} s, pool {whole:.1f} s, without its start {running:.1f} s", flush=True)

@@ -26,6 +26,7 @@ from rich.text import Text
 
 from actors.media.outcome import STORAGE, Failure
 from cluster import ClusterError, causes
+from trainers.places import BucketError
 
 DONE = 0
 SOME_FAILED = 1
@@ -255,7 +256,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return cause.exit_code, f"error: {cause}"
         if isinstance(cause, Failure) and cause.kind in _FAILURES:
             return _FAILURES[cause.kind], f"error: {cause.message}"
-        if isinstance(cause, ClusterError):
+        if isinstance(cause, ClusterError | BucketError):
             return MACHINE, f"error: {cause}"
         if isinstance(cause, KeyboardInterrupt):
             return INTERRUPTED, "interrupted: what is finished is kept; the same command goes on from there"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from actors.media.outcome import Failure
 from actors.teachers import load_teacher, teacher_class
@@ -21,6 +23,7 @@ from pipeline.run_folder.records import SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_shards
 from pipeline.settings.config import Config
+from trainers.places import Place
 
 
 def teacher_digests(config: Config) -> dict[str, str]:
@@ -40,7 +43,7 @@ def directions(config: Config) -> dict[str, bool]:
     return {name: teacher_class(name).higher_is_better for name in config.teachers.names}
 
 
-def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Sequence[str]) -> dict[str, np.ndarray]:
+def raw_scores(folders: Mapping[str, Place], digests: Mapping[str, str], ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Raw scores of each teacher.
 
     Args:
@@ -53,12 +56,19 @@ def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Seq
     """
     table = {}
     for name, folder in folders.items():
-        rows = read_shards(folder, SCORES).to_pylist()
-        scores = {
-            row["video_id"]: row["score"] for row in rows if row["digest"] == digests[name] and row["score"] is not None
-        }
-        table[name] = np.array([scores.get(video, np.nan) for video in ids], dtype=np.float64)
+        rows = read_shards(folder, SCORES)
+        table[name] = aligned(rows.filter(pc.equal(rows["digest"], digests[name])), ids)
     return table
+
+
+def aligned(scores: pa.Table, ids: Sequence[str]) -> np.ndarray:
+    """Column `score` of a table with one row a video in the order of `ids`.
+
+    Returns:
+        float64 `[len(ids)]`, NaN for a video without a row or without a score.
+    """
+    places = pc.index_in(pa.array(ids, pa.string()), value_set=scores["video_id"].combine_chunks())
+    return np.asarray(scores["score"].take(places).to_numpy(), np.float64)
 
 
 def pool_scores(run: Run, ids: Sequence[str]) -> dict[str, np.ndarray]:

@@ -10,17 +10,12 @@ protocol. A worker holds the copy of one object at a time; a run keeps more of t
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import re
-import shutil
-import stat
 import tempfile
 import time
 import urllib.parse
-import weakref
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -30,11 +25,11 @@ from actors.media.downloads import Downloads, Keep
 from actors.media.files import FULL
 from actors.media.outcome import Failure, no_space
 from actors.media.rows import Row
+from actors.media.scratch import Scratch
 
 MAX_BYTES = 4 * 2**30  # of one object
 _CHUNK_BYTES = 1 << 22
 _PREFIX = "w2s-object-"  # of a worker's folder
-_NEW_S = 60.0  # a younger folder may not be locked yet
 _REMOTE = ("s3", "gs")
 _ANONYMOUS = "gs://anonymous@"  # a public bucket of Google Cloud Storage, asked without an account
 _RETRY_S = 30  # Google's own limit is a quarter of an hour
@@ -143,7 +138,7 @@ class Inputs:
         self._downloads: Downloads | None = None
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
-        self._folder: Path | None = None
+        self._scratch: Scratch | None = None
         self._held = ""
 
     def use(self, row: Row, work: Callable[[Row], Row]) -> Row:
@@ -185,16 +180,11 @@ class Inputs:
         return str(target)
 
     def _own_folder(self) -> Path:
-        if self._folder is None:
+        if self._scratch is None:
             if self._keep is not None:
                 self._downloads = Downloads(self._keep)
-            root = self._downloads.folder if self._downloads is not None else Path(tempfile.gettempdir())
-            _sweep(root)
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-            mark = os.open(self._folder, os.O_RDONLY)
-            fcntl.flock(mark, fcntl.LOCK_EX)
-            weakref.finalize(self, _remove, self._folder, mark)
-        return self._folder
+            self._scratch = Scratch(_PREFIX, None if self._downloads is None else self._downloads.folder)
+        return self._scratch.path
 
     def _download(self, uri: str, target: Path) -> None:
         import pyarrow as pa
@@ -231,24 +221,3 @@ class Inputs:
                 raise no_space(tempfile.gettempdir() if self._keep is None else self._keep.folder) from error
             advice = "check endpoint and credentials"
             raise Failure("missing", f"{uri} cannot be read: {reason(error)}; {advice}") from error
-
-
-def _remove(folder: Path, mark: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    os.close(mark)
-
-
-def _sweep(root: Path) -> None:
-    """Remove what killed workers left: folders that no living process holds its lock on."""
-    for folder in root.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            facts = folder.lstat()
-            if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or time.time() - facts.st_ctime < _NEW_S:
-                continue
-            mark = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(mark)
-            else:
-                _remove(folder, mark)

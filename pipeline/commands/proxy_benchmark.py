@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +30,9 @@ from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, OK, VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import append_shard, read_shards, read_table, write_bytes, write_table
+from pipeline.run_folder.store import append_shard, read_shards, read_table, shards, write_bytes, write_table
 from pipeline.settings.config import Config, load
+from trainers.places import Place, remove_files
 
 COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
 
@@ -43,10 +43,10 @@ class ProxyLayout(RunLayout):
     @property
     def benchmark_clips(self) -> Path:
         """Folder of the distorted copies."""
-        return self.root / "clips"
+        return self.disk / "clips"
 
     @property
-    def table(self) -> Path:
+    def table(self) -> Place:
         """The benchmark itself: CSV."""
         return self.root / "benchmark.csv"
 
@@ -80,6 +80,7 @@ def main(options: argparse.Namespace) -> int:
     """Make the missing parts; return 0, or 1 if a video or a copy failed."""
     config = configuration(options)
     layout = ProxyLayout.at(options.out)
+    layout.on_disk("a benchmark of files")
     if layout.config.is_file():
         raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
     console = Console()
@@ -91,8 +92,6 @@ def main(options: argparse.Namespace) -> int:
         steps.run(_ingest_step(run))
         _unmark_missing(layout)
         steps.run(making)
-        for folder in layout.benchmark_clips.glob("bases-*"):  # intermediate files of stopped actors
-            shutil.rmtree(folder, ignore_errors=True)
     steps.close()
     return _close(run, layout)
 
@@ -138,8 +137,7 @@ def _unmark_missing(layout: RunLayout) -> None:
     ]
     if missing:
         rest = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=pa.array(missing, pa.string()))))
-        for shard in folder.glob("shard-*.parquet"):
-            shard.unlink()
+        remove_files(shards(folder))
         append_shard(folder, rest, OBSERVED)
 
 
@@ -169,7 +167,7 @@ def _close(run: Run, layout: ProxyLayout) -> int:
 
 def _line(row: dict[str, Any], suite: str, layout: RunLayout) -> dict[str, object]:
     return {
-        "video": Path(row["uri"]).relative_to(layout.root).as_posix(),
+        "video": Path(row["uri"]).relative_to(layout.disk).as_posix(),
         "score": row["mos"],
         "mos": row["mos"],
         "suite": suite,

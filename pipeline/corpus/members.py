@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from actors.distortions.table import FAMILIES
 from pipeline.method.pairs import Copy
 from pipeline.run_folder.layout import RunLayout
@@ -14,15 +17,15 @@ from pipeline.run_folder.store import read_table
 TRAIN, HELDOUT = "train", "heldout"
 
 
-def usable(layout: RunLayout, split: str) -> list[dict[str, Any]]:
+def usable(layout: RunLayout, split: str) -> pa.Table:
     """The usable rows of table `Video` of one split (`TRAIN` or `HELDOUT`), ordered by id."""
-    rows = read_table(layout.videos, VIDEOS).to_pylist()
-    return [row for row in rows if row["status"] == OK and row["split"] == split]
+    table = read_table(layout.videos, VIDEOS)
+    return table.filter(pc.and_(pc.equal(table["status"], OK), pc.equal(table["split"], split)))
 
 
 def pool(layout: RunLayout) -> list[dict[str, Any]]:
     """The usable training videos (windows and degraded copies) with the columns of a look, ordered by id."""
-    return [{**row, "still": False} for row in usable(layout, TRAIN)]
+    return [{**row, "still": False} for row in usable(layout, TRAIN).to_pylist()]
 
 
 def copies(layout: RunLayout, number: int) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def spread(levels: int, count: int) -> list[int]:
 
 def sources(config: Config, layout: RunLayout) -> list[Row]:
     """The held-out windows from which the benchmarks are made."""
-    rows = usable(layout, HELDOUT)
+    rows = usable(layout, HELDOUT).to_pylist()
     by_content: dict[str, list[str]] = {}
     for row in rows:
         by_content.setdefault(row["content_id"], []).append(row["video_id"])

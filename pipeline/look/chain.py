@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from actors.media.downloads import Keep
-from actors.sample import Decode, Synthesise
+from actors.sample import Sampler
 from actors.score import BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers import is_network, teacher_class
 from cluster.pools import Pool
@@ -15,6 +15,7 @@ from pipeline.settings.config import Config
 from pipeline.settings.sections import ScorePoolConfig
 
 _NETWORK_GIB = 2.2  # resident besides the weights: torch, one video's views, activations of the largest network
+_MAKING, _DECODING = 5.0, 1.0  # cost of a copy and of a decode, on the same scale
 _NETWORK_WEIGHT = 5.0  # cost of a published network; a teacher without weights costs 1 (`cluster.pools.Pool`)
 
 
@@ -29,22 +30,17 @@ def downloads(config: Config, folder: Path | None) -> Keep | None:
 
 
 def pools(config: Config, look: Look) -> list[Pool]:
-    """The chain of actor pools: synthesise, decode, teachers, student's encoder."""
-    store = downloads(config, look.downloads)
-    making = {
-        "downloads": store,
-        "options": encode_options(config),
-        "folder": str(look.clips),
-        "measure_vmaf": look.vmaf,
-    }
-    decoding = {
-        "downloads": store,
+    """The chain of actor pools: make and decode, teachers, student's encoder."""
+    sampling = {
         "spec": sample_spec(config, look),
-        "keep": look.keep,
+        "options": encode_options(config),
+        "measure_vmaf": look.vmaf,
+        "keep": str(look.clips) if look.clips is not None else None,
+        "measure": look.indicators is not None,
         "timeout_s": config.pools.score.timeout_s,
+        "downloads": downloads(config, look.downloads),
     }
-    chain = [] if look.bare else [Pool(Synthesise, making, weight=5.0)]
-    chain.append(Pool(Decode, {**decoding, "measure": look.indicators is not None}))
+    chain = [Pool(Sampler, sampling, weight=_DECODING if look.bare else _MAKING + _DECODING)]
     chain += score_pools(list(look.scores), weights_folder(config), config.pools.score)
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}

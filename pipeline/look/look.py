@@ -15,6 +15,7 @@ from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.teachers import views_of
 from pipeline.settings.config import Config
+from trainers.places import Place
 from trainers.student.table import student_row
 
 # The columns of a video that a look needs.
@@ -39,22 +40,20 @@ class Look:
         features: Folder of shards of table `Feature`, or None without a student.
         scores: Name of each teacher -> folder of its shards of table `TeacherScore`.
         digests: Name of each teacher -> its digest, the key of its scores.
-        clips: Folder of the run for distorted copies.
+        clips: Folder of the run that keeps the distorted copies, or None to keep none.
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
-        keep: Keep the distorted copies in `clips`.
         indicators: Folder of shards of table `Indicators`, or None to measure none.
         downloads: Folder for downloaded objects of buckets, reused by other looks, or None to keep none.
         bare: Only measure the original videos: make no copies, and keep no frames for a model.
     """
 
-    observed: Path
-    features: Path | None
-    scores: Mapping[str, Path]
+    observed: Place
+    features: Place | None
+    scores: Mapping[str, Place]
     digests: Mapping[str, str]
-    clips: Path
+    clips: Path | None = None
     vmaf: bool = False
-    keep: bool = False
-    indicators: Path | None = None
+    indicators: Place | None = None
     bare: bool = False
     downloads: Path | None = None
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cluster.capacity import Bundle
+from trainers.places import Place
 
 Summary = Mapping[str, Any]  # about the result; `rows` (a count) and `what` (a short text) are printed
 
@@ -61,7 +61,7 @@ class Step:
 
     Attributes:
         kind: What it does; steps of the same kind have similar costs in every round.
-        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or paths (their contents).
+        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or places (their contents).
         outputs: The files and folders that the step makes in the run folder.
         work: Makes the outputs and returns the summary.
         reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only
@@ -75,9 +75,9 @@ class Step:
 
     kind: str
     inputs: Mapping[str, Any]
-    outputs: Sequence[Path]
+    outputs: Sequence[Place]
     work: Callable[[], Summary]
-    reusable_outputs: Sequence[Path] = ()
+    reusable_outputs: Sequence[Place] = ()
     round: int = 0
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process

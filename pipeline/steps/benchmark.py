@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from pipeline.run_folder.records import BENCHMARK, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_json, write_table
+from trainers.places import Place
 
 
 def step(run: Run, *, encode: bool = True) -> Step:
@@ -59,9 +59,8 @@ def look(run: Run, *, encode: bool = True) -> Look:
         features=layout.benchmark_features if encode else None,
         scores={name: layout.benchmark_scores(name) for name in digests},
         digests=digests,
-        clips=layout.benchmark_clips,
+        clips=layout.benchmark_clips if config.benchmark.keep else None,
         vmaf=True,
-        keep=config.benchmark.keep,
     )
 
 
@@ -96,7 +95,7 @@ def _item(row: Row, result: Row, run: Run) -> Row:
 def teachers_step(run: Run) -> Step:
     """The step that evaluates the teachers on both suites."""
     layout = run.layout
-    inputs: dict[str, Path] = {suite: layout.benchmark(suite) for suite in SUITES}
+    inputs: dict[str, Place] = {suite: layout.benchmark(suite) for suite in SUITES}
     return Step(
         "benchmark-teachers",
         inputs | {"calibration": layout.calibration},

@@ -5,22 +5,26 @@ Real pairs: gMAD against every teacher, in both roles. Synthetic pairs: those wh
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from actors.mine import Game, HardPair, Miner
+from actors.gmad import Disagreement
+from actors.mine import Game, Miner
 from cluster.engine import Row
-from pipeline.corpus.members import by_family, copies, pool
+from pipeline.corpus.members import TRAIN, by_family, copies, usable
 from pipeline.costs.rates import compare_needs, compare_resources
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
-from pipeline.opinions import calibrated
-from pipeline.run_folder.records import MINED, STUDENT_SCORES
+from pipeline.opinions import aligned, calibrated
+from pipeline.run_folder.records import MINED, PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
+from pipeline.steps.judge import preferences
 from pipeline.student.comparison import pair_logits
 from trainers.batches import read_encoded
 from trainers.levels import at_least
@@ -36,7 +40,7 @@ def step(run: Run, number: int) -> Step:
         {"scores": layout.student_scores(number), "student": layout.student(number), "ensemble": layout.ensemble}
         | {"distorted": layout.distorted(number + 1), "mining": config.mining, "seed": config.seed}
         | {"severity": config.training.severity},
-        [layout.mined(number)],
+        [layout.mined(number), layout.mined_answers(number)],
         lambda: mine(run, number),
         round=number,
         rows=lambda: most(run, number),
@@ -48,7 +52,7 @@ def step(run: Run, number: int) -> Step:
 def most(run: Run, number: int) -> Rows:
     """Largest number of pairs that round `number` can mine for the next."""
     mining = run.config.mining
-    new = sum(row["round"] == number + 1 for row in pool(run.layout))
+    new = int(np.count_nonzero(usable(run.layout, TRAIN)["round"].to_numpy() == number + 1))
     games = 2 * len(run.config.teachers.names)
     each = min(mining.pairs, new * mining.max_uses // 2)
     missed = mining.missed
@@ -56,48 +60,49 @@ def most(run: Run, number: int) -> Rows:
 
 
 def mine(run: Run, number: int) -> dict[str, Any]:
-    """Write `round-<k>/mined.parquet`."""
-    rows = [*_games(run, number), *_missed(run, number)]
-    write_table(run.layout.mined(number), MINED.table(rows), MINED)
-    origins = Counter(row["origin"] for row in rows)
-    return {"rows": len(rows), "what": f"{origins['gmad']} gMAD pairs, {origins['missed']} misjudged synthetic pairs"}
+    """Write `round-<k>/mined.parquet` and `mined-answers.parquet`."""
+    hard, missed = games(run, number), MINED.table(_missed(run, number))
+    write_table(run.layout.mined(number), pa.concat_tables([hard, missed]), MINED)
+    what = f"{hard.num_rows} gMAD pairs, {missed.num_rows} misjudged synthetic pairs"
+    return {"rows": hard.num_rows + missed.num_rows, "what": what}
 
 
-def _games(run: Run, number: int) -> list[Row]:
+def games(run: Run, number: int) -> pa.Table:
     """gMAD over the new videos of the next round; a pair from several games belongs to the first of them."""
     config, layout = run.config, run.layout
-    scores = read_table(layout.student_scores(number), STUDENT_SCORES).to_pylist()
-    student_scores = {row["video_id"]: row["score"] for row in scores}
-    members = [row["video_id"] for row in pool(layout)]
+    videos = usable(layout, TRAIN)
+    members: list[str] = videos["video_id"].to_pylist()
+    student_scores = aligned(read_table(layout.student_scores(number), STUDENT_SCORES), members)
     teachers = calibrated(run, members)  # fitted on the whole pool, so that all rounds have the same scale
-    new = {row["video_id"] for row in pool(layout) if row["round"] == number + 1}
     # A video that fewer than two teachers scored has no mean, so a pair with it could not be labelled.
-    usable = np.isfinite(teachers.mean) & np.array([video in new and video in student_scores for video in members])
-    ids = [video for video, fits in zip(members, usable, strict=True) if fits]
-    opinions = {name: teachers.mapped[usable, k] for k, name in enumerate(teachers.names)}
-    opinions[STUDENT] = np.array([student_scores[video] for video in ids])
-    games = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
+    fits = np.isfinite(teachers.mean) & np.isfinite(student_scores)
+    fits &= pc.equal(videos["round"], number + 1).to_numpy()
+    opinions = {name: teachers.mapped[fits, k] for k, name in enumerate(teachers.names)}
+    opinions[STUDENT] = student_scores[fits]
+    roles = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
     settings = (config.mining.pairs, config.mining.levels, config.mining.max_uses)
-    answers = run.engine.calls(Miner, (ids, opinions), "play", [(game, *settings) for game in games])
-    rows: dict[frozenset[int], Row] = {}
-    for game, pairs in zip(games, answers, strict=True):
-        for pair in pairs:
-            rows.setdefault(frozenset((pair.high, pair.low)), _gmad_row(ids, game, pair, config.seed))
-    return list(rows.values())
+    places = np.flatnonzero(fits)  # the pool is ordered by id, and integers compare faster than names
+    answers = run.engine.calls(Miner, (places, opinions), "play", [(game, *settings) for game in roles])
+    return _table([members[place] for place in places], roles, answers, config.seed)
 
 
-def _gmad_row(ids: list[str], game: Game, pair: HardPair, seed: int) -> Row:
-    first, second = presented((ids[pair.high], ids[pair.low]), seed)
-    return {
-        "first": first,
-        "second": second,
-        "origin": "gmad",
-        "defender": game.defender,
-        "attacker": game.attacker,
-        "level": pair.level,
-        "attacker_gap": pair.attacker_gap,
-        "defender_gap": pair.defender_gap,
+def _table(ids: list[str], games: Sequence[Game], answers: Sequence[Disagreement], seed: int) -> pa.Table:
+    """Table `Mined` of the pairs of all games, each pair once."""
+    high, low = (np.concatenate([getattr(answer, side) for answer in answers]) for side in ("high", "low"))
+    first = np.sort(np.unique(np.minimum(high, low) * len(ids) + np.maximum(high, low), return_index=True)[1])
+    game = np.repeat(np.arange(len(games)), [answer.high.size for answer in answers])[first]
+    shown = [presented((ids[a], ids[b]), seed) for a, b in zip(high[first].tolist(), low[first].tolist(), strict=True)]
+    columns: dict[str, Any] = {
+        "first": [pair[0] for pair in shown],
+        "second": [pair[1] for pair in shown],
+        "origin": ["gmad"] * first.size,
+        "defender": [games[k].defender for k in game.tolist()],
+        "attacker": [games[k].attacker for k in game.tolist()],
+        "level": np.concatenate([answer.level for answer in answers])[first],
+        "attacker_gap": np.concatenate([answer.gap for answer in answers])[first],
+        "defender_gap": np.concatenate([answer.defender_gap for answer in answers])[first],
     }
+    return pa.table(columns, schema=MINED.schema)
 
 
 def _missed(run: Run, number: int) -> list[Row]:
@@ -108,6 +113,7 @@ def _missed(run: Run, number: int) -> list[Row]:
     config, layout = run.config, run.layout
     encoded = read_encoded(config.student.name, layout.features)
     rows: list[Row] = []
+    answered = [PREFERENCES.schema.empty_table()]
     for family, members in by_family(copies(layout, number + 1)).items():
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
@@ -119,7 +125,10 @@ def _missed(run: Run, number: int) -> list[Row]:
         wrong = np.flatnonzero(~right)
         loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
         hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], first[k], second[k]))
-        rows += [_missed_row(pairs[k]) for k in hardest[: getattr(config.mining.missed, family)]]
+        chosen = hardest[: getattr(config.mining.missed, family)]
+        rows += [_missed_row(pairs[k]) for k in chosen]
+        answered.append(preferences([first[k] for k in chosen], [second[k] for k in chosen], logits[chosen]))
+    write_table(layout.mined_answers(number), pa.concat_tables(answered), PREFERENCES)
     return rows
 
 

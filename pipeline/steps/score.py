@@ -47,7 +47,6 @@ def look(run: Run) -> Look:
         features=layout.features_of(layout.POOL),
         scores={name: layout.scores(name) for name in digests},
         digests=digests,
-        clips=layout.scratch_clips,
         # With shaping, the table of indicators is about the candidates, which were measured earlier.
         indicators=layout.indicator_shards(layout.POOL) if measures(run.config) else None,
     )

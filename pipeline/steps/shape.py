@@ -74,7 +74,6 @@ def look(layout: RunLayout) -> Look:
         features=None,
         scores={},
         digests={},
-        clips=layout.scratch_clips,
         indicators=layout.indicator_shards(layout.CANDIDATES),
         bare=True,
     )

@@ -49,8 +49,7 @@ def look(run: Run, number: int) -> Look:
         features=layout.features_of(name),
         scores={},
         digests={},
-        clips=layout.distorted_clips(number),
-        keep=run.config.distort.keep,
+        clips=layout.distorted_clips(number) if run.config.distort.keep else None,
     )
 
 

@@ -1,9 +1,10 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
 A file is judged by up to three windows of the length that the student was trained on, spread evenly over it (a shorter
-file is one window). Each is brought into the common form of the student's run, decoded once and scored; the file's
-score and its raw estimate are the means over its windows, its deviation is the root of their mean variance. A file of
-which a window cannot be decoded is damaged and counts as failed.
+file is one window, a still picture too). Each is brought into the common form of the student's run, decoded once and scored;
+the file's figures are the means over its windows, its deviation is the root of their mean variance. So more windows make
+no interval narrower: they share their anchors and their content, and nothing says how much. A file of which a window cannot be
+decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 from safetensors import SafetensorError
 
-from actors.folder import FolderEncoder, HeaderReader, WindowReader
+from actors.folder import FolderEncoder, HeaderReader
 from actors.media.colour import AS_USUAL, Rendering
 from actors.media.inputs import from_path, is_remote, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
+from actors.sample import Sampler
 from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.joining import chosen
@@ -39,6 +41,7 @@ from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors
+from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
 WINDOWS_PER_FILE = 3
@@ -51,7 +54,7 @@ OK, FAILED = "ok", "failed"
 class Model:
     """A student folder that was opened: where it lies, its anchors, and how it wants a window to be sampled."""
 
-    folder: Path
+    folder: Place
     anchors: Anchors
     spec: SampleSpec
     options: EncodeOptions
@@ -60,14 +63,34 @@ class Model:
 
 @dataclass(frozen=True)
 class FileScore:
-    """The score of one file, as `score --json` prints it. `score` is 0-100 at the anchors and not clipped beyond them,
-    `raw` the MAP estimate, `std` the posterior deviation on the score scale; `error` is "kind: message"."""
+    """The score of one file, as `score --json` prints it.
+
+    Attributes:
+        video: The file as the user named it.
+        status: "ok" or "failed".
+        score: 0-100 on the anchors' scale, higher is better, not clipped beyond the anchors.
+        low: Lower end of the 68 % interval, on the same scale.
+        high: Its upper end.
+        std: Posterior standard deviation, on the same scale.
+        mean: Posterior mean, on the same scale.
+        raw: The maximum-a-posteriori estimate that `score` is made of, in units of the prior's deviation.
+        kind: "video" or "still".
+        seconds: Length of the file; 0 for a still.
+        seconds_seen: Length of the windows that were judged.
+        error: "kind: message" of a failed file.
+    """
 
     video: str
     status: str
     score: float | None = None
-    raw: float | None = None
+    low: float | None = None
+    high: float | None = None
     std: float | None = None
+    mean: float | None = None
+    raw: float | None = None
+    kind: str | None = None
+    seconds: float | None = None
+    seconds_seen: float | None = None
     error: str | None = None
 
 
@@ -105,8 +128,8 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
     return Model(folder, anchors, spec, options, window_s)
 
 
-def _student_folder(name: str) -> Path:
-    path = Path(name).expanduser()
+def _student_folder(name: str) -> Place:
+    path = place(name).expanduser()
     advice = "name a run folder or its round-<k>/student folder"
     if not path.is_dir():
         raise UserError(f"{name}: there is no such folder; {advice}")
@@ -121,7 +144,7 @@ def _student_folder(name: str) -> Path:
     return folder
 
 
-def _check_config(folder: Path, advice: str) -> None:
+def _check_config(folder: Place, advice: str) -> None:
     config = read_json(folder / "config.json")
     if is_released(folder):
         return
@@ -243,7 +266,7 @@ def _pools(
     model: Model, encoder: Callable[..., Any], options: Mapping[str, Any] | None = None, gpus: float = 0.0
 ) -> list[Pool]:
     """Read a window in the form of the student's run, then encode it and compare it with the anchors."""
-    reader = Pool(WindowReader, {"spec": model.spec, "options": model.options})
+    reader = Pool(Sampler, {"spec": model.spec, "options": model.options})
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
@@ -308,18 +331,26 @@ def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
 
 def _collected(files: Sequence[str], headers: Sequence[Row], scored: Sequence[Row], model: Model) -> list[FileScore]:
     """One answer per file, in the order of ``files``."""
-    by_file: dict[int, list[Row]] = {k: [] for k in range(len(files))}
-    for row in [*headers, *sorted(scored, key=lambda row: str(row["video_id"]))]:
-        place, _, window = str(row["video_id"]).partition("-")
-        if window or row["status"] != OK:  # a header says nothing more once its windows have answered
-            by_file[int(place)].append(row)
-    return [_file_score(name, by_file[k], model) for k, name in enumerate(files)]
+    header_of = {int(row["video_id"]): row for row in headers}
+    windows_of: dict[int, list[Row]] = {place: [] for place in header_of}
+    for row in sorted(scored, key=lambda row: str(row["video_id"])):
+        windows_of[int(str(row["video_id"]).partition("-")[0])].append(row)
+    return [_file_score(name, header_of[k], windows_of[k], model) for k, name in enumerate(files)]
 
 
-def _file_score(name: str, rows: Sequence[Row], model: Model) -> FileScore:
-    failed = next((row for row in rows if row["status"] != OK), None)
+def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> FileScore:
+    failed = next((row for row in (header, *rows) if row["status"] != OK), None)
     if failed is not None:
         return FileScore(name, FAILED, error=f"{failed['error_kind']}: {failed['error']}")
-    logits = np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows])
-    raw, score, deviation = model.anchors.score(logits)
-    return FileScore(name, OK, float(score.mean()), float(raw.mean()), math.sqrt(float(np.mean(deviation**2))))
+    scores = model.anchors.score(np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows]))
+    means = {field: float(values.mean()) for field, values in vars(scores).items()}
+    seconds = float(header["length_s"])
+    seen = min(seconds, len(rows) * model.window_s) if model.window_s > 0 else seconds
+    return FileScore(
+        name,
+        OK,
+        **means | {"std": math.sqrt(float(np.mean(scores.std**2)))},
+        kind="still" if seconds == 0 else "video",
+        seconds=seconds,
+        seconds_seen=seen,
+    )

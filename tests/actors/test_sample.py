@@ -1,4 +1,6 @@
+import errno
 import math
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,11 @@ import pytest
 from actors import sample
 from actors.distortions.table import PRISTINE
 from actors.media import ffmpeg
+from actors.media.outcome import Failure
 from actors.media.rows import SAMPLE_COLUMNS, format_recipe, unpack
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
-from actors.sample import Decode, Synthesise
+from actors.sample import Decode, Sampler, Synthesise
 
 FAST = EncodeOptions(x265_preset="ultrafast", max_short_side=96)
 SPEC = SampleSpec(key_frames=2, motion_frames=8)
@@ -31,10 +34,50 @@ def applied(monkeypatch):
 
 @pytest.fixture(scope="module")
 def decode():
-    """A decoder that keeps the distorted files."""
-    actor = Decode(SPEC, keep=True)
-    yield actor
-    actor.decoder.close()
+    part = Decode(SPEC)
+    yield part
+    part.decoder.close()
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The worker's temporary folder."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def maker(temporary):
+    """``maker(**options)``: the part that makes copies, its folder removed at the end."""
+    parts = []
+
+    def build(**options):
+        parts.append(Synthesise(FAST, **options))
+        return parts[-1]
+
+    yield build
+    for part in parts:
+        part.close()
+
+
+@pytest.fixture
+def sampler(temporary):
+    """``sampler(**options)``: the actor, closed at the end."""
+    actors = []
+
+    def build(**options):
+        actors.append(Sampler(SPEC, FAST, **options))
+        return actors[-1]
+
+    yield build
+    for actor in actors:
+        actor.close()
+
+
+def files_below(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def row_of(uri, *recipe, video="copy", still=False):
@@ -42,49 +85,50 @@ def row_of(uri, *recipe, video="copy", still=False):
     return row | {"recipe": format_recipe(list(recipe)), "still": still}
 
 
-def test_a_row_without_recipe_passes_untouched(tmp_path, clip, applied):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip))
+def test_a_row_without_recipe_passes_untouched(maker, clip, applied, temporary):
+    row = maker()(row_of(clip))
     assert (row["status"], row["path"], applied) == ("ok", "", [])
     assert math.isnan(row["vmaf"])
+    assert list(temporary.iterdir()) == [], "a worker that makes no copy makes no folder"
 
 
-def test_a_recipe_gives_a_file_in_the_form_of_the_run(tmp_path, clip):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip, ("h264", 4, 1)))
+def test_a_recipe_gives_a_file_in_the_form_of_the_run(maker, clip):
+    make = maker()
+    row = make(row_of(clip, ("h264", 4, 1)))
     assert row["status"] == "ok"
-    assert Path(row["path"]) == tmp_path / "copy.mkv"
+    assert Path(row["path"]) == make.folder / "copy.mkv"
     header = ffmpeg.probe(row["path"])
     assert (min(header.width, header.height), header.codec) == (96, "h264")
     assert math.isnan(row["vmaf"]), "VMAF is measured only when it is asked for"
 
 
-def test_rows_that_share_their_beginning_share_its_file(tmp_path, clip, applied):
-    make = Synthesise(FAST, str(tmp_path))
+def test_rows_that_share_their_beginning_share_its_file(maker, clip, applied):
+    make = maker()
     start = (("gaussian_blur", 2, 0), ("resize", 1, 0))
     rows = [make(row_of(clip, *start, ("h264", level, 0), video=f"v{level}")) for level in (1, 2, 3)]
     assert [row["status"] for row in rows] == ["ok"] * 3
     assert applied == ["gaussian_blur", "resize", "h264", "h264", "h264"]
 
 
-def test_another_window_or_seed_is_another_beginning(tmp_path, clip, applied):
-    make = Synthesise(FAST, str(tmp_path))
+def test_another_window_or_seed_is_another_beginning(maker, clip, applied):
+    make = maker()
     make(row_of(clip, ("gaussian_noise", 1, 0), ("resize", 1, 0)))
     make(row_of(clip, ("gaussian_noise", 1, 1), ("resize", 1, 0)))
     make({**row_of(clip, ("gaussian_noise", 1, 0), ("resize", 1, 0)), "start_s": 0.4})
     assert applied == ["gaussian_noise", "resize"] * 3
 
 
-def test_few_shared_files_are_kept(tmp_path, clip):
-    make = Synthesise(FAST, str(tmp_path))
+def test_few_shared_files_are_kept_and_none_after_the_end(maker, clip, temporary):
+    make = maker()
     for seed in range(sample._MAX_BASES + 2):
-        make(row_of(clip, (PRISTINE, 0, seed), ("resize", 1, 0)))
-        assert len(list(make.scratch.iterdir())) == len(make.bases) == min(seed + 1, sample._MAX_BASES)
-    scratch = make.scratch
-    make.__del__()
-    assert not scratch.exists()
+        make.drop(make(row_of(clip, (PRISTINE, 0, seed), ("resize", 1, 0))))
+        assert len(list(make.folder.iterdir())) == len(make.bases) == min(seed + 1, sample._MAX_BASES)
+    make.close()
+    assert list(temporary.iterdir()) == []
 
 
-def test_vmaf_falls_with_the_level_and_shares_its_reference(tmp_path, clip, applied):
-    make = Synthesise(FAST, str(tmp_path), measure_vmaf=True)
+def test_vmaf_falls_with_the_level_and_shares_its_reference(maker, clip, applied):
+    make = maker(measure_vmaf=True)
     good, bad = (make(row_of(clip, ("resize", level, 0), video=f"v{level}")) for level in (1, 5))
     assert 0 <= bad["vmaf"] < good["vmaf"] - 10 <= 90
     assert applied.count(PRISTINE) == 1
@@ -93,17 +137,28 @@ def test_vmaf_falls_with_the_level_and_shares_its_reference(tmp_path, clip, appl
 @pytest.mark.parametrize(
     ("step", "kind"), [(("no_such", 1, 0), "usage"), (("h264", 9, 0), "usage"), (("resize", 2, 0), "missing")]
 )
-def test_failures_become_rows(tmp_path, clip, step, kind):
+def test_failures_become_rows(maker, tmp_path, temporary, clip, step, kind):
     uri = tmp_path / "gone.mp4" if kind == "missing" else clip
-    row = Synthesise(FAST, str(tmp_path / "out"), measure_vmaf=True)(row_of(uri, step))
+    row = maker(measure_vmaf=True)(row_of(uri, step))
     assert (row["status"], row["error_kind"], row["path"]) == ("failed", kind, "")
     assert row["error"]
     assert "\n" not in row["error"]
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+    assert files_below(temporary) == []
 
 
-def test_a_still_recipe_is_one_picture(tmp_path, clip, decode):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip, (PRISTINE, 0, 0), ("brighten", 3, 0), still=True))
+def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monkeypatch):
+    def broken(*_given):
+        raise Failure("decode", "no score")
+
+    monkeypatch.setattr(sample, "vmaf", broken)
+    make = maker(measure_vmaf=True)
+    row = make(row_of(clip, ("h264", 3, 0)))
+    assert (row["status"], row["error_kind"], row["path"]) == ("failed", "decode", "")
+    assert files_below(temporary) == [path.name for path in make.bases.values()], "the reference may serve the next row"
+
+
+def test_a_still_recipe_is_one_picture(maker, clip, decode):
+    row = maker()(row_of(clip, (PRISTINE, 0, 0), ("brighten", 3, 0), still=True))
     assert Path(row["path"]).name == "copy.png"
     sample_of_copy = unpack(decode(row))
     assert sample_of_copy.is_still
@@ -112,9 +167,62 @@ def test_a_still_recipe_is_one_picture(tmp_path, clip, decode):
     assert (sample_of_copy.key[0] == sample_of_copy.key[1]).all(), "every key frame is the one picture"
 
 
-def test_a_temporal_recipe_makes_no_still(tmp_path, clip):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip, ("stutter", 1, 0), still=True))
+def test_a_temporal_recipe_makes_no_still(maker, clip):
+    row = maker()(row_of(clip, ("stutter", 1, 0), still=True))
     assert (row["status"], row["error_kind"]) == ("failed", "usage")
+
+
+def test_the_actor_shows_the_copy_and_leaves_no_file_of_it(sampler, clip, temporary):
+    actor = sampler(measure_vmaf=True)
+    row = actor(row_of(clip, ("h264", 3, 0)))
+    assert (row["status"], row["height"]) == ("ok", 96)
+    assert 0 < row["vmaf"] < 100
+    assert "path" not in row, "no other node could open it"
+    assert unpack(row).key.shape == (2, 2, 96, 116, 3)
+    assert files_below(temporary) == [path.name for path in actor.synthesise.bases.values()]
+    actor.close()
+    assert list(temporary.iterdir()) == []
+    assert clip.exists(), "the source is never deleted"
+
+
+def test_copies_of_an_actor_share_their_beginning_and_their_reference(sampler, clip, applied):
+    actor = sampler(measure_vmaf=True)
+    rows = [actor(row_of(clip, (PRISTINE, 0, 0), ("h264", level, 0), video=f"v{level}")) for level in (1, 2, 3)]
+    assert [row["status"] for row in rows] == ["ok"] * 3
+    assert applied == [PRISTINE, "h264", "h264", "h264"]
+
+
+@pytest.mark.parametrize("recipe", [("h264", 3, 0), ()])
+def test_copies_are_kept_in_the_folder_of_the_run_if_that_is_asked_for(sampler, clip, tmp_path, recipe):
+    kept = tmp_path / "run" / "copies"
+    row = sampler(keep=str(kept))(row_of(clip, *(recipe and [recipe])))
+    assert row["status"] == "ok"
+    assert files_below(tmp_path) == (["copy.mkv"] if recipe else [])
+    assert kept.is_dir() == bool(recipe)
+
+
+def test_a_copy_that_cannot_be_kept_is_a_fault_of_the_disk_and_not_of_the_row(sampler, clip, tmp_path, monkeypatch):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sample.shutil, "copyfile", full)
+    row = sampler(keep=str(tmp_path / "run"))(row_of(clip, ("h264", 3, 0)))
+    assert row["error_kind"] == "storage"
+    assert f"no space left in {tmp_path / 'run'}" in row["error"]
+    assert files_below(tmp_path) == []
+
+
+def test_a_copy_that_cannot_be_decoded_is_deleted_too(sampler, clip, temporary, monkeypatch):
+    actor = sampler()
+    real = sample.apply
+
+    def torn(*given):
+        real(*given)
+        Path(given[5]).write_bytes(b"no video at all" * 99)
+
+    monkeypatch.setattr(sample, "apply", torn)
+    assert actor(row_of(clip, ("h264", 3, 0)))["status"] == "failed"
+    assert files_below(temporary) == []
 
 
 def test_decoding_packs_the_window_and_tells_its_size(clip, decode):
@@ -123,26 +231,6 @@ def test_decoding_packs_the_window_and_tells_its_size(clip, decode):
     sample_of_copy = unpack(row)
     assert sample_of_copy.key.shape == (2, 2, 144, 176, 3)
     assert sample_of_copy.luma.shape == (8, 144, 176)
-
-
-@pytest.mark.parametrize("keep", [False, True])
-def test_the_distorted_file_is_deleted_unless_it_is_kept(tmp_path, clip, keep):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip, ("h264", 3, 0)))
-    actor = Decode(SPEC, keep=keep)
-    assert actor(row)["status"] == "ok"
-    actor.decoder.close()
-    assert Path(row["path"]).exists() == keep
-    assert clip.exists(), "the source is never deleted"
-
-
-def test_a_distorted_file_that_cannot_be_decoded_is_deleted_too(tmp_path, clip):
-    row = Synthesise(FAST, str(tmp_path))(row_of(clip, ("h264", 3, 0)))
-    Path(row["path"]).write_bytes(b"no video at all" * 99)
-    actor = Decode(SPEC)
-    done = actor(row)
-    actor.decoder.close()
-    assert done["status"] == "failed"
-    assert not Path(row["path"]).exists()
 
 
 def test_a_broken_file_is_a_failed_row_with_all_columns(decode, broken_files):

@@ -10,7 +10,7 @@ from actors.media.rows import SAMPLE_COLUMNS, format_recipe
 from actors.media.rows import unpack as unpack_row
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
-from actors.sample import Decode, Synthesise
+from actors.sample import Decode, Sampler
 from actors.score import NOT_WRITTEN, BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
 from actors.teachers.sharpness import Sharpness
 from trainers.student.language.seconds import unpack
@@ -74,11 +74,9 @@ def test_a_table_of_several_rows_is_scored_as_each_row_by_itself(clip, broken_fi
 
 
 @pytest.fixture(scope="module")
-def rows(numbered, tmp_path_factory):
+def rows(numbered):
     """A video, its compressed copy and a still of it, after all pools."""
-    folder = tmp_path_factory.mktemp("copies")
-    make = Synthesise(EncodeOptions(), str(folder))
-    decode = Decode(SPEC)
+    sampler = Sampler(SPEC, EncodeOptions())
     encode, drop = StudentEncoder("llava", TINY), DropSample()
     recipes = {"plain": ("", False), "copy": (format_recipe([("h264", 4, 1)]), False)}
     recipes["still"] = (format_recipe([("gaussian_blur", 5, 1)]), True)
@@ -92,7 +90,8 @@ def rows(numbered, tmp_path_factory):
             "recipe": recipe,
             "still": still,
         }
-        done.append(drop(encode(decode(make(row)))))
+        done.append(drop(encode(sampler(row))))
+    sampler.close()
     return done
 
 
@@ -110,11 +109,12 @@ def test_every_row_comes_out_with_its_packed_video_and_without_pixels(rows):
 
 def test_packed_videos_lie_on_the_disk_and_are_scored_as_they_are(rows, tmp_path):
     from trainers.student.table import build_student
-    from trainers.videos import VideoStore, write_video
+    from trainers.videos import VideoStore, VideoWriter
 
     vectors = {row["video_id"]: np.frombuffer(row["features"], np.float32) for row in rows}
+    writer = VideoWriter(tmp_path)
     for name, vector in vectors.items():
-        write_video(tmp_path, name, vector)
+        writer.write(name, vector)
     named = VideoStore(tmp_path).take(["still", "plain", "copy"])
     matrix = named[:]
     length = len(vectors["still"])
@@ -147,6 +147,6 @@ def test_the_encoder_writes_a_packed_video_and_passes_nothing_on(numbered, tmp_p
     before = (tmp_path / "a.parquet").read_bytes()
     encode(decoded)
     assert (tmp_path / "a.parquet").read_bytes() == before, "a repeated row changes nothing"
-    encode.folder = str(tmp_path / "gone")
-    assert encode(decoded)["error_kind"] == NOT_WRITTEN
+    full = StudentEncoder("llava", TINY, str(tmp_path / "a.parquet"))  # a file is no folder
+    assert full(decoded)["error_kind"] == NOT_WRITTEN
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]

@@ -14,8 +14,9 @@ from run_tables import digests_of
 from sweeps import check_trials
 
 from actors.media.scenes import make_clip
+from pipeline.run_folder.digests import digest
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import digest, read_manifests
+from pipeline.run_folder.manifest import read_manifests
 from pipeline.run_folder.records import (
     DISTORTED,
     ENSEMBLE,

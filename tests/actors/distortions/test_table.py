@@ -45,7 +45,7 @@ print("trained", "toy" in config.distort.enabled, "order", ",".join(config.disto
 print("benchmarks", "toy" in config.benchmark.seen, "toy" in config.benchmark.unseen)
 row = {{"duration_s": 2.0, "recipe": format_recipe([("toy", 2, 5)]), "still": False}}
 alone = {{**row, "recipe": format_recipe([("pristine", 0, 0)])}}
-only_making = Look(Path(), None, {{}}, {{}}, Path())
+only_making = Look(Path(), None, {{}}, {{}})
 seconds = [row_seconds(one, config, only_making) for one in (row, alone)]
 print("cost", round((seconds[0] - seconds[1]) / (2.0 * 320 * 240 / (960 * 540)) + 0.24, 6))
 apply("toy", 2, clip, 0.0, 0.3, copy, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import tempfile
 
 import pytest
 
@@ -52,6 +53,7 @@ def test_a_row_that_finds_no_room_stops_the_work_and_is_not_recorded_as_bad(clip
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(copies, "_write", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     row = {
         "video_id": "a",
         "uri": str(clip),
@@ -60,7 +62,7 @@ def test_a_row_that_finds_no_room_stops_the_work_and_is_not_recorded_as_bad(clip
         "recipe": '[["h264",1,3]]',
         "still": False,
     }
-    done = Synthesise(EncodeOptions(), str(tmp_path))(row)
+    done = Synthesise(EncodeOptions())(row)
     assert (done["status"], done["error_kind"]) == ("failed", "storage")
     with pytest.raises(Failure, match=f"no space left in {tmp_path}"):
         check_storage([fresh(row), done])

@@ -92,7 +92,7 @@ def test_mutated_files_end_as_rows_and_leave_nothing_behind(name, make, tmp_path
     generator = np.random.default_rng([SEED, list(FORMATS).index(name)])
     before = {pid for pid, _ in children()}
     probe = Probe(10**6)
-    synthesise = Synthesise(EncodeOptions(max_short_side=32, max_pixels=10**6, timeout_s=20), str(tmp_path / "out"))
+    synthesise = Synthesise(EncodeOptions(max_short_side=32, max_pixels=10**6, timeout_s=20))
     kinds = Counter()
     for number in range(FILES_PER_FORMAT):
         path = tmp_path / name
@@ -112,7 +112,8 @@ def test_mutated_files_end_as_rows_and_leave_nothing_behind(name, make, tmp_path
     own = decode.decoder._child.process.pid if decode.decoder._child else None
     assert {pid for pid, _ in children()} - before <= {own}
     assert "Z" not in {state for _, state in children()}
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+    assert list(synthesise.folder.iterdir()) == []
+    synthesise.close()
 
 
 def passed(path, step, probe, decode, synthesise):
@@ -124,4 +125,6 @@ def passed(path, step, probe, decode, synthesise):
         shown = decode({**row, "recipe": ""})
         yield shown
         assert shown["status"] == "failed" or unpack(shown).key.size
-        yield decode(synthesise({**row, "recipe": format_recipe([step])}))
+        made = synthesise({**row, "recipe": format_recipe([step])})
+        yield decode(made)
+        synthesise.drop(made)

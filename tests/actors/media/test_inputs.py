@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from actors.media.rows import format_recipe, unpack
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.probe import Probe
-from actors.sample import Decode, Synthesise
+from actors.sample import Decode, Sampler, Synthesise
 
 SPEC = SampleSpec(key_frames=1, motion_frames=4)
 
@@ -56,10 +55,12 @@ def test_every_pool_that_opens_a_file_takes_such_a_uri(bucket, clip, tmp_path, t
     shown = decode(row_of(uri))
     assert (shown["status"], shown["uri"]) == ("ok", uri)
     assert (unpack(shown).key == unpack(decode(row_of(str(clip)))).key).all()
-    copy = Synthesise(EncodeOptions(), str(tmp_path / "out"))(row_of(uri, (PRISTINE, 0, 0), ("h264", 2, 0)))
+    make = Synthesise(EncodeOptions())
+    copy = make(row_of(uri, (PRISTINE, 0, 0), ("h264", 2, 0)))
     assert (copy["status"], copy["uri"]) == ("ok", uri)
     assert decode(copy)["status"] == "ok"
     decode.decoder.close()
+    make.close()
 
 
 def test_neighbours_share_one_download_and_the_copy_goes_with_the_next_object(bucket, temporary):
@@ -75,20 +76,6 @@ def test_neighbours_share_one_download_and_the_copy_goes_with_the_next_object(bu
     assert list(temporary.iterdir()) == []
 
 
-def test_a_copy_that_a_killed_worker_left_is_removed_by_the_next(bucket, temporary, monkeypatch):
-    monkeypatch.setattr(inputs, "_NEW_S", 0.0)
-    bucket.objects = {"a.mp4": b"x"}
-    left = temporary / f"{inputs._PREFIX}left"
-    left.mkdir()
-    (left / "object").write_bytes(b"x")
-    time.sleep(0.01)
-    living, other = Inputs(), Inputs()
-    held = Path(living.path("s3://corpus/a.mp4"))
-    other.path("s3://corpus/a.mp4")
-    assert not left.exists()
-    assert held.exists(), "the folder of a living worker is locked"
-
-
 def gets(bucket):
     """Downloads so far, of objects that pyarrow reads in one request."""
     return sum(line.startswith("GET") and "prefix=" not in line for line in bucket.requests)
@@ -98,11 +85,9 @@ def test_every_look_of_a_run_shares_one_download(bucket, clip, tmp_path):
     bucket.objects = {"a.mp4": clip.read_bytes()}
     row, keep = row_of("s3://corpus/a.mp4", (PRISTINE, 0, 0)), Keep(str(tmp_path / "downloads"), 10**9)
     assert Probe(10**6, downloads=keep)(row)["status"] == "ok"
-    copy = Synthesise(EncodeOptions(), str(tmp_path / "out"), downloads=keep)(row)
-    assert copy["status"] == "ok"
-    decode = Decode(SPEC, downloads=keep)
-    assert decode(row)["status"] == "ok"
-    decode.decoder.close()
+    sampler = Sampler(SPEC, EncodeOptions(), downloads=keep)
+    assert [sampler(one)["status"] for one in (row, {**row, "recipe": ""})] == ["ok", "ok"]
+    sampler.close()
     assert gets(bucket) == 1
     bucket.objects["a.mp4"] = clip.read_bytes() + b"more"
     assert Probe(10**6, downloads=keep)(row)["bytes"] == len(bucket.objects["a.mp4"]), "a changed object is another"

@@ -22,8 +22,8 @@ def layout(tables):
 
 
 def test_usable_rows_are_those_of_their_split_by_id(layout):
-    assert [row["video_id"] for row in usable(layout, TRAIN)] == ["a", "c"]
-    assert [row["video_id"] for row in usable(layout, HELDOUT)] == ["h1", "h2"]
+    assert usable(layout, TRAIN)["video_id"].to_pylist() == ["a", "c"]
+    assert usable(layout, HELDOUT)["video_id"].to_pylist() == ["h1", "h2"]
 
 
 def test_the_pool_is_the_training_videos_and_their_degraded_copies_and_no_still(layout):

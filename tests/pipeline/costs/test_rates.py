@@ -21,7 +21,7 @@ from pipeline.settings.config import load
 @pytest.fixture
 def bare(tmp_path):
     """A look that makes and decodes copies, and asks for nothing else."""
-    return Look(tmp_path, None, {}, {}, tmp_path)
+    return Look(tmp_path, None, {}, {})
 
 
 def row(*recipe, seconds=2.0, still=False):

@@ -12,7 +12,7 @@ from trainers.student.table import LLAVA
 @pytest.fixture
 def look(tmp_path):
     """A look that asks for features and for the scores of one teacher."""
-    return Look(tmp_path / "observed", tmp_path / "features", {"niqe": tmp_path / "niqe"}, {"niqe": "d1"}, tmp_path)
+    return Look(tmp_path / "observed", tmp_path / "features", {"niqe": tmp_path / "niqe"}, {"niqe": "d1"})
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_changes_the_result_changes_one_part_of_the_settings(look, entry, p
 def test_the_requests_of_a_look_are_settings_and_its_folders_are_not(look, tmp_path):
     config = load("demo")
     usual = look_settings(look, config)
-    elsewhere = replace(look, observed=tmp_path / "o", features=tmp_path / "f", clips=tmp_path / "c", keep=True)
+    elsewhere = replace(look, observed=tmp_path / "o", features=tmp_path / "f", clips=tmp_path / "c")
     assert look_settings(elsewhere, config) == usual
     assert look_settings(replace(look, digests={"niqe": "d2"}), config) != usual
     assert look_settings(replace(look, vmaf=True), config) != usual
@@ -77,7 +77,7 @@ def test_a_decode_keeps_the_views_that_its_student_takes_and_measuring_needs_one
 
 
 def test_the_settings_of_a_look_name_the_rendering_only_where_it_is_unusual(tmp_path):
-    look = Look(tmp_path / "observed", None, {}, {}, tmp_path / "clips")
+    look = Look(tmp_path / "observed", None, {}, {})
     usual = look_settings(look, load())
     woven = look_settings(look, load(overrides=["corpus.interlaced=weave"]))
     assert "rendering" not in usual["sample"] | usual["copies"]

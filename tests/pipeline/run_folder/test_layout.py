@@ -66,10 +66,24 @@ def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path):
     assert layout.last_student() == layout.student(2)
 
 
-@pytest.mark.parametrize("folder", ["s3://bucket/run", "gs://bucket/run", "http://host/run"])
-def test_a_run_folder_is_on_a_disk(folder):
-    with pytest.raises(UserError, match="local or shared disk"):
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("http://host/run", r"on a disk, or at s3://"), ("s3://bucket", r"prefix of its own .* s3://bucket/my-run")],
+)
+def test_a_run_folder_is_on_a_disk_or_has_a_prefix_of_a_bucket(folder, said):
+    with pytest.raises(UserError, match=said):
         RunLayout.at(folder)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_of_a_run_in_a_bucket_only_what_need_not_last_is_on_the_disk(scheme):
+    layout = RunLayout.at(f"{scheme}://bucket/some/run/")
+    assert str(layout.student(2)) == f"{scheme}://bucket/some/run/round-2/student"
+    assert str(layout.train_storage) == f"{scheme}://bucket/some/run/scratch/train"
+    for place in (layout.downloads, layout.scratch_clips, layout.distorted_clips(1), layout.benchmark_clips):
+        assert layout.disk in place.parents
+    with pytest.raises(UserError, match=f"{scheme}://bucket/some/run: a sweep needs a run folder on a disk"):
+        layout.on_disk("a sweep")
 
 
 def test_a_file_is_no_run_folder(tmp_path):

@@ -1,12 +1,12 @@
 import pyarrow as pa
-import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.run_folder import store
-from pipeline.run_folder.records import ENSEMBLE, FEATURES, SCORES, EnsembleScore, Feature, TeacherScore
+from pipeline.run_folder.records import ENSEMBLE, FEATURES, SCORES, Feature, TeacherScore
+from trainers import places
 
 
 def score(video, value, digest="d"):
@@ -63,11 +63,10 @@ def test_the_order_of_different_rows_does_not_change_the_bytes(rows, data):
 def test_shards_are_numbered_and_the_later_row_wins(tmp_path):
     folder = tmp_path / "scores"
     assert store.read_shards(folder, SCORES).num_rows == 0
-    names = [
-        store.append_shard(folder, SCORES.table(rows), SCORES).name
-        for rows in ([score("b", 1.0), score("a", 2.0)], [score("b", 3.0), score("b", 4.0, "other")])
-    ]
-    assert names == ["shard-00000.parquet", "shard-00001.parquet"]
+    writer = store.ShardWriter(folder, SCORES)
+    for rows in ([score("b", 1.0), score("a", 2.0)], [score("b", 3.0), score("b", 4.0, "other")]):
+        writer.append(SCORES.table(rows))
+    assert [path.name for path in store.shards(folder)] == ["shard-00000.parquet", "shard-00001.parquet"]
     rows = store.read_shards(folder, SCORES).to_pylist()
     assert [(row["video_id"], row["digest"], row["score"]) for row in rows] == [
         ("a", "d", 2.0),
@@ -81,7 +80,7 @@ def test_readers_never_see_half_a_file(tmp_path):
     store.write_json(path, {"a": 1})
 
     def fail_half_way():
-        with store.atomic_file(path) as stream:
+        with places.atomic_file(path) as stream:
             stream.write(b"half")
             raise OSError("disk gone")
 
@@ -93,7 +92,7 @@ def test_readers_never_see_half_a_file(tmp_path):
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
     folder = tmp_path / "scores"
-    store.append_shard(folder, SCORES.table([score("a", 1.0)]), SCORES)
+    store.ShardWriter(folder, SCORES).append(SCORES.table([score("a", 1.0)]))
     (folder / ".shard-00001.parquet.0a1b2c3d.tmp").write_bytes(b"half")
     (folder / ".mine.tmp").write_bytes(b"the user's own")
     assert store.read_shards(folder, SCORES).num_rows == 1
@@ -105,17 +104,3 @@ def test_json_refuses_what_is_no_number(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         store.write_json(tmp_path / "t.json", {"loss": float("nan")})
     assert not store.exists(tmp_path / "t.json")
-
-
-def test_object_stores_go_through_arrow(tmp_path, monkeypatch):
-    local = pyarrow.fs.SubTreeFileSystem(str(tmp_path), pyarrow.fs.LocalFileSystem())
-    monkeypatch.setattr(store, "_remote", lambda uri: (local, uri.removeprefix("s3://")))
-    (tmp_path / "bucket").mkdir()
-    path = "s3://bucket/t.parquet"
-    assert not store.exists(path)
-    rows = [EnsembleScore("a", 1.0, 0.5, 3)]
-    store.write_table(path, ENSEMBLE.table(rows), ENSEMBLE)
-    assert store.exists(path)
-    assert store.read_table(path, ENSEMBLE).equals(ENSEMBLE.table(rows))
-    with pytest.raises(store.StoreError, match="no such file"):
-        store.read_bytes("s3://bucket/other")

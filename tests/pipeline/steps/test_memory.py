@@ -90,7 +90,7 @@ write(layout.ensemble, ENSEMBLE, [{"video_id": n, "mean": m, "variance": 1.0, "n
 
 
 def seen(rows, observed, features):
-    observe(run, rows, Look(observed, features, {}, {}, layout.scratch_clips), "videos")
+    observe(run, rows, Look(observed, features, {}, {}), "videos")
 
 
 seen(videos, layout.observed("pool"), layout.features_of("pool"))

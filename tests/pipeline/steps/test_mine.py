@@ -2,12 +2,17 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.compare import Comparer
+from actors.gmad import select_pairs
+from actors.mine import Game, Miner
 from actors.teachers import load_teacher
 from cluster.in_process import InProcess
 from pipeline.look.observe import feature_table
-from pipeline.run_folder.records import FEATURES, MINED, SCORES
+from pipeline.method.pairs import presented
+from pipeline.run_folder.records import FEATURES, MINED, PREFERENCES, SCORES
 from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps import mine as step
 from pipeline.student.folder import Anchors, write_anchors
@@ -129,6 +134,34 @@ def test_a_video_that_the_student_did_not_judge_makes_no_pair(run, settings):
     assert "n00" not in {video for row in rows for video in (row["first"], row["second"])}
 
 
+def one_by_one(ids, opinions, names, settings, seed):
+    """The pairs of all games as `games` first chose them: game by game, each pair alone, ties broken by the names."""
+    rows = {}
+    for game in (game for name in names for game in ((name, "student"), ("student", name))):
+        defender, attacker = (opinions[player] for player in game)
+        chosen = select_pairs(defender, attacker, np.array(ids), *settings)
+        for high, low, level, gap in zip(chosen.high, chosen.low, chosen.level, chosen.gap, strict=True):
+            first, second = presented((ids[high], ids[low]), seed)
+            facts = ("gmad", *game, int(level), float(gap), float(abs(defender[high] - defender[low])))
+            rows.setdefault(frozenset((int(high), int(low))), (first, second, *facts))
+    return sorted(rows.values())
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 60), st.integers(0, 12), st.integers(1, 6), st.integers(1, 4))
+def test_all_games_together_choose_what_each_would_choose_alone(seed, size, count, levels, max_uses):
+    random = np.random.default_rng(seed)
+    ids = sorted(f"v{k}" for k in random.permutation(200)[:size].tolist())
+    names = ["a", "b", "c"][: random.integers(1, 4)]
+    # whole numbers from a short range: most scores are tied, and many pairs are those of several games
+    opinions = {name: random.integers(0, random.integers(1, 9), size).astype(float) for name in [*names, "student"]}
+    games = [Game(*game) for name in names for game in ((name, "student"), ("student", name))]
+    miner = Miner(np.arange(size) + 7, opinions)
+    table = step._table(ids, games, [miner.play(game, count, levels, max_uses) for game in games], 3)
+    assert table.schema.equals(MINED.schema)
+    rows = sorted(tuple(row.values()) for row in table.to_pylist())
+    assert rows == one_by_one(ids, opinions, names, (count, levels, max_uses), 3)
+
+
 def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings):
     rows = mined(run, settings(), "missed")
     temporal = [row for row in rows if "jitter" in row["first"]]
@@ -138,6 +171,19 @@ def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings):
     for row in rows:
         assert row["first"].rsplit("-", 1)[0] == row["second"].rsplit("-", 1)[0]
         assert (row["defender"], row["attacker"], row["level"]) == (None, None, None)
+
+
+def test_what_the_student_says_of_a_missed_pair_is_kept(run, settings):
+    rows = mined(run, settings(), "missed")
+    answers = {
+        (row["first"], row["second"]): row for row in read_table(run.layout.mined_answers(1), PREFERENCES).to_pylist()
+    }
+    assert set(answers) == {(row["first"], row["second"]) for row in rows}
+    for (first, second), row in answers.items():
+        shares = np.array([row[level] for level in ("inferior", "worse", "similar", "better", "superior")])
+        gap = int(first[-1]) - int(second[-1])
+        assert shares.sum() == pytest.approx(1)
+        assert shares.argmax() == (2 if first[0] == "b" else 2 - np.clip(gap, -2, 2)), "blind to b, backwards about c"
 
 
 def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings):
