@@ -3,7 +3,7 @@
 python benchmarks/scale.py [--rows 200000] [--scale 0.002]
 
 The work of a pool is a sleep of the core seconds that its network was measured to take for one video (docs/performance.md; the
-last is the student's encoder), times `--scale`. Two nodes of a local Ray have 8 GPUs between them. Each number of rows runs in a
+last is the student's encoder), times `--scale`. Two nodes of a local Ray have 4 GPUs between them. Each number of rows runs in a
 process of its own, so that its memory is its own. `--package` measures another checkout of the project (`git worktree add`).
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 SECONDS = {"fastvqa": 19.0, "dover": 16.0, "minimalistic_ix": 3.0, "minimalistic_vii": 2.2, "encoder": 0.4}
 GPUS = {"fastvqa": 1.0, "dover": 1.0, "minimalistic_ix": 0.5, "minimalistic_vii": 0.25, "encoder": 0.25}
-NODES, NODE = 2, {"num_cpus": 8, "num_gpus": 4}
+NODES, NODE = 2, {"num_cpus": 4, "num_gpus": 2}
 
 
 class Sleeper:

@@ -99,7 +99,7 @@ def test_a_node_that_is_taken_back_costs_no_row(found):
 
 
 def test_a_stream_that_waits_for_a_place_begins_again_with_the_rows_that_are_left(found):
-    assert any("a node went away: beginning again with the" in line for line in found.said)
+    assert any("its node went away: beginning again with the" in line for line in found.said)
 
 
 def test_a_node_that_is_taken_back_costs_no_call(found):
