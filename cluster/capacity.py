@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster import ClusterError
@@ -25,6 +25,7 @@ Say = Callable[[str], object]
 Bundle = Mapping[str, float]  # resources of one process; processes of a piece of work run at the same time
 RENEW_S = 5.0
 FIRST_WORD_S, NEXT_WORD_S = 5.0, 60.0  # of waiting
+OFF_S = 900.0  # that work without GPUs waits for idle nodes with GPUs to go; longer than autoscalers keep such nodes
 LEAST_CPUS = 2  # a stream of actors, and the tasks that feed it
 _NODE_ID = "ray.io/node-id"  # label of every node
 
@@ -63,6 +64,7 @@ class Capacity:
         self._most = most
         self.say = say
         self._request: _Request | None = None
+        self._gpus_stay = False
 
     @property
     def grows(self) -> bool:
@@ -105,7 +107,8 @@ class Capacity:
 
     def _keeps_off(self, pools: Sequence[Pool], most: Ceiling) -> bool:
         """Whether work without GPUs leaves the nodes with GPUs alone, so that the autoscaler takes them back."""
-        return self.grows and most.spare_cpus >= LEAST_CPUS and not any(pool.gpus for pool in pools)
+        on_gpus = any(pool.gpus for pool in pools)
+        return self.grows and most.spare_cpus >= LEAST_CPUS and not on_gpus and not self._gpus_stay
 
     @contextmanager
     def held(self, wants: Wants) -> Iterator[None]:
@@ -118,13 +121,20 @@ class Capacity:
             yield
             return
         self.require({"at work": [{"CPU": wants.least_cpus, "GPU": wants.least_gpus}]})
-        self.release()
-        self._request = request = _Request(wants, self.say)
         try:
-            request.wait()
+            if not self._begun(wants):
+                self._gpus_stay = True
+                self.say("  nodes with GPUs do not go: work without GPUs uses them too from now on")
+                self._begun(replace(wants, off_gpus=False))
             yield
         finally:
             self.release()
+
+    def _begun(self, wants: Wants) -> bool:
+        """Ask anew and wait for the least; false if nodes with GPUs stay in the way."""
+        self.release()
+        self._request = _Request(wants, self.say)
+        return self._request.wait()
 
     def release(self) -> None:
         """Ask for nothing any more; the autoscaler takes idle nodes back in its own time."""
@@ -158,12 +168,14 @@ class _Request:
         self._thread = threading.Thread(target=self._renew, name="capacity", daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Return as soon as the least is there."""
+    def wait(self) -> bool:
+        """Return true as soon as the least is there, or false if nodes with GPUs stay in the way of nodes without."""
         while True:
             now = present()
             if self._cpus(now) >= self._wants.least_cpus and now.gpus >= self._wants.least_gpus:
-                return
+                return True
+            if self._wants.off_gpus and now.gpus and time.monotonic() - self._began > OFF_S:
+                return False
             time.sleep(0.5)
 
     def close(self) -> None:

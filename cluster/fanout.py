@@ -1,4 +1,4 @@
-"""Spread calls over a few actors and collect the results in order; actors that die are restarted a limited number of times."""
+"""Spread calls over a few actors and collect the results in order; calls whose actor died go to another one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ray
 from cluster import ClusterError
 from cluster.capacity import Capacity, Wants
 from cluster.losses import MOST_RESTARTS, lost_node
-from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, Room
+from cluster.pools import Pool, Room
 
 _CPUS = 0.5  # of an actor: it waits for its calls most of the time
 
@@ -25,8 +25,8 @@ def calls(
 ) -> list[Any]:
     """Call `method` on actors of class `kind` for each item of `work`; see `cluster.engine.Engine.calls`.
 
-    The actors are stopped before this returns. Large constructor arguments are stored once for all actors. Calls that a node
-    took with it are begun again.
+    The actors are stopped before this returns. Large constructor arguments are stored once for all actors. Calls whose actor
+    died go to the other actors, or, when none is left, to new ones.
 
     Raises:
         ClusterError: Nodes went away again and again before a call ended.
@@ -50,11 +50,11 @@ def calls(
                 in_vain = in_vain + 1 if len(answers) == before else 0
                 if in_vain == MOST_RESTARTS:
                     raise ClusterError(
-                        f"nodes of the cluster went away {in_vain} times in a row before {kind.__name__}.{method} ended once; "
-                        "see `ray status`, then run the same command again"
+                        f"the processes of {kind.__name__}.{method}, or their nodes, went away {in_vain} times in a row before one "
+                        "call ended; see `ray status`, then run the same command again"
                     ) from error
                 capacity.say(
-                    f"  a node went away: beginning again with the {len(work) - len(answers)} calls that are left"
+                    f"  a process or its node went away: beginning again with the {len(work) - len(answers)} calls that are left"
                 )
     return [answers[number] for number in range(len(work))]
 
@@ -69,30 +69,38 @@ def _round(
     room: Room,
 ) -> None:
     """Start actors and make the calls that have no answer yet; `answers` is filled as they come."""
-    left = [number for number in range(len(work)) if number not in answers]
+    left = [number for number in reversed(range(len(work))) if number not in answers]
+    # Ray does not start these actors again: where no place is left, their calls would wait for one without an end.
     remote: Any = ray.remote(kind).options(
         num_cpus=_CPUS,
         num_gpus=gpus or None,
-        max_restarts=MAX_RESTARTS,
-        max_task_retries=MAX_TASK_RETRIES,
         **({"label_selector": dict(room.where)} if room.where else {}),
     )
     shared = [ray.put(argument) for argument in arguments]
     handles: list[Any] = [remote.remote(*shared) for _ in range(pool_size(len(left), room, gpus))]
     # An actor without a place has no call that would wait for it: where fewer nodes come, the others do the work.
-    running: dict[Any, tuple[Any, int | None]] = {actor.__ray_ready__.remote(): (actor, None) for actor in handles}
-    waiting = len(left)
+    starting: dict[Any, Any] = {actor.__ray_ready__.remote(): actor for actor in handles}
+    idle: list[Any] = []
+    running: dict[Any, tuple[Any, int]] = {}
     try:
-        while waiting:
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            actor, number = running.pop(done)
-            answer = ray.get(done)
-            if number is not None:
-                answers[number] = answer
-                waiting -= 1
-            if left:
-                number = left.pop(0)
-                running[getattr(actor, method).remote(*work[number])] = (actor, number)
+        while left or running:
+            while left and idle:
+                actor, number = idle.pop(), left.pop()
+                running[getattr(actor, method).remote(*work[number])] = actor, number
+            (done,), _ = ray.wait([*running, *starting], num_returns=1)
+            if done in starting:
+                actor = starting.pop(done)
+                ray.get(done)
+            else:
+                actor, number = running.pop(done)
+                try:
+                    answers[number] = ray.get(done)
+                except Exception as error:
+                    if not lost_node(error) or not (idle or running):
+                        raise
+                    left.append(number)  # for one of the other actors
+                    continue
+            idle.append(actor)
     finally:
         for handle in handles:
             ray.kill(handle)

@@ -97,7 +97,7 @@ def _execute(capacity: Capacity, rows: list[Row], size: int, pools: Sequence[Poo
                     f"nodes of the cluster went away {in_vain} times in a row before one of {before} rows was finished; "
                     "see `ray status`, then run the same command again: it goes on from what is finished"
                 ) from error
-            capacity.say(f"  a node went away: beginning again with the {len(left)} rows that are left")
+            capacity.say(f"  a process or its node went away: beginning again with the {len(left)} rows that are left")
         else:
             return  # what is missing now was lost by its own fault, or by that of a neighbour
 

@@ -144,6 +144,20 @@ def test_no_cpu_is_asked_for_while_idle_gpus_would_be_kept_for_it(monkeypatch):
         assert cluster.asked[-1] == [{"CPU": 1}] * 4
 
 
+def test_gpus_that_never_go_are_shared_after_a_while(monkeypatch):
+    cluster, said = Cluster(monkeypatch, cpus=0.0, gpus=2.0, grows=False), []
+    monkeypatch.setattr(capacity, "OFF_S", 0.0)
+    monkeypatch.setattr(cluster, "living", lambda: [{"NodeID": "gpu", "Resources": {"CPU": 4.0, "GPU": 2.0}}])
+    monkeypatch.setattr(capacity, "_living", cluster.living)
+    monkeypatch.setattr(capacity, "present", lambda: Ceiling(4, 2, 0, 1, PRESENT))
+    held = Capacity(MOST, said.append)
+    assert held.room([Pool(dict)]).where
+    with held.held(Wants(4, 0, 1, 0, off_gpus=True)):
+        assert held.room([Pool(dict)]).where == {}
+    assert "nodes with GPUs do not go" in said[0]
+    assert cluster.asked[-1] == []
+
+
 def test_workers_that_only_work_together_are_the_least():
     assert whole([{"CPU": 1.0, "GPU": 1.0}] * 8) == Wants(8, 8, 8, 8)
     assert least([Pool(dict), Pool(dict, gpus=0.25), Pool(dict, gpus=1.0)]) == [{"GPU": 0.25}, {"GPU": 1.0}]

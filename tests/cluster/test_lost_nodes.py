@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from ray import exceptions
 
-from cluster.losses import lost_node
+from cluster import losses
+from cluster.losses import NodeGone, NodeWatch, lost_node
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -98,10 +99,6 @@ def test_a_node_that_is_taken_back_costs_no_row(found):
     assert {row["status"] for row in found.rows} == {"ok"}
 
 
-def test_a_stream_that_waits_for_a_place_begins_again_with_the_rows_that_are_left(found):
-    assert any("a node went away: beginning again with the" in line for line in found.said)
-
-
 def test_a_node_that_is_taken_back_costs_no_call(found):
     assert found.answers == [2 * k for k in range(12)]
 
@@ -132,3 +129,47 @@ def test_what_a_node_took_with_it_differs_from_what_failed(error, lost):
 def test_an_actor_that_cannot_start_is_no_lost_node():
     failed = exceptions.RayTaskError("__init__", "traceback", ValueError("no weights"))
     assert not lost_node(exceptions.ActorDiedError(failed))
+
+
+class Standing:
+    """An execution whose only operator has given some rows."""
+
+    def __init__(self):
+        self.metrics = SimpleNamespace(num_outputs_taken=0, num_tasks_finished=0)
+        self._topology = [self]
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """``watched(seconds, *nodes)``: a look at an execution at a time, with these nodes alive."""
+    execution, times = Standing(), [0.0]
+    monkeypatch.setattr(losses.time, "monotonic", lambda: times[0])
+    watch = NodeWatch(60.0)
+
+    def look(seconds, *nodes, rows=0):
+        times[0] = seconds
+        execution.metrics.num_outputs_taken = rows
+        monkeypatch.setattr(losses.ray, "nodes", lambda: [{"NodeID": name, "Alive": True} for name in nodes])
+        watch.on_execution_step(execution)
+
+    return look
+
+
+def test_an_execution_that_stands_still_after_a_node_went_is_ended_as_that_of_a_lost_node(watched):
+    watched(10, "head", "other")
+    watched(20, "head", rows=1)
+    watched(70, "head", rows=1)
+    with pytest.raises(NodeGone) as caught:
+        watched(90, "head", rows=1)
+    assert lost_node(caught.value)
+
+
+def test_an_execution_that_moves_goes_on_without_the_node_that_went(watched):
+    watched(10, "head", "other")
+    for second in range(20, 400, 50):
+        watched(second, "head", rows=second)
+
+
+def test_an_execution_of_long_rows_is_not_ended_while_all_nodes_are_there(watched):
+    for second in range(10, 4000, 100):
+        watched(second, "head", "other")
