@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
+from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, FileScore, expand, open_model, score_files
+from pipeline.student.scoring import FAILED, FileScore, Model, expand, open_model, score_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write the same rows as Parquet")
+    parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
 
 
@@ -53,16 +55,15 @@ def main(options: argparse.Namespace) -> int:
         sys.stdout.write(results.line(score))
         sys.stdout.flush()
 
+    done = print_line if options.ndjson else None
     selection = expand(options.videos)
     for note in selection.notes:
         console.line(note)
-    done = print_line if options.ndjson else None
-    rows = score_files(model, selection.files, console, options.address, options.debug, done)
-    refused = [FileScore(name, FAILED, error=f"refused: {why}") for name, why in selection.refused.items()]
-    for row in refused:
+    rows = _scored(model, selection.files, console, options, ScoreCache(results.facts["student"]), done)
+    for name, why in selection.refused.items():
+        rows.append(FileScore(name, FAILED, error=f"refused: {why}"))
         if done:
-            done(row)
-    rows += refused
+            done(rows[-1])
     if options.csv:
         write_bytes(options.csv, results.csv(rows))
     if options.parquet:
@@ -73,6 +74,27 @@ def main(options: argparse.Namespace) -> int:
         _print(rows, f"student {model.folder}")
         tell_failed(rows, console)
     return SOME_FAILED if any(row.status == FAILED for row in rows) else DONE
+
+
+def _scored(
+    model: Model,
+    files: list[str],
+    console: Console,
+    options: argparse.Namespace,
+    cache: ScoreCache,
+    done: Callable[[FileScore], None] | None,
+) -> list[FileScore]:
+    def score(some: list[str]) -> list[FileScore]:
+        return score_files(model, some, console, options.address, options.debug, done) if some else []
+
+    if options.no_cache:
+        return score(files)
+    rows, known = cache.answer(files, score, done)
+    if known:
+        console.line(
+            f"{known} of {len(rows)} files were scored before: same bytes, same student (--no-cache scores again)"
+        )
+    return rows
 
 
 def tell_failed(rows: Sequence[FileScore], console: Console) -> None:

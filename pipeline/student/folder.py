@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from pipeline.console import UserError
 from pipeline.method.posterior import AnchorPosterior
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
+from pipeline.run_folder.manifest import digest, fingerprint
 from pipeline.run_folder.store import StoreError, read_json, write_bytes, write_json
 
 ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
@@ -117,6 +118,12 @@ def read_anchors(folder: Path) -> Anchors:
         ) from error
     matrix, scores = np.array(facts["matrix"], np.float64), np.array(facts["scores"], np.float64)
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
+
+
+def student_digest(folder: Path) -> str:
+    """16 hexadecimal digits of the names and contents of a student folder, those behind links included."""
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    return fingerprint([[name, digest(path.resolve())] for name, path in files])
 
 
 def write_processor(folder: Path, settings: dict[str, Any]) -> None:
