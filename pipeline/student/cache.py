@@ -15,7 +15,7 @@ from pathlib import Path
 
 from actors.media.inputs import is_remote, to_path
 from pipeline.console import UserError
-from pipeline.run_folder.manifest import digest
+from pipeline.run_folder.manifest import digest, fingerprint
 from pipeline.run_folder.store import read_json, write_json
 from pipeline.student.scoring import OK, FileScore
 
@@ -37,24 +37,25 @@ class ScoreCache:
 
     Args:
         student: Digest of its folder.
+        sampling: What of a file is judged.
     """
 
-    def __init__(self, student: str) -> None:
+    def __init__(self, student: str, sampling: str) -> None:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        self.folder = base / "weak-to-strong-vqa" / "scores" / f"{student}-{_program()}"
+        self.folder = base / "weak-to-strong-vqa" / "scores" / f"{student}-{fingerprint([_program(), sampling])}"
 
     def answer(
         self,
         files: Sequence[str],
         score: Callable[[list[str]], list[FileScore]],
-        done: Callable[[FileScore], None] | None,
+        told: Callable[[FileScore], None],
     ) -> tuple[list[FileScore], int]:
         """Answer what is known, score the rest and keep it.
 
         Args:
             files: Files, in any number of copies.
             score: Scores files, in their order.
-            done: Called with each answer that was known; `score` tells of its own.
+            told: Called with each answer that was known; `score` tells of its own.
 
         Returns:
             One answer per file in the order of `files`, and how many of them were known.
@@ -62,8 +63,8 @@ class ScoreCache:
         places = [self._place(name) for name in files]
         known = [self._read(name, place) for name, place in zip(files, places, strict=True)]
         for row in known:
-            if row is not None and done is not None:
-                done(row)
+            if row is not None:
+                told(row)
         fresh = iter(score([name for name, row in zip(files, known, strict=True) if row is None]))
         answers = []
         for place, row in zip(places, known, strict=True):
