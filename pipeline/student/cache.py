@@ -15,8 +15,9 @@ from pathlib import Path
 
 from actors.media.inputs import is_remote, to_path
 from pipeline.console import UserError
-from pipeline.run_folder.manifest import digest, fingerprint
+from pipeline.run_folder.manifest import digest
 from pipeline.run_folder.store import read_json, write_json
+from pipeline.settings.config import fingerprint
 from pipeline.student.scoring import OK, FileScore
 
 _PACKAGES = ("pipeline", "cluster", "actors", "trainers")

@@ -17,8 +17,9 @@ from safetensors.numpy import load_file, save
 from pipeline.console import UserError
 from pipeline.method.posterior import AnchorPosterior
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
-from pipeline.run_folder.manifest import digest, fingerprint
+from pipeline.run_folder.manifest import digest
 from pipeline.run_folder.store import StoreError, read_json, write_bytes, write_json
+from pipeline.settings.config import fingerprint
 
 ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
     "anchors.json",
