@@ -4,7 +4,7 @@ MODEL is a run folder (its latest student), a student folder, or a folder with t
 a file, a folder, a glob in quotes or a list (.csv, .tsv, .jsonl, .parquet with a column uri; .txt with one name in each
 line). In a folder, files that are neither videos nor pictures by their names are passed over, and counted on standard error;
 links that lead out of it are refused, and stand at the end with the reason.
-A file is judged by up to three windows of the length that the student was trained on, spread evenly over it; its score
+A file is judged by up to three windows (--windows) of the length that the student was trained on, spread evenly over it; its score
 is their mean, its standard deviation the root of their mean variance; the column seen says how many of its seconds that
 is. A still picture is one window. From low to high is an interval that holds the quality with a probability of 68 %.
 One bad file never stops the others.
@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.commands import address_argument
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
+from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, FileScore, expand, open_model, score_files
+from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, expand, open_model, score_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,13 +33,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anchors", metavar="FILE", help="CSV of five videos and their scores, needed once for a released checkpoint"
     )
+    parser.add_argument(
+        "--windows",
+        metavar="N",
+        type=_count,
+        default=WINDOWS_PER_FILE,
+        help="judge up to N windows of a file (default 3)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
     parser.add_argument(
         "--ndjson", action="store_true", help="print a line of JSON for each file as soon as it is scored"
     )
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write the same rows as Parquet")
+    parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     address_argument(parser)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one window is the least")
+    return number
 
 
 def main(options: argparse.Namespace) -> int:
@@ -47,23 +64,23 @@ def main(options: argparse.Namespace) -> int:
     if options.json and options.ndjson:
         raise UserError("--json and --ndjson: both print to standard output; choose one")
     console = Console()
-    model = open_model(options.model, options.anchors, console)
+    model = replace(open_model(options.model, options.anchors, console), windows=options.windows)
     results = Results(model)
 
     def print_line(score: FileScore) -> None:
         sys.stdout.write(results.line(score))
         sys.stdout.flush()
 
+    done = print_line if options.ndjson else None
     selection = expand(options.videos)
     for note in selection.notes:
         console.line(note)
-    done = print_line if options.ndjson else None
-    rows = score_files(model, selection.files, console, options.address, options.debug, done)
-    refused = [FileScore(name, FAILED, error=f"refused: {why}") for name, why in selection.refused.items()]
-    for row in refused:
+    cache = None if options.no_cache else ScoreCache(results.facts["student"], model.sampling)
+    rows = _scored(model, selection.files, console, options, cache, done)
+    for name, why in selection.refused.items():
+        rows.append(FileScore(name, FAILED, error=f"refused: {why}"))
         if done:
-            done(row)
-    rows += refused
+            done(rows[-1])
     if options.csv:
         write_bytes(options.csv, results.csv(rows))
     if options.parquet:
@@ -74,6 +91,33 @@ def main(options: argparse.Namespace) -> int:
         _print(rows, f"student {model.folder}")
         tell_failed(rows, console)
     return SOME_FAILED if any(row.status == FAILED for row in rows) else DONE
+
+
+def _scored(
+    model: Model,
+    files: list[str],
+    console: Console,
+    options: argparse.Namespace,
+    cache: ScoreCache | None,
+    done: Callable[[FileScore], None] | None,
+) -> list[FileScore]:
+    def score(some: list[str]) -> list[FileScore]:
+        return score_files(model, some, console, options.address, options.debug, done) if some else []
+
+    def told(row: FileScore) -> None:
+        if row.note:
+            console.warn(f"{row.video}: {row.note}")
+        if done:
+            done(row)
+
+    if cache is None:
+        return score(files)
+    rows, known = cache.answer(files, score, told)
+    if known:
+        console.line(
+            f"{known} of {len(rows)} files were scored before: same bytes, same student (--no-cache scores again)"
+        )
+    return rows
 
 
 def tell_failed(rows: Sequence[FileScore], console: Console) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.method.posterior import MASS
-from pipeline.run_folder.digests import digest
+from pipeline.student.folder import student_digest
 from pipeline.student.scoring import FileScore, Model
 
 _NUMBERS = {field.name for field in dataclasses.fields(FileScore) if field.type == "float | None"}
@@ -29,7 +29,7 @@ class Results:
 
     def __init__(self, model: Model) -> None:
         self.facts: dict[str, Any] = {
-            "student": digest(model.folder),
+            "student": student_digest(model.folder),
             "sampling": model.sampling,
             "range": "0..100, not clipped",
             "better": "higher",

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from pipeline.console import Console, UserError
-from pipeline.run_folder.digests import digest
+from pipeline.student.folder import student_digest
 from pipeline.student.scoring import FAILED, FileScore, open_model, score_files
 
 
@@ -34,7 +34,7 @@ class Scorer:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits of the folder's contents."""
-        return digest(self.folder)
+        return student_digest(self.folder)
 
     def score(self, video: str | os.PathLike[str]) -> FileScore:
         """The score of one file with its 68 % interval.
@@ -61,4 +61,6 @@ class Scorer:
         Raises:
             UserError: The file cannot be scored.
         """
-        return float(self.score(video).score or 0.0)
+        score = self.score(video).score
+        assert score is not None, "score_all gives every file that did not fail a score"
+        return score

@@ -1,10 +1,10 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
-A file is judged by up to three windows of the length that the student was trained on, spread evenly over it (a shorter
-file is one window, a still picture too). Each is brought into the common form of the student's run, decoded once and scored;
-the file's figures are the means over its windows, its deviation is the root of their mean variance. So more windows make
-no interval narrower: they share their anchors and their content, and nothing says how much. A file of which a window cannot be
-decoded is damaged and counts as failed.
+A file is judged by up to three windows, or as many as are asked for, of the length that the student was trained on, spread
+evenly over it (a shorter file is one window, a still picture too). Each is brought into the common form of the student's
+run, decoded once and scored; the file's figures are the means over its windows, its deviation is the root of their mean
+variance. So more windows make no interval narrower: they share their anchors and their content, and nothing says how
+much. A file of which a window cannot be decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A student folder that was opened: where it lies, its anchors, and how it wants a window to be sampled."""
+    """A student folder that was opened: where it lies, its anchors, how it wants a window to be sampled, and how many windows of
+    a file are judged at most."""
 
     folder: Place
     anchors: Anchors
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
+    windows: int = WINDOWS_PER_FILE
 
     @cached_property
     def network(self) -> FolderEncoder:
@@ -81,7 +83,10 @@ class Model:
     @property
     def sampling(self) -> str:
         """What of a file is judged, in words."""
-        return f"up to {WINDOWS_PER_FILE} windows of {self.window_s:g} s" if self.window_s > 0 else "whole file"
+        if self.window_s <= 0:
+            return "whole file"
+        many = f"up to {self.windows} windows" if self.windows > 1 else "1 window"
+        return f"{many} of {self.window_s:g} s"
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class FileScore:
         kind: "video" or "still".
         seconds: Length of the file; 0 for a still.
         seconds_seen: Length of the windows that were judged.
+        note: What is odd about a file that was scored, such as an end before the one that its header promises.
         error: "kind: message" of a failed file.
     """
 
@@ -114,6 +120,7 @@ class FileScore:
     kind: str | None = None
     seconds: float | None = None
     seconds_seen: float | None = None
+    note: str | None = None
     error: str | None = None
 
 
@@ -319,7 +326,7 @@ def _absolute(uri: str) -> str:
 
 
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
-    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=WINDOWS_PER_FILE)
+    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=model.windows)
     return [
         {
             "video_id": f"{row['video_id']}-{number}",
@@ -390,4 +397,5 @@ def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> Fi
         kind="still" if seconds == 0 else "video",
         seconds=seconds,
         seconds_seen=seen,
+        note=header.get("note") or None,
     )

@@ -65,15 +65,16 @@ def canary():
 
 
 @pytest.fixture(scope="session")
-def command():
+def command(tmp_path_factory):
     """``command(*arguments)`` runs ``python run.py ARGUMENTS`` to its end."""
+
+    # no command sees the scores that the user has kept
+    environment = {**os.environ, **SECRETS, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
 
     def run(*arguments):
         line = [sys.executable, str(PROJECT / "run.py"), *map(str, arguments)]
         for _ in range(3):
-            ended = subprocess.run(
-                line, capture_output=True, text=True, check=False, timeout=1200, env={**os.environ, **SECRETS}
-            )
+            ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=1200, env=environment)
             # On a busy machine Ray's own C++ driver code aborts now and then; whoever meets that resumes by running the
             # same command again, and so do these tests.
             if ended.returncode != -signal.SIGABRT:

@@ -15,7 +15,7 @@ from actors.media import inputs
 from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
-from pipeline.student.scoring import expand
+from pipeline.student.scoring import FileScore, expand
 
 
 def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path):
@@ -28,7 +28,7 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trai
     assert rows[0] == rows[3]
     assert list(rows[0])[:8] == ["video", "status", "score", "low", "high", "std", "mean", "raw"]
     assert list(rows[0])[8:] == [
-        "kind", "seconds", "seconds_seen", "error", "student", "sampling", "range", "better", "interval",
+        "kind", "seconds", "seconds_seen", "note", "error", "student", "sampling", "range", "better", "interval",
     ]  # fmt: skip
     assert np.isfinite([rows[0][name] for name in ("score", "low", "high", "std", "mean", "raw")]).all()
     assert rows[0]["std"] > 0
@@ -232,3 +232,57 @@ def test_anchors_are_for_released_checkpoints_alone(call, trained, clip):
     said = call("score", trained, clip, "--anchors", "anchors.csv")
     assert said.code == 2
     assert "anchors of its own; leave the option out" in said.err
+
+
+def test_a_second_call_on_the_same_bytes_and_student_answers_from_the_cache(
+    call, trained, copied, clip, tmp_path, monkeypatch
+):
+    other = tmp_path / "copy.mkv"
+    shutil.copy(clip, other)
+    first = call("score", trained, clip, tmp_path / "gone.mp4", "--json")
+    assert "before" not in first.err
+    decodes = []
+
+    def score_files(_model, files, *_):
+        decodes.append(files)
+        return [FileScore(name, "failed", error="decode: not asked for") for name in files]
+
+    monkeypatch.setattr("pipeline.commands.score.score_files", score_files)
+    second = call("score", trained, other, "--ndjson")
+    assert decodes == []
+    assert {**json.loads(second.out), "video": str(clip)} == first.json()[0]
+    assert "1 of 1 files were scored before" in second.err
+    for words in ((trained, clip, "--no-cache"), (trained, tmp_path / "gone.mp4")):
+        call("score", *words)
+    assert [len(files) for files in decodes] == [1, 1], "asked to score again, or failed the first time"
+    call("score", trained, clip, "--windows", "2")
+    assert len(decodes) == 3, "another sampling"
+    (copied / "MODEL_CARD.md").write_text("another student")
+    call("score", copied, clip)
+    assert len(decodes) == 4
+    for kept in (tmp_path / "cache").rglob("*.json"):
+        kept.write_text("{")
+    call("score", trained, clip)
+    assert len(decodes) == 5
+
+
+def test_the_note_of_a_file_is_said_again_when_its_score_is_known(call, trained, clip, monkeypatch):
+    def score_files(_model, files, *_):
+        return [FileScore(name, "ok", score=50.0, note="it ends 3 s early") for name in files]
+
+    monkeypatch.setattr("pipeline.commands.score.score_files", score_files)
+    assert call("score", trained, clip).code == 0
+    assert f"{clip}: it ends 3 s early" in call("score", trained, clip).err
+
+
+def test_more_windows_see_more_of_a_file(call, trained, clip):
+    few, more = (call("score", trained, clip, "--windows", n, "--json").json()[0] for n in ("1", "2"))
+    assert (few["sampling"], more["sampling"]) == ("1 window of 0.4 s", "up to 2 windows of 0.4 s")
+    assert few["seconds_seen"] < more["seconds_seen"]
+    assert call("score", trained, clip, "--windows", "0").code == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_no_score(call, trained, clip, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert call("score", trained, clip).code == 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.run_folder import store
-from pipeline.run_folder.records import ENSEMBLE, FEATURES, SCORES, Feature, TeacherScore
+from pipeline.run_folder.records import ENSEMBLE, FEATURES, SCORES, STUDENT_SCORES, Feature, TeacherScore
 from trainers import places
 
 
@@ -38,6 +38,13 @@ def test_a_column_of_another_type_or_none_at_all_is_refused(tmp_path):
     pq.write_table(pa.table({"video_id": ["a"]}), path)
     with pytest.raises(store.StoreError, match="no column 'mean'"):
         store.read_table(path, ENSEMBLE)
+
+
+def test_a_table_from_before_a_column_came_reads_as_empty_there(tmp_path):
+    old = {"video_id": ["a"], "round": [1], "raw": [0.1], "std": [2.0], "score": [51.0]}
+    pq.write_table(pa.table(old), tmp_path / "t.parquet")
+    (row,) = store.read_table(tmp_path / "t.parquet", STUDENT_SCORES).to_pylist()
+    assert row == {name: values[0] for name, values in old.items()} | {"mean": None, "low": None, "high": None}
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
