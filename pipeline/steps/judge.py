@@ -44,7 +44,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
     scores = anchors.score(logits)
     columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
-    write_table(layout.student_scores(number), pa.table(columns).cast(STUDENT_SCORES.schema), STUDENT_SCORES)
+    write_table(layout.student_scores(number), pa.table(columns), STUDENT_SCORES)
     write_table(layout.preferences(number), _preferences(ids, anchors, logits), PREFERENCES)
     beats = preference(logits, anchors.temperature)
     return {
