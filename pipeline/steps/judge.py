@@ -57,8 +57,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
 
 def student_scores(number: int, ids: Sequence[str], scores: Scores) -> pa.Table:
     """Table `StudentScore` of N videos by the student of round `number`."""
-    columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
-    return pa.table(columns).select(STUDENT_SCORES.schema.names).cast(STUDENT_SCORES.schema)
+    return pa.table({"video_id": ids, "round": [number] * len(ids), **vars(scores)})
 
 
 def preferences(first: Sequence[str], second: Sequence[str], logits: np.ndarray) -> pa.Table:
