@@ -60,7 +60,7 @@ class ScoreTable:
             Failure: `missing` if no row or several rows match; `decode` if the row holds no finite number.
         """
         row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
-        if row is None:
+        if row is None or (row >= 0 and not _belong_together(self.names[row], video)):
             raise Failure("missing", f"{self.path} has no row for {video}")
         if row < 0:
             raise Failure(
@@ -109,6 +109,12 @@ def _number(value: object) -> float:
         return float(str(value))
     except ValueError:
         return math.nan
+
+
+def _belong_together(one: str, other: str) -> bool:
+    """Whether one path ends with the other, but for the file extension: two files of one name in two folders do not."""
+    longer, shorter = sorted((list(_endings(one)), list(_endings(other))), key=len, reverse=True)
+    return not set(shorter[:2]).isdisjoint(longer)
 
 
 def _endings(name: str) -> Iterator[str]:

@@ -264,6 +264,16 @@ def test_a_name_fits_with_as_much_of_the_path_as_it_has(table):
     assert teacher.score_video("A002.mp4", "", sample(8, 8, 1)) == 7.25
 
 
+def test_a_file_of_the_same_name_in_another_folder_is_another_video(tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_text("video,score\nindoor/747.mp4,61\n")
+    teacher = load_teacher(f"table:{path}?score=score")
+    for video in ("/data/indoor/747.mp4", "indoor/747", "747.mp4"):
+        assert teacher.score_video(video, "", sample(8, 8, 1)) == 61
+    with pytest.raises(Failure, match="has no row for outdoor/747"):
+        teacher.score_video("outdoor/747.mp4", "", sample(8, 8, 1))
+
+
 def test_parquet_is_a_table_too(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
