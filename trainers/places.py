@@ -365,19 +365,6 @@ def _disk_facts(facts: os.stat_result) -> Facts:
     return Facts(facts.st_size, facts.st_mtime_ns, stamp, settled)
 
 
-def arrow_storage(folder: Place) -> tuple[str, Any]:
-    """Path and pyarrow filesystem under which Ray writes to a folder; on a disk None, which is Ray's own."""
-    from pyarrow import fs
-
-    if isinstance(folder, Path):
-        return str(folder), None
-    if folder.url.startswith("s3://"):
-        filesystem = fs.S3FileSystem(retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=RETRIES))
-    else:
-        filesystem = fs.GcsFileSystem(retry_time_limit=timedelta(seconds=RETRY_S))
-    return folder.url.partition("://")[2], filesystem
-
-
 def readable(where: Place) -> str | io.RawIOBase:
     """A file as pyarrow opens it. Raises FileNotFoundError for an object that is not there."""
     return str(where) if isinstance(where, Path) else where.open()
