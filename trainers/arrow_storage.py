@@ -17,12 +17,15 @@ from trainers.places import BucketPath, client_settings
 class _File(BufferedFile):
     def write(self, data: Any) -> int:
         """Write bytes; Arrow's buffers are of signed ones, which obstore refuses."""
-        return super().write(memoryview(data).cast("B"))
+        unsigned: Any = memoryview(data).cast("B")
+        return super().write(unsigned)
 
 
 class _Store(FsspecStore):
     def _open(self, path: str, mode: str = "rb", *_arguments: Any, **options: Any) -> BufferedFile:
-        return _File(self, path, mode, **options)
+        reading_or_writing: Any = mode
+        file: BufferedFile = _File(self, path, reading_or_writing, **options)
+        return file
 
 
 def arrow_storage(folder: BucketPath) -> tuple[str, PyFileSystem]:

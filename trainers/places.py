@@ -67,14 +67,18 @@ class Facts:
 def _store(bucket: str) -> Any:
     from obstore.store import from_url
 
-    return from_url(
-        bucket,
-        client_options={
+    return from_url(bucket, **client_settings())
+
+
+def client_settings() -> dict[str, Any]:
+    """Limits of a client of obstore."""
+    return {
+        "client_options": {
             "allow_http": True,
             "timeout": timedelta(seconds=_REQUEST_S),
         },  # http where the endpoint says so
-        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
-    )
+        "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
+    }
 
 
 @contextlib.contextmanager
