@@ -121,7 +121,7 @@ def packed(root, count, videos):
         tell(f"{count:,} packed videos, written", len(names_of(folder)), size(names_of(folder)), write=written)
     opened = clocked(module.parquet_files, folder)
     print(f"  parquet_files: {opened[1]:.2f} s CPU ({opened[2]:.2f} s)")
-    files = round(len(names_of(folder)) / count * videos)
+    files = -(-videos // module.PACKED) + 1 if hasattr(module, "PACKED") else videos
     fingerprint(root, folder)
     many = root / "many"
     many.mkdir()

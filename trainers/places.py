@@ -67,14 +67,18 @@ class Facts:
 def _store(bucket: str) -> Any:
     from obstore.store import from_url
 
-    return from_url(
-        bucket,
-        client_options={
+    return from_url(bucket, **client_settings())
+
+
+def client_settings() -> dict[str, Any]:
+    """Limits of a client of obstore."""
+    return {
+        "client_options": {
             "allow_http": True,
             "timeout": timedelta(seconds=_REQUEST_S),
         },  # http where the endpoint says so
-        retry_config={"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
-    )
+        "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)},
+    }
 
 
 @contextlib.contextmanager
@@ -363,19 +367,6 @@ def _disk_facts(facts: os.stat_result) -> Facts:
     stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
     settled = time.time() - max(facts.st_mtime, facts.st_ctime) > _TICK_S
     return Facts(facts.st_size, facts.st_mtime_ns, stamp, settled)
-
-
-def arrow_storage(folder: Place) -> tuple[str, Any]:
-    """Path and pyarrow filesystem under which Ray writes to a folder; on a disk None, which is Ray's own."""
-    from pyarrow import fs
-
-    if isinstance(folder, Path):
-        return str(folder), None
-    if folder.url.startswith("s3://"):
-        filesystem = fs.S3FileSystem(retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=RETRIES))
-    else:
-        filesystem = fs.GcsFileSystem(retry_time_limit=timedelta(seconds=RETRY_S))
-    return folder.url.partition("://")[2], filesystem
 
 
 def readable(where: Place) -> str | io.RawIOBase:

@@ -81,6 +81,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_killed_worker_changes_nothing(
     assert _weights(disturbed) == base[1]
 
 
+@pytest.mark.heavy
 def test_a_training_in_a_bucket_goes_on_after_a_kill_and_gives_the_same_bytes(base, job, s3, tmp_path):
     where = place(f"{s3.bucket}/run")
     for name, source in (("pairs", job.pairs), ("features", job.features)):
