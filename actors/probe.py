@@ -12,6 +12,7 @@ from actors.media.outcome import Failure
 from actors.media.rows import Row, attempt, fresh
 from actors.media.scan import scan
 from actors.media.scenes import make_clip
+from trainers.places import made_on_disk, place
 
 _CHUNK_BYTES = 1 << 20
 UNKNOWN = {"content_id": "", "width": 0, "height": 0, "fps": 0.0, "duration_s": 0.0, "codec": "", "bytes": 0}
@@ -80,6 +81,8 @@ class MakeClip:
         return attempt(fresh(row), lambda: self._make(row), {})
 
     def _make(self, row: Row) -> Row:
-        if not Path(row["uri"]).exists():
-            make_clip(int(row["index"]), self.seed, row["uri"], *self.arguments)
+        target = place(str(row["uri"]))
+        if not target.is_file():
+            with made_on_disk(target) as path:
+                make_clip(int(row["index"]), self.seed, path, *self.arguments)
         return {}

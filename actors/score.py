@@ -13,7 +13,7 @@ from actors.media.outcome import STORAGE, Failure
 from actors.media.rows import Row, failed, unpack, without_sample, without_views
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
-from trainers.videos import write_video
+from trainers.videos import VideoWriter
 
 
 class TeacherScorer:
@@ -89,13 +89,13 @@ class StudentEncoder:
     Args:
         student: Name of the student; see `build_encoder`.
         options: Options of the student; see `build_encoder`.
-        folder: Folder to which each packed video, which is too large to pass on, is written as a file (`features` is then
-            empty); None to pass vectors on.
+        folder: Folder or prefix in a bucket to which packed videos, which are too large to pass on, are written
+            (`features` is then empty); None to pass vectors on.
     """
 
     def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
         self.encoder = build_encoder(student, options)
-        self.folder = folder
+        self.writer = VideoWriter(folder) if folder is not None else None
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -107,9 +107,9 @@ class StudentEncoder:
                 features = np.asarray(vector, np.float32)
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
-        if self.folder is not None and features.size:
+        if self.writer is not None and features.size:
             try:
-                write_video(self.folder, str(row["video_id"]), features)
+                self.writer.write(str(row["video_id"]), features)
             except OSError as problem:
                 row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}; {_MEND}")
             features = features[:0]

@@ -35,7 +35,7 @@ from actors.media.window import EncodeOptions, Window
 from actors.sample import Synthesise
 from actors.score import DropSample
 from cluster.chain import chain
-from cluster.pools import Pool
+from cluster.pools import Pool, Room
 
 
 class Make:
@@ -121,11 +121,8 @@ def pool_seconds(rows: list[Row], parallel: int, options: EncodeOptions) -> tupl
     ]
     start = time.perf_counter()
     dataset = ray.data.from_items(inputs, override_num_blocks=len(inputs))
-    dataset = chain(
-        dataset,
-        [Pool(Make, {"options": options}, weight=float(parallel)), Pool(DropSample, weight=0.1)],
-        max(1, parallel // 2),
-    )
+    made = Pool(Make, {"options": options}, weight=float(parallel))
+    dataset = chain(dataset, [made, Pool(DropSample, weight=0.1)], Room(max(1, parallel // 2)), len(inputs))
     first = None
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         first = first or time.perf_counter()

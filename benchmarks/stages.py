@@ -34,7 +34,7 @@ Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 def raw_scores(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
     """Raw scores `[N]` by the student and the anchors of a student folder."""
     anchors = read_anchors(folder)
-    return anchors.score(load_student(folder).against_anchors(anchors.features, features.take(videos)))[0]
+    return anchors.raw(load_student(folder).against_anchors(anchors.features, features.take(videos)))
 
 
 def overall(scores: np.ndarray, labels: np.ndarray, _: np.ndarray) -> float:

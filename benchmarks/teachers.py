@@ -35,6 +35,7 @@ from torch import nn
 from actors.networks.dover import Dover
 from actors.networks.fastvqa import FastVQA
 from actors.networks.minimalistic import MinimalisticVQA
+from cluster.capacity import Capacity
 from trainers.student.language.formula import fill
 from trainers.student.language.slowfast import FastPathway
 
@@ -162,7 +163,7 @@ class ScorePool:
         return dict(self.work(row))
 
 
-def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) -> dict[str, float]:
+def together(capacity: Capacity, videos: list[Path], weights: Path, names: Sequence[str] = NAMES) -> dict[str, float]:
     """The figures of one chained execution with the named teachers, on a running Ray."""
     import pyarrow as pa
 
@@ -185,7 +186,7 @@ def together(videos: list[Path], weights: Path, names: Sequence[str] = NAMES) ->
     ]
     start, used = time.perf_counter(), machine_cpu_s()
     table = pa.Table.from_pylist(rows, schema=LOOK_COLUMNS)
-    results = [row for batch in stream(table, pools, most_rows=PIXEL_ROWS) for row in batch]
+    results = [row for batch in stream(capacity, table, pools, most_rows=PIXEL_ROWS) for row in batch]
     wall, used = time.perf_counter() - start, machine_cpu_s() - used
     for row in results:
         problems = [row["error"], *(row[f"error_{name}"] for name in names)]
@@ -210,12 +211,12 @@ def on_ray(videos: list[Path], weights: Path, part: str) -> None:
     """Print the figures of one execution for all teachers, and of one execution for each."""
     from cluster.session import connect
 
-    with connect():
+    with connect() as session:
         if part in {"all", "together"}:
-            for name, value in together(videos, weights).items():
+            for name, value in together(session.capacity, videos, weights).items():
                 print(f"together, {name}: {value:.3g}" if value < 10 else f"together, {name}: {value:.0f}", flush=True)
         if part in {"all", "each"}:
-            walls = {name: together(videos, weights, [name])["wall s"] for name in NAMES}
+            walls = {name: together(session.capacity, videos, weights, [name])["wall s"] for name in NAMES}
             print("one execution for each, wall s: " + ", ".join(f"{name} {wall:.0f}" for name, wall in walls.items()))
             print(f"one execution for each, wall s in total: {sum(walls.values()):.0f}")
 

@@ -1,73 +1,90 @@
-"""A chain of actor pools as one Ray Data execution, and the resources of the cluster."""
+"""A chain of actor pools as one Ray Data execution."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import ray
 import ray.data
 
-from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, actor_counts, cpu_share
+from cluster.capacity import Wants, least, whole
+from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, Room, actor_counts, cpu_share
 
 _GIB = 2**30
 
 
-def cluster_cpus() -> int:
-    """Logical CPUs of the cluster that this process is connected to, at least one."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return max(1, int(resources.get("CPU", 1)))
+@dataclass(frozen=True)
+class Sizes:
+    """How many actors the pools of a chain have.
+
+    Attributes:
+        most: Of each pool, at most.
+        first: Of each pool, when the stream begins.
+        share: CPUs of each actor.
+    """
+
+    most: list[int]
+    first: list[int]
+    share: float
 
 
-def cluster_gpus() -> float:
-    """GPUs of the cluster that this process is connected to."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return resources.get("GPU", 0.0)
+def sizes(pools: Sequence[Pool], room: Room, rows: int) -> Sizes:
+    """The sizes of the pools of one stream; an actor without a row is of no use."""
+    counts = actor_counts(pools, room)
+    share = cpu_share(counts, room.cpus)
+    most = [min(count, max(1, math.ceil(rows / pool.batch))) for pool, count in zip(pools, counts, strict=True)]
+    return Sizes(most, [max(1, int(count * room.there)) for count in most], share)
 
 
-def node_memory_gib() -> list[float]:
-    """Memory that Ray gives to actors, GiB, of each living node of the cluster that this process is connected to."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"].get("memory", 0.0) / _GIB for node in nodes if node["Alive"]]
+def wants(pools: Sequence[Pool], room: Room, rows: int) -> Wants:
+    """What a chain can use, and what it cannot begin without: one actor of each pool."""
+    plan = sizes(pools, room, rows)
+    gpus = sum(count * pool.gpus for pool, count in zip(pools, plan.most, strict=True))
+    return Wants(
+        cpus=min(room.cpus, math.ceil(plan.share * sum(plan.most))),
+        gpus=min(room.gpus, gpus),
+        least_cpus=plan.share * len(pools),
+        least_gpus=math.ceil(whole(least(pools)).gpus),
+        off_gpus=room.off_gpus,
+    )
 
 
-def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], cpus: int) -> ray.data.Dataset:
+def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: int) -> ray.data.Dataset:
     """Send every row of a dataset through all the pools, one after the other, in one streaming execution.
 
     Args:
         dataset: Rows in small blocks (the block is the unit that is retried and lost).
         pools: The operators in order.
-        cpus: Logical CPUs of the cluster.
+        room: What their actors share.
+        rows: Number of rows.
     """
-    nodes = node_memory_gib()
-    counts = [
-        min(count, max(1, int(cluster_gpus() / pool.gpus))) if pool.gpus else count
-        for pool, count in zip(pools, actor_counts(pools, cpus, nodes), strict=True)
-    ]
-    share = cpu_share(counts, cpus)
-    for pool, count in zip(pools, counts, strict=True):
+    plan = sizes(pools, room, rows)
+    for pool, first, most in zip(pools, plan.first, plan.most, strict=True):
         work: Any = dataset.map
         if pool.batch > 1:
             work = partial(dataset.map_batches, batch_size=pool.batch, batch_format="pyarrow")
         dataset = work(
             pool.work,
             fn_constructor_kwargs=dict(pool.options),
-            compute=_size(pool, count),
-            num_cpus=share,
+            compute=_size(pool, first, most),
+            num_cpus=plan.share,
             num_gpus=pool.gpus or None,
             # Ray waits forever for memory that no node has, so a request is capped at the largest node.
-            memory=int(min(pool.memory_gib, max(nodes)) * _GIB) or None,
+            memory=int(min(pool.memory_gib, max(room.nodes_gib)) * _GIB) or None,
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_TASK_RETRIES,
+            **({"label_selector": dict(room.where)} if room.where else {}),
         )
     return dataset
 
 
-def _size(pool: Pool, count: int) -> ray.data.ActorPoolStrategy:
+def _size(pool: Pool, first: int, most: int) -> ray.data.ActorPoolStrategy:
     """Number of actors of a pool, and how many rows may wait for each."""
     if pool.memory_gib:
         # Long rows must not queue for one actor while another is idle (Ray's default queue is four). With a queue of one,
         # Ray never restarts an actor that it released while the first rows were being decoded, so the size is fixed.
-        return ray.data.ActorPoolStrategy(size=count, max_tasks_in_flight_per_actor=1)
-    return ray.data.ActorPoolStrategy(min_size=1, max_size=count, initial_size=1 if pool.gpus else count)
+        return ray.data.ActorPoolStrategy(size=most, max_tasks_in_flight_per_actor=1)
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=1 if pool.gpus else first)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pyarrow as pa
 
+from cluster import ClusterError
+from cluster.capacity import Bundle, Capacity, whole
 from cluster.pools import Pool
 
 if TYPE_CHECKING:
+    from cluster.session import Session
     from trainers.job import ProgressCallback, TrainJob
 
 Row = dict[str, Any]
@@ -27,8 +30,12 @@ def silent(_count: int) -> None:
 class Engine(Protocol):
     """Runs rows through actor pools, calls of actors, and trainings."""
 
-    def start(self) -> None:
-        """Get ready for work; called before the first step that has to run. Further calls cost nothing."""
+    def start(self, needs: Mapping[str, Sequence[Bundle]] | None = None) -> None:
+        """Get ready for work; called before the first step that has to run. Further calls cost nothing.
+
+        Args:
+            needs: Name of each step -> the processes without which it cannot work; refused at once if they never fit.
+        """
 
     def stream(
         self,
@@ -87,9 +94,10 @@ class RayEngine:
         session: Opens the connection, such as `lambda: cluster.session.connect(address, settings)`.
     """
 
-    def __init__(self, session: Callable[[], AbstractContextManager[object]]) -> None:
+    def __init__(self, session: Callable[[], AbstractContextManager[Session]]) -> None:
         self._session = session
         self._stack: ExitStack | None = None
+        self._joined: Session | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -99,14 +107,26 @@ class RayEngine:
     ) -> None:
         if self._stack is not None:
             self._stack.__exit__(kind, error, trace)
-            self._stack = None
+            self._stack = self._joined = None
 
-    def start(self) -> None:
-        """Join the cluster, once."""
+    def start(self, needs: Mapping[str, Sequence[Bundle]] | None = None) -> None:
+        """Join the cluster, once; see `Engine.start`.
+
+        Raises:
+            ClusterError: There is no cluster, or it can never satisfy a need.
+        """
         if self._stack is None:
             with ExitStack() as stack:
-                stack.enter_context(self._session())
+                self._joined = stack.enter_context(self._session())
                 self._stack = stack.pop_all()
+        self.capacity.require(needs or {})
+
+    @property
+    def capacity(self) -> Capacity:
+        """What the cluster has and can have; it must have been joined."""
+        if self._joined is None:
+            raise ClusterError("no Ray has been joined yet")
+        return self._joined.capacity
 
     def stream(
         self,
@@ -120,7 +140,7 @@ class RayEngine:
         from cluster.stream import stream
 
         self.start()
-        yield from stream(table, pools, progress, key, most_rows)
+        yield from stream(self.capacity, table, pools, progress, key, most_rows)
 
     def calls(
         self, kind: type, arguments: tuple[Any, ...], method: str, work: Sequence[tuple[Any, ...]], gpus: float = 0.0
@@ -129,11 +149,12 @@ class RayEngine:
         from cluster.fanout import calls
 
         self.start()
-        return calls(kind, arguments, method, work, gpus)
+        return calls(self.capacity, kind, arguments, method, work, gpus)
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """See `Engine.train`; uses Ray Train."""
-        from trainers.launch import train
+        """See `Engine.train`; uses Ray Train, once all its workers have a place."""
+        from trainers.launch import train, worker_bundles
 
         self.start()
-        return train(job, on_progress)
+        with self.capacity.held(whole(worker_bundles(job))):
+            return train(job, on_progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from actors.media.rows import check_storage
 from cluster import ClusterError
+from cluster.capacity import Bundle
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
 from cluster.pools import Pool
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class InProcess:
     """A `cluster.engine.Engine` that processes one row at a time here. A row that kills its process kills this process."""
 
-    def start(self) -> None:
+    def start(self, needs: Mapping[str, Sequence[Bundle]] | None = None) -> None:
         """Do nothing: there is nothing to prepare."""
 
     def stream(

@@ -34,20 +34,41 @@ class Pool:
     memory_gib: float = 0.0
 
 
-def actor_counts(pools: Sequence[Pool], cpus: int, nodes_gib: Sequence[float] = (math.inf,)) -> list[int]:
+@dataclass(frozen=True)
+class Room:
+    """What the actors of a stream share.
+
+    Attributes:
+        cpus: Logical CPUs, at most.
+        gpus: GPUs, at most.
+        nodes_gib: Memory of each node, GiB.
+        there: Share of the CPUs that is there when the stream begins.
+        where: Labels of the nodes that may be used, in the form of Ray's label selectors; empty for all.
+    """
+
+    cpus: int
+    gpus: float = math.inf
+    nodes_gib: Sequence[float] = (math.inf,)
+    there: float = 1.0
+    where: Mapping[str, str] = field(default_factory=dict)
+    off_gpus: bool = False  # nodes with GPUs are left alone
+
+
+def actor_counts(pools: Sequence[Pool], room: Room) -> list[int]:
     """Number of actors of each pool: one, plus its share by weight of two per CPU (a chain is as fast as its slowest pool).
 
-    Args:
-        pools: The pools of one stream.
-        cpus: Logical CPUs of the cluster.
-        nodes_gib: Memory of each node, GiB.
+    A pool with GPUs has as many as the GPUs hold beside one actor of every other such pool: Ray Data moves them to where
+    the queue is.
     """
     total = sum(pool.weight for pool in pools)
-    counts = [1 + int(2 * cpus * pool.weight / total) for pool in pools]
+    counts = [1 + int(2 * room.cpus * pool.weight / total) for pool in pools]
+    on_gpus = sum(pool.gpus for pool in pools)
     for k, pool in enumerate(pools):
         if pool.memory_gib:
-            room = sum(int(min(cpus, node / pool.memory_gib)) for node in nodes_gib)
-            counts[k] = max(1, min(counts[k], cpus, room))
+            fits = sum(int(min(room.cpus, node / pool.memory_gib)) for node in room.nodes_gib)
+            counts[k] = max(1, min(counts[k], room.cpus, fits))
+        if pool.gpus:
+            counts[k] = max(1, int(min(counts[k], (room.gpus - on_gpus) / pool.gpus + 1)))
     return counts
 
 

@@ -19,12 +19,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cluster import ClusterError
+from cluster.capacity import Capacity, Say, present
+from cluster.ceiling import PRESENT, Ceiling, ceiling
+from cluster.joining import OWN, PROJECT, Place, check_nodes, chosen, travelling
 
-PROJECT = Path(__file__).resolve().parents[1]
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
 _SHORT = 40  # longest temporary path, in characters, for which Ray's socket names still fit
 _CONNECT_S = 10.0
@@ -40,14 +43,20 @@ class SessionSettings:
             actors and the tasks that feed it run at the same time.
         threads: Threads of each worker's linear algebra; with one, sums have the same order on every machine.
         no_progress_timeout_s: A stream of rows fails after this many seconds without progress.
+        stalled_s: A stream begins again with the rows that are left if none moved for so many seconds after a node went away.
         worker_start_timeout_s: Seconds that training waits for its workers; more than a node takes to boot.
+        max_cpus: CPUs that a cluster can have at most, where it does not say itself; also a limit.
+        max_gpus: GPUs, likewise.
         verbose: Show Ray's log and the workers' output on the terminal.
     """
 
     cpus: int | None = None
     threads: int = 1
     no_progress_timeout_s: float = 1800.0
+    stalled_s: float = 300.0
     worker_start_timeout_s: float = 600.0
+    max_cpus: int | None = None
+    max_gpus: int | None = None
     verbose: bool = False
 
 
@@ -59,39 +68,61 @@ class Session:
     cpus: float
     gpus: float
     nodes: int
+    capacity: Capacity
+
+
+def unsaid(_line: str) -> None:
+    """A `Say` that says nothing."""
 
 
 @contextmanager
-def connect(address: str | None = None, settings: SessionSettings | None = None) -> Iterator[Session]:
-    """Connect to Ray for the length of the block.
+def connect(
+    address: str | None = None,
+    settings: SessionSettings | None = None,
+    say: Say = unsaid,
+    shared: Path | None = None,
+) -> Iterator[Session]:
+    """Connect to Ray for the length of the block, and say to which.
 
     Args:
-        address: None starts a local Ray and stops it again; "auto" or an address joins a running cluster. If this
-            process is already connected to Ray, that connection is used and stays open.
+        address: "auto" or an address joins a running cluster, "local" starts a Ray and stops it again; None takes the
+            address in `RAY_ADDRESS`, or starts one. If this process is already connected to Ray, that connection is used and
+            stays open.
         settings: Settings of Ray.
+        say: Prints a line for the user.
+        shared: Folder that all nodes of a cluster must see, or None.
 
     Raises:
-        ClusterError: There is no cluster at the address, or a local Ray cannot start.
+        ClusterError: There is no cluster at the address, its nodes do not fit, or a local Ray cannot start.
     """
     import ray
 
     settings = settings or SessionSettings()
     if ray.is_initialized():
+        if address == OWN:
+            raise ClusterError(
+                f"--address {OWN}: this process is connected to a Ray already; disconnect it first (ray.shutdown())"
+            )
         with _data_context(settings):
-            yield _session(local=False)
+            yield _session(Place(None, "that this process is connected to"), settings, say, shared, local=False)
         return
-    environment = worker_environment(settings, gpu=address is not None or _has_gpu())
-    local = address is None
+    place = chosen(address)
+    local = place.address is None
+    environment = worker_environment(settings, gpu=not local or _has_gpu())
     if local:
         # Settings of Ray itself; on a shared cluster they are the decision of whoever runs it.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         environment["RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"] = "1"  # a small /dev/shm (Docker) must not stop a run
     try:
-        with _environment(environment), _quiet(settings):
-            folder = _start(address, environment, settings)
+        with _environment(environment | _OF_THE_DRIVER), _quiet(settings):
+            folder = _start(place, environment, settings)
             try:
                 with _data_context(settings):
-                    yield _session(local=local)
+                    session = _session(place, settings, say, shared, local=local)
+                    try:
+                        yield session
+                    finally:
+                        session.capacity.release()
             finally:
                 ray.shutdown()
                 if folder is not None:
@@ -101,12 +132,16 @@ def connect(address: str | None = None, settings: SessionSettings | None = None)
             _read_switches()
 
 
-def _start(address: str | None, environment: Mapping[str, str], settings: SessionSettings) -> Path | None:
+# Ray Data's own wish, one more node of each kind while any resource is busy, would keep GPUs for work without any.
+_OF_THE_DRIVER = {"RAY_DATA_CLUSTER_SCALING_UP_UTIL_THRESHOLD": "1e9"}
+
+
+def _start(place: Place, environment: Mapping[str, str], settings: SessionSettings) -> Path | None:
     """Start a local Ray and return its folder, or join a cluster and return None."""
     with _keep_sigterm(), _mute(settings):
-        if address is None:
+        if place.address is None:
             return _start_local(settings)
-        _join(address, environment, settings)
+        _join(place.address, place.said, environment, settings)
         return None
 
 
@@ -178,24 +213,21 @@ def _read_switches() -> None:
     Config.initialize("")
 
 
-def _join(address: str, environment: Mapping[str, str], settings: SessionSettings) -> None:
+def _join(address: str, said: str, environment: Mapping[str, str], settings: SessionSettings) -> None:
     import ray
 
-    # The nodes of a cluster may lack this project, so Ray sends them its four packages.
-    modules = [str(PROJECT / name) for name in ("pipeline", "cluster", "actors", "trainers")]
+    # The nodes of a cluster may lack this project, so Ray sends them its packages.
     variables = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
     try:
         ray.init(
             address=_reachable(address),
-            runtime_env={"env_vars": variables, "py_modules": modules},
+            runtime_env=travelling(variables),
             log_to_driver=settings.verbose,
             logging_level=logging.INFO if settings.verbose else logging.ERROR,
         )
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        advice = "start one (`ray start --head`), correct the address, or leave --address out for a local Ray"
-        raise ClusterError(
-            f"--address {address}: no Ray cluster can be joined there ({_first_line(error)}); {advice}"
-        ) from error
+        advice = "start one (`ray start --head`), correct the address, or say --address local for a Ray on this machine"
+        raise ClusterError(f"{said}: no Ray cluster can be joined there ({_whole_line(error)}); {advice}") from error
 
 
 def _reachable(address: str) -> str:
@@ -221,12 +253,38 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _session(*, local: bool) -> Session:
+def _whole_line(error: Exception) -> str:
+    """A mismatch of versions stands in the later lines."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _session(place: Place, settings: SessionSettings, say: Say, shared: Path | None, *, local: bool) -> Session:
+    """Look at the Ray that is connected, check its nodes, and say what it is.
+
+    Raises:
+        ClusterError: A node does not fit.
+    """
     import ray
 
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return Session(local, resources.get("CPU", 0.0), resources.get("GPU", 0.0), len(alive))
+    now = present()
+    if local:
+        gpus = f", {now.gpus:g} GPUs" if now.gpus else ""
+        say(f"  own Ray on this machine: {now.cpus:g} CPUs{gpus}")
+        most = now
+    else:
+        most = ceiling(settings.max_cpus, settings.max_gpus)
+        where = ray.get_runtime_context().gcs_address
+        say(f"  Ray cluster {where} ({place.said}): {describe(now, most)}")
+        check_nodes(shared)
+    return Session(local, now.cpus, now.gpus, int(now.nodes), Capacity(most, say))
+
+
+def describe(now: Ceiling, most: Ceiling) -> str:
+    """What a cluster has and can have, for its user."""
+    nodes = f"{now.nodes:g} node{'' if now.nodes == 1 else 's'}, {now.cpus:g} CPUs, {now.gpus:g} GPUs"
+    if most.source == PRESENT:
+        return f"{nodes}; it does not grow (where it does, say --set run.max_cpus=N and run.max_gpus=N)"
+    return f"{nodes} now; at most {most.cpus:g} CPUs, {most.gpus:g} GPUs ({most.source})"
 
 
 @contextmanager
@@ -234,7 +292,10 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     """Set the defaults of Ray Data: limited retries, and no progress bars besides this program's."""
     from ray.data import DataContext
 
+    from cluster.losses import NodeWatch
+
     values: dict[str, Any] = {
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s)],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
         # A model load that dies once must not end the job; one that dies every time must.
@@ -271,6 +332,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def _quiet(settings: SessionSettings) -> Iterator[None]:
     """Show only errors of Ray's libraries: this program's console reports the progress."""
     import ray.data  # noqa: F401 - its import configures the loggers that are set here
+    from ray._private import worker
 
     if settings.verbose:
         yield
@@ -278,9 +340,13 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
     before = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    printing = worker.print_to_stdstream
+    # Ray prints what happens to its nodes on standard output, where results are, whatever `log_to_driver` says.
+    worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
     finally:
+        worker.print_to_stdstream = printing
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
 

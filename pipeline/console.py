@@ -25,7 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.media.outcome import STORAGE, Failure
-from cluster import ClusterError
+from cluster import ClusterError, causes
+from trainers.places import BucketError
 
 DONE = 0
 SOME_FAILED = 1
@@ -250,12 +251,12 @@ _FAILURES = {"usage": USAGE, STORAGE: MACHINE}  # those that end a command
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, UserError):
             return cause.exit_code, f"error: {cause}"
         if isinstance(cause, Failure) and cause.kind in _FAILURES:
             return _FAILURES[cause.kind], f"error: {cause.message}"
-        if isinstance(cause, ClusterError):
+        if isinstance(cause, ClusterError | BucketError):
             return MACHINE, f"error: {cause}"
         if isinstance(cause, KeyboardInterrupt):
             return INTERRUPTED, "interrupted: what is finished is kept; the same command goes on from there"
@@ -268,14 +269,3 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return MACHINE, "error: out of memory; lower corpus.max_short_side or teachers.key_frames with --set"
     kind = type(error).__name__
     return INTERNAL, f"internal error: {kind}: {error} (run again with --debug for the traceback)"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception, then what it wraps: Ray keeps a worker's exception in `cause`, Python in `__cause__`."""
-    visited: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in visited:
-        visited.add(id(current))
-        yield current
-        inner = getattr(current, "cause", None)
-        current = inner if isinstance(inner, BaseException) else current.__cause__

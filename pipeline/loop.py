@@ -7,8 +7,9 @@ Each step declares its inputs, its outputs and its resources (`pipeline.run_fold
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from cluster.capacity import Bundle
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
@@ -61,9 +62,14 @@ def one_round(run: Run, number: int) -> Iterator[Step]:
         yield pair.step(run, number + 1)
 
 
+def needs(steps: Iterable[Step]) -> dict[str, Sequence[Bundle]]:
+    """What each step cannot work without, by its name."""
+    return {step.name: step.needs() for step in steps}
+
+
 def run_all(run: Run) -> Steps:
     """Run every missing step; the result says which steps ran and which were already done."""
-    steps = Steps(run.layout, run.console, run.engine.start)
+    steps = Steps(run.layout, run.console, lambda: run.engine.start(needs(steps_of(run))))
     for step in steps_of(run):
         steps.run(step)
     shutil.rmtree(run.layout.downloads, ignore_errors=True)

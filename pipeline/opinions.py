@@ -23,6 +23,7 @@ from pipeline.run_folder.records import SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_shards
 from pipeline.settings.config import Config
+from trainers.places import Place
 
 
 def teacher_digests(config: Config) -> dict[str, str]:
@@ -42,7 +43,7 @@ def directions(config: Config) -> dict[str, bool]:
     return {name: teacher_class(name).higher_is_better for name in config.teachers.names}
 
 
-def raw_scores(folders: Mapping[str, Path], digests: Mapping[str, str], ids: Sequence[str]) -> dict[str, np.ndarray]:
+def raw_scores(folders: Mapping[str, Place], digests: Mapping[str, str], ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Raw scores of each teacher.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from fake_bucket import Bucket
 
 from actors.media import ffmpeg
 from actors.media.scenes import make_clip
+from trainers.places import place
 
 Make = Callable[..., Path]
 
@@ -20,6 +23,9 @@ Make = Callable[..., Path]
 # A busy machine is no failure: no test asserts a time, and neither does Hypothesis.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+os.environ.pop("RAY_ADDRESS", None)  # what the suite starts must not run on somebody's cluster
 
 
 def pytest_addoption(parser):
@@ -97,6 +103,33 @@ def bucket(object_store, monkeypatch):
     object_store.objects, object_store.requests = {}, []
     object_store.busy, object_store.denied = 0, False
     return object_store
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A whole S3 server."""
+    from s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The server, with an empty bucket of the test's own in ``bucket``, named by the environment as users name theirs."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    s3_server.requests, s3_server.busy_every = [], 0
+    s3_server.bucket = f"s3://runs-{secrets.token_hex(6)}"
+    s3_server.make_bucket(s3_server.bucket.removeprefix("s3://"))
+    return s3_server
+
+
+@pytest.fixture(params=["disk", "bucket"])
+def root(request, tmp_path):
+    """A place for a run: a folder, and in a second test a prefix of a bucket."""
+    return tmp_path if request.param == "disk" else place(f"{request.getfixturevalue('s3').bucket}/some/run")
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pyarrow.compute as pc
 
 from trainers.levels import level_indices
+from trainers.places import Place
 from trainers.settings import SEVERITY_ORIGINS
 from trainers.student.table import student_row
 from trainers.videos import VideoStore, read_plain
@@ -49,7 +49,7 @@ class Pairs:
         return len(self.label)
 
 
-def read_features(folder: str | Path) -> Features:
+def read_features(folder: str | Place) -> Features:
     """Read all shards of a feature folder, sorted by video_id so that the order of the shards does not matter.
 
     Raises ValueError if there is no shard, a video appears twice, lengths differ or a number is not finite.
@@ -71,7 +71,7 @@ def read_features(folder: str | Path) -> Features:
     return Features({video: row for row, video in enumerate(ids)}, matrix)
 
 
-def read_encoded(student: str, folder: str | Path) -> Features | VideoStore:
+def read_encoded(student: str, folder: str | Place) -> Features | VideoStore:
     """The encoded videos of a folder in the form that a student takes: vectors in memory, or packed videos on the disk.
 
     Raises ValueError as `read_features` and `VideoStore` do.
@@ -80,7 +80,7 @@ def read_encoded(student: str, folder: str | Path) -> Features | VideoStore:
 
 
 def read_pairs(
-    path: str | Path,
+    path: str | Place,
     features: Features | VideoStore,
     origin_weights: Mapping[str, float] | None = None,
     type_weights: Mapping[str, float] | None = None,

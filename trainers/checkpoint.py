@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from trainers.job import TrainingError
+from trainers.places import Place, on_disk, remove, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Position:
     records: list[dict[str, float]]
 
 
-def checkpoint_names(run_folder: Path) -> frozenset[str]:
+def checkpoint_names(run_folder: Place) -> frozenset[str]:
     """Names of the checkpoint folders that are there, whatever they hold."""
     return frozenset(folder.name for folder in run_folder.glob("step-*"))
 
@@ -82,15 +82,21 @@ def find_fault(folder: Path, workers: int) -> str | None:
     return None
 
 
-def newest_intact(latest: Path, workers: int) -> Path | None:
-    """`latest` or, if it is torn, the newest intact checkpoint before it in the same folder; None if there is none."""
+@contextmanager
+def newest_intact(latest: Place, workers: int) -> Iterator[Path | None]:
+    """`latest` or, if it is torn, the newest intact checkpoint before it in the same folder; None if there is none.
+
+    During the block it is on the disk of this node.
+    """
     older = sorted((name for name in checkpoint_names(latest.parent) if name < latest.name), reverse=True)
     for candidate in [latest, *(latest.parent / name for name in older)]:
-        fault = find_fault(candidate, workers)
-        if fault is None:
-            return candidate
+        with on_disk(candidate) as folder:
+            fault = find_fault(folder, workers)
+            if fault is None:
+                yield folder
+                return
         logger.warning("checkpoint %s is not usable (%s); trying the one before", candidate.name, fault)
-    return None
+    yield None
 
 
 def load_shard(engine: Any, folder: Path, rank: int) -> Position:
@@ -103,20 +109,19 @@ def load_shard(engine: Any, folder: Path, rank: int) -> Position:
     return Position(**shard["position"])
 
 
-def sweep_orphans(run_folder: Path) -> list[str]:
+def sweep_orphans(run_folder: Place) -> list[str]:
     """Delete checkpoint folders that Ray Train never registered (a worker died while they were written)."""
     register = run_folder / REGISTER
     registered = register.read_text(encoding="utf-8") if register.is_file() else ""
     removed = []
-    for folder in sorted(run_folder.glob("step-*")):
+    folders: list[Place] = list(run_folder.glob("step-*"))
+    for folder in sorted(folders, key=str):
         if f'"{folder.name}"' not in registered:
-            shutil.rmtree(folder)
+            remove(folder)
             removed.append(folder.name)
     return removed
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Place, content: Any) -> None:
     """Write JSON so that a reader sees the old or the new content, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(content).encode())

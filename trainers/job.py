@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trainers.places import absolute
 from trainers.settings import TrainingSettings
 from trainers.student.table import DEFAULT, student_row
 
@@ -32,7 +33,8 @@ class TrainJob:
     """One training of a student on a table of pairs.
 
     Attributes:
-        pairs: Parquet file or folder with the columns first, second, label and origin.
+        pairs: Parquet file or folder with the columns first, second, label and origin; as all places here on a
+            disk or in a bucket.
         features: Folder of Parquet shards with the columns video_id and features (list of float32, equal lengths).
         output: Folder that the trained student is written to (replaced at once, at the end).
         name, storage: Name of the run, and the folder its checkpoints live in. The same name and storage resume the run, so
@@ -80,6 +82,18 @@ class TrainJob:
     def changed(self, **settings: Any) -> TrainJob:
         """The same job with other settings of the training."""
         return replace(self, settings=self.settings.changed(**settings))
+
+    def with_absolute_places(self) -> TrainJob:
+        """The same job for processes in other working directories."""
+        return replace(
+            self,
+            pairs=absolute(self.pairs),
+            features=absolute(self.features),
+            output=absolute(self.output),
+            storage=absolute(self.storage),
+            initial=absolute(self.initial) if self.initial else None,
+            validation=absolute(self.validation) if self.validation else None,
+        )
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits over the settings that decide the result; places and ways of running do not count."""

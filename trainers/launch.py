@@ -10,12 +10,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from trainers.checkpoint import sweep_orphans, write_json
 from trainers.job import Failpoint, ProgressCallback, TrainingError, TrainJob
+from trainers.places import Place, arrow_storage, node_folder, place
 from trainers.videos import parquet_files
 
 __all__ = ["Failpoint", "TrainJob", "TrainingError", "train"]
@@ -29,10 +29,12 @@ def _worker(config: dict[str, Any]) -> dict[str, Any]:
     # the heavy imports happen here, in the worker, and not where the driver starts
     from trainers.loop import train_worker
 
-    return train_worker(config["job"], Path(config["run_folder"]), Path(config["scratch"]))
+    scratch = Path(config["scratch"])
+    scratch.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on this node
+    return train_worker(config["job"], place(config["run_folder"]), scratch)
 
 
-def _claim(job: TrainJob, run_folder: Path) -> None:
+def _claim(job: TrainJob, run_folder: Place) -> None:
     """Note what this run is, or refuse if its name belongs to another job or another number of workers."""
     path = run_folder / JOB_FILE
     digest = hashlib.sha256(job.fingerprint().encode())
@@ -57,25 +59,8 @@ def _claim(job: TrainJob, run_folder: Path) -> None:
         )
 
 
-def _with_absolute_paths(job: TrainJob) -> TrainJob:
-    """Ray Train changes the working directory of its workers, so relative paths would mean something else there."""
-
-    def absolute(path: str) -> str:
-        return str(Path(path).resolve())
-
-    return replace(
-        job,
-        pairs=absolute(job.pairs),
-        features=absolute(job.features),
-        output=absolute(job.output),
-        storage=absolute(job.storage),
-        initial=absolute(job.initial) if job.initial else None,
-        validation=absolute(job.validation) if job.validation else None,
-    )
-
-
 @contextlib.contextmanager
-def _progress(run_folder: Path, callback: ProgressCallback | None) -> Iterator[None]:
+def _progress(run_folder: Place, callback: ProgressCallback | None) -> Iterator[None]:
     """While the workers train, read the progress that rank 0 writes and hand it to the callback."""
     if callback is None:
         yield
@@ -87,9 +72,10 @@ def _progress(run_folder: Path, callback: ProgressCallback | None) -> Iterator[N
         last_round = False
         while not last_round:
             last_round = ended.wait(POLL_S)
-            if not path.exists():
+            try:
+                state = json.loads(path.read_text(encoding="utf-8"))
+            except FileNotFoundError:
                 continue
-            state = json.loads(path.read_text(encoding="utf-8"))
             if state["step"] != last_step:
                 last_step = state["step"]
                 callback(last_step, state["steps"], state["metrics"])
@@ -101,6 +87,11 @@ def _progress(run_folder: Path, callback: ProgressCallback | None) -> Iterator[N
     finally:
         ended.set()
         thread.join()
+
+
+def worker_bundles(job: TrainJob) -> list[dict[str, float]]:
+    """What each worker runs on."""
+    return [{"CPU": job.cpus_per_worker, **({"GPU": 1.0} if job.gpu else {})}] * job.settings.workers
 
 
 def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
@@ -119,14 +110,15 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
     import ray.train.torch
 
     started = time.monotonic()
-    job = _with_absolute_paths(job)
-    storage = Path(job.storage)
-    run_folder, scratch = storage / job.name, storage / f".{job.name}.scratch"
+    job = job.with_absolute_places()  # Ray Train changes the working directory of its workers
+    storage = place(job.storage)
+    run_folder, scratch = storage / job.name, node_folder(storage) / f".{job.name}.scratch"
     _claim(job, run_folder)
     sweep_orphans(run_folder)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    Path(job.output).parent.mkdir(parents=True, exist_ok=True)
+    place(job.output).parent.mkdir(parents=True, exist_ok=True)
+    storage_path, filesystem = arrow_storage(storage)
     # Ray's annotations still say that a worker returns nothing and a result has no `return_value`
     trainer = ray.train.torch.TorchTrainer(
         cast("Callable[[dict[str, Any]], None]", _worker),
@@ -134,12 +126,13 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.settings.workers,
             use_gpu=job.gpu,
-            resources_per_worker={"CPU": job.cpus_per_worker, **({"GPU": 1} if job.gpu else {})},
+            resources_per_worker=worker_bundles(job)[0],
         ),
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpu else "gloo"),
         run_config=ray.train.RunConfig(
             name=job.name,
-            storage_path=str(storage),
+            storage_path=storage_path,
+            storage_filesystem=filesystem,
             callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=job.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),

@@ -32,6 +32,7 @@ from trainers.examples import Examples, SequenceExamples, examples_of
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
+from trainers.places import Place, place, publish
 from trainers.student.base import Student
 from trainers.student.table import build_student, load_student
 from trainers.videos import VideoStore
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_FILE = "progress.json"
 PROGRESS_EVERY_S = 0.5
+PROGRESS_SHARE = 50  # times as long as writing takes, at least, passes before it is written again
 RECORDS_KEPT = 200
 MOST_SKIPPED = 10  # steps in a row without an update, after which the weights are taken to be spoilt
 
@@ -51,7 +53,7 @@ class Worker:
     job: TrainJob
     rank: int
     workers: int
-    run_folder: Path
+    run_folder: Place
     scratch: Path
     student: Student
     engine: Any
@@ -105,7 +107,7 @@ def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pair
     return student
 
 
-def _set_up(job: TrainJob, run_folder: Path, scratch: Path) -> Worker:
+def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
@@ -141,11 +143,11 @@ def _resume(worker: Worker) -> int:
     latest = ray.train.get_checkpoint()
     if latest is None:
         return 0
-    folder = newest_intact(Path(latest.path), worker.workers)
-    if folder is None:
-        logger.warning("no usable checkpoint of '%s': training starts again", worker.job.name)
-        return 0
-    position = load_shard(worker.engine, folder, worker.rank)
+    with newest_intact(worker.run_folder / Path(latest.path).name, worker.workers) as folder:
+        if folder is None:
+            logger.warning("no usable checkpoint of '%s': training starts again", worker.job.name)
+            return 0
+        position = load_shard(worker.engine, folder, worker.rank)
     worker.records[:] = position.records
     return position.step
 
@@ -263,7 +265,7 @@ def _meet_failpoint(worker: Worker, step: int) -> None:
 
 def _run_steps(worker: Worker, start: int) -> None:
     record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
-    reported_at = 0.0
+    next_report = 0.0
     if start >= worker.end:
         # nothing is left to train, but a sweep still waits for the metrics of its trial
         ray.train.report(_metrics(worker, start))
@@ -282,15 +284,13 @@ def _run_steps(worker: Worker, start: int) -> None:
                     "loss": worker.average(terms.total.detach().clone()).item(),
                 }
             )
-        if (
-            worker.rank == 0
-            and worker.records
-            and (time.monotonic() - reported_at > PROGRESS_EVERY_S or done == worker.end)
-        ):
-            reported_at = time.monotonic()
+        if worker.rank == 0 and worker.records and (time.monotonic() > next_report or done == worker.end):
+            before = time.monotonic()
             write_json(
                 worker.run_folder / PROGRESS_FILE, {"step": done, "steps": worker.steps, "metrics": worker.records[-1]}
             )
+            # a bucket answers slowly: the steps must not wait for it all the time
+            next_report = before + max(PROGRESS_EVERY_S, PROGRESS_SHARE * (time.monotonic() - before))
         if done % worker.job.settings.checkpoint_every == 0 or done == worker.end:
             _report(worker, done)
 
@@ -306,8 +306,9 @@ def _export(worker: Worker) -> None:
             f"the weights of '{worker.job.name}' are not finite ({spoilt[0]}): lower the learning rate "
             "and start under another name"
         )
-    output = Path(worker.job.output)
-    fresh = output.with_name(f".{output.name}.new")
+    output = place(worker.job.output)
+    # beside a folder on a disk, so that it can be moved there
+    fresh = (output if isinstance(output, Path) else worker.scratch / output.name).with_name(f".{output.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     # a new object: the engine's module may hold partitioned tensors
     student = (
@@ -318,15 +319,10 @@ def _export(worker: Worker) -> None:
     module: nn.Module = student.trained_module()
     module.load_state_dict(state, assign=True)  # with the number format that was gathered
     student.save(fresh)
-    old = output.with_name(f".{output.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if output.exists():
-        output.replace(old)
-    fresh.replace(output)
-    shutil.rmtree(old, ignore_errors=True)
+    publish(fresh, output)
 
 
-def train_worker(job: TrainJob, run_folder: Path, scratch: Path) -> dict[str, Any]:
+def train_worker(job: TrainJob, run_folder: Place, scratch: Path) -> dict[str, Any]:
     """Train on this rank. Returns what `trainers.launch.train` gives back, or {"error": message}."""
     started = time.monotonic()
     logging.getLogger("ray.train").setLevel(logging.WARNING)

@@ -117,16 +117,6 @@ def _trial(config: dict[str, Any]) -> None:
     train(trial_job(config["job"], config["lambda"], config["until"]), callbacks=[TuneReportCallback()])  # type: ignore[no-untyped-call]
 
 
-def _absolute(job: TrainJob) -> TrainJob:
-    # a trial runs in another working directory
-    paths = {
-        name: str(Path(value).resolve())
-        for name in ("pairs", "features", "output", "storage", "initial", "validation")
-        if (value := getattr(job, name))
-    }
-    return replace(job, **paths)  # type: ignore[arg-type]
-
-
 def sweep(job: TrainJob, values: Sequence[float | str], grace_steps: int | None = None) -> list[SweepRow]:
     """Train once per value of lambda and return a table, best first by order accuracy on `job.validation`.
 
@@ -144,7 +134,7 @@ def sweep(job: TrainJob, values: Sequence[float | str], grace_steps: int | None 
     import ray
 
     logging.getLogger("ray.tune").setLevel(logging.WARNING)
-    job = _absolute(job)
+    job = job.with_absolute_places()  # a trial runs in another working directory
     cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     job = fitted(job, cluster)
     at_once = concurrent_trials(job, cluster)

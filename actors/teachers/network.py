@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
@@ -20,6 +21,7 @@ from actors.teachers.base import Teacher
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
 DEFAULT_FOLDER = "weights"
 
 Request = tuple[Callable[["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
@@ -46,6 +48,7 @@ class NetworkTeacher(Teacher):
 
     def __init__(self, weights: str = "") -> None:
         place = Path(weights or DEFAULT_FOLDER).expanduser()
+        self.most_items: int | None = None  # inputs of one call on a GPU; None for as many as there are
         self.first = place if place.is_file() or (place / "config.json").is_file() else place / self.files[0]
 
     def path(self, name: str) -> Path:
@@ -146,13 +149,30 @@ class NetworkTeacher(Teacher):
             network = requests[numbers[0]][0]
             parts = [requests[number][1] for number in numbers]
             batch = parts[0] if len(parts) == 1 else torch.cat(parts)
-            answers = torch.cat([network(items) for items in self.batches(batch)])
+            answers = self._called(network, batch)
             outputs.update(zip(numbers, torch.split(answers, [len(part) for part in parts]), strict=True))
         return outputs
 
+    def _called(self, network: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+        """Outputs of all inputs. A GPU without enough memory gets half as many at once, from now on."""
+        import torch
+
+        while True:
+            parts = self.batches(inputs)
+            try:
+                return torch.cat([network(part) for part in parts])
+            except torch.OutOfMemoryError:
+                largest = max(len(part) for part in parts)
+                if largest == 1:
+                    raise
+                self.most_items = largest // 2
+                logger.warning("%s: out of GPU memory; %d items at once from now on", self.name, self.most_items)
+            torch.cuda.empty_cache()
+
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """Split a batch: whole on a GPU; single items on a CPU, where larger batches need more memory and save no time."""
-        return [inputs] if self.device.type == "cuda" else [inputs[place : place + 1] for place in range(len(inputs))]
+        """Split a batch: on a GPU only if it was too large before; on a CPU larger batches need memory and save no time."""
+        size = 1 if self.device.type == "cpu" else self.most_items or len(inputs)
+        return [inputs[place : place + size] for place in range(0, len(inputs), size)]
 
 
 def distinct(pictures: NDArray[np.uint8], per_item: int = 1) -> tuple[NDArray[np.uint8], list[int]]:

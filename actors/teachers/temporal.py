@@ -19,28 +19,15 @@ from actors.media.views import Sample
 from actors.teachers.base import Teacher
 from actors.teachers.nss import Values, fit_aggd, window_moments
 from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
+from trainers.student.lite.freeze import FAST_SHARE, HELD_SHARE, REACH, held_steps
 
 NEUTRAL = 50.0
 SHORT_SIDE = 540
-HELD_SHARE = 0.1  # a frame with less than this share of the surrounding motion is held
-HELD_REACH = 4  # frames on each side that make up the surroundings
 STILL_MOTION = 0.3  # grey levels of mean difference; slower scenes cannot stutter visibly
 CALM_SHARE = 0.1  # share of the 8x8 blocks of a frame difference that count as motionless
 GAUSSIAN_SHAPE = 2.0  # shape of the difference of two frames that differ by sensor noise alone
 COSTS = {"held": 4.0, "shake": 40.0, "flicker": 0.15, "uneven": 0.5, "unnatural": 1.0, "grain": 0.1}
 _CAP_SHAKE, _CAP_FLICKER = 0.05, 8.0  # per frame, so that one scene cut cannot dominate the mean
-
-
-def held_share(motion: Values) -> float:
-    """Share of frames that repeat the frame before while the scene around them moves.
-
-    Args:
-        motion: Mean absolute luma difference between consecutive frames, `[N - 1]`, in grey levels.
-    """
-    padded = np.pad(motion, HELD_REACH, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * HELD_REACH + 1)
-    around = np.median(np.sort(windows, axis=1)[:, HELD_REACH:], axis=1)
-    return float(np.mean((motion < HELD_SHARE * around) & (around > STILL_MOTION)))
 
 
 def shake(frames: NDArray[np.float32]) -> float:
@@ -139,7 +126,8 @@ class Temporal(Teacher):
             "neutral": NEUTRAL,
             "short_side": SHORT_SIDE,
             "held_share": HELD_SHARE,
-            "held_reach": HELD_REACH,
+            "held_reach": REACH,
+            "held_fast_share": FAST_SHARE,
             "still_motion": STILL_MOTION,
             "calm_share": CALM_SHARE,
             "gaussian_shape": GAUSSIAN_SHAPE,
@@ -154,7 +142,7 @@ class Temporal(Teacher):
         differences = key_differences(sample)
         motion = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2), dtype=np.float64)
         return {
-            "held": held_share(motion),
+            "held": float(np.mean(held_steps(motion, STILL_MOTION) > 0.5)),
             "shake": shake(frames),
             "flicker": flicker(frames),
             "uneven": unevenness(motion),

@@ -24,8 +24,16 @@ def configuration_arguments(parser: argparse.ArgumentParser) -> None:
         help="set one value of the configuration",
     )
     parser.add_argument("--out", metavar="DIR", help="run folder (default runs/<name derived from the configuration>)")
-    parser.add_argument(
-        "--address", metavar="ADDR", help="'auto' joins the running Ray cluster; default: start and stop a local Ray"
-    )
+    address_argument(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")
+
+
+def address_argument(parser: argparse.ArgumentParser) -> None:
+    """The option that names the Ray to use, shared by all commands that use one."""
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        help="Ray cluster to join, 'auto' for the one of this machine, 'local' for an own Ray; default: the environment's "
+        "RAY_ADDRESS, else an own Ray",
+    )

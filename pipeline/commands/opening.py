@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipeline.console import Console
 from pipeline.corpus.listing import list_inputs
@@ -44,6 +45,8 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     Raises:
         UserError: The videos cannot be listed, a check of the machine fails, or another run uses the folder.
     """
+    if config.distort.keep or config.benchmark.keep:
+        layout.on_disk("keeping distorted copies (distort.keep, benchmark.keep)")
     if config.corpus.videos is not None:
         list_inputs(config.corpus.videos, config.corpus.limit)  # stop at a wrong path before anything starts
     # Heavy imports wait until the options have been checked.
@@ -53,9 +56,14 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     from pipeline.run_folder.lock import RunLock
     from pipeline.run_folder.store import sweep_temporary
 
-    require(doctor(layout.root, thorough=False))
-    layout.root.mkdir(parents=True, exist_ok=True)
-    settings = SessionSettings(threads=config.run.threads, verbose=options.debug)
-    with RunLock(layout), RayEngine(lambda: connect(options.address, settings)) as engine:
+    require(doctor(layout.disk, thorough=False))
+    settings = SessionSettings(
+        threads=config.run.threads,
+        max_cpus=config.run.max_cpus,
+        max_gpus=config.run.max_gpus,
+        verbose=options.debug,
+    )
+    shared = layout.root if isinstance(layout.root, Path) else None
+    with RunLock(layout), RayEngine(lambda: connect(options.address, settings, console.line, shared)) as engine:
         sweep_temporary(layout.root)
         yield Run(config, layout, console, engine)

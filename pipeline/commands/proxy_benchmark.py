@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.commands import VIDEOS_HELP
+from pipeline.commands import VIDEOS_HELP, address_argument
 from pipeline.commands.opening import opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.members import HELDOUT
@@ -30,8 +30,9 @@ from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import BENCHMARK, OBSERVED, OK, VIDEOS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import append_shard, read_shards, read_table, write_bytes, write_table
+from pipeline.run_folder.store import append_shard, read_shards, read_table, shards, write_bytes, write_table
 from pipeline.settings.config import Config, load
+from trainers.places import Place, remove_files
 
 COLUMNS = ("video", "score", "mos", "suite", "source", "distortion", "level")
 
@@ -42,10 +43,10 @@ class ProxyLayout(RunLayout):
     @property
     def benchmark_clips(self) -> Path:
         """Folder of the distorted copies."""
-        return self.root / "clips"
+        return self.disk / "clips"
 
     @property
-    def table(self) -> Path:
+    def table(self) -> Place:
         """The benchmark itself: CSV."""
         return self.root / "benchmark.csv"
 
@@ -63,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")
-    parser.add_argument("--address", metavar="ADDR", help="'auto' joins the running Ray cluster")
+    address_argument(parser)
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -79,16 +80,18 @@ def main(options: argparse.Namespace) -> int:
     """Make the missing parts; return 0, or 1 if a video or a copy failed."""
     config = configuration(options)
     layout = ProxyLayout.at(options.out)
+    layout.on_disk("a benchmark of files")
     if layout.config.is_file():
         raise UserError(f"--out {options.out}: this is the folder of a run; name another folder")
     console = Console()
     with opened(config, layout, console, options) as run:
         from pipeline.steps import benchmark
 
-        steps = Steps(layout, console, run.engine.start)
+        making = benchmark.step(run, encode=False)
+        steps = Steps(layout, console, lambda: run.engine.start({making.name: making.needs()}))
         steps.run(_ingest_step(run))
         _unmark_missing(layout)
-        steps.run(benchmark.step(run, encode=False))
+        steps.run(making)
     steps.close()
     return _close(run, layout)
 
@@ -134,8 +137,7 @@ def _unmark_missing(layout: RunLayout) -> None:
     ]
     if missing:
         rest = table.filter(pc.invert(pc.is_in(table["video_id"], value_set=pa.array(missing, pa.string()))))
-        for shard in folder.glob("shard-*.parquet"):
-            shard.unlink()
+        remove_files(shards(folder))
         append_shard(folder, rest, OBSERVED)
 
 
@@ -165,7 +167,7 @@ def _close(run: Run, layout: ProxyLayout) -> int:
 
 def _line(row: dict[str, Any], suite: str, layout: RunLayout) -> dict[str, object]:
     return {
-        "video": Path(row["uri"]).relative_to(layout.root).as_posix(),
+        "video": Path(row["uri"]).relative_to(layout.disk).as_posix(),
         "score": row["mos"],
         "mos": row["mos"],
         "suite": suite,

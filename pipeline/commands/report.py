@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.layout import RunLayout
@@ -30,7 +29,7 @@ def open_run(name: str) -> RunLayout:
     Raises:
         UserError: The folder holds no run.
     """
-    layout = RunLayout.at(Path(name).expanduser())
+    layout = RunLayout.at(name)
     if not layout.root.is_dir():
         raise UserError(f"{name}: there is no such folder; name a run folder (default: one below runs/)")
     if not layout.manifests.is_dir() and not layout.config.is_file():

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,8 +17,9 @@ from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import holder
 from pipeline.run_folder.manifest import Manifest, read_manifests
-from pipeline.run_folder.store import StoreError, read_json
+from pipeline.run_folder.store import StoreError, read_json, shards
 from trainers.launch import PROGRESS_FILE
+from trainers.places import Place, readable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,11 +72,11 @@ def _unfinished(layout: RunLayout) -> Iterator[str]:
         yield f"started, not finished: {step}{detail}"
 
 
-def _rows_in(folder: Path) -> int:
+def _rows_in(folder: Place) -> int:
     total = 0
-    for shard in folder.glob("shard-*.parquet"):
+    for shard in shards(folder):
         try:
-            total += int(pq.read_metadata(shard).num_rows)
+            total += int(pq.read_metadata(readable(shard)).num_rows)
         except (OSError, pa.ArrowInvalid):  # the run is replacing it
             continue
     return total
@@ -85,9 +85,9 @@ def _rows_in(folder: Path) -> int:
 def _training(layout: RunLayout, number: int) -> str:
     """Progress of the latest training of a round."""
     files = [folder / PROGRESS_FILE for folder in layout.train_folders(number)]
-    states = [file for file in files if file.is_file()]
+    states = [(file.stat().st_mtime, file) for file in files if file.is_file()]
     try:
-        state = read_json(states[-1]) if states else None
+        state = read_json(max(states)[1]) if states else None
         return f", step {state['step']} of {state['steps']}" if state else ""
     except (StoreError, KeyError, TypeError):  # the run is writing it
         return ""

@@ -2,7 +2,7 @@
 
 The steps before training run first, in the run's own folder, and the run itself reuses them. One training pair in five is
 held out for the order accuracy by which trials are compared; the proxy benchmarks then evaluate every student on held-out
-videos. Writes sweep.json, sweep.csv and sweep.svg. The same command resumes.
+videos. Writes sweep.json, sweep.csv and sweep.html. The same command resumes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from pipeline.commands.opening import configuration, layout_of, opened
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.proxies import SUITES, figures, items
 from pipeline.corpus.rules import shuffled
-from pipeline.report.charts import SERIES_COLOURS, Bar, bar_chart, standalone
+from pipeline.report.figures import Chart, framed
+from pipeline.report.page import charts_page
+from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
@@ -33,6 +35,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
+from trainers.places import Place
 from trainers.settings import LAMBDA_RULE, read_lambda
 
 Value = float | str
@@ -74,13 +77,14 @@ def main(options: argparse.Namespace) -> int:
     config = configuration(options)
     check_weights(config)
     layout = layout_of(options, config)
+    layout.on_disk("a sweep")
     console = Console()
     with opened(config, layout, console, options) as run:
-        from pipeline.loop import preparation
+        from pipeline.loop import needs, preparation
 
         if not layout.config.is_file():
             write_bytes(layout.config, config.to_yaml().encode())
-        steps = Steps(layout, console, run.engine.start)
+        steps = Steps(layout, console, lambda: run.engine.start(needs(preparation(run))))
         for one in preparation(run):
             steps.run(one)
         steps.run(step(run, values))
@@ -106,13 +110,13 @@ def step(run: Run, values: Sequence[Value]) -> Step:
     return Step(
         "sweep",
         {**inputs, "values": values, "benchmark": layout.benchmark_features},
-        [layout.sweep_json, layout.sweep_csv, layout.sweep_svg],
-        lambda: sweep(run, values, fingerprint(fingerprints(trial))),
+        [layout.sweep_json, layout.sweep_csv, layout.sweep_html],
+        lambda: sweep(run, values, fingerprint(fingerprints(trial, Digests(layout)))),
     )
 
 
 def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
-    """Train with every value, evaluate every student, and write `sweep.json`, `sweep.csv` and `sweep.svg`."""
+    """Train with every value, evaluate every student, and write `sweep.json`, `sweep.csv` and `sweep.html`."""
     import trainers.sweep
     from pipeline.steps.train import job_of
 
@@ -134,12 +138,12 @@ def sweep(run: Run, values: Sequence[Value], identity: str) -> dict[str, Any]:
     rows = [_row(run, trial) for trial in trials]
     write_json(layout.sweep_json, {"identity": identity, "trials": rows})
     write_bytes(layout.sweep_csv, as_csv(rows))
-    write_bytes(layout.sweep_svg, as_svg(rows))
+    write_bytes(layout.sweep_html, as_html(rows).encode())
     failed = sum(bool(row["error"]) for row in rows)
     return {"rows": len(rows), "what": f"{len(rows)} values of lambda, {failed} failed"}
 
 
-def split_pairs(config: Config, layout: RunLayout) -> tuple[Path, Path]:
+def split_pairs(config: Config, layout: RunLayout) -> tuple[Place, Place]:
     """Split round 1's pairs into training pairs and, for every origin, one held-out pair in `HELD_OUT`."""
     table = read_table(layout.pairs(1), PAIRS)
     origins: dict[str, list[str]] = {}
@@ -175,7 +179,7 @@ def _row(run: Run, trial: dict[str, Any]) -> dict[str, Any]:
     if finished and (folder / "config.json").is_file():
         for suite, values in _benchmark(run, folder).items():
             row |= {f"srcc_{suite}": values["srcc"], f"within_{suite}": values["within"]}
-        row["student"] = str(folder.relative_to(run.layout.root))
+        row["student"] = trial["output"].removeprefix(f"{run.layout.root}/")
     return row
 
 
@@ -190,7 +194,7 @@ def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     encoded = read_encoded(run.config.student.name, run.layout.benchmark_features)
     logits, _ = anchor_logits(run, folder, encoded, ids)  # start the actors once for both suites
-    raw = dict(zip(ids, anchors.score(logits)[0], strict=True))
+    raw = dict(zip(ids, anchors.raw(logits), strict=True))
     return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 
 
@@ -207,15 +211,27 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def as_svg(rows: Sequence[dict[str, Any]]) -> bytes:
+def as_html(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as bars: how many held-out pairs each value orders, and its agreement with both benchmarks."""
     series = {"order_accuracy": "held-out pairs", "srcc_unseen": "SRCC unseen", "srcc_seen": "SRCC seen"}
+    values = [f"λ {row['lambda']}" for row in rows]
     bars = [
-        Bar(f"{row['lambda']}: {title}", row[name], colour)
-        for row in rows
-        for (name, title), colour in zip(series.items(), SERIES_COLOURS, strict=False)
+        {
+            "type": "bar",
+            "name": title,
+            "x": values,
+            "y": [row[name] for row in rows],
+            "marker": {"color": f"@stage{number}"},
+            "hovertemplate": f"%{{x}}: {title} %{{y:.3f}}<extra></extra>",
+        }
+        for number, (name, title) in enumerate(series.items(), 1)
     ]
-    return standalone(bar_chart(bars, "figures of each weight of the confidence loss")).encode()
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    frame = framed(360, barmode="group", legend=legend) | {"showlegend": True}
+    chart = Chart(
+        "sweep", "Figures of each value", "Bars of three figures of each value of λ", {"data": bars, "layout": frame}
+    )
+    return charts_page("Sweep", "Round 1 by weight λ of the confidence loss", [chart])
 
 
 def _close(layout: RunLayout, console: Console) -> int:
@@ -227,7 +243,7 @@ def _close(layout: RunLayout, console: Console) -> int:
         titles,
         [(str(row["lambda"]), *(row[name] for name in columns[1:]), f"{row['step']}/{row['steps']}") for row in rows],
     )
-    console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}, {layout.sweep_svg}")
+    console.line(f"sweep: {layout.sweep_json}, {layout.sweep_csv}, {layout.sweep_html}")
     for row in rows:
         if row["error"]:
             console.warn(f"lambda {row['lambda']}: {row['error']}")

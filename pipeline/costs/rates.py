@@ -8,7 +8,8 @@ from typing import Any
 
 from actors.distortions.table import DISTORTIONS
 from actors.media.rows import parse_recipe
-from cluster.pools import actor_counts
+from cluster.capacity import Bundle, least
+from cluster.pools import Room, actor_counts
 from pipeline.look.chain import pools
 from pipeline.look.look import Look
 from pipeline.run_folder.step import Resources
@@ -73,11 +74,16 @@ TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 def look_resources(config: Config, look: Look, cpus: int) -> Resources:
     """Total resources of the actor pools of a look on `cpus` CPUs."""
     chain = pools(config, look)
-    counts = actor_counts(chain, cpus)
+    counts = actor_counts(chain, Room(cpus))
     gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
     each = [pool.memory_gib or MEMORY_GIB.get(getattr(pool.work, "__name__", ""), OTHER_GIB) for pool in chain]
     memory = sum(gib * count for gib, count in zip(each, counts, strict=True))
     return Resources(sum(counts), gpus, memory)
+
+
+def look_needs(config: Config, look: Look) -> list[Bundle]:
+    """What a look cannot work without."""
+    return least(pools(config, look))
 
 
 def look_seconds(rows: Iterable[Mapping[str, Any]], config: Config, look: Look, cpus: int) -> float:
@@ -102,6 +108,11 @@ def ingest_seconds(files: int, config: Config, cpus: int) -> float:
 def compare_resources(config: Config) -> Resources:
     """Resources of the student's comparisons."""
     return Resources(gpus=config.pools.compare.gpus, memory_gib=OTHER_GIB)
+
+
+def compare_needs(config: Config) -> list[Bundle]:
+    """What the student's comparisons cannot work without."""
+    return [{"GPU": config.pools.compare.gpus}] if config.pools.compare.gpus else []
 
 
 def compare_seconds(videos: int) -> float:

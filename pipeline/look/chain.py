@@ -66,18 +66,20 @@ def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig, later:
         later: Views that are needed after these pools. Others leave the rows with the last pool that is shown them, so
             that they do not go from node to node any more.
     """
-    groups = [[name] for name in names] if how.gpus else [list(names)] if names else []
-    batch = how.batch if how.gpus else 1
+    shares = {name: how.share_of(name) for name in names}
+    pools = [([name], share) for name, share in shares.items() if share]
+    on_cpus = [name for name, share in shares.items() if not share]
+    pools += [(on_cpus, 0.0)] if on_cpus else []
     return [
         Pool(
-            BatchedTeacherScorer if batch > 1 else TeacherScorer,
-            {"names": group, "weights": weights, "last": _last(groups[k:], later)},
-            gpus=how.gpus,
+            BatchedTeacherScorer if gpus and how.batch > 1 else TeacherScorer,
+            {"names": group, "weights": weights, "last": _last([names for names, _ in pools[k:]], later)},
+            gpus=gpus,
             weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
-            batch=batch,
-            memory_gib=0.0 if how.gpus else _networks_gib(group),
+            batch=how.batch if gpus else 1,
+            memory_gib=0.0 if gpus else _networks_gib(group),
         )
-        for k, group in enumerate(groups)
+        for k, (group, gpus) in enumerate(pools)
     ]
 
 

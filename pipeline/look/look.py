@@ -15,6 +15,7 @@ from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.teachers import views_of
 from pipeline.settings.config import Config
+from trainers.places import Place
 from trainers.student.table import student_row
 
 # The columns of a video that a look needs.
@@ -46,13 +47,13 @@ class Look:
         bare: Only measure the original videos: make no copies, and keep no frames for a model.
     """
 
-    observed: Path
-    features: Path | None
-    scores: Mapping[str, Path]
+    observed: Place
+    features: Place | None
+    scores: Mapping[str, Place]
     digests: Mapping[str, str]
     clips: Path | None = None
     vmaf: bool = False
-    indicators: Path | None = None
+    indicators: Place | None = None
     bare: bool = False
     downloads: Path | None = None
 

@@ -7,13 +7,12 @@ be deleted afterwards, since its recipe can make it again.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.engine import PIXEL_ROWS, Row
 from pipeline.look.chain import pools
@@ -21,8 +20,10 @@ from pipeline.look.look import LOOK_COLUMNS, Look, look_settings, packs
 from pipeline.run_folder.layout import settings_mark
 from pipeline.run_folder.records import FEATURES, INDICATORS, OBSERVED, OK, SCORES, Table
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.store import append_shard, compact, read_shards
+from pipeline.run_folder.store import ShardWriter, compact, read_keys, read_shards
 from pipeline.settings.config import Config, fingerprint
+from trainers.places import Place, remove
+from trainers.videos import gather
 
 _ROWS_PER_SHARD = 64  # the most rows that a killed run loses
 
@@ -53,24 +54,17 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     ids = {str(row["video_id"]) for row in videos}
     table = read_shards(look.observed, OBSERVED)
     if look.features is not None and packs(config):
-        _drop_failed(look.features, table)
+        gather(look.features, set(table.filter(pc.equal(table["status"], OK))["video_id"].to_pylist()))
     return table.filter(pa.array([name in ids for name in table["video_id"].to_pylist()], pa.bool_()))
 
 
-def _folders(look: Look) -> list[tuple[Path, Table[Any]]]:
-    tables: list[tuple[Path, Table[Any]]] = [
+def _folders(look: Look) -> list[tuple[Place, Table[Any]]]:
+    tables: list[tuple[Place, Table[Any]]] = [
         (look.observed, OBSERVED),
         *((folder, SCORES) for folder in look.scores.values()),
     ]
     tables += [(look.indicators, INDICATORS)] if look.indicators is not None else []
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
-
-
-def _drop_failed(folder: Path, observed: pa.Table) -> None:
-    """Delete the packed videos of rows that failed after their video had been written."""
-    rows = zip(observed["video_id"].to_pylist(), observed["status"].to_pylist(), strict=True)
-    for video in (name for name, status in rows if status != OK):
-        (folder / f"{video}.parquet").unlink(missing_ok=True)
 
 
 def _adopt(look: Look, config: Config) -> None:
@@ -80,7 +74,7 @@ def _adopt(look: Look, config: Config) -> None:
     if mark.is_file() and mark.read_text(encoding="ascii") == settings:
         return
     for folder, _ in _folders(look):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     look.observed.mkdir(parents=True)
     if look.features is not None:
         look.features.mkdir(parents=True)
@@ -96,9 +90,10 @@ class _Sink:
     def __init__(self, look: Look, packed: bool) -> None:
         self.look = look
         self.rows: list[Row] = []
+        self.writers = {folder: ShardWriter(folder, kind) for folder, kind in _folders(look)}
         self.features = None if packed else look.features
         # A run killed between two shards leaves features without a row in `Observed`; they must not be written twice.
-        self.known = set(read_shards(self.features, FEATURES)["video_id"].to_pylist()) if self.features else set()
+        self.known = set(read_keys(self.features, FEATURES)["video_id"].to_pylist()) if self.features else set()
 
     def add(self, rows: Iterable[Row]) -> None:
         self.rows.extend(rows)
@@ -111,15 +106,15 @@ class _Sink:
         ok = [row for row in self.rows if row["status"] == OK]
         new = [row for row in ok if row["video_id"] not in self.known]
         if self.features is not None and new:
-            append_shard(self.features, feature_table(new), FEATURES)
+            self.writers[self.features].append(feature_table(new))
             self.known.update(row["video_id"] for row in new)
         if self.look.indicators is not None:
             shard = INDICATORS.table([{name: row[name] for name in INDICATORS.schema.names} for row in ok])
-            append_shard(self.look.indicators, shard, INDICATORS)
+            self.writers[self.look.indicators].append(shard)
         for teacher, folder in self.look.scores.items():
             shard = SCORES.table([_score_row(row, teacher, self.look.digests[teacher]) for row in self.rows])
-            append_shard(folder, shard, SCORES)
-        append_shard(self.look.observed, OBSERVED.table([_observed_row(row) for row in self.rows]), OBSERVED)
+            self.writers[folder].append(shard)
+        self.writers[self.look.observed].append(OBSERVED.table([_observed_row(row) for row in self.rows]))
         self.rows = []
 
 

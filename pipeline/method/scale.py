@@ -1,8 +1,9 @@
 """From five comparison logits to a quality score (CVPR 2026, appendix C.3).
 
 A test video is compared with five fixed anchors, one per quality level. The preference probabilities of all six videos
-form a matrix M, M[i, j] = P(i beats j), and the score is the maximum-a-posteriori estimate under Thurstone's model.
-Anchors are ordered from the lowest to the highest quality; the test video is the last row and column.
+form a matrix M, M[i, j] = P(i beats j), and the score is the maximum-a-posteriori estimate under Thurstone's model
+(`pipeline.method.thurstone`); `pipeline.method.posterior` says how sure it is. Anchors are ordered from the lowest to the
+highest quality; the test video is the last row and column.
 """
 
 from __future__ import annotations
@@ -13,18 +14,14 @@ from math import isqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_ndtr
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-Link = Literal["phi", "logistic"]
+from pipeline.method.thurstone import Floats, Link, checked, checked_wins, solve_map
 
 LEVEL_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # inferior, worse, similar, better, superior
 ANCHORS = 5
 TEST_TEMPERATURE = 5.0  # from the released inference script: divides the logits of test against anchor
 ANCHOR_TEMPERATURE = 1.0
-
-_CHUNK = 32_768  # videos per batch: [chunk, 6, 6] float64 arrays of 9 MB
 
 
 def preference(logits: ArrayLike, temperature: float = 1.0) -> Floats:
@@ -70,12 +67,9 @@ def anchor_matrix(logits: ArrayLike, temperature: float = ANCHOR_TEMPERATURE) ->
 
 def with_tests(anchors: ArrayLike, p: ArrayLike) -> Floats:
     """M [N, A+1, A+1]: the anchor matrix [A, A] with each test video's P(test beats anchor) [N, A] as last row."""
-    block, beats = _checked(anchors), np.asarray(p, dtype=np.float64)
+    block = checked(anchors)
     size = block.shape[-1]
-    if block.ndim != 2 or beats.ndim != 2 or beats.shape[1] != size:
-        raise ValueError(f"anchors [A, A] and probabilities [N, A] are needed, not {block.shape} and {beats.shape}")
-    if not ((beats >= 0) & (beats <= 1)).all():
-        raise ValueError("a preference is not a probability between 0 and 1")
+    beats = checked_wins(p, size)
     matrix = np.full((len(beats), size + 1, size + 1), 0.5)
     matrix[:, :size, :size] = block
     matrix[:, size, :size] = beats
@@ -83,35 +77,9 @@ def with_tests(anchors: ArrayLike, p: ArrayLike) -> Floats:
     return matrix
 
 
-def solve_map(matrix: ArrayLike, link: Link = "phi") -> tuple[Floats, Floats]:
-    """Maximum-a-posteriori scores and their posterior standard deviations, both [..., K], from M [..., K, K].
-
-    Maximises sum_ij M_ij log F(q_i - q_j) - sum_i q_i^2 / 2 subject to sum q = 0, by Newton's method from 0; F is the
-    standard normal distribution (Thurstone Case V, the default) or the logistic. The likelihood ignores a common
-    shift, so only the prior makes the sum zero. The deviations are from Laplace's method, within the plane sum q = 0.
-
-    Raises:
-        ValueError: M is not a preference matrix.
-        ArithmeticError: Newton's method does not converge.
-    """
-    m = _checked(matrix)
-    flat = m.reshape(-1, *m.shape[-2:])
-    parts = [_newton(flat[k : k + _CHUNK], link) for k in range(0, len(flat), _CHUNK)]
-    if not parts:
-        return np.empty(m.shape[:-1]), np.empty(m.shape[:-1])
-    scores, deviations = (np.concatenate(columns).reshape(m.shape[:-1]) for columns in zip(*parts, strict=True))
-    return scores, deviations
-
-
-def score_tests(anchors: ArrayLike, p: ArrayLike, link: Link = "phi") -> tuple[Floats, Floats]:
-    """Raw scores and deviations [N] of test videos from M of the anchors [A, A] and P(test beats anchor) [N, A]."""
-    beats = np.asarray(p, dtype=np.float64)
-    raw, deviation = np.empty(len(beats)), np.empty(len(beats))
-    for k in range(0, len(beats), _CHUNK):
-        part = slice(k, k + _CHUNK)
-        scores, deviations = solve_map(with_tests(anchors, beats[part]), link)
-        raw[part], deviation[part] = scores[:, -1], deviations[:, -1]
-    return raw, deviation
+def score_tests(anchors: ArrayLike, p: ArrayLike, link: Link = "phi") -> Floats:
+    """Raw MAP scores `[N]` of test videos from M of the anchors `[A, A]` and P(test beats anchor) `[N, A]`."""
+    return solve_map(with_tests(anchors, p), link)[:, -1]
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,7 @@ class AnchorScale:
 def fit_anchor_scale(anchors: ArrayLike, anchor_scores: ArrayLike, link: Link = "phi") -> AnchorScale:
     """The best affine map from the anchors' own MAP scores (from M `[A, A]`) to their known scores `[A]`."""
     scores = np.asarray(anchor_scores, dtype=np.float64)
-    raw, _ = solve_map(anchors, link)
+    raw = solve_map(anchors, link)
     if scores.shape != raw.shape or raw.ndim != 1 or not np.isfinite(scores).all():
         raise ValueError(f"every anchor needs a finite score: {raw.shape} anchors, {scores.shape} scores")
     if np.ptp(scores) == 0:
@@ -196,60 +164,3 @@ def select_anchors(
         choice[k] = int(rest[order[0]])
     anchors = np.array(list(choice.values()))
     return [int(index) for index in anchors[np.lexsort((names[anchors], m[anchors]))]]
-
-
-def _checked(matrix: ArrayLike) -> Floats:
-    m = np.asarray(matrix, dtype=np.float64)
-    if m.ndim < 2 or m.shape[-1] != m.shape[-2]:
-        raise ValueError(f"a preference matrix is square, not {m.shape}")
-    if not ((m >= 0) & (m <= 1)).all() or not np.allclose(m + np.swapaxes(m, -1, -2), 1.0, rtol=0, atol=1e-6):
-        raise ValueError("a preference matrix holds probabilities with M[i, j] + M[j, i] = 1")
-    return m
-
-
-def _slopes(d: Floats, link: Link) -> tuple[Floats, Floats]:
-    """First derivative and negated second derivative of log F at d."""
-    if link == "logistic":
-        rate = expit(-d)
-        return rate, rate * (1.0 - rate)
-    rate = np.exp(-0.5 * d * d - 0.5 * np.log(2.0 * np.pi) - log_ndtr(d))
-    return rate, rate * (d + rate)
-
-
-def _objective(m: Floats, q: Floats, link: Link) -> Floats:
-    d = q[:, :, None] - q[:, None, :]
-    log_f = log_ndtr(d) if link == "phi" else -np.logaddexp(0.0, -d)
-    return np.asarray((m * log_f).sum(axis=(1, 2)) - 0.5 * (q * q).sum(axis=1), dtype=np.float64)
-
-
-def _derivatives(m: Floats, q: Floats, link: Link) -> tuple[Floats, Floats]:
-    """Gradient [N, K] and negated Hessian [N, K, K] of the objective."""
-    rate, bend = _slopes(q[:, :, None] - q[:, None, :], link)
-    pull, weight = m * rate, m * bend
-    weight = weight + np.swapaxes(weight, 1, 2)
-    curvature = -weight
-    diagonal = np.arange(q.shape[1])
-    curvature[:, diagonal, diagonal] += 1.0 + weight.sum(axis=2)
-    return pull.sum(axis=2) - pull.sum(axis=1) - q, curvature
-
-
-def _newton(m: Floats, link: Link, tolerance: float = 1e-11, limit: int = 100) -> tuple[Floats, Floats]:
-    if link not in ("phi", "logistic"):
-        raise ValueError(f"unknown link {link!r}: use 'phi' or 'logistic'")
-    q: Floats = np.zeros(m.shape[:-1])
-    value = _objective(m, q, link)
-    for _ in range(limit):
-        gradient, curvature = _derivatives(m, q, link)
-        if np.abs(gradient).max() < tolerance:
-            covariance = np.asarray(np.linalg.inv(curvature))
-            # The common shift has the prior's variance 1/K and no information; the constraint removes it.
-            inside = np.diagonal(covariance, axis1=1, axis2=2) - 1.0 / m.shape[-1]
-            return q, np.sqrt(np.maximum(inside, 0.0))
-        step = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        length = np.ones(len(q))
-        trial = _objective(m, q + step, link)
-        while (worse := trial < value - 1e-9).any():  # halve the step if the full one overshoots
-            length[worse] *= 0.5
-            trial = _objective(m, q + length[:, None] * step, link)
-        q, value = q + length[:, None] * step, trial
-    raise ArithmeticError(f"the scores did not converge in {limit} Newton steps")

@@ -1,322 +1,275 @@
-"""The report of a run: `report.html` to read and `report.json` to compute with, both from committed files only.
-
-| part of the report | file of the run folder |
-|---|---|
-| configuration | `config.yaml` |
-| steps with rows and seconds | `manifests/*.json` |
-| loss, labels, SRCC of student and teachers, one set a round | `round-<k>/metrics.json` |
-| calibration curves, agreement of each teacher | `calibration.json` |
-| agreement of the teachers with each other | `scores/<teacher>/*.parquet` |
-| histograms of the indicators before and after shaping, and their target | `shaping.json` |
-| hard pairs | `round-<k>/mined.parquet`, and `round-<k>/thumbnails.json` where there is one |
-| quarantine by cause | `quarantine.parquet` |
-
-Parts whose file does not exist yet are left out, so that an unfinished run has a report too.
-"""
+"""The report of a run: `report.html` to read, one file that needs no network, and `report.json` to compute with."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.resources
-import math
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jinja2
 import yaml
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
-from actors.indicators import INDICATORS
-from pipeline.method.metrics import MetricError, srcc
-from pipeline.report.charts import (
-    SERIES_COLOURS,
-    Bar,
-    Series,
-    bar_chart,
-    histogram_chart,
-    line_chart,
-    matrix_chart,
-    stacked_chart,
-)
+from pipeline.report.data import ReportData, gather, read_config
+from pipeline.report.figures import Chart, charts
+from pipeline.report.quarantine import ELSE, MENDING
+from pipeline.report.results import FIGURES, SUITE_TITLES, best_teacher
+from pipeline.report.thumbnails import Key, Kind, Thumbnail, thumbnails
+from pipeline.report.videos import Video, find, unknown
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import read_manifests
-from pipeline.run_folder.records import MINED, OK, QUARANTINE, SCORES
-from pipeline.run_folder.store import exists, read_bytes, read_json, read_shards, read_table, write_bytes, write_json
+from pipeline.run_folder.store import write_bytes, write_json
 
-LABEL_COLOURS = {
-    "inferior": "#b2182b",
-    "worse": "#ef8a62",
-    "similar": "#cbd5e1",
-    "better": "#67a9cf",
-    "superior": "#2166ac",
-}
-SUITE_TITLES = {"seen": "Seen distortions", "unseen": "Unseen distortions"}
-FIGURES = {"srcc": "SRCC", "plcc": "PLCC", "within": "SRCC within source", "pair_accuracy": "pair accuracy"}
-SHAPING_COLOURS = {"before": "#cbd5e1", "after": SERIES_COLOURS[0], "target": "#1f2937"}
-_TEACHER, _ENSEMBLE, _STUDENT = "#a8b3c2", "#64748b", SERIES_COLOURS[0]
-_CURVE_POINTS = 200  # of a loss curve; more would be invisible
-_HARD_PAIRS = 8  # of each round
-_PICTURE = re.compile(r"^data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/=]+$")
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class RoundData:
-    """One round, from `round-<k>/metrics.json`.
+class Cell:
+    """A cell of a table: what it says, what it is sorted by, and a remark under it."""
 
-    Attributes:
-        number: Counted from 1.
-        train: The report of the training; `loss` is the list of its records (step, ce, entropy, lambda, loss).
-        labels: Origin of pairs -> label -> count.
-        benchmarks: Suite ("seen", "unseen") -> `teachers` (name -> figures), `student` (figures), `count`, and
-            `student_by_distortion`; figures are `srcc`, `plcc`, `within`, `pair_accuracy`.
-        hard_pairs: Rows of table `Mined`, the largest gaps first.
-    """
-
-    number: int
-    train: dict[str, Any]
-    labels: dict[str, dict[str, int]]
-    benchmarks: dict[str, dict[str, Any]]
-    hard_pairs: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """All contents of the report, as plain JSON values.
-
-    Attributes:
-        run: Name of the run folder.
-        config: The configuration; empty if there is none yet.
-        steps: `step`, `what`, `rows`, `seconds` of every committed step, in order.
-        rounds: The rounds that have metrics.
-        calibration: The contents of `calibration.json`; empty if there is none yet.
-        agreement: `names`, and `srcc` as a square list of lists with None for undefined values.
-        shaping: The contents of `shaping.json`; empty if the corpus was not shaped.
-        quarantine: `step`, `kind`, `count` and one `example` for each cause, the most frequent first.
-    """
-
-    run: str
-    config: dict[str, Any] = field(default_factory=dict)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    rounds: list[RoundData] = field(default_factory=list)
-    calibration: dict[str, Any] = field(default_factory=dict)
-    agreement: dict[str, Any] = field(default_factory=lambda: {"names": [], "srcc": []})
-    shaping: dict[str, Any] = field(default_factory=dict)
-    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    text: str
+    order: str | float = ""
+    note: str = ""
+    mark: str = ""
 
 
 def write_report(layout: RunLayout) -> None:
     """Write `report.json` and `report.html` of a run folder."""
     data = gather(layout)
     write_json(layout.report_json, asdict(data))
-    pictures = {one.number: _pictures(layout, one.number) for one in data.rounds}
-    write_bytes(layout.report_html, render(data, pictures).encode())
+    write_bytes(layout.report_html, render(data, pictures(layout, data)).encode())
 
 
-def gather(layout: RunLayout) -> ReportData:
-    """Read the contents of the report from a run folder."""
-    config = yaml.safe_load(read_bytes(layout.config)) if exists(layout.config) else {}
-    calibration = read_json(layout.calibration) if exists(layout.calibration) else {}
-    steps = [
-        {"step": one.step, "what": one.summary.get("what", ""), "rows": one.rows, "seconds": one.seconds}
-        for one in read_manifests(layout)
-        if one.step != "report"
-    ]
-    rounds = [_round(layout, number) for number in layout.rounds() if exists(layout.metrics(number))]
-    return ReportData(
-        run=layout.root.name,
-        config=config,
-        steps=steps,
-        rounds=rounds,
-        calibration=calibration,
-        agreement=_agreement(layout, calibration),
-        shaping=_shaping(layout, config),
-        quarantine=_quarantine(layout),
-    )
+def pictures(layout: RunLayout, data: ReportData) -> dict[Key, Thumbnail]:
+    """The thumbnails of the hard pairs, as clips, and of the worst errors, as pictures."""
+    wanted = list(_wanted(data))
+    videos = find(layout, (video for video, _ in wanted))
+    chosen: list[tuple[Video, Kind]] = [(videos.get(video) or unknown(video), kind) for video, kind in wanted]
+    return thumbnails(layout, read_config(layout), chosen)
 
 
-def _round(layout: RunLayout, number: int) -> RoundData:
-    metrics = read_json(layout.metrics(number))
-    hard_pairs = read_table(layout.mined(number), MINED).to_pylist() if exists(layout.mined(number)) else []
-    hard_pairs.sort(key=lambda row: (-abs(row["attacker_gap"] or 0.0), row["first"], row["second"]))
-    return RoundData(number, metrics["train"], metrics["labels"], metrics["benchmarks"], hard_pairs[:_HARD_PAIRS])
+def _wanted(data: ReportData) -> Iterator[Key]:
+    for one in data.rounds:
+        for pair in one.hard_pairs:
+            yield pair["first"], "clip"
+            yield pair["second"], "clip"
+    for suite in data.errors.values():
+        for copy in suite["copies"]:
+            yield copy["source_id"], "picture"
+            yield copy["video_id"], "picture"
 
 
-def _shaping(layout: RunLayout, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The shaping of this run; an older `shaping.json` in the same folder is ignored."""
-    shaping = config.get("shaping", {}).get("keep") is not None
-    return read_json(layout.shaping) if shaping and exists(layout.shaping) else {}
-
-
-def _agreement(layout: RunLayout, calibration: Mapping[str, Any]) -> dict[str, Any]:
-    """SRCC between the scores of every two teachers, signed so that higher is better."""
-    teachers = calibration.get("teachers", {})
-    scores = {name: _scores(layout, name, teacher["curve"]) for name, teacher in teachers.items()}
-    names = list(scores)
-    table = [[_srcc(scores[first], scores[second]) for second in names] for first in names]
-    return {"names": names, "srcc": table}
-
-
-def _scores(layout: RunLayout, teacher: str, curve: Sequence[Sequence[float]]) -> dict[str, float]:
-    rows = [row for row in read_shards(layout.scores(teacher), SCORES).to_pylist() if row["status"] == OK]
-    if not rows:
-        return {}
-    # A folder may still hold scores of earlier weights or settings; the digest with the most scores is the run's.
-    digest, _ = Counter(row["digest"] for row in rows).most_common(1)[0]
-    sign = 1.0 if curve[-1][1] >= curve[0][1] else -1.0
-    return {row["video_id"]: sign * row["score"] for row in rows if row["digest"] == digest}
-
-
-def _srcc(first: Mapping[str, float], second: Mapping[str, float]) -> float | None:
-    common = sorted(first.keys() & second.keys())
-    try:
-        value = srcc([first[video] for video in common], [second[video] for video in common])
-    except MetricError:  # too few videos, or a teacher with the same score for all
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _quarantine(layout: RunLayout) -> list[dict[str, Any]]:
-    if not exists(layout.quarantine):
-        return []
-    rows = read_table(layout.quarantine, QUARANTINE).to_pylist()
-    counts = Counter((row["step"], row["error_kind"]) for row in rows)
-    examples = {(row["step"], row["error_kind"]): row for row in reversed(rows)}
-    return [
-        {"step": step, "kind": kind, "count": count, "example": examples[step, kind]["error"]}
-        for (step, kind), count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    ]
-
-
-def _pictures(layout: RunLayout, number: int) -> dict[str, str]:
-    """Thumbnails by video id; only data URIs of pictures, since a browser would download any other URI."""
-    path = layout.thumbnails(number)
-    uris = read_json(path) if exists(path) else {}
-    return {video: uri for video, uri in uris.items() if isinstance(uri, str) and _PICTURE.match(uri)}
-
-
-def render(data: ReportData, pictures: Mapping[int, Mapping[str, str]]) -> str:
+def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
     """Return the page, with all external text escaped.
 
     Args:
         data: The contents of the report.
-        pictures: Round -> video id -> thumbnail as a data URI.
+        shown: The thumbnails, `pictures`.
     """
-    source = importlib.resources.files("pipeline.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = lambda value: "-" if value is None else f"{value:.3f}"
+    drawn = charts(data)
     last = data.rounds[-1] if data.rounds else None
-    return environment.from_string(source).render(
+    return _filled(
+        "page.html.j2",
+        data.run,
+        drawn,
         data=data,
         last=last,
-        pictures=pictures,
-        headline=headline(data),
+        name=lambda video: data.videos.get(video) or unknown(video).as_json(),
+        shown=lambda video, kind: shown.get((video, kind)) or Thumbnail(reason="not among the thumbnails"),
+        verdict=verdict(data),
+        cards=cards(data),
         suites=[suite for suite in SUITE_TITLES if last is not None and suite in last.benchmarks],
-        suite_titles=SUITE_TITLES,
-        figures=FIGURES,
-        results=results(data),
-        label_colours=LABEL_COLOURS,
-        shaping_colours=SHAPING_COLOURS,
-        charts=_charts(data),
+        titles=SUITE_TITLES,
+        results=results_table(data),
+        errors=errors_table(data),
+        quarantine=quarantine_table(data),
+        steps=steps_table(data),
         config_text=yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True) if data.config else "",
     )
 
 
-def headline(data: ReportData) -> list[tuple[str, str, str]]:
-    """Return the figures at the top of the page: value, name and remark."""
-    if not data.rounds:
-        return []
-    last = data.rounds[-1]
-    cards = []
-    for suite, title in SUITE_TITLES.items():
-        if suite in last.benchmarks:
-            benchmark = last.benchmarks[suite]
-            student = benchmark["student"]["srcc"]
-            srccs = {name: one["srcc"] for name, one in benchmark["teachers"].items() if one["srcc"] is not None}
-            best = max(srccs, key=lambda name: srccs[name]) if srccs else None
-            remark = f"best teacher: {best}, {srccs[best]:.3f}" if best is not None else ""
-            cards.append(
-                ("-" if student is None else f"{student:.3f}", f"SRCC of the student, {title.lower()}", remark)
-            )
-    pairs = sum(sum(counts.values()) for counts in last.labels.values())
-    cards.append((f"{pairs:,}", "training pairs", f"in {last.number} round{'s' if last.number > 1 else ''}"))
-    failures = sum(cause["count"] for cause in data.quarantine)
-    cards.append(
-        (
-            f"{failures:,}",
-            "rows in quarantine",
-            f"{len(data.quarantine)} causes" if failures else "every input was used",
-        )
+def charts_page(title: str, heading: str, drawn: Sequence[Chart]) -> str:
+    """Return a page that holds some charts only."""
+    return _filled("charts.html.j2", title, {"all": drawn}, heading=heading)
+
+
+def _filled(template: str, title: str, drawn: Mapping[str, Sequence[Chart]], **parts: object) -> str:
+    """A page with its style, its scripts and its charts in one file."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_part),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return cards
+    environment.filters["figure"] = figure
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
+    scripts = [Markup(get_plotlyjs()), Markup(_part("page.js"))]  # noqa: S704 - the project's own and a library's
+    return environment.get_template(template).render(
+        title=title,
+        style=Markup(_part("page.css")),  # noqa: S704 - the project's own
+        scripts=scripts,
+        hashes=[f"'sha256-{_digest(script)}'" for script in scripts],
+        charts=drawn,
+        figures={chart.key: chart.figure for group in drawn.values() for chart in group},
+        **parts,
+    )
 
 
-def results(data: ReportData) -> list[dict[str, Any]]:
-    """Return the rows of the table of results: every teacher, their ensemble, and the student after each round."""
-    if not data.rounds:
-        return []
-    last = data.rounds[-1]
-    names = list(dict.fromkeys(name for benchmark in last.benchmarks.values() for name in benchmark["teachers"]))
-    rows = [
-        {
-            "name": name,
-            "kind": "ensemble" if name == "ensemble" else "teacher",
-            "suites": {suite: benchmark["teachers"].get(name, {}) for suite, benchmark in last.benchmarks.items()},
-        }
-        for name in names
-    ]
-    for one in data.rounds:
-        suites = {suite: benchmark["student"] for suite, benchmark in one.benchmarks.items()}
-        rows.append({"name": f"student, round {one.number}", "kind": "student", "suites": suites})
-    for suite in last.benchmarks:
-        for key in FIGURES:
-            values = [row["suites"].get(suite, {}).get(key) for row in rows]
-            best = max((value for value in values if value is not None), default=None)
-            for row, value in zip(rows, values, strict=True):
-                row.setdefault("best", {})[suite, key] = value is not None and value == best
-    return rows
+def _part(name: str) -> str:
+    return importlib.resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _charts(data: ReportData) -> dict[str, Any]:
-    colours = {"teacher": _TEACHER, "ensemble": _ENSEMBLE, "student": _STUDENT}
-    table = results(data)
-    bars = {
-        suite: bar_chart(
-            [Bar(row["name"], row["suites"].get(suite, {}).get("srcc"), colours[row["kind"]]) for row in table], title
+def _digest(script: str) -> str:
+    """What the page's policy knows a script by: it runs these and no other."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def figure(value: float | None, form: str = ".3f") -> str:
+    """A figure as the page writes it: three places unless said otherwise, a real minus sign, and a dash for none."""
+    return "-" if value is None else f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 12.3 s, 4 min 5 s, 2 h 3 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def verdict(data: ReportData) -> str:
+    """One sentence: the last student beside the best teacher within a source, on the hardest suite that there is."""
+    for suite in reversed(SUITE_TITLES):
+        lead = data.suites.get(suite, {}).get("lead", {}).get("within")
+        if lead:
+            student, kind = f"student of stage {data.results[-1]['stage']}", SUITE_TITLES[suite].lower()
+            better = "better" if lead["value"] > 0 else "worse"
+            if lead["interval"] is None:
+                sure = ""
+            elif lead["interval"][0] <= 0 <= lead["interval"][1]:
+                sure = " The interval of the difference holds 0, so this may be chance."
+            else:
+                sure = " The interval of the difference does not hold 0."
+            between = f", 95 % interval {_signed(*lead['interval'])}" if lead["interval"] else ""
+            return (
+                f"On {kind} the {student} ranks the copies of one video {better} than {lead['best']}, the best teacher: "
+                f"{figure(lead['teacher'] + lead['value'])} against {figure(lead['teacher'])} "
+                f"(difference {_signed(lead['value'])}{between}).{sure}"
+            )
+    return ""
+
+
+def _signed(*values: float) -> str:
+    return " to ".join(figure(value, "+.3f") for value in values)
+
+
+def cards(data: ReportData) -> list[tuple[str, str, str]]:
+    """The figures at the top of the page: value, name and remark."""
+    found = []
+    last = data.rounds[-1] if data.rounds else None
+    for suite, title in SUITE_TITLES.items() if last else ():
+        if suite in data.results[-1]["suites"]:
+            for key in ("within", "srcc"):
+                value, best = data.results[-1]["suites"][suite].get(key), best_teacher(data.results, suite, key)
+                figures = {row["name"]: row["suites"].get(suite, {}).get(key) for row in data.results}
+                remark = f"best teacher: {best}, {figure(figures[best])}" if best is not None else ""
+                found.append((figure(value), f"{FIGURES[key]}, {title.lower()}", remark))
+    if data.corpus:
+        one = data.corpus
+        parts = f"{one['windows']:,} training windows, {one['copies']:,} copies, {one['heldout']:,} held out"
+        found.append((f"{one['files']:,}", "videos", parts))
+    if last is not None:
+        pairs = sum(sum(counts.values()) for counts in last.labels.values())
+        found.append((f"{pairs:,}", "training pairs", f"after {last.number} stage{'s' if last.number > 1 else ''}"))
+    if data.steps:
+        longest = max(data.steps, key=lambda step: step["seconds"])
+        total = sum(step["seconds"] for step in data.steps)
+        found.append(
+            (duration(total), "wall-clock time", f"longest: {longest['step']}, {duration(longest['seconds'])}")
         )
-        for suite, title in SUITE_TITLES.items()
-    }
-    curves = [
-        Series(name, [(x, y) for x, y in _unit(teacher["curve"])])
-        for name, teacher in data.calibration.get("teachers", {}).items()
+    if data.corpus or data.rounds:
+        failures = sum(cause["count"] for cause in data.quarantine)
+        remark = (
+            f"{len(data.quarantine)} cause{'s' if len(data.quarantine) > 1 else ''}"
+            if failures
+            else "every input was used"
+        )
+        found.append((f"{failures:,}", "rows in quarantine", remark))
+    return found
+
+
+def results_table(data: ReportData) -> dict[str, list[list[Cell]]]:
+    """For each suite: one row for each model with every figure and its interval, the best of each column marked."""
+    tables = {}
+    for suite in SUITE_TITLES:
+        rows = [row for row in data.results if row["suites"].get(suite)]
+        best = {key: _best(rows, suite, key) for key in FIGURES}
+        tables[suite] = [
+            [Cell(row["name"], mark=row["kind"]), *(_result(row["suites"][suite], key, best[key]) for key in FIGURES)]
+            for row in rows
+        ]
+    return tables
+
+
+def _best(rows: Sequence[Row], suite: str, key: str) -> float | None:
+    return max((value for row in rows if (value := row["suites"][suite].get(key)) is not None), default=None)
+
+
+def _result(figures: Row, key: str, best: float | None) -> Cell:
+    value, both = figures.get(key), figures.get("intervals", {}).get(key)
+    note = f"{figure(both[0])} to {figure(both[1])}" if both else ""
+    mark = "best" if value is not None and value == best else ""
+    return Cell(figure(value), "" if value is None else value, note, mark)
+
+
+def errors_table(data: ReportData) -> list[list[Cell]]:
+    """One row for each suite, distortion and level: how far the last student is from VMAF, and on which copy most."""
+    cells = [(suite, cell) for suite, one in data.errors.items() for cell in one["cells"]]
+    return [
+        [
+            Cell(cell["distortion"]),
+            Cell(suite),
+            Cell(str(cell["level"]), cell["level"]),
+            Cell(str(cell["count"]), cell["count"]),
+            Cell(figure(cell["bias"], "+.1f"), cell["bias"]),
+            Cell(f"{cell['error']:.1f}", cell["error"]),
+            Cell(data.videos[cell["worst"]]["title"], note=cell["worst"]),
+        ]
+        for suite, cell in sorted(cells, key=lambda both: -both[1]["error"])
     ]
-    losses = [Series(f"round {one.number}", _thin(one.train.get("loss", []))) for one in data.rounds]
-    return {
-        "shaping": [_histogram(name, one) for name, one in data.shaping.get("indicators", {}).items()],
-        "bars": bars,
-        "loss": line_chart(losses, "step", "loss"),
-        "labels": {one.number: stacked_chart(one.labels, LABEL_COLOURS, "labels") for one in data.rounds},
-        "agreement": matrix_chart(data.agreement["names"], data.agreement["srcc"], "SRCC between teachers"),
-        "calibration": line_chart(curves, "raw score, from its lowest to its highest", "common scale"),
-    }
 
 
-def _histogram(name: str, one: Mapping[str, Sequence[float]]) -> Any:
-    filled = {SHAPING_COLOURS[part]: one[part] for part in ("before", "after")}
-    unit = INDICATORS[name].unit.partition(",")[0] if name in INDICATORS else ""
-    return histogram_chart(one["edges"], filled, {SHAPING_COLOURS["target"]: one["shares"]}, f"{name}, {unit}")
+def quarantine_table(data: ReportData) -> list[list[Cell]]:
+    """One row for each cause, with the way to mend it."""
+    return [
+        [
+            Cell(cause["step"]),
+            Cell(cause["kind"]),
+            Cell(f"{cause['count']:,}", cause["count"]),
+            Cell(cause["example"]),
+            Cell(MENDING.get(cause["kind"], ELSE)),
+        ]
+        for cause in data.quarantine
+    ]
 
 
-def _unit(curve: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Scale the raw scores of a curve to [0, 1], so that teachers with different ranges share one axis."""
-    low, high = curve[0][0], curve[-1][0]
-    return [((x - low) / (high - low) if high > low else 0.5, y) for x, y in curve]
+def steps_table(data: ReportData) -> list[list[Cell]]:
+    """One row for each step, in order: rows, time, share of the time, and time of a row."""
+    total = sum(step["seconds"] for step in data.steps) or 1.0
+    return [[Cell(step["step"], place), *_cost(step, total)] for place, step in enumerate(data.steps)]
 
 
-def _thin(records: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
-    """Average neighbouring records of a long loss curve."""
-    size = max(1, math.ceil(len(records) / _CURVE_POINTS))
-    groups = [records[start : start + size] for start in range(0, len(records), size)]
-    return [(group[-1]["step"], sum(one["loss"] for one in group) / len(group)) for group in groups]
+def _cost(step: Row, total: float) -> Sequence[Cell]:
+    rows, seconds = step["rows"], step["seconds"]
+    each = 1000 * seconds / rows if rows else None
+    return (
+        Cell(str(step["what"])),
+        Cell("" if rows is None else f"{rows:,}", "" if rows is None else rows),
+        Cell(f"{seconds:.1f}", seconds),
+        Cell(f"{100 * seconds / total:.1f}", seconds),
+        Cell("" if each is None else f"{each:,.1f}", "" if each is None else each),
+    )

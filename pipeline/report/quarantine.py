@@ -10,6 +10,25 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, DISTORTED, OBSERVED, OK, QUARANTINE, VIDEOS
 from pipeline.run_folder.store import read_shards, read_table, write_table
 
+MENDING = {
+    "refused": "Name the file by a local path, s3:// or gs:// inside the corpus, without credentials.",
+    "missing": "Check the path, the permissions, or the bucket's endpoint and credentials.",
+    "empty": "Copy the file again, or drop it from the list.",
+    "no_video": "The file holds sound or data only; drop it from the list.",
+    "format": "Copy the video into MP4 or Matroska: ffmpeg -i IN -c copy OUT.mkv.",
+    "decode": "Download or export the file again; its pictures cannot be decoded.",
+    "colour": "Allow HDR with corpus.hdr=tonemap, or convert the video to standard range.",
+    "too_large": "Scale the video to at most 7680x4320, or cut an object of more than 4 GiB into shorter files.",
+    "too_small": "Use larger videos, or leave this distortion out with distort.types or benchmark.unseen.",
+    "timeout": "Raise the time-out of the pool (pools.score.timeout_s, pools.distort.timeout_s), or shorten corpus.window_s.",
+    "crash": "Try again with fewer actors or more memory; if the same file fails again, encode it anew.",
+    "encode": "Read the encoder's words in the example; another resolution or rate often helps.",
+    "usage": "Correct the setting that the example names.",
+    "storage": "Free disk space and run the same command again.",
+    "duplicate": "Nothing to do: the file has the same bytes as another one, which is used.",
+}
+ELSE = "Run the same command again; if it stays, the example says what failed."
+
 
 def collect(layout: RunLayout, rounds: int) -> int:
     """Write `quarantine.parquet` from all tables of the run; return the number of its rows."""

@@ -1,8 +1,8 @@
-"""One run per folder: a lock file with host, process and heartbeat.
+"""One run per folder: a lock file, or an object in a bucket, with host, process and heartbeat.
 
-A process changes the file only while it holds an advisory lock on it, so two commands that start at the same time cannot
-both get the folder. A lock is taken over if its process on this host has died, or if the heartbeat of another host has
-stopped.
+A process changes the file only while it holds an advisory lock on it, and the object only if nobody has changed it since, so
+two commands that start at the same time cannot both get the folder. A lock is taken over if its process on this host has
+died, or if the heartbeat of another host has stopped.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from pipeline.console import UserError
 from pipeline.run_folder.layout import RunLayout
+from trainers.places import BucketError, BucketPath, Version
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0  # many heartbeats, because a shared disk may be slow
@@ -62,10 +64,7 @@ def _born(pid: int) -> str:
 
 def holder(layout: RunLayout) -> Holder | None:
     """Return the process that is running in a folder now, or None."""
-    if not layout.lock.is_file():
-        return None
-    with _opened(layout.lock) as descriptor:
-        owner = _read(descriptor)
+    owner = _record(layout).read()
     return owner if owner is not None and owner.alive(time.time()) else None
 
 
@@ -73,26 +72,25 @@ class RunLock:
     """Holds a run folder during a `with` block.
 
     Raises:
-        UserError: Another process is running in the folder.
+        UserError: Another process is running in the folder, or took it over because this one did not answer.
     """
 
     def __init__(self, layout: RunLayout, clock: Callable[[], float] = time.time) -> None:
-        self._path = layout.lock
+        self._root = layout.root
+        self._record = _record(layout)
         self._clock = clock
         self._me = Holder(socket.gethostname(), os.getpid(), _born(os.getpid()), clock())
+        self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="run-lock", daemon=True)
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _opened(self._path) as descriptor:
-            owner = _read(descriptor)
-            if owner is not None and owner.alive(self._clock()):
-                raise UserError(
-                    f"{self._path.parent}: another run uses this folder (process {owner.pid} on {owner.host}); "
-                    "wait for it, stop it, or name another folder with --out"
-                )
-            _write(descriptor, self._me)
+        owner = self._record.claim(self._me, self._clock())
+        if owner is not None:
+            raise UserError(
+                f"{self._root}: another run uses this folder (process {owner.pid} on {owner.host}); "
+                "wait for it, stop it, or name another folder with --out"
+            )
         self._thread.start()
         return self
 
@@ -101,16 +99,118 @@ class RunLock:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if self._lost:
+            raise UserError(
+                f"{self._root}: another run took this folder over, since this one had not answered for {STALE_S:g} s; "
+                "what is finished is kept, and the other run goes on"
+            ) from error
+        self._record.release()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            try:
+                self._record.beat(replace(self._me, beat=self._clock()))
+            except FileExistsError:
+                self._lost = True
+                os.kill(os.getpid(), signal.SIGTERM)  # ends the work in the main thread, as Ctrl-C does
+                return
+            except BucketError:
+                continue  # the bucket may be back at the next beat; until the lock is stale, nobody takes it
+
+
+class _Record(Protocol):
+    """Where the holder is written."""
+
+    def read(self) -> Holder | None:
+        """The holder that is written there."""
+
+    def claim(self, me: Holder, now: float) -> Holder | None:
+        """Write `me` unless a holder is alive; return that one."""
+
+    def beat(self, me: Holder) -> None:
+        """Write `me`. Raises FileExistsError if somebody else has done so since."""
+
+    def release(self) -> None:
+        """Write that nobody holds the folder."""
+
+
+def _record(layout: RunLayout) -> _Record:
+    return _FileRecord(layout.lock) if isinstance(layout.lock, Path) else _ObjectRecord(layout.lock)
+
+
+class _FileRecord:
+    """A file on a disk; whoever changes it holds an advisory lock on it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Holder | None:
+        if not self._path.is_file():
+            return None
+        with _opened(self._path) as descriptor:
+            return _read(descriptor)
+
+    def claim(self, me: Holder, now: float) -> Holder | None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(self._path) as descriptor:
+            owner = _read(descriptor)
+            if owner is not None and owner.alive(now):
+                return owner
+            _write(descriptor, me)
+        return None
+
+    def beat(self, me: Holder) -> None:
+        with _opened(self._path) as descriptor:
+            _write(descriptor, me)
+
+    def release(self) -> None:
         # Empty the file instead of removing it: a waiting command could otherwise lock a file without a name.
         with _opened(self._path) as descriptor:
             if _read(descriptor) is not None:
                 os.ftruncate(descriptor, 0)
 
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S):
-            with _opened(self._path) as descriptor:
-                me = self._me
-                _write(descriptor, Holder(me.host, me.pid, me.born, self._clock()))
+
+class _ObjectRecord:
+    """An object in a bucket; every write names the version that it replaces, so of two at the same time one fails."""
+
+    def __init__(self, path: BucketPath) -> None:
+        self._path = path
+        self._version: Version = {}
+
+    def read(self) -> Holder | None:
+        try:
+            return _parsed(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def claim(self, me: Holder, now: float) -> Holder | None:
+        try:
+            self._version = self._path.create(_text(me))
+        except FileExistsError:
+            data, version = self._path.read_version()
+            owner = _parsed(data)
+            # a write whose answer was lost is tried again, and then meets itself
+            if owner is not None and owner != me and owner.alive(now):
+                return owner
+            try:
+                self._version = self._path.replace_version(_text(me), version)
+            except FileExistsError:
+                return self.claim(me, now)
+        return None
+
+    def beat(self, me: Holder) -> None:
+        try:
+            self._version = self._path.replace_version(_text(me), self._version)
+        except FileExistsError:
+            data, version = self._path.read_version()
+            owner = _parsed(data)
+            if owner is None or replace(owner, beat=me.beat) != me:
+                raise
+            self._version = version  # this very write, whose answer was lost
+
+    def release(self) -> None:
+        with suppress(FileExistsError):  # somebody else's by now
+            self._path.replace_version(b"", self._version)
 
 
 @contextmanager
@@ -125,14 +225,21 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _read(descriptor: int) -> Holder | None:
-    data = os.pread(descriptor, 4096, 0)
+    return _parsed(os.pread(descriptor, 4096, 0))
+
+
+def _write(descriptor: int, me: Holder) -> None:
+    data = _text(me)
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+
+
+def _parsed(data: bytes) -> Holder | None:
     try:
         return Holder(**json.loads(data))
     except (ValueError, TypeError):  # empty after a clean end, or incomplete after a crash of the machine
         return None
 
 
-def _write(descriptor: int, me: Holder) -> None:
-    data = json.dumps(asdict(me)).encode()
-    os.pwrite(descriptor, data, 0)
-    os.ftruncate(descriptor, len(data))
+def _text(me: Holder) -> bytes:
+    return json.dumps(asdict(me)).encode()

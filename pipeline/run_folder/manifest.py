@@ -7,21 +7,18 @@ inputs of an unfinished step: its partial outputs are continued if the inputs ar
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.console import Console
+from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import TEMPORARY, StoreError, read_json, write_json
+from pipeline.run_folder.store import StoreError, read_json, write_json
 from pipeline.settings.config import fingerprint
-
-_CHUNK = 1 << 20
+from trainers.places import BucketPath, Place, remove
 
 
 @dataclass(frozen=True)
@@ -47,47 +44,17 @@ class Manifest:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def digest(path: Path) -> str:
-    """Return 16 hexadecimal digits of the contents of a file, or of the sorted names and contents below a folder.
-
-    Temporary files of unfinished writes and symbolic links are ignored.
-
-    Raises:
-        FileNotFoundError: `path` does not exist.
-    """
-    hasher = hashlib.sha256()
-    if path.is_dir():
-        for name, inner in sorted(_files(path)):
-            hasher.update(f"{name}\0{inner.stat().st_size}\0".encode(errors="surrogateescape"))
-            _update(hasher, inner)
-    else:
-        _update(hasher, path)
-    return hasher.hexdigest()[:16]
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and not TEMPORARY.match(path.name):
-            yield path.relative_to(folder).as_posix(), path
-
-
-def _update(hasher: hashlib._Hash, path: Path) -> None:
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            hasher.update(chunk)
-
-
 def read_manifests(layout: RunLayout) -> list[Manifest]:
     """Read all committed steps, in the order in which they were committed.
 
     Raises:
         StoreError: A manifest is damaged.
     """
-    files = sorted(layout.manifests.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return [_read(path) for path in files]
+    files: list[Place] = list(layout.manifests.glob("*.json"))
+    return [_read(path) for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
 
-def _read(path: Path) -> Manifest:
+def _read(path: Place) -> Manifest:
     try:
         return Manifest(**read_json(path))
     except TypeError:
@@ -107,6 +74,7 @@ class Steps:
         self._layout = layout
         self._console = console
         self._before_work = before_work
+        self._digests = Digests(layout)
         self._skipped: list[str] = []
         self._ran: list[str] = []
 
@@ -126,8 +94,9 @@ class Steps:
         Raises:
             RuntimeError: The step returned without making one of its outputs.
         """
-        prints = fingerprints(step)
+        prints = fingerprints(step, self._digests)
         reason = self._reason(step, prints)
+        self._digests.save()
         if reason is None:
             self._skipped.append(step.name)
             if self._ran:
@@ -149,7 +118,7 @@ class Steps:
     def reason(self, step: Step) -> str | None:
         """Why a step must run: None if it is done, "" if it never ran or an earlier step has not run yet."""
         try:
-            return self._reason(step, fingerprints(step))
+            return self._reason(step, fingerprints(step, self._digests))
         except FileNotFoundError:  # an input that another step has yet to make
             return ""
 
@@ -180,10 +149,11 @@ class Steps:
             return f"changed since it was done: {', '.join(changed)}"
         for output in step.outputs:
             place = self._place(output)
-            if not output.exists():
+            try:
+                if committed.outputs.get(place) != self._digests.of(output):
+                    return f"{place} was changed or damaged"
+            except FileNotFoundError:
                 return f"{place} is gone"
-            if committed.outputs.get(place) != digest(output):
-                return f"{place} was changed or damaged"
         return None
 
     def _prepare(self, step: Step, whole: str) -> None:
@@ -192,10 +162,7 @@ class Steps:
         same = started.is_file() and started.read_text(encoding="ascii") == whole
         if not same:
             for path in (path for path in step.outputs if path not in step.reusable_outputs):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
+                remove(path)
             self._layout.manifests.mkdir(parents=True, exist_ok=True)
             # An incomplete mark differs from every fingerprint, so the write need not be atomic.
             started.write_text(whole, encoding="ascii")
@@ -204,23 +171,25 @@ class Steps:
         for output in step.outputs:
             if not output.exists():
                 raise RuntimeError(f"step {step.name} returned without making {self._place(output)}")
-        digests = {self._place(output): digest(output) for output in step.outputs}
+        digests = {self._place(output): self._digests.of(output, written=True) for output in step.outputs}
         rows = summary.pop("rows", None)
         manifest = Manifest(step.name, fingerprint(prints), prints, digests, seconds, rows, summary)
         write_json(self._layout.manifest(step.name), asdict(manifest))
+        self._digests.save()
         self._layout.started(step.name).unlink(missing_ok=True)
         return manifest
 
-    def _place(self, output: Path) -> str:
-        return Path(os.path.relpath(output, self._layout.root)).as_posix()
+    def _place(self, output: Place) -> str:
+        return str(output).removeprefix(f"{self._layout.root}/")
 
 
-def fingerprints(step: Step) -> dict[str, str]:
+def fingerprints(step: Step, digests: Digests) -> dict[str, str]:
     """Return the fingerprint of each input of a step: the digest of a path's contents, or of the value itself.
 
     Raises:
         FileNotFoundError: An input is a path that does not exist.
     """
     return {
-        name: digest(value) if isinstance(value, Path) else fingerprint(value) for name, value in step.inputs.items()
+        name: digests.of(value) if isinstance(value, Path | BucketPath) else fingerprint(value)
+        for name, value in step.inputs.items()
     }

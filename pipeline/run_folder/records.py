@@ -49,6 +49,12 @@ class Table(Generic[R]):
     key: tuple[str, ...]
 
     @property
+    def optional(self) -> frozenset[str]:
+        """Columns with a default: versions that did not know them wrote tables without them."""
+        fields = dataclasses.fields(self.row)
+        return frozenset(field.name for field in fields if field.default is not dataclasses.MISSING)
+
+    @property
     def name(self) -> str:
         """The row class's name, for messages."""
         return self.row.__name__
@@ -190,7 +196,8 @@ class Preference(Record):
 
 @dataclass(frozen=True)
 class StudentScore(Record):
-    """A student's score of one video: MAP estimate `raw`, the reported 0-100 `score`, and its posterior deviation."""
+    """A student's score of one video: MAP estimate `raw`, the reported 0-100 `score`, and on that scale its posterior's
+    standard deviation, mean and 68 % interval; the last three are empty in runs of versions that did not compute them."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id", "round")
     video_id: str
@@ -198,6 +205,9 @@ class StudentScore(Record):
     raw: float
     std: float
     score: float
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

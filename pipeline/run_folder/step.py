@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from cluster.capacity import Bundle
+from trainers.places import Place
 
 Summary = Mapping[str, Any]  # about the result; `rows` (a count) and `what` (a short text) are printed
 
@@ -45,6 +47,10 @@ def _one_process(_cpus: int) -> Resources:
     return Resources()
 
 
+def _nothing() -> Sequence[Bundle]:
+    return ()
+
+
 def _one_second(_cpus: int) -> float:
     return 1.0
 
@@ -55,7 +61,7 @@ class Step:
 
     Attributes:
         kind: What it does; steps of the same kind have similar costs in every round.
-        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or paths (their contents).
+        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or places (their contents).
         outputs: The files and folders that the step makes in the run folder.
         work: Makes the outputs and returns the summary.
         reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only
@@ -63,17 +69,19 @@ class Step:
         round: Its round, counted from 1; 0 for steps before or after the rounds.
         rows: Expected number of rows of the result; None if unknown.
         resources: Resources that it needs on a number of CPUs.
+        needs: The processes that it cannot work without, at the same time; a cluster that never has them is refused.
         seconds: Expected wall-clock seconds on a number of CPUs, from built-in rates.
     """
 
     kind: str
     inputs: Mapping[str, Any]
-    outputs: Sequence[Path]
+    outputs: Sequence[Place]
     work: Callable[[], Summary]
-    reusable_outputs: Sequence[Path] = ()
+    reusable_outputs: Sequence[Place] = ()
     round: int = 0
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process
+    needs: Callable[[], Sequence[Bundle]] = _nothing
     seconds: Callable[[int], float] = _one_second
 
     @property

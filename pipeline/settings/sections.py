@@ -246,15 +246,34 @@ class PoolConfig(Part):
     @field_validator("gpus")
     @classmethod
     def _divides_one(cls, gpus: float) -> float:
-        if gpus not in (0, 0.25, 0.5, 1):
-            raise ValueError("use 0, 0.25, 0.5 or 1: an autoscaler never starts a node for other fractions of a GPU")
-        return gpus
+        return part_of_a_gpu(gpus)
+
+
+def part_of_a_gpu(gpus: float) -> float:
+    """The share itself, if actors with it fill a GPU.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if gpus not in (0, 0.25, 0.5, 1):
+        raise ValueError("use 0, 0.25, 0.5 or 1: an autoscaler never starts a node for other fractions of a GPU")
+    return gpus
 
 
 class ScorePoolConfig(PoolConfig):
     """What one actor of the teachers may use."""
 
+    gpus_of: Mapping[str, float] = {}  # teachers that take another share than `gpus`: small networks share a GPU
     batch: Annotated[int, Field(ge=1, le=64)] = 4  # videos in one call of a network on a GPU; a CPU takes one at a time
+
+    @field_validator("gpus_of")
+    @classmethod
+    def _divide_one(cls, shares: Mapping[str, float]) -> Mapping[str, float]:
+        return {name: part_of_a_gpu(share) for name, share in shares.items()}
+
+    def share_of(self, teacher: str) -> float:
+        """GPUs of each actor of a teacher."""
+        return self.gpus_of.get(teacher, self.gpus)
 
 
 class PoolsConfig(Part):
@@ -278,4 +297,6 @@ class RunConfig(Part):
     threads: Positive = 1  # of each FFmpeg process and of each worker's linear algebra
     weights: str = "weights"  # folder of the released weights of the published teachers (docs/teachers.md)
     train_on_gpus: bool = False  # one GPU for each training worker
+    max_cpus: Positive | None = None  # of a cluster that grows: as many where it does not say itself, and no more
+    max_gpus: Positive | None = None
     downloads_gib: NonNegativeReal = 20.0  # of objects of a bucket that a node keeps until the run ends

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from cluster.engine import Row
 from pipeline.corpus import proxies
 from pipeline.corpus.members import pool
 from pipeline.corpus.proxies import SUITES
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import benchmark_scores, calibrated, signed, teacher_digests
@@ -21,6 +20,7 @@ from pipeline.run_folder.records import BENCHMARK, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_json, write_table
+from trainers.places import Place
 
 
 def step(run: Run, *, encode: bool = True) -> Step:
@@ -44,6 +44,7 @@ def step(run: Run, *, encode: bool = True) -> Step:
         reusable_outputs=[expensive],
         rows=lambda: Rows(proxies.count(config, layout)),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(proxies.planned(config, layout), config, request, cpus),
     )
 
@@ -94,7 +95,7 @@ def _item(row: Row, result: Row, run: Run) -> Row:
 def teachers_step(run: Run) -> Step:
     """The step that evaluates the teachers on both suites."""
     layout = run.layout
-    inputs: dict[str, Path] = {suite: layout.benchmark(suite) for suite in SUITES}
+    inputs: dict[str, Place] = {suite: layout.benchmark(suite) for suite in SUITES}
     return Step(
         "benchmark-teachers",
         inputs | {"calibration": layout.calibration},

@@ -1,4 +1,5 @@
-"""Evaluate: the student of a round and its teachers on the proxy benchmarks. Writes `round-<k>/metrics.json`."""
+"""Evaluate: the student of a round and its teachers on the proxy benchmarks. Writes `round-<k>/metrics.json`
+and `benchmark-scores.parquet`."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ from collections import Counter
 from typing import Any
 
 from pipeline.corpus.proxies import SUITES, by_distortion, count, figures, items
-from pipeline.costs.rates import compare_resources, compare_seconds
-from pipeline.run_folder.records import PAIRS
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
+from pipeline.run_folder.records import PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
-from pipeline.run_folder.store import read_json, read_table, write_json
+from pipeline.run_folder.store import read_json, read_table, write_json, write_table
+from pipeline.steps.judge import student_scores
 from pipeline.student.comparison import anchor_logits
 from trainers.batches import read_encoded
 
@@ -22,11 +24,12 @@ def step(run: Run, number: int) -> Step:
         "evaluate",
         {"student": layout.student(number), "pairs": layout.pairs(number), "training": layout.training(number)}
         | {"teachers": layout.benchmark_teachers, "features": layout.benchmark_features},
-        [layout.metrics(number)],
+        [layout.metrics(number), layout.benchmark_student_scores(number)],
         lambda: evaluate(run, number),
         round=number,
         rows=lambda: Rows(count(config, layout)),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(count(config, layout)),
     )
 
@@ -39,7 +42,9 @@ def evaluate(run: Run, number: int) -> dict[str, Any]:
     rows = {suite: items(layout, suite) for suite in SUITES}
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, _, _ = anchors.score(logits)
+    judged = anchors.score(logits)
+    raw = judged.raw
+    write_table(layout.benchmark_student_scores(number), student_scores(number, ids, judged), STUDENT_SCORES)
     place = {video: k for k, video in enumerate(ids)}
     benchmarks: dict[str, Any] = {}
     for suite in SUITES:

@@ -28,6 +28,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.settings.config import Config
+from trainers.places import Place
 
 
 def step(run: Run) -> Step:
@@ -56,7 +57,7 @@ def corpus_size(config: Config) -> int:
     return len(list_inputs(corpus.videos, corpus.limit).files)
 
 
-def destination(config: Config, layout: RunLayout) -> Path:
+def destination(config: Config, layout: RunLayout) -> Place:
     """Output of ingest: the table of the corpus, or of the candidates for shaping."""
     return layout.videos if config.shaping.keep is None else layout.candidates
 

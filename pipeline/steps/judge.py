@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import compare_resources, compare_seconds
+from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
 from pipeline.method.scale import preference
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_table
 from pipeline.student.comparison import anchor_logits
-from pipeline.student.folder import Anchors
+from pipeline.student.folder import Scores
 from trainers.batches import read_encoded
 from trainers.levels import LEVELS
 
@@ -32,6 +32,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
         seconds=lambda _cpus: compare_seconds(len(pool(layout))),
     )
 
@@ -42,13 +43,11 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     encoded = read_encoded(run.config.student.name, layout.features)
     ids = [row["video_id"] for row in pool(layout) if row["video_id"] in encoded.row_of]
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
-    raw, score, deviation = anchors.score(logits)
-    rows = [
-        {"video_id": video, "round": number, "raw": float(raw[k]), "std": float(deviation[k]), "score": float(score[k])}
-        for k, video in enumerate(ids)
-    ]
-    write_table(layout.student_scores(number), STUDENT_SCORES.table(rows), STUDENT_SCORES)
-    write_table(layout.preferences(number), _preferences(ids, anchors, logits), PREFERENCES)
+    write_table(layout.student_scores(number), student_scores(number, ids, anchors.score(logits)), STUDENT_SCORES)
+    first = list(anchors.ids) * len(ids)
+    second = [video for video in ids for _ in anchors.ids]
+    table = preferences(first, second, logits.reshape(-1, len(LEVELS)))
+    write_table(layout.preferences(number), table, PREFERENCES)
     beats = preference(logits, anchors.temperature)
     return {
         "rows": len(ids),
@@ -56,11 +55,15 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     }
 
 
-def _preferences(ids: Sequence[str], anchors: Anchors, logits: np.ndarray) -> pa.Table:
-    """Table `Preference`, built by columns: there are too many numbers (anchors times labels per video) for Python rows."""
+def student_scores(number: int, ids: Sequence[str], scores: Scores) -> pa.Table:
+    """Table `StudentScore` of N videos by the student of round `number`."""
+    columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
+    return pa.table(columns).select(STUDENT_SCORES.schema.names).cast(STUDENT_SCORES.schema)
+
+
+def preferences(first: Sequence[str], second: Sequence[str], logits: np.ndarray) -> pa.Table:
+    """Table `Preference` of P pairs from logits `[P, 5]`, built by columns: there are too many numbers for Python rows."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).reshape(-1, len(LEVELS)).astype(np.float64)
-    first = pa.array(list(anchors.ids) * len(ids), pa.string())
-    second = pa.array(np.repeat(np.array(ids, object), len(anchors.ids)), pa.string())
-    columns = [first, second, *(pa.array(column) for column in probabilities.T)]
+    probabilities = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float64)
+    columns = [pa.array(first, pa.string()), pa.array(second, pa.string()), *map(pa.array, probabilities.T)]
     return pa.Table.from_arrays(columns, schema=PREFERENCES.schema)

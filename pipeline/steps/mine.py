@@ -16,14 +16,15 @@ from actors.gmad import Disagreement
 from actors.mine import Game, Miner
 from cluster.engine import Row
 from pipeline.corpus.members import TRAIN, by_family, copies, usable
-from pipeline.costs.rates import compare_resources
+from pipeline.costs.rates import compare_needs, compare_resources
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
 from pipeline.opinions import aligned, calibrated
-from pipeline.run_folder.records import MINED, STUDENT_SCORES
+from pipeline.run_folder.records import MINED, PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
+from pipeline.steps.judge import preferences
 from pipeline.student.comparison import pair_logits
 from trainers.batches import read_encoded
 from trainers.levels import at_least
@@ -39,11 +40,12 @@ def step(run: Run, number: int) -> Step:
         {"scores": layout.student_scores(number), "student": layout.student(number), "ensemble": layout.ensemble}
         | {"distorted": layout.distorted(number + 1), "mining": config.mining, "seed": config.seed}
         | {"severity": config.training.severity},
-        [layout.mined(number)],
+        [layout.mined(number), layout.mined_answers(number)],
         lambda: mine(run, number),
         round=number,
         rows=lambda: most(run, number),
         resources=lambda _cpus: compare_resources(config),
+        needs=lambda: compare_needs(config),
     )
 
 
@@ -58,7 +60,7 @@ def most(run: Run, number: int) -> Rows:
 
 
 def mine(run: Run, number: int) -> dict[str, Any]:
-    """Write `round-<k>/mined.parquet`."""
+    """Write `round-<k>/mined.parquet` and `mined-answers.parquet`."""
     hard, missed = games(run, number), MINED.table(_missed(run, number))
     write_table(run.layout.mined(number), pa.concat_tables([hard, missed]), MINED)
     what = f"{hard.num_rows} gMAD pairs, {missed.num_rows} misjudged synthetic pairs"
@@ -111,6 +113,7 @@ def _missed(run: Run, number: int) -> list[Row]:
     config, layout = run.config, run.layout
     encoded = read_encoded(config.student.name, layout.features)
     rows: list[Row] = []
+    answered = [PREFERENCES.schema.empty_table()]
     for family, members in by_family(copies(layout, number + 1)).items():
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
@@ -122,7 +125,10 @@ def _missed(run: Run, number: int) -> list[Row]:
         wrong = np.flatnonzero(~right)
         loss = -_log_softmax(logits)[np.arange(len(pairs)), labels]
         hardest = sorted(wrong.tolist(), key=lambda k: (-loss[k], first[k], second[k]))
-        rows += [_missed_row(pairs[k]) for k in hardest[: getattr(config.mining.missed, family)]]
+        chosen = hardest[: getattr(config.mining.missed, family)]
+        rows += [_missed_row(pairs[k]) for k in chosen]
+        answered.append(preferences([first[k] for k in chosen], [second[k] for k in chosen], logits[chosen]))
+    write_table(layout.mined_answers(number), pa.concat_tables(answered), PREFERENCES)
     return rows
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from actors.teachers import teacher_class
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import teacher_digests
@@ -33,6 +33,7 @@ def step(run: Run) -> Step:
         reusable_outputs=shards,
         rows=lambda: Rows(len(pool(layout))),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),
     )
 

@@ -19,7 +19,7 @@ from cluster.engine import Row
 from pipeline.console import UserError
 from pipeline.corpus.members import TRAIN
 from pipeline.corpus.rules import pool_rounds
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.method import shaping
@@ -48,6 +48,7 @@ def measure_step(run: Run) -> Step:
         reusable_outputs=shards,
         rows=lambda: Rows(candidates(layout).num_rows),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(_windows(layout), config, request, cpus),
     )
 

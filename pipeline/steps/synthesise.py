@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.corpus.copies import planned
-from pipeline.costs.rates import look_resources, look_seconds
+from pipeline.costs.rates import look_needs, look_resources, look_seconds
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.run_folder.records import DISTORTED, OK
@@ -34,6 +34,7 @@ def step(run: Run, number: int) -> Step:
         round=number,
         rows=lambda: Rows(len(planned(config, layout, number))),
         resources=lambda cpus: look_resources(config, request, cpus),
+        needs=lambda: look_needs(config, request),
         seconds=lambda cpus: look_seconds(planned(config, layout, number), config, request, cpus),
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 from pipeline.costs.large_student import is_large, training_gib, training_seconds
 from pipeline.costs.rates import RATES, TRAINING_GIB
+from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import fingerprints
 from pipeline.run_folder.records import PAIRS
@@ -19,6 +18,8 @@ from pipeline.steps import pair
 from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
 from trainers.job import TrainJob
+from trainers.launch import worker_bundles
+from trainers.places import remove
 
 _CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
 
@@ -44,10 +45,11 @@ def step(run: Run, number: int) -> Step:
         inputs,
         [layout.student(number), layout.training(number)],
         # The fingerprint is part of the training's name, so that no training resumes another one's checkpoint.
-        lambda: train(run, number, fingerprint(fingerprints(training_step))),
+        lambda: train(run, number, fingerprint(fingerprints(training_step, Digests(layout)))),
         round=number,
         rows=lambda: pair.expected(run, number),
         resources=lambda _cpus: _resources(config),
+        needs=lambda: worker_bundles(job_of(config, layout, number, "")),
         seconds=lambda _cpus: _seconds(config, pair.expected(run, number).count),
     )
     return training_step
@@ -92,7 +94,7 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
     # The manifest has the duration and the interruptions, so that this file is the same for the same seed.
     write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})
     # The checkpoints are no longer needed: the student is complete, and the manifest will commit it.
-    shutil.rmtree(Path(job.storage) / job.name, ignore_errors=True)
+    remove(layout.train_storage / job.name)
     write_card(layout, config, number, result, pairs, anchors)
     return {
         "rows": pairs.num_rows,

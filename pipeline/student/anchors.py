@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from actors.compare import Comparer
@@ -16,9 +14,10 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import read_table
 from pipeline.student.folder import Anchors, write_anchors, write_processor
 from trainers.batches import read_encoded
+from trainers.places import Place
 
 
-def complete(run: Run, folder: Path) -> Anchors:
+def complete(run: Run, folder: Place) -> Anchors:
     """Choose the anchors of a student; write them and the sampling into its folder."""
     anchors = choose_anchors(run, folder)
     write_anchors(folder, anchors)
@@ -62,7 +61,7 @@ def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
     return [ids[k] for k in chosen], mean[chosen]
 
 
-def choose_anchors(run: Run, folder: Path) -> Anchors:
+def choose_anchors(run: Run, folder: Place) -> Anchors:
     """The anchors of a trained student: their features, and how it compares them with each other."""
     config = run.config
     ids, scores = anchor_videos(run)

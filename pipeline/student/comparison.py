@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from pipeline.run_folder.run import Run
 from pipeline.student.folder import Anchors, read_anchors
 from trainers.batches import Features
 from trainers.levels import LEVELS
+from trainers.places import Place
 from trainers.videos import VideoStore
 
 
 def anchor_logits(
-    run: Run, folder: Path, encoded: Features | VideoStore, ids: Sequence[str]
+    run: Run, folder: Place, encoded: Features | VideoStore, ids: Sequence[str]
 ) -> tuple[np.ndarray, Anchors]:
     """Compare videos with the anchors of a student.
 
@@ -39,7 +39,7 @@ def anchor_logits(
 
 
 def pair_logits(
-    run: Run, folder: Path, encoded: Features | VideoStore, first: Sequence[str], second: Sequence[str]
+    run: Run, folder: Place, encoded: Features | VideoStore, first: Sequence[str], second: Sequence[str]
 ) -> np.ndarray:
     """Compare videos pair by pair.
 

@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from pipeline.console import UserError
+from pipeline.method.posterior import AnchorPosterior
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
-from pipeline.run_folder.store import StoreError, read_json, write_bytes, write_json
+from pipeline.run_folder.store import StoreError, read_bytes, read_json, write_bytes, write_json
+from trainers.places import Place
 
 ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
     "anchors.json",
@@ -23,6 +25,27 @@ ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
     "processor.json",
     "MODEL_CARD.md",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of N videos, each `[N]`; all but `raw` on the 0-100 scale.
+
+    Attributes:
+        raw: Maximum-a-posteriori estimates, in units of the prior's deviation.
+        score: The reported scores: `raw` on the 0-100 scale.
+        mean: Posterior means. They lie nearer the middle of the anchors than the scores where a video beats all of them.
+        std: Posterior standard deviations.
+        low: Lower ends of the central 68 % intervals.
+        high: Upper ends.
+    """
+
+    raw: np.ndarray
+    score: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +66,27 @@ class Anchors:
     ids: tuple[str, ...]
     temperature: float
 
+    @cached_property
+    def uncertainty(self) -> AnchorPosterior:
+        """The posterior given these anchors; it is prepared once, which takes some 0.04 s."""
+        return AnchorPosterior(self.matrix)
+
     def scale(self) -> AnchorScale:
         """The fixed affine map from MAP estimates to 0-100."""
         return fit_anchor_scale(self.matrix, self.scores)
 
-    def score(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Raw MAP estimates, scores on the 0-100 scale, and their standard deviations, each `[N]`, from logits `[N, A, 5]`."""
-        raw, deviation = score_tests(self.matrix, preference(logits, self.temperature))
-        scale = self.scale()
-        return raw, scale(raw), scale.deviation(deviation)
+    def raw(self, logits: np.ndarray) -> np.ndarray:
+        """Raw MAP estimates `[N]` from logits `[N, A, 5]`."""
+        return score_tests(self.matrix, preference(logits, self.temperature))
+
+    def score(self, logits: np.ndarray) -> Scores:
+        """Scores of N videos with their uncertainty from logits `[N, A, 5]`."""
+        scale, raw = self.scale(), self.raw(logits)
+        rest = self.uncertainty(preference(logits, self.temperature))
+        return Scores(raw, scale(raw), scale(rest.mean), scale.deviation(rest.std), scale(rest.low), scale(rest.high))
 
 
-def write_anchors(folder: Path, anchors: Anchors) -> None:
+def write_anchors(folder: Place, anchors: Anchors) -> None:
     """Write the anchors beside the network."""
     write_bytes(folder / ANCHORS_FEATURES, save({"features": np.ascontiguousarray(anchors.features, np.float32)}))
     scale = anchors.scale()
@@ -70,7 +102,7 @@ def write_anchors(folder: Path, anchors: Anchors) -> None:
     )
 
 
-def read_anchors(folder: Path) -> Anchors:
+def read_anchors(folder: Place) -> Anchors:
     """Read the anchors of a student folder.
 
     Raises:
@@ -78,7 +110,7 @@ def read_anchors(folder: Path) -> Anchors:
     """
     try:
         facts = read_json(folder / ANCHORS_JSON)
-        features = load_file(folder / ANCHORS_FEATURES)["features"]
+        features = load(read_bytes(folder / ANCHORS_FEATURES))["features"]
     except (StoreError, OSError, KeyError) as error:
         raise UserError(
             f"{folder}: this folder has no anchors; name a run folder or its round-<k>/student folder"
@@ -87,12 +119,12 @@ def read_anchors(folder: Path) -> Anchors:
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
 
 
-def write_processor(folder: Path, settings: dict[str, Any]) -> None:
+def write_processor(folder: Place, settings: dict[str, Any]) -> None:
     """Write the sampling of a window; scoring uses exactly the same sampling as training."""
     write_json(folder / PROCESSOR_JSON, settings)
 
 
-def read_processor(folder: Path) -> dict[str, Any]:
+def read_processor(folder: Place) -> dict[str, Any]:
     """Read the sampling of a window."""
     settings: dict[str, Any] = read_json(folder / PROCESSOR_JSON)
     return settings

@@ -19,6 +19,7 @@ from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.corpus.rules import PRISTINE
 from pipeline.method.scale import ANCHORS, TEST_TEMPERATURE, anchor_matrix, anchor_pairs
 from pipeline.student.folder import Anchors, write_anchors, write_processor
+from trainers.places import Place
 from trainers.student.table import load_student, student_row
 
 # The released script takes the whole file as it is.
@@ -27,7 +28,7 @@ WHOLE_FILE: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def add_anchors(folder: Path, table: str, console: Console) -> None:
+def add_anchors(folder: Place, table: str, console: Console) -> None:
     """Make a released checkpoint a complete student folder.
 
     Args:

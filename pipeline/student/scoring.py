@@ -1,17 +1,20 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
 A file is judged by up to three windows of the length that the student was trained on, spread evenly over it (a shorter
-file is one window). Each is brought into the common form of the student's run, decoded once and scored; the file's
-score and its raw estimate are the means over its windows, its deviation is the root of their mean variance. A file of
-which a window cannot be decoded is damaged and counts as failed.
+file is one window, a still picture too). Each is brought into the common form of the student's run, decoded once and scored;
+the file's figures are the means over its windows, its deviation is the root of their mean variance. So more windows make
+no interval narrower: they share their anchors and their content, and nothing says how much. A file of which a window cannot be
+decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from actors.media.window import EncodeOptions
 from actors.sample import Sampler
 from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
+from cluster.joining import chosen
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs
@@ -39,6 +43,7 @@ from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors
+from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
 WINDOWS_PER_FILE = 3
@@ -51,23 +56,64 @@ OK, FAILED = "ok", "failed"
 class Model:
     """A student folder that was opened: where it lies, its anchors, and how it wants a window to be sampled."""
 
-    folder: Path
+    folder: Place
     anchors: Anchors
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
 
+    @cached_property
+    def network(self) -> FolderEncoder:
+        """The folder's network in this process, loaded once.
+
+        Raises:
+            UserError: Its files are damaged or of another version.
+        """
+        try:
+            return FolderEncoder(str(self.folder), self.anchors.features)
+        except (
+            SafetensorError, OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError,
+        ) as error:  # fmt: skip
+            raise UserError(
+                f"{self.folder}: the student cannot be loaded ({error}); copy it again or train it again"
+            ) from error
+
+    @property
+    def sampling(self) -> str:
+        """What of a file is judged, in words."""
+        return f"up to {WINDOWS_PER_FILE} windows of {self.window_s:g} s" if self.window_s > 0 else "whole file"
+
 
 @dataclass(frozen=True)
 class FileScore:
-    """The score of one file, as `score --json` prints it. `score` is 0-100 at the anchors and not clipped beyond them,
-    `raw` the MAP estimate, `std` the posterior deviation on the score scale; `error` is "kind: message"."""
+    """The score of one file, as `score --json` prints it.
+
+    Attributes:
+        video: The file as the user named it.
+        status: "ok" or "failed".
+        score: 0-100 on the anchors' scale, higher is better, not clipped beyond the anchors.
+        low: Lower end of the 68 % interval, on the same scale.
+        high: Its upper end.
+        std: Posterior standard deviation, on the same scale.
+        mean: Posterior mean, on the same scale.
+        raw: The maximum-a-posteriori estimate that `score` is made of, in units of the prior's deviation.
+        kind: "video" or "still".
+        seconds: Length of the file; 0 for a still.
+        seconds_seen: Length of the windows that were judged.
+        error: "kind: message" of a failed file.
+    """
 
     video: str
     status: str
     score: float | None = None
-    raw: float | None = None
+    low: float | None = None
+    high: float | None = None
     std: float | None = None
+    mean: float | None = None
+    raw: float | None = None
+    kind: str | None = None
+    seconds: float | None = None
+    seconds_seen: float | None = None
     error: str | None = None
 
 
@@ -105,8 +151,8 @@ def open_model(name: str, anchors_of: str | None = None, console: Console | None
     return Model(folder, anchors, spec, options, window_s)
 
 
-def _student_folder(name: str) -> Path:
-    path = Path(name).expanduser()
+def _student_folder(name: str) -> Place:
+    path = place(name).expanduser()
     advice = "name a run folder or its round-<k>/student folder"
     if not path.is_dir():
         raise UserError(f"{name}: there is no such folder; {advice}")
@@ -121,7 +167,7 @@ def _student_folder(name: str) -> Path:
     return folder
 
 
-def _check_config(folder: Path, advice: str) -> None:
+def _check_config(folder: Place, advice: str) -> None:
     config = read_json(folder / "config.json")
     if is_released(folder):
         return
@@ -187,11 +233,17 @@ def _listed(videos: str) -> Listing:
 
 
 def score_files(
-    model: Model, files: Sequence[str], console: Console, address: str | None = None, verbose: bool = False
+    model: Model,
+    files: Sequence[str],
+    console: Console,
+    address: str | None = None,
+    verbose: bool = False,
+    done: Callable[[FileScore], None] | None = None,
 ) -> list[FileScore]:
     """Score files with a student; the answers come in the order of ``files``.
 
-    Up to `WITHOUT_RAY` windows are scored in this process; more, or an address, go through actor pools on Ray.
+    Up to `WITHOUT_RAY` windows are scored in this process; more, or a cluster, go through actor pools on Ray. `done` is
+    called with each answer as soon as it is there.
 
     Raises:
         UserError: The student's network cannot be loaded.
@@ -200,36 +252,36 @@ def score_files(
     """
     names = [from_path(name) for name in files]
     headers: list[Row] = []
-    if address is None and len(names) <= WITHOUT_RAY:
+    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
-        headers = _streamed(here, _files_table(names), [Pool(HeaderReader)], console, "")
+        headers = list(_streamed(here, _files_table(names), [Pool(HeaderReader)], console, ""))
         windows_here = _windows_of(headers, model)
         if len(windows_here) <= WITHOUT_RAY:
             _warn(files, headers, console)
         if not windows_here:
-            return _collected(files, headers, [], model)
+            return _collected(files, headers, [], model, done)
         if len(windows_here) <= WITHOUT_RAY:
-            network = _network(model)
+            network = model.network
             scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
-            return _collected(files, headers, scored, model)
-    from cluster.chain import cluster_gpus
+            return _collected(files, headers, scored, model, done)
     from cluster.session import SessionSettings, connect
 
-    _network(model)  # without this look, every worker would die of a damaged file
-    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose))) as engine:
+    _ = model.network  # without this look, every worker would die of a damaged file
+    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
             headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
         else:
             table = _files_table([_absolute(name) for name in names])
-            headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
+            headers = list(_streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
         _warn(files, headers, console)
         # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-        gpus = 1.0 if student_row(student_name(model.folder)).whole_videos and cluster_gpus() >= 1 else 0.0
+        large = student_row(student_name(model.folder)).whole_videos
+        gpus = 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
         scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
-    return _collected(files, headers, scored, model)
+        return _collected(files, headers, scored, model, done)
 
 
 def _warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
@@ -247,10 +299,10 @@ def _pools(
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
-def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> list[Row]:
+def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
     with console.track(table.num_rows, title) as progress:
-        batches = engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS)
-        return [row for batch in batches for row in batch]
+        for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
+            yield from batch
 
 
 def _files_table(uris: Sequence[str]) -> pa.Table:
@@ -264,29 +316,6 @@ def _windows_table(rows: Sequence[Row]) -> pa.Table:
 
 def _absolute(uri: str) -> str:
     return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
-
-
-def _network(model: Model) -> FolderEncoder:
-    """The folder's network in this process.
-
-    Raises:
-        UserError: Its files are damaged or of another version.
-    """
-    try:
-        return FolderEncoder(str(model.folder), model.anchors.features)
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        ImportError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
-        raise UserError(
-            f"{model.folder}: the student cannot be loaded ({error}); copy it again or train it again"
-        ) from error
 
 
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
@@ -306,20 +335,59 @@ def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
     ]
 
 
-def _collected(files: Sequence[str], headers: Sequence[Row], scored: Sequence[Row], model: Model) -> list[FileScore]:
-    """One answer per file, in the order of ``files``."""
-    by_file: dict[int, list[Row]] = {k: [] for k in range(len(files))}
-    for row in [*headers, *sorted(scored, key=lambda row: str(row["video_id"]))]:
-        place, _, window = str(row["video_id"]).partition("-")
-        if window or row["status"] != OK:  # a header says nothing more once its windows have answered
-            by_file[int(place)].append(row)
-    return [_file_score(name, by_file[k], model) for k, name in enumerate(files)]
+def _collected(
+    files: Sequence[str],
+    headers: Sequence[Row],
+    scored: Iterable[Row],
+    model: Model,
+    done: Callable[[FileScore], None] | None = None,
+) -> list[FileScore]:
+    """One answer per file, in the order of ``files``; `done` hears of each when its last window has been scored."""
+    left = Counter(_place(row) for row in _windows_of(headers, model))
+    rows_of: dict[int, list[Row]] = {_place(row): [] for row in headers}
+    answers: dict[int, FileScore] = {}
+
+    def finish(header: Row) -> None:
+        where = _place(header)
+        rows = sorted(rows_of[where], key=lambda row: str(row["video_id"]))
+        answers[where] = _file_score(files[where], header, rows, model)
+        if done is not None:
+            done(answers[where])
+
+    header_of = {_place(row): row for row in headers}
+    for where, header in sorted(header_of.items()):
+        if not left[where]:
+            finish(header)
+    for row in scored:
+        where = _place(row)
+        rows_of[where].append(row)
+        if len(rows_of[where]) == left[where]:
+            finish(header_of[where])
+    return [answers[k] for k in range(len(files))]
 
 
-def _file_score(name: str, rows: Sequence[Row], model: Model) -> FileScore:
-    failed = next((row for row in rows if row["status"] != OK), None)
+def _place(row: Row) -> int:
+    """Which file a header or a window belongs to."""
+    return int(str(row["video_id"]).partition("-")[0])
+
+
+def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> FileScore:
+    failed = next((row for row in (header, *rows) if row["status"] != OK), None)
     if failed is not None:
         return FileScore(name, FAILED, error=f"{failed['error_kind']}: {failed['error']}")
-    logits = np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows])
-    raw, score, deviation = model.anchors.score(logits)
-    return FileScore(name, OK, float(score.mean()), float(raw.mean()), math.sqrt(float(np.mean(deviation**2))))
+    scores = model.anchors.score(np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows]))
+    seconds = float(header["length_s"])
+    seen = min(seconds, len(rows) * model.window_s) if model.window_s > 0 else seconds
+    return FileScore(
+        name,
+        OK,
+        score=float(scores.score.mean()),
+        low=float(scores.low.mean()),
+        high=float(scores.high.mean()),
+        std=math.sqrt(float(np.mean(scores.std**2))),
+        mean=float(scores.mean.mean()),
+        raw=float(scores.raw.mean()),
+        kind="still" if seconds == 0 else "video",
+        seconds=seconds,
+        seconds_seen=seen,
+    )

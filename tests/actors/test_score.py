@@ -117,11 +117,12 @@ def test_without_a_student_the_last_pool_takes_the_pixels_from_a_row(numbered):
 
 def test_packed_videos_lie_on_the_disk_and_are_scored_as_they_are(rows, tmp_path):
     from trainers.student.table import build_student
-    from trainers.videos import VideoStore, write_video
+    from trainers.videos import VideoStore, VideoWriter
 
     vectors = {row["video_id"]: np.frombuffer(row["features"], np.float32) for row in rows}
+    writer = VideoWriter(tmp_path)
     for name, vector in vectors.items():
-        write_video(tmp_path, name, vector)
+        writer.write(name, vector)
     named = VideoStore(tmp_path).take(["still", "plain", "copy"])
     matrix = named[:]
     length = len(vectors["still"])
@@ -154,6 +155,6 @@ def test_the_encoder_writes_a_packed_video_and_passes_nothing_on(numbered, tmp_p
     before = (tmp_path / "a.parquet").read_bytes()
     encode(decoded)
     assert (tmp_path / "a.parquet").read_bytes() == before, "a repeated row changes nothing"
-    encode.folder = str(tmp_path / "gone")
-    assert encode(decoded)["error_kind"] == NOT_WRITTEN
+    full = StudentEncoder("llava", TINY, str(tmp_path / "a.parquet"))  # a file is no folder
+    assert full(decoded)["error_kind"] == NOT_WRITTEN
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]

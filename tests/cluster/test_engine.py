@@ -1,9 +1,12 @@
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from cluster import ClusterError
+from cluster.capacity import Capacity
+from cluster.ceiling import SETTINGS, Ceiling
 from cluster.engine import RayEngine, collect
 from cluster.in_process import InProcess
 from cluster.pools import Pool
@@ -21,8 +24,9 @@ class Session:
         if self.error is not None:
             raise self.error
         self.events.append("open")
+        most = Ceiling(cpus=4, gpus=2, spare_cpus=4, nodes=2, source=SETTINGS)
         try:
-            yield
+            yield SimpleNamespace(capacity=Capacity(most, print))
         finally:
             self.events.append("close")
 
@@ -47,6 +51,15 @@ def test_an_engine_that_never_started_has_nothing_to_leave():
 def test_a_cluster_that_cannot_be_joined_is_the_failure_of_the_first_call():
     with pytest.raises(ClusterError, match="nobody there"), RayEngine(Session(ClusterError("nobody there"))) as engine:
         engine.start()
+
+
+def test_a_step_that_the_cluster_can_never_hold_is_refused_before_any_work():
+    with RayEngine(Session()) as engine:
+        engine.start({"score": [{"GPU": 0.5}] * 4, "train-1": [{"CPU": 1.0}] * 4})
+        with pytest.raises(
+            ClusterError, match=r"step train-1 needs 3 GPUs at the same time.* never more than 2 \(run\.max"
+        ):
+            engine.start({"score": [{"GPU": 0.5}] * 4, "train-1": [{"CPU": 1.0, "GPU": 1.0}] * 3})
 
 
 class Twice:

@@ -89,7 +89,6 @@ def test_a_local_session_is_quiet_closed_to_strangers_and_leaves_nothing_behind(
     ("address", "words"),
     [
         ("127.0.0.1:1", "refused"),
-        ("ray://127.0.0.1:1", "refused"),
         ("nowhere", "nowhere"),
         ("127.0.0.1:many", "host:port"),
     ],
@@ -116,6 +115,14 @@ def test_auto_without_a_cluster_is_refused(monkeypatch):
 
     monkeypatch.setattr(services, "canonicalize_bootstrap_address", lambda address: None)
     with pytest.raises(ClusterError, match=r"--address auto: .*no running cluster was found"), connect("auto"):
+        pass
+
+
+def test_an_own_ray_is_refused_in_a_process_that_is_connected_to_another(monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    with pytest.raises(ClusterError, match=r"--address local: .*connected to a Ray already"), connect("local"):
         pass
 
 

@@ -90,11 +90,11 @@ with RayEngine(lambda: connect(settings=SessionSettings(cpus=2))) as engine:
     engine.start()
     run = Run(config, layout, console, engine)
     table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(8)])
-    streamed = [row for batch in stream.stream(table, [Pool(faulty.Deadly)]) for row in batch]
+    streamed = [row for batch in stream.stream(engine.capacity, table, [Pool(faulty.Deadly)]) for row in batch]
     deaths = root / "deaths"
     deaths.touch()
     unlucky = Pool(faulty.Unlucky, {"deaths": str(deaths)})
-    saved = [row for batch in stream.stream(table, [unlucky]) for row in batch]
+    saved = [row for batch in stream.stream(engine.capacity, table, [unlucky]) for row in batch]
     said = score.score(run)
 ensemble.ensemble(run)
 print(json.dumps({

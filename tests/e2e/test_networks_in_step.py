@@ -47,9 +47,9 @@ from cluster.stream import stream
 
 session.object_store_bytes = lambda: 512 << 20
 table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(4)])
-with session.connect(settings=session.SessionSettings(cpus=2)):
+with session.connect(settings=session.SessionSettings(cpus=2)) as joined:
     pools = [Pool(meeting.Decode), Pool(meeting.Score, {"folder": sys.argv[1], "patience_s": 60.0}, weight=20.0, memory_gib=0.5)]
-    batches = stream(table, pools, most_rows=PIXEL_ROWS)
+    batches = stream(joined.capacity, table, pools, most_rows=PIXEL_ROWS)
     print(json.dumps([row["busy"] for batch in batches for row in batch]))
 """
 

@@ -14,8 +14,9 @@ from sweeps import check_trials
 from tables import digests_of
 
 from actors.media.scenes import make_clip
+from pipeline.run_folder.digests import digest
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import digest, read_manifests
+from pipeline.run_folder.manifest import read_manifests
 from pipeline.run_folder.records import (
     DISTORTED,
     ENSEMBLE,
@@ -58,6 +59,7 @@ def tables_of(layout):
     for number in ROUNDS:
         found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
         found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
+        found.append((layout.benchmark_student_scores(number), STUDENT_SCORES))
     return [*found, (layout.mined(1), MINED)]
 
 
@@ -101,7 +103,9 @@ def test_the_report_shows_every_teacher_and_needs_no_network(layout):
     page = layout.report_html.read_text(encoding="utf-8")
     for teacher in TEACHERS:
         assert teacher in page
-    assert not re.search(r"(src|href)=.https?://", page)
+    markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=.https?://", markup)
+    assert markup.count("<video") == 2 * len(read_json(layout.report_json)["rounds"][0]["hard_pairs"]) > 0
     assert len(read_json(layout.report_json)["rounds"]) == 2
 
 
@@ -169,7 +173,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, kill_when,
     # The steps that were committed before the kill are not done again; the training is.
     assert {step: again.manifest(step).stat().st_mtime_ns for step in kept} == times
     assert again.manifest("train-1").is_file()
-    first, second = digests_of(layout, 2), digests_of(again, 2)
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 
@@ -188,7 +192,7 @@ def test_a_run_killed_in_every_step_ends_with_the_same_numbers(command, kill_whe
         assert {manifest.step for manifest in read_manifests(again)} >= before, "what was committed stays"
     ended = command(*arguments)
     assert ended.returncode == 0, ended.stderr
-    first, second = digests_of(layout, 2), digests_of(again, 2)
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 

@@ -56,7 +56,7 @@ class Tables:
 
     def student_scores(self, number, raw):
         """The scores by the student of a round."""
-        plain = {"round": number, "std": 1.0}
+        plain = {"round": number, "std": 1.0, "mean": None, "low": None, "high": None}
         rows = [{**plain, "video_id": name, "raw": value, "score": 50 + 10 * value} for name, value in raw.items()]
         self.write(self.layout.student_scores(number), STUDENT_SCORES, rows)
 

@@ -16,6 +16,7 @@ from pipeline.loop import run_all
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.settings.config import load
+from trainers.places import node_folder, place
 
 
 class OneProcess(InProcess):
@@ -30,14 +31,16 @@ class OneProcess(InProcess):
 
         context = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
         vars(ray.train).update(get_context=lambda: context, get_checkpoint=lambda: None, report=lambda *_a, **_k: None)
-        run_folder, scratch = Path(job.storage) / job.name, Path(job.storage) / "scratch"
+        storage = place(job.storage)
+        run_folder, scratch = storage / job.name, node_folder(storage) / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
         for folder in (run_folder, scratch):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         os.environ["LOCAL_RANK"] = "0"  # DeepSpeed asks for it
-        store = torch.distributed.FileStore(str(scratch / "store"), 1)
-        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+        if not torch.distributed.is_initialized():  # DeepSpeed keeps the group of the first training
+            store = torch.distributed.HashStore()
+            torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
         result = train_worker(job, run_folder, scratch)
-        torch.distributed.destroy_process_group()
         shutil.rmtree(scratch)
         assert "error" not in result, result
         return result

@@ -19,4 +19,4 @@ def check_trials(layout, values):
         assert all(math.isfinite(row[name]) for name in figures)
         assert (row["step"] == row["steps"]) == bool(row["student"])
     assert layout.sweep_csv.read_text().count("\n") == 1 + len(trials)
-    assert "<svg" in layout.sweep_svg.read_text()
+    assert "held-out pairs" in layout.sweep_html.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import hashlib
 
 import pyarrow.parquet as pq
 
-from pipeline.run_folder.manifest import digest
+from pipeline.run_folder.digests import digest
 
 
 def digests_of(layout, rounds):

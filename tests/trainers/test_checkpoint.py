@@ -15,4 +15,5 @@ def test_no_intact_checkpoint_is_no_start(tmp_path):
     for step in (10, 20):
         (tmp_path / checkpoint_name(step)).mkdir()
     assert checkpoint_names(tmp_path) == {"step-000000010", "step-000000020"}
-    assert newest_intact(tmp_path / checkpoint_name(20), workers=1) is None
+    with newest_intact(tmp_path / checkpoint_name(20), workers=1) as found:
+        assert found is None

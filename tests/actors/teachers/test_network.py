@@ -6,6 +6,7 @@ import json
 import math
 import pickle
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,6 +114,44 @@ def test_a_video_that_fails_does_not_cost_the_others_their_scores():
     assert scores[0] == 12.0**2
     assert scores[2] == 24.0**2
     assert isinstance(scores[1], ValueError)
+
+
+class Crowded(Sums):
+    """On a GPU that holds two items of the first network."""
+
+    device = SimpleNamespace(type="cuda")
+    batches = NetworkTeacher.batches
+
+    def first_call(self, inputs):
+        if len(inputs) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().first_call(inputs)
+
+
+def test_a_gpu_out_of_memory_halves_the_items_of_a_call_and_costs_no_score(caplog):
+    rng = np.random.default_rng(0)
+    videos = [("", "", sample_with({"squares": rng.integers(1, 9, (3, 4, 4, 3), np.uint8)})) for _ in range(3)]
+    alone = [Sums().score(sample) for _, _, sample in videos]
+    teacher = Crowded()
+    assert teacher.score_videos(videos) == alone
+    assert max(shape[0] for shape in teacher.network) <= 2
+    said = len(caplog.records)
+    assert said >= 1
+    assert teacher.score_videos(videos) == alone
+    assert len(caplog.records) == said, "said once for each size"
+
+
+def test_an_item_too_large_for_a_gpu_fails_its_video_only():
+    class Tiny(Crowded):
+        def first_call(self, inputs):
+            if inputs.sum() > 100:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return Sums.first_call(self, inputs)
+
+    pictures = [np.full((1, 2, 2, 3), value, np.uint8) for value in (1, 100, 2)]
+    scores = Tiny().score_videos([("", "", sample_with({"squares": picture})) for picture in pictures])
+    assert scores[::2] == [12.0**2, 24.0**2]
+    assert isinstance(scores[1], torch.OutOfMemoryError)
 
 
 def test_qalign_rates_several_videos_in_one_call_as_each_alone(one_align, monkeypatch):

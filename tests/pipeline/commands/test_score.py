@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from actors.distortions import apply
@@ -25,9 +26,14 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trai
     assert [row["video"] for row in rows] == [str(clip), str(tmp_path / "gone.mp4"), str(empty), str(clip)]
     assert [row["status"] for row in rows] == ["ok", "failed", "failed", "ok"]
     assert rows[0] == rows[3]
-    assert list(rows[0]) == ["video", "status", "score", "raw", "std", "error"]
-    assert np.isfinite([rows[0]["score"], rows[0]["raw"], rows[0]["std"]]).all()
+    assert list(rows[0])[:8] == ["video", "status", "score", "low", "high", "std", "mean", "raw"]
+    assert list(rows[0])[8:] == [
+        "kind", "seconds", "seconds_seen", "error", "student", "sampling", "range", "better", "interval",
+    ]  # fmt: skip
+    assert np.isfinite([rows[0][name] for name in ("score", "low", "high", "std", "mean", "raw")]).all()
     assert rows[0]["std"] > 0
+    assert rows[0]["low"] < rows[0]["mean"] < rows[0]["high"]
+    assert (rows[0]["better"], rows[0]["sampling"]) == ("higher", "up to 3 windows of 0.4 s")
     assert rows[1]["score"] is None
     assert rows[1]["error"].startswith("missing: ")
     assert rows[2]["error"].startswith("empty: ")
@@ -43,6 +49,24 @@ def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path):
     assert [row["video"] for row in rows] == [str(clip), str(still)]
     assert f"{float(rows[0]['score']):.3f}" in said.out
     assert rows[0]["score"] != rows[1]["score"]
+    assert [row["kind"] for row in rows] == ["video", "still"]
+    seconds, seen = (float(rows[0][name]) for name in ("seconds", "seconds_seen"))
+    assert f"{seen:.1f} of {seconds:.1f} s" in said.out
+    assert "still" in said.out
+
+
+def test_every_format_holds_the_same_rows(call, trained, clip, broken_files, tmp_path):
+    words = (clip, broken_files["empty.mp4"], "--parquet", tmp_path / "o.parquet", "--csv", tmp_path / "o.csv")
+    expected = call("score", trained, *words, "--json").json()
+    lines = call("score", trained, *words, "--ndjson")
+    assert lines.code == 1
+    printed = [json.loads(line) for line in lines.out.splitlines()]
+    assert sorted(printed, key=lambda row: row["status"]) == sorted(expected, key=lambda row: row["status"])
+    assert pq.read_table(tmp_path / "o.parquet").to_pylist() == expected
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as stream:
+        for row, other in zip(csv.DictReader(stream), expected, strict=True):
+            assert row == {name: "" if value is None else str(value) for name, value in other.items()}
+    assert call("score", trained, clip, "--json", "--ndjson").code == 2
 
 
 def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, clip, make, tmp_path):
@@ -154,7 +178,7 @@ def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip):
 
 
 def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch):
-    def refused(address, settings):
+    def refused(address, *_settings):
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
@@ -163,6 +187,8 @@ def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypat
     said = call("score", trained, clip, "--address", "auto")
     assert said.code == 3
     assert "asked for auto" in said.err
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert call("score", trained, clip).code == 3, "a job that was submitted scores on its cluster"
 
 
 def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path):

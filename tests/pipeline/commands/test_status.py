@@ -89,13 +89,13 @@ def test_hostile_words_in_a_run_cannot_move_the_cursor(call, begun):
 
 
 @pytest.mark.parametrize("command", ["status", "report"])
-def test_what_is_no_run_gives_one_line(call, tmp_path, command):
+def test_what_is_no_run_gives_one_line(call, tmp_path, s3, command):
     (tmp_path / "file").write_text("x")
     for name in ("gone", "file", "."):
         output = call(command, tmp_path / name)
         assert (output.code, output.out) == (2, "")
         assert output.err.count("\n") == 1
-    assert call(command, "s3://bucket/run").code == 2
+    assert call(command, f"{s3.bucket}/run").code == 2
 
 
 def test_a_damaged_manifest_is_named(call, begun):

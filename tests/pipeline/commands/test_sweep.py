@@ -1,12 +1,12 @@
 import csv
 import io
 import json
+import re
 from collections import Counter
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _row, as_csv, as_svg, split_pairs, values_of
+from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _row, as_csv, as_html, split_pairs, values_of
 from pipeline.console import Console, UserError
 from pipeline.planning.forecast import of_folder
 from pipeline.run_folder.layout import RunLayout
@@ -94,8 +94,10 @@ def test_the_table_and_the_exit_code(tmp_path, capsys):
     assert "adaptive" in capsys.readouterr().out
     layout.sweep_json.write_text(json.dumps({"trials": [{**rows[0], "error": "died"}]}))
     assert _close(layout, Console(io.StringIO())) == 1
-    drawn = ET.fromstring(as_svg(rows))
-    texts = [node.text for node in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"0.0: held-out pairs", "adaptive: held-out pairs"} <= set(texts)
+    page = as_html(rows)
+    drawn = json.loads(re.search(r'id="figures">(.*?)</script>', page)[1])["sweep"]
+    assert drawn["data"][0]["name"] == "held-out pairs"
+    assert drawn["data"][0]["x"] == ["λ 0.0", "λ adaptive"]
+    assert drawn["data"][0]["y"] == [0.75, 0.75]
     rows_of_csv = list(csv.DictReader(io.StringIO(as_csv(rows).decode())))
     assert [row["lambda"] for row in rows_of_csv] == ["0.0", "adaptive"]

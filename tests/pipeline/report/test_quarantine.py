@@ -1,4 +1,5 @@
-from pipeline.report.quarantine import collect
+from actors.media.outcome import KINDS
+from pipeline.report.quarantine import MENDING, collect
 from pipeline.run_folder.records import OBSERVED, QUARANTINE
 from pipeline.run_folder.store import append_shard, read_table
 
@@ -67,3 +68,7 @@ def test_a_failure_without_a_reason_says_so(tables):
     collect(tables.layout, 0)
     (row,) = read_table(tables.layout.quarantine, QUARANTINE).to_pylist()
     assert (row["error_kind"], row["error"]) == ("unknown", "no reason was recorded")
+
+
+def test_every_kind_of_failure_has_a_remedy():
+    assert set(MENDING) == {*KINDS, "duplicate"}

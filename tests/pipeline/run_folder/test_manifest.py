@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.console import Console
+from pipeline.run_folder.digests import digest
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.manifest import Steps, digest, read_manifests
+from pipeline.run_folder.manifest import Steps, read_manifests
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, read_json, write_bytes
 from trainers.settings import TrainingSettings

@@ -12,7 +12,7 @@ from actors.teachers import load_teacher
 from cluster.in_process import InProcess
 from pipeline.look.observe import feature_table
 from pipeline.method.pairs import presented
-from pipeline.run_folder.records import FEATURES, MINED, SCORES
+from pipeline.run_folder.records import FEATURES, MINED, PREFERENCES, SCORES
 from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps import mine as step
 from pipeline.student.folder import Anchors, write_anchors
@@ -171,6 +171,19 @@ def test_missed_pairs_are_those_that_the_student_gets_wrong(run, settings):
     for row in rows:
         assert row["first"].rsplit("-", 1)[0] == row["second"].rsplit("-", 1)[0]
         assert (row["defender"], row["attacker"], row["level"]) == (None, None, None)
+
+
+def test_what_the_student_says_of_a_missed_pair_is_kept(run, settings):
+    rows = mined(run, settings(), "missed")
+    answers = {
+        (row["first"], row["second"]): row for row in read_table(run.layout.mined_answers(1), PREFERENCES).to_pylist()
+    }
+    assert set(answers) == {(row["first"], row["second"]) for row in rows}
+    for (first, second), row in answers.items():
+        shares = np.array([row[level] for level in ("inferior", "worse", "similar", "better", "superior")])
+        gap = int(first[-1]) - int(second[-1])
+        assert shares.sum() == pytest.approx(1)
+        assert shares.argmax() == (2 if first[0] == "b" else 2 - np.clip(gap, -2, 2)), "blind to b, backwards about c"
 
 
 def test_the_surest_mistakes_come_first_and_no_more_than_asked(run, settings):

@@ -17,7 +17,9 @@ from pipeline.corpus.windows import windows_of
 from pipeline.look.chain import pools
 from pipeline.look.look import look_settings
 from pipeline.planning.forecast import forecast, states
-from pipeline.report.page import gather, render
+from pipeline.report.data import gather
+from pipeline.report.figures import charts
+from pipeline.report.page import render
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import INDICATORS, OBSERVED, SCORES, VIDEOS
 from pipeline.run_folder.run import Run
@@ -160,12 +162,13 @@ def test_the_report_shows_before_after_and_target(layout):
     config = shaped()
     write_bytes(layout.config, config.to_yaml().encode())
     shape.shape(asked(config, layout))
-    page = render(gather(layout), {})
-    assert page.count("<svg") == len(ROWS)
-    assert "20 of 44 windows" in page
+    drawn = charts(gather(layout))["indicators"]
+    assert [chart.title for chart in drawn] == list(ROWS)
+    assert all([trace["name"] for trace in chart.figure["data"]] == ["before", "after", "target"] for chart in drawn)
+    assert "20 of 44 windows" in render(gather(layout), {})
     assert json.dumps(gather(layout).shaping)
     write_bytes(layout.config, load("demo").to_yaml().encode())
-    assert "<h2>Corpus</h2>" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
+    assert "20 of 44 windows" not in render(gather(layout), {}), "an earlier run's choice is not this run's"
 
 
 def candidates_of(layout, *uris):

@@ -29,24 +29,26 @@ def test_anchors_survive_the_disk_and_score_the_same(anchors, tmp_path):
     assert (stored.ids, stored.temperature, stored.features.dtype) == (("a", "b", "c"), 2.5, np.float32)
     np.testing.assert_array_equal(stored.features, anchors.features)
     logits = np.random.default_rng(0).normal(size=(4, 3, 5))
-    for ours, theirs in zip(stored.score(logits), anchors.score(logits), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for name, values in vars(anchors.score(logits)).items():
+        np.testing.assert_array_equal(getattr(stored.score(logits), name), values)
 
 
 def test_the_scale_that_is_written_is_the_map_from_estimates_to_scores(anchors, tmp_path):
     write_anchors(tmp_path, anchors)
     scale = json.loads((tmp_path / ANCHORS_JSON).read_text())["scale"]
-    raw, score, _ = anchors.score(np.random.default_rng(1).normal(size=(4, 3, 5)))
-    np.testing.assert_allclose(scale["slope"] * raw + scale["intercept"], score)
+    scores = anchors.score(np.random.default_rng(1).normal(size=(4, 3, 5)))
+    np.testing.assert_allclose(scale["slope"] * scores.raw + scale["intercept"], scores.score)
     assert scale["slope"] > 0
 
 
 def test_a_video_that_beats_all_anchors_scores_above_one_that_loses(anchors):
     logits = np.stack([np.tile(np.arange(5.0)[::-1], (3, 1)), np.tile(np.arange(5.0), (3, 1))])
-    raw, score, deviation = anchors.score(logits)
-    assert raw[1] > raw[0]
-    assert score[1] > score[0]
-    assert (deviation > 0).all()
+    scores = anchors.score(logits)
+    for values in (scores.raw, scores.score, scores.mean, scores.low, scores.high):
+        assert values[1] > values[0]
+    assert (scores.std > 0).all()
+    assert (scores.low < scores.mean).all()
+    assert (scores.mean < scores.high).all()
 
 
 @pytest.mark.parametrize("name", [ANCHORS_JSON, ANCHORS_FEATURES])

@@ -19,15 +19,13 @@ import numpy as np
 import torch
 
 from trainers.student.lite.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
+from trainers.student.lite.freeze import freeze
 from trainers.student.lite.options import BlockName
 
 LAYERS: tuple[int | str, ...] = ("stem", *range(4))  # down to 1/8 of the size; deeper blocks see objects, not quality
 ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
 TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
 DEVIATION_FLOOR = 0.01
-FREEZE = 3  # numbers of the block `freeze`
-DUPLICATE = 0.02  # mean absolute step of luma, grey levels, below which two frames are the same picture
-STILL_SCENE = 0.1  # grey levels: where nothing moves faster, nothing can be seen to be held
 
 
 @dataclass(frozen=True)
@@ -128,26 +126,8 @@ def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     return compute
 
 
-def freeze(views: Views) -> np.ndarray:
-    """Held frames: share of held steps, log staleness in frames, and log staleness times motion; zeros for stills.
-
-    A step is held when it is far smaller than the clip's own fast steps, so that slow clips do not count as frozen.
-    """
-    if len(views.luma) < 3:
-        return np.zeros(FREEZE, np.float32)
-    frames = views.luma.astype(np.float32)
-    step = np.abs(frames[1:] - frames[:-1]).mean(axis=(1, 2))
-    fast = float(np.sort(step)[-max(2, len(step) // 6) :].mean()) + DUPLICATE
-    if fast <= STILL_SCENE:
-        return np.zeros(FREEZE, np.float32)
-    held = np.where(step < DUPLICATE, 1.0, np.exp(-(step / fast) / 0.1))
-    stale = np.zeros(len(frames))
-    for t in range(1, len(frames)):
-        stale[t] = (stale[t - 1] + 1) * held[t - 1]
-    moving = step[step > 0.3 * fast]
-    # a jump after a hold grows slower than the time held: the square root of the mean hold undoes it
-    velocity = (float(moving.mean()) if moving.size else fast) / np.sqrt(1 + 2 * stale.mean())
-    return np.array([held.mean(), np.log1p(stale.mean()), np.log1p(stale.mean() * velocity)], np.float32)
+def _freeze(views: Views) -> np.ndarray:
+    return freeze(views.luma)
 
 
 _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
@@ -157,5 +137,5 @@ BLOCKS: tuple[FeatureBlock, ...] = (
     FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
     FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
-    FeatureBlock("freeze", (FREEZE,), freeze, weight=2.0),
+    FeatureBlock("freeze", (3,), _freeze, weight=2.0),
 )
