@@ -59,9 +59,11 @@ class Sampler:
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
         made = self.synthesise(row)
-        result = self.decode(made)
-        self.synthesise.drop(made)
-        del result["path"]
+        try:
+            result = self.decode(made)
+        finally:
+            self.synthesise.drop(made)
+        del result["path"]  # nobody else could open it
         return result
 
     def close(self) -> None:

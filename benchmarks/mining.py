@@ -60,7 +60,8 @@ def write(root: Path, videos: int) -> None:
         columns |= {"teacher": [name] * videos, "digest": [teacher.digest()] * videos}
         columns |= {"error_kind": [None] * videos, "error": [None] * videos}
         append_shard(layout.scores(name), pa.table(columns, schema=SCORES.schema), SCORES)
-    columns = {"video_id": ids, "round": [1] * videos, "raw": scores(), "std": np.ones(videos), "score": scores()}
+    columns = dict.fromkeys(STUDENT_SCORES.schema.names, scores())  # the games read the score alone
+    columns |= {"video_id": ids, "round": [1] * videos}
     write_table(layout.student_scores(1), pa.table(columns, schema=STUDENT_SCORES.schema), STUDENT_SCORES)
 
 

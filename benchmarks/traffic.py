@@ -92,7 +92,8 @@ def on_nodes(pools: list[Pool], rows: list[Row], gpu_nodes: int) -> list[list[tu
     import ray
     from ray.cluster_utils import Cluster
 
-    from cluster.stream import stream
+    from cluster.engine import RayEngine
+    from cluster.session import connect
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
     for _ in range(gpu_nodes):
@@ -103,7 +104,8 @@ def on_nodes(pools: list[Pool], rows: list[Row], gpu_nodes: int) -> list[list[tu
         for pool in pools
     ]
     table = pa.Table.from_pylist(rows, schema=LOOK_COLUMNS)
-    done = [row for batch in stream(table, noting, most_rows=1) for row in batch]
+    with RayEngine(connect) as engine:
+        done = [row for batch in engine.stream(table, noting, most_rows=1) for row in batch]
     ray.shutdown()
     cluster.shutdown()
     return [json.loads(row["way"]) for row in done]

@@ -66,7 +66,7 @@ class Rates:
 
 RATES = Rates()
 _WHOLE_FILE_S = 10.0  # assumed length if windows are whole files
-MEMORY_GIB = {"Sampler": 0.35, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
+MEMORY_GIB = {"Sampler": 0.45, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
 OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 

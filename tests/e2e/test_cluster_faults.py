@@ -42,9 +42,9 @@ import pyarrow as pa
 import ray
 import parts
 from patient import add_node, start_cluster
+from cluster.engine import RayEngine
 from cluster.pools import Pool
 from cluster.session import connect
-from cluster.stream import stream
 
 root = Path(sys.argv[1])
 STORE = 80 * 2**20
@@ -57,7 +57,7 @@ def passed(count, seconds, disturb=None):
     notes.write_text("")
     pools = [Pool(parts.Decode), Pool(parts.Score, {"seconds": seconds, "notes": str(notes)}, weight=2.0)]
     rows = []
-    for batch in stream(table(count), pools, most_rows=1):
+    for batch in engine.stream(table(count), pools, most_rows=1):
         rows += batch
         if disturb is not None and len(rows) >= count // 3:
             disturb(notes)
@@ -76,7 +76,7 @@ def lose_node(_notes):
 never = {"automatic_object_spilling_enabled": False}
 cluster = start_cluster(num_cpus=2, object_store_memory=STORE, _system_config=never)
 ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
-with connect():
+with RayEngine(connect) as engine:
     marks = []
     flow = passed(100, 0.0, lambda _: marks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
     marks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
