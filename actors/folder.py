@@ -6,7 +6,7 @@ import numpy as np
 
 from actors.compare import Comparer
 from actors.media.inputs import Inputs
-from actors.media.rows import SAMPLE_COLUMNS, Row, attempt, failed, fresh, unpack
+from actors.media.rows import Row, attempt, failed, fresh, unpack, without_sample
 from actors.media.scan import scan
 
 
@@ -54,5 +54,4 @@ class FolderEncoder:
                 logits = self.comparer.against_anchors(np.asarray(features, np.float32)[None])[0]
             except (ValueError, RuntimeError) as problem:
                 row = failed(row, "decode", f"the student cannot encode it: {problem}")
-        light = {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
-        return {**light, "logits": np.asarray(logits, np.float32).tobytes()}
+        return {**without_sample(row), "logits": np.asarray(logits, np.float32).tobytes()}

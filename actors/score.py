@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from actors.media.outcome import STORAGE, Failure
-from actors.media.rows import SAMPLE_COLUMNS, Row, failed, unpack
+from actors.media.rows import Row, failed, unpack, without_sample, without_views
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
 from trainers.videos import VideoWriter
@@ -24,14 +24,17 @@ class TeacherScorer:
     Args:
         names: Names of the teachers.
         weights: Folder of released weights.
+        last: Views that no later pool is shown; they are removed from the rows.
     """
 
-    def __init__(self, names: Sequence[str], weights: str = "") -> None:
+    def __init__(self, names: Sequence[str], weights: str = "", last: Collection[str] = ()) -> None:
         self.teachers = {name: load_teacher(name, weights) for name in names}
+        self.last = frozenset(last)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {**row, **{name: column[0] for name, column in self.score_rows([row]).items()}}
+        scores = {name: column[0] for name, column in self.score_rows([row]).items()}
+        return {**row, **(without_views(row, self.last) if self.last else {}), **scores}
 
     def score_rows(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
         """Compute the new columns for several rows."""
@@ -54,7 +57,15 @@ class BatchedTeacherScorer(TeacherScorer):
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """One table in, the same table with the new columns out."""
-        for name, column in self.score_rows(table.to_pylist()).items():
+        rows = table.to_pylist()
+        scores = self.score_rows(rows)
+        if self.last:
+            left = [without_views(row, self.last) for row in rows]
+            for name in ("views", "views_shapes"):
+                place = table.column_names.index(name)
+                column = pa.array([row[name] for row in left], table.schema.field(name).type)
+                table = table.set_column(place, name, column)
+        for name, column in scores.items():
             kind = pa.float64() if name.startswith("score_") else pa.string()
             table = table.append_column(name, pa.array(column, kind))
         return table
@@ -73,7 +84,7 @@ NOT_WRITTEN = STORAGE  # such a row is not recorded (`actors.media.rows.check_st
 
 
 class StudentEncoder:
-    """Ray actor: run the frozen part of the student once per video. Adds `features` (float32 `[D]` as bytes).
+    """Ray actor: run the frozen part of the student once per video. Gives `features` (float32 `[D]` as bytes) for the pixels.
 
     Args:
         student: Name of the student; see `build_encoder`.
@@ -102,12 +113,12 @@ class StudentEncoder:
             except OSError as problem:
                 row = failed(row, NOT_WRITTEN, f"the encoded video cannot be written: {problem}; {_MEND}")
             features = features[:0]
-        return {**row, "features": features.tobytes()}
+        return {**without_sample(row), "features": features.tobytes()}
 
 
 class DropSample:
-    """Ray actor: remove the pixels from a row before it goes to the driver."""
+    """Ray actor: remove the pixels from a row before it goes to the driver, where no student does."""
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
+        return without_sample(row)

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from trainers.checkpoint import sweep_orphans, write_json
 from trainers.job import Failpoint, ProgressCallback, TrainingError, TrainJob
-from trainers.places import Place, node_folder, place
+from trainers.places import Place, arrow_storage, node_folder, place
 from trainers.videos import parquet_files
 
 __all__ = ["Failpoint", "TrainJob", "TrainingError", "train"]
@@ -118,6 +118,7 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     place(job.output).parent.mkdir(parents=True, exist_ok=True)
+    storage_path, filesystem = arrow_storage(storage)
     # Ray's annotations still say that a worker returns nothing and a result has no `return_value`
     trainer = ray.train.torch.TorchTrainer(
         cast("Callable[[dict[str, Any]], None]", _worker),
@@ -130,7 +131,8 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         torch_config=ray.train.torch.TorchConfig(backend="nccl" if job.gpu else "gloo"),
         run_config=ray.train.RunConfig(
             name=job.name,
-            storage_path=str(storage),
+            storage_path=storage_path,
+            storage_filesystem=filesystem,
             callbacks=list(callbacks),
             failure_config=ray.train.FailureConfig(max_failures=job.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),

@@ -220,6 +220,8 @@ class BucketPath:
     def _put(self, data: bytes | memoryview | Path, **mode: Any) -> Version:
         import obstore
 
+        if isinstance(data, memoryview):
+            data = data.cast("B")  # obstore takes Arrow's views, of signed bytes, for lists of parts
         try:
             with _speaking(self.url):
                 return _version(obstore.put(self.store, self.key, data, **mode))
@@ -361,6 +363,19 @@ def _disk_facts(facts: os.stat_result) -> Facts:
     stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
     settled = time.time() - max(facts.st_mtime, facts.st_ctime) > _TICK_S
     return Facts(facts.st_size, facts.st_mtime_ns, stamp, settled)
+
+
+def arrow_storage(folder: Place) -> tuple[str, Any]:
+    """Path and pyarrow filesystem under which Ray writes to a folder; on a disk None, which is Ray's own."""
+    from pyarrow import fs
+
+    if isinstance(folder, Path):
+        return str(folder), None
+    if folder.url.startswith("s3://"):
+        filesystem = fs.S3FileSystem(retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=RETRIES))
+    else:
+        filesystem = fs.GcsFileSystem(retry_time_limit=timedelta(seconds=RETRY_S))
+    return folder.url.partition("://")[2], filesystem
 
 
 def readable(where: Place) -> str | io.RawIOBase:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,25 @@ def unpack(row: Row) -> Sample:
         views[name] = np.frombuffer(row["views"], np.uint8, math.prod(shape), at).reshape(shape)
         at += math.prod(shape)
     return Sample(key, luma, float(row["sample_fps"]), views)
+
+
+def without_views(row: Row, names: Collection[str]) -> Row:
+    """The columns of a row's views without the named ones, which no later pool is shown: they need not travel on."""
+    kept, at = [], 0
+    shapes: dict[str, list[int]] = json.loads(row["views_shapes"])
+    data = memoryview(row["views"])
+    for name, shape in shapes.items():
+        end = at + math.prod(shape)
+        if name not in names:
+            kept.append(data[at:end])
+        at = end
+    left = {name: shape for name, shape in shapes.items() if name not in names}
+    return {"views": b"".join(kept), "views_shapes": json.dumps(left)}
+
+
+def without_sample(row: Row) -> Row:
+    """The row without its decoded sample."""
+    return {name: value for name, value in row.items() if name not in SAMPLE_COLUMNS}
 
 
 def attempt(row: Row, work: Callable[[], Row], otherwise: Row) -> Row:

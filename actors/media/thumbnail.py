@@ -9,7 +9,7 @@ from pathlib import Path
 from actors.media import ffmpeg
 from actors.media.window import EncodeOptions, Window
 
-CLIP_SECONDS = 2.0
+SECONDS = {"clip": 2.0, "picture": 0.5}  # of a window that are looked at: a copy for one picture need not be long
 _SHORT_SIDE = 180  # pixels
 _FPS = 15.0
 # x264 plays in every browser; at this quality it hides no distortion that 180 lines can show.
@@ -29,14 +29,14 @@ def clip(source: str | os.PathLike[str], start_s: float, duration_s: float, opti
     Raises:
         Failure: As `actors.media.window.Window.open` and `actors.media.ffmpeg`.
     """
-    length = min(duration_s or CLIP_SECONDS, CLIP_SECONDS)
+    length = min(duration_s or SECONDS["clip"], SECONDS["clip"])
     window = Window.open(ffmpeg.check_file(source), start_s, length, False, _small(options, _FPS))
     return _written(window.stream(False), {**_CLIP, "threads": options.threads}, "mp4", options)
 
 
 def picture(source: str | os.PathLike[str], start_s: float, duration_s: float, options: EncodeOptions) -> bytes:
-    """The middle of a window, or a still, as a small JPEG; the arguments and failures are those of `clip`."""
-    length = min(duration_s or CLIP_SECONDS, CLIP_SECONDS)
+    """A picture from the first half second of a window, or a still, as a small JPEG; arguments and failures as for `clip`."""
+    length = min(duration_s or SECONDS["picture"], SECONDS["picture"])
     window = Window.open(ffmpeg.check_file(source), start_s, length, True, _small(options, None))
     return _written(window.stream(True).filter("format", "yuvj420p"), _PICTURE, "mjpeg", options)
 

@@ -27,6 +27,10 @@ class ScoreTable:
         score: Names of the score column, in any case; the first one that the file has is used.
         video: Names of the video column, likewise.
 
+    Attributes:
+        names: Names of the videos, in the order of the rows.
+        values: Their scores; NaN where a cell is no number.
+
     Raises:
         Failure: `usage`: the file cannot be read, or has no such column or no rows.
     """
@@ -38,11 +42,11 @@ class ScoreTable:
         name = self._column(columns, video)
         if not rows:
             raise Failure("usage", f"{self.path} has a header but no rows")
-        self._names = [str(row[name] or "").strip().removeprefix("file://") for row in rows]
-        self._values = [_number(row[self.column]) for row in rows]
+        self.names = [str(row[name] or "").strip().removeprefix("file://") for row in rows]
+        self.values = [_number(row[self.column]) for row in rows]
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.values)
 
     @cached_property
     def digest(self) -> str:
@@ -62,15 +66,15 @@ class ScoreTable:
             raise Failure(
                 "missing", f"{self.path} has several rows that match {video}; give their names more of the path"
             )
-        if not math.isfinite(self._values[row]):
+        if not math.isfinite(self.values[row]):
             raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is not a finite number")
-        return self._values[row]
+        return self.values[row]
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         """Row of every ending of every name; -1 if several rows have it."""
         rows: dict[str, int] = {}
-        for row, name in enumerate(self._names):
+        for row, name in enumerate(self.names):
             for ending in _endings(name):
                 rows[ending] = -1 if ending in rows else row
         return rows

@@ -4,27 +4,26 @@ MODEL is a run folder (its latest student), a student folder, or a folder with t
 a file, a folder, a glob in quotes or a list (.csv, .tsv, .jsonl, .parquet with a column uri; .txt with one name in each
 line). In a folder, files that are neither videos nor pictures by their names are passed over, and counted on standard error;
 links that lead out of it are refused, and stand at the end with the reason.
-A file is judged by up to three windows of the length that the student was trained on, spread evenly over it; its score
-is their mean, its standard deviation the root of their mean variance. One bad file never stops the others.
+A file is judged by up to three windows (--windows) of the length that the student was trained on, spread evenly over it; its score
+is their mean, its standard deviation the root of their mean variance; the column seen says how many of its seconds that
+is. A still picture is one window. From low to high is an interval that holds the quality with a probability of 68 %.
+One bad file never stops the others.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.commands import address_argument
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
-from pipeline.student.scoring import FAILED, FileScore, expand, open_model, score_files
-
-COLUMNS = ("video", "status", "score", "raw", "std", "error")
+from pipeline.student.cache import ScoreCache
+from pipeline.student.results import Results
+from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, expand, open_model, score_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,29 +33,91 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anchors", metavar="FILE", help="CSV of five videos and their scores, needed once for a released checkpoint"
     )
+    parser.add_argument(
+        "--windows",
+        metavar="N",
+        type=_count,
+        default=WINDOWS_PER_FILE,
+        help="judge up to N windows of a file (default 3)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
+    parser.add_argument(
+        "--ndjson", action="store_true", help="print a line of JSON for each file as soon as it is scored"
+    )
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
+    parser.add_argument("--parquet", metavar="FILE", help="write the same rows as Parquet")
+    parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     address_argument(parser)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one window is the least")
+    return number
 
 
 def main(options: argparse.Namespace) -> int:
     """Score; return 0, or 1 when a video failed."""
     check_output(options.csv, "--csv")
+    check_output(options.parquet, "--parquet")
+    if options.json and options.ndjson:
+        raise UserError("--json and --ndjson: both print to standard output; choose one")
     console = Console()
-    model = open_model(options.model, options.anchors, console)
+    model = replace(open_model(options.model, options.anchors, console), windows=options.windows)
+    results = Results(model)
+
+    def print_line(score: FileScore) -> None:
+        sys.stdout.write(results.line(score))
+        sys.stdout.flush()
+
+    done = print_line if options.ndjson else None
     selection = expand(options.videos)
     for note in selection.notes:
         console.line(note)
-    rows = score_files(model, selection.files, console, options.address, options.debug)
-    rows += [FileScore(name, FAILED, error=f"refused: {why}") for name, why in selection.refused.items()]
+    cache = None if options.no_cache else ScoreCache(results.facts["student"], model.sampling)
+    rows = _scored(model, selection.files, console, options, cache, done)
+    for name, why in selection.refused.items():
+        rows.append(FileScore(name, FAILED, error=f"refused: {why}"))
+        if done:
+            done(rows[-1])
     if options.csv:
-        write_bytes(options.csv, as_csv(rows))
+        write_bytes(options.csv, results.csv(rows))
+    if options.parquet:
+        write_bytes(options.parquet, results.parquet(rows))
     if options.json:
-        sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    else:
+        sys.stdout.write(results.json(rows))
+    elif not options.ndjson:
         _print(rows, f"student {model.folder}")
         tell_failed(rows, console)
     return SOME_FAILED if any(row.status == FAILED for row in rows) else DONE
+
+
+def _scored(
+    model: Model,
+    files: list[str],
+    console: Console,
+    options: argparse.Namespace,
+    cache: ScoreCache | None,
+    done: Callable[[FileScore], None] | None,
+) -> list[FileScore]:
+    def score(some: list[str]) -> list[FileScore]:
+        return score_files(model, some, console, options.address, options.debug, done) if some else []
+
+    def told(row: FileScore) -> None:
+        if row.note:
+            console.warn(f"{row.video}: {row.note}")
+        if done:
+            done(row)
+
+    if cache is None:
+        return score(files)
+    rows, known = cache.answer(files, score, told)
+    if known:
+        console.line(
+            f"{known} of {len(rows)} files were scored before: same bytes, same student (--no-cache scores again)"
+        )
+    return rows
 
 
 def tell_failed(rows: Sequence[FileScore], console: Console) -> None:
@@ -77,15 +138,13 @@ def check_output(file: str | None, option: str) -> None:
         raise UserError(f"{option} {file}: this is a folder; name a file")
 
 
-def as_csv(rows: Sequence[FileScore]) -> bytes:
-    """The rows as CSV with a header; names that are no UTF-8 keep their bytes."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
-
-
 def _print(rows: Sequence[FileScore], title: str) -> None:
-    table = [(row.video, row.status, row.score, row.std, row.raw) for row in rows]
-    Console(sys.stdout).table(title, ("video", "status", "score", "std", "raw"), table)
+    table = [(row.video, row.status, row.score, row.low, row.high, row.std, row.raw, _seen(row)) for row in rows]
+    columns = ("video", "status", "score", "low", "high", "std", "raw", "seen")
+    Console(sys.stdout).table(title, columns, table)
+
+
+def _seen(row: FileScore) -> str | None:
+    if row.seconds is None or row.seconds_seen is None:
+        return None
+    return "still" if row.kind == "still" else f"{row.seconds_seen:.1f} of {row.seconds:.1f} s"

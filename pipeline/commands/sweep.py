@@ -194,7 +194,7 @@ def _benchmark(run: Run, folder: Path) -> dict[str, dict[str, float | None]]:
     ids = [row["video_id"] for suite in SUITES for row in rows[suite]]
     encoded = read_encoded(run.config.student.name, run.layout.benchmark_features)
     logits, _ = anchor_logits(run, folder, encoded, ids)  # start the actors once for both suites
-    raw = dict(zip(ids, anchors.score(logits)[0], strict=True))
+    raw = dict(zip(ids, anchors.raw(logits), strict=True))
     return {suite: figures(np.array([raw[row["video_id"]] for row in rows[suite]]), rows[suite]) for suite in SUITES}
 
 
@@ -228,7 +228,9 @@ def as_html(rows: Sequence[dict[str, Any]]) -> str:
     ]
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     frame = framed(360, barmode="group", legend=legend) | {"showlegend": True}
-    chart = Chart("sweep", "Figures of each value", "Bars of three figures of each value of λ", {"data": bars, "layout": frame})
+    chart = Chart(
+        "sweep", "Figures of each value", "Bars of three figures of each value of λ", {"data": bars, "layout": frame}
+    )
     return charts_page("Sweep", "Round 1 by weight λ of the confidence loss", [chart])
 
 

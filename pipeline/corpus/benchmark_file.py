@@ -24,27 +24,39 @@ class Benchmark:
     """The rows of one benchmark.
 
     Attributes:
-        name: The file's name without its extension.
+        name: The file's name without its extension, or the name of a known benchmark.
         column: The column of the labels.
-        videos: Paths below the videos' root; the files may be missing.
-        labels: One per video, higher is better (`dmos`, a difference from the reference, is negated).
+        videos: Paths of the videos, empty where a name has none; without folders of videos there are no paths at all.
+        labels: One per name, higher is better (`dmos`, a difference from the reference, is negated).
+        names: The names as they stand in the table.
+        group: Group of known benchmarks whose figures are averaged.
+        weight: Weight in that average; None: the number of videos that have a score.
+        missing: Names without a file.
+        ambiguous: Names for which several files fit, or that share a file.
+        suffix: Of names, in lower case; only some distributions have it.
     """
 
     name: str
     column: str
     videos: tuple[str, ...]
     labels: tuple[float, ...]
+    names: tuple[str, ...]
+    group: str | None = None
+    weight: int | None = None
+    missing: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
+    suffix: str = ""
 
 
-def read_benchmark(file: str, root: str) -> Benchmark:
-    """Read a benchmark whose names are relative to `root`.
+def read_benchmark(file: str, root: str | None) -> Benchmark:
+    """Read a benchmark whose names are relative to `root`; without a root, names alone count.
 
     Raises:
         UserError: There is no such file or folder, no usable column, a label that is not a number, or a name that leads
             out of `root`.
     """
-    path, base = Path(file).expanduser(), Path(root).expanduser()
-    if not base.is_dir():
+    path, base = Path(file).expanduser(), None if root is None else Path(root).expanduser()
+    if base is not None and not base.is_dir():
         raise UserError(
             f"--videos-root {root}: there is no such folder; name the folder that the benchmark's names are relative to"
         )
@@ -54,9 +66,9 @@ def read_benchmark(file: str, root: str) -> Benchmark:
     if not rows:
         raise UserError(f"{path}: it has a header but no rows")
     sign = -1.0 if label.lower() == "dmos" else 1.0
-    videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2))
+    videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2)) if base else ()
     labels = tuple(sign * _number(path, row[label], number, label) for number, row in enumerate(rows, 2))
-    return Benchmark(path.stem, label, videos, labels)
+    return Benchmark(path.stem, label, videos, labels, tuple(str(row[video] or "").strip() for row in rows))
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from actors.media.downloads import Keep
 from actors.sample import Sampler
 from actors.score import BatchedTeacherScorer, DropSample, StudentEncoder, TeacherScorer
-from actors.teachers import is_network, teacher_class
+from actors.teachers import is_network, teacher_class, views_of
 from cluster.pools import Pool
 from pipeline.look.look import Look, encode_options, packs, sample_spec
 from pipeline.settings.config import Config
 from pipeline.settings.sections import ScorePoolConfig
+from trainers.student.table import student_row
 
 _NETWORK_GIB = 2.2  # resident besides the weights: torch, one video's views, activations of the largest network
 _MAKING, _DECODING = 5.0, 1.0  # cost of a copy and of a decode, on the same scale
@@ -41,16 +42,17 @@ def pools(config: Config, look: Look) -> list[Pool]:
         "downloads": downloads(config, look.downloads),
     }
     chain = [Pool(Sampler, sampling, weight=_DECODING if look.bare else _MAKING + _DECODING)]
-    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score)
+    later = student_row(config.student.name).views if look.features is not None else ()
+    chain += score_pools(list(look.scores), weights_folder(config), config.pools.score, later)
     if look.features is not None:
         options = {"student": config.student.name, "options": dict(config.student.options)}
         if packs(config):
             options["folder"] = str(look.features)
-        chain.append(Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0))
+        return [*chain, Pool(StudentEncoder, options, gpus=config.pools.encode.gpus, weight=2.0)]
     return [*chain, Pool(DropSample, weight=0.1)]
 
 
-def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> list[Pool]:
+def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig, later: Collection[str] = ()) -> list[Pool]:
     """The pools of the named teachers.
 
     On GPUs each teacher has its own pool, so that a GPU holds only one network, and a network scores several videos per call.
@@ -61,21 +63,30 @@ def score_pools(names: Sequence[str], weights: str, how: ScorePoolConfig) -> lis
         names: Names of the teachers.
         weights: Folder of released weights.
         how: GPUs of each actor, and videos per call.
+        later: Views that are needed after these pools. Others leave the rows with the last pool that is shown them, so
+            that they do not go from node to node any more.
     """
     shares = {name: how.share_of(name) for name in names}
-    groups = [([name], share) for name, share in shares.items() if share]
+    pools = [([name], share) for name, share in shares.items() if share]
     on_cpus = [name for name, share in shares.items() if not share]
+    pools += [(on_cpus, 0.0)] if on_cpus else []
     return [
         Pool(
             BatchedTeacherScorer if gpus and how.batch > 1 else TeacherScorer,
-            {"names": group, "weights": weights},
+            {"names": group, "weights": weights, "last": _last([names for names, _ in pools[k:]], later)},
             gpus=gpus,
             weight=sum(_NETWORK_WEIGHT if is_network(name) else 1.0 for name in group),
             batch=how.batch if gpus else 1,
             memory_gib=0.0 if gpus else _networks_gib(group),
         )
-        for group, gpus in [*groups, *([(on_cpus, 0.0)] if on_cpus else [])]
+        for k, (group, gpus) in enumerate(pools)
     ]
+
+
+def _last(groups: Sequence[Sequence[str]], later: Collection[str]) -> list[str]:
+    """The views of the first group of teachers that neither the other groups need nor anybody later."""
+    needed = {*views_of(name for group in groups[1:] for name in group), *later}
+    return [view for view in views_of(groups[0]) if view not in needed]
 
 
 def _networks_gib(names: Sequence[str]) -> float:

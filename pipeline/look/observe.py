@@ -7,7 +7,6 @@ be deleted afterwards, since its recipe can make it again.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 

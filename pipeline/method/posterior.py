@@ -71,7 +71,7 @@ class AnchorPosterior:
         # a comparison adds at most ratio^2 to the prior's precision: log Phi bends by less than one
         step = _STEP / sqrt(ratio + anchors * ratio**2)
         count = int(np.ceil(_REACH / sqrt(ratio) / step))
-        self.grid = step * np.arange(-count, count + 1)
+        self.grid: Floats = step * np.arange(-count, count + 1, dtype=np.float64)
         nodes, log_weights = _anchor_nodes(m)
         d = (ratio * self.grid[:, None, None] - nodes).reshape(-1, anchors)  # [T S, A]
         loses = log_ndtr(-d)

@@ -2,7 +2,8 @@
 
 A test video is compared with five fixed anchors, one per quality level. The preference probabilities of all six videos
 form a matrix M, M[i, j] = P(i beats j), and the score is the maximum-a-posteriori estimate under Thurstone's model
-(`pipeline.method.thurstone`); `pipeline.method.posterior` says how sure it is. Anchors are ordered from the lowest to the highest quality; the test video is the last row and column.
+(`pipeline.method.thurstone`); `pipeline.method.posterior` says how sure it is. Anchors are ordered from the lowest to the
+highest quality; the test video is the last row and column.
 """
 
 from __future__ import annotations

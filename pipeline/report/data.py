@@ -187,7 +187,9 @@ def read_config(layout: RunLayout) -> Config | None:
         return None
 
 
-def _fits(layout: RunLayout, calibration: Mapping[str, Any], scores: Mapping[str, Scores]) -> dict[str, list[list[float]]]:
+def _fits(
+    layout: RunLayout, calibration: Mapping[str, Any], scores: Mapping[str, Scores]
+) -> dict[str, list[list[float]]]:
     """What each teacher says beside the target of its map, of an even choice of the pool's videos."""
     if not exists(layout.videos) or not scores:
         return {}
@@ -241,7 +243,9 @@ def _indicators(layout: RunLayout) -> dict[str, Row]:
 def _agreement(calibration: Mapping[str, Any], scores: Mapping[str, Scores]) -> Row:
     """SRCC between the scores of every two teachers, signed so that higher is better."""
     rising = _rising(calibration)
-    signed = {name: {video: value if rising[name] else -value for video, value in raw.items()} for name, raw in scores.items()}
+    signed = {
+        name: {video: value if rising[name] else -value for video, value in raw.items()} for name, raw in scores.items()
+    }
     table = [[_srcc(signed[first], signed[second]) for second in signed] for first in signed]
     return {"names": list(signed), "srcc": table}
 
@@ -272,7 +276,9 @@ def _teacher_warnings(calibration: Mapping[str, Any]) -> list[str]:
         if one.get("kind") == "linear":
             found.append(f"Teacher {name} is mapped by a line in place of the logistic: {one.get('reason', '')}.")
         elif (one.get("srcc") or 0.0) < POOR_SRCC and "srcc" in one:
-            found.append(f"Teacher {name} hardly follows the others: SRCC {one['srcc']:.2f} of its map with the target.")
+            found.append(
+                f"Teacher {name} hardly follows the others: SRCC {one['srcc']:.2f} of its map with the target."
+            )
     return found
 
 
@@ -281,9 +287,12 @@ def _result_warnings(suites: Mapping[str, Row], results: Sequence[Row]) -> list[
     for suite, facts in suites.items():
         lead = facts["lead"].get("srcc")
         if lead and lead["value"] <= 0:
-            found.append(f"On {suite} distortions {lead['best']} ranks all copies better than the student of stage {results[-1]['stage']}.")
-        if MIN_SOURCES <= facts["sources"] < _FEW_SOURCES:
-            found.append(f"Only {facts['sources']} windows make the copies of {suite} distortions: their intervals are rough.")
+            found.append(
+                f"On {suite} distortions {lead['best']} ranks all copies better than the student of stage {results[-1]['stage']}."
+            )
         if facts["note"]:
             found.append(f"On {suite} distortions: {facts['note']}.")
+    fewest = min((facts["sources"] for facts in suites.values()), default=_FEW_SOURCES)
+    if MIN_SOURCES <= fewest < _FEW_SOURCES:
+        found.append(f"The benchmarks are copies of only {fewest} windows, so their intervals are rough.")
     return found

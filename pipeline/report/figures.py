@@ -7,6 +7,7 @@ A colour is written as a name with `@` in front, such as `@student`, which the p
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def _text(value: object) -> str:
 
 def framed(height: int, x: str = "", y: str = "", **more: Any) -> Figure:
     """The layout of a chart: its height in pixels, the titles of its axes, and what else Plotly knows."""
-    axes = {"xaxis": {"title": {"text": _text(x)}, "automargin": True}, "yaxis": {"title": {"text": _text(y)}, "automargin": True}}  # fmt: skip
+    titles = {"xaxis": x, "yaxis": y}
+    axes: Figure = {name: {"title": {"text": _text(title)}, "automargin": True} for name, title in titles.items()}
     for name in axes:
         axes[name] |= more.pop(name, {})
     return {"height": height, **axes, "showlegend": False, **more}
@@ -69,7 +71,7 @@ def framed(height: int, x: str = "", y: str = "", **more: Any) -> Figure:
 
 def _results(data: ReportData) -> list[Chart]:
     """For each suite and figure: every model as a point with its interval, the best at the top."""
-    found = []
+    found: list[Chart] = []
     for suite, title in SUITE_TITLES.items():
         for key in ("within", "srcc"):
             rows = [row for row in data.results if row["suites"].get(suite, {}).get(key) is not None]
@@ -84,7 +86,10 @@ def _forest(name: str, title: str, suite: str, key: str, rows: Sequence[Row]) ->
     for kind, symbol in _MARKERS.items():
         some = [row for row in order if row["kind"] == kind]
         values = [row["suites"][suite][key] for row in some]
-        ends = [row["suites"][suite].get("intervals", {}).get(key) or [value, value] for row, value in zip(some, values, strict=True)]  # fmt: skip
+        ends = [
+            row["suites"][suite].get("intervals", {}).get(key) or [value, value]
+            for row, value in zip(some, values, strict=True)
+        ]
         traces.append(
             {
                 "type": "scatter",
@@ -115,7 +120,7 @@ def _forest(name: str, title: str, suite: str, key: str, rows: Sequence[Row]) ->
 
 def _errors(data: ReportData) -> list[Chart]:
     """For each suite: the mean error of the last student by distortion and level."""
-    found = []
+    found: list[Chart] = []
     for suite, one in data.errors.items():
         cells = {(cell["distortion"], cell["level"]): cell for cell in one["cells"]}
         names = sorted({name for name, _ in cells}, reverse=True)
@@ -147,7 +152,7 @@ def _errors(data: ReportData) -> list[Chart]:
 
 def _fits(data: ReportData) -> list[Chart]:
     """For each teacher: its raw scores beside the target of its map, and the curve that maps the one to the other."""
-    found = []
+    found: list[Chart] = []
     for name, one in data.calibration.get("teachers", {}).items():
         points = data.fits.get(name, [])
         cloud = {
@@ -197,11 +202,13 @@ def _agreement(data: ReportData) -> list[Chart]:
     }
     layout = framed(120 + 32 * len(names), xaxis={"tickangle": -45}, yaxis={"autorange": "reversed"})
     alt = f"SRCC between every two of {len(names)} teachers on the training windows"
-    return [Chart("agreement", "SRCC between teachers on the training windows", alt, {"data": [heat], "layout": layout})]
+    return [
+        Chart("agreement", "SRCC between teachers on the training windows", alt, {"data": [heat], "layout": layout})
+    ]
 
 
 def _training(data: ReportData) -> list[Chart]:
-    found = []
+    found: list[Chart] = []
     for key, title, axis in (("loss", "Loss", "loss"), ("lambda", "Weight λ of the confidence loss", "λ")):
         lines = []
         for one in data.rounds:
@@ -257,12 +264,13 @@ def _labels(data: ReportData) -> list[Chart]:
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"}
     layout = framed(110 + 30 * len(names), "per cent", barmode="stack", legend=legend, yaxis={"autorange": "reversed"})
     alt = f"Shares of the five labels in {len(names)} groups of pairs, by stage and origin"
-    return [Chart("labels", "Labels by stage and origin of the pairs", alt, {"data": bars, "layout": layout | {"showlegend": True}})]  # fmt: skip
+    figure = {"data": bars, "layout": layout | {"showlegend": True}}
+    return [Chart("labels", "Labels by stage and origin of the pairs", alt, figure)]
 
 
 def _shaped(data: ReportData) -> list[Chart]:
     """For each indicator: the candidates, the chosen windows and the target."""
-    found = []
+    found: list[Chart] = []
     for name, one in data.shaping.get("indicators", {}).items():
         middles, edges = _middles(one["edges"]), one["edges"]
         bars = [
@@ -293,7 +301,7 @@ def _shaped(data: ReportData) -> list[Chart]:
 
 def _pool(data: ReportData) -> list[Chart]:
     """For each indicator: the windows of the pool."""
-    found = []
+    found: list[Chart] = []
     for name, one in data.indicators.items():
         bars = {
             "type": "bar",
@@ -309,7 +317,7 @@ def _pool(data: ReportData) -> list[Chart]:
 
 
 def _middles(edges: Sequence[float]) -> list[float]:
-    return [(low + high) / 2 for low, high in zip(edges, edges[1:], strict=False)]
+    return [(low + high) / 2 for low, high in itertools.pairwise(edges)]
 
 
 def _unit(name: str) -> str:

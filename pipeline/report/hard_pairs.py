@@ -64,7 +64,8 @@ def _judges(
 
 def _game(row: Row, scores: Mapping[str, Scores]) -> Row:
     opinions = [
-        _opinion(row[role], role, row, scores.get(row[role], {}), row[f"{role}_gap"]) for role in ("defender", "attacker")
+        _opinion(row[role], role, row, scores.get(row[role], {}), row[f"{role}_gap"])
+        for role in ("defender", "attacker")
     ]
     return {"origin": "gmad", "first": row["first"], "second": row["second"], "opinions": opinions}
 
@@ -75,10 +76,8 @@ def _opinion(judge: str, role: str, row: Row, scores: Scores, gap: float | None)
         says = f"gap {abs(gap):.1f} points" if gap is not None else "its scores are not in this run folder"
         return {"judge": judge, "role": role, "says": says, "scores": None}
     first, second = (value for value in both if value is not None)
-    if role == "defender":
-        says = "about equal"
-    else:
-        says = "the first is better" if first > second else "the second is better"
+    better = "first" if first > second else "second"
+    says = "about equal" if role == "defender" else f"the {better} is better"
     return {"judge": judge, "role": role, "says": f"{first:.0f} and {second:.0f}: {says}", "scores": [first, second]}
 
 
@@ -116,7 +115,12 @@ def _mistake(first: Row, second: Row, label: int, answer: np.ndarray | None) -> 
         best = int(answer.argmax())
         said = f"the second is {LEVELS[best]}, {100 * answer[best]:.0f} % sure"
     opinions = [
-        {"judge": first["distortion"], "role": "teacher", "says": f"the second is {LEVELS[label]}: {levels}", "scores": None},
+        {
+            "judge": first["distortion"],
+            "role": "teacher",
+            "says": f"the second is {LEVELS[label]}: {levels}",
+            "scores": None,
+        },
         {"judge": STUDENT, "role": STUDENT, "says": said, "scores": None},
     ]
     return {"origin": "missed", "first": first["video_id"], "second": second["video_id"], "opinions": opinions}

@@ -25,8 +25,6 @@ from pipeline.run_folder.store import write_bytes, write_json
 
 Row = dict[str, Any]
 
-PLACES = 3  # of a figure
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -107,7 +105,7 @@ def _filled(template: str, title: str, drawn: Mapping[str, Sequence[Chart]], **p
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure
+    environment.filters["figure"] = figure
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "sort_keys": True, "separators": (",", ":")}
     scripts = [Markup(get_plotlyjs()), Markup(_part("page.js"))]  # noqa: S704 - the project's own and a library's
     return environment.get_template(template).render(
@@ -130,8 +128,9 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.{PLACES}f}".replace("-", "−")
+def figure(value: float | None, form: str = ".3f") -> str:
+    """A figure as the page writes it: three places unless said otherwise, a real minus sign, and a dash for none."""
+    return "-" if value is None else f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float) -> str:
@@ -158,14 +157,14 @@ def verdict(data: ReportData) -> str:
             between = f", 95 % interval {_signed(*lead['interval'])}" if lead["interval"] else ""
             return (
                 f"On {kind} the {student} ranks the copies of one video {better} than {lead['best']}, the best teacher: "
-                f"{_figure(lead['teacher'] + lead['value'])} against {_figure(lead['teacher'])} "
+                f"{figure(lead['teacher'] + lead['value'])} against {figure(lead['teacher'])} "
                 f"(difference {_signed(lead['value'])}{between}).{sure}"
             )
     return ""
 
 
 def _signed(*values: float) -> str:
-    return " to ".join(f"{value:+.{PLACES}f}".replace("-", "−") for value in values)
+    return " to ".join(figure(value, "+.3f") for value in values)
 
 
 def cards(data: ReportData) -> list[tuple[str, str, str]]:
@@ -177,8 +176,8 @@ def cards(data: ReportData) -> list[tuple[str, str, str]]:
             for key in ("within", "srcc"):
                 value, best = data.results[-1]["suites"][suite].get(key), best_teacher(data.results, suite, key)
                 figures = {row["name"]: row["suites"].get(suite, {}).get(key) for row in data.results}
-                remark = f"best teacher: {best}, {_figure(figures[best])}" if best is not None else ""
-                found.append((_figure(value), f"{FIGURES[key]}, {title.lower()}", remark))
+                remark = f"best teacher: {best}, {figure(figures[best])}" if best is not None else ""
+                found.append((figure(value), f"{FIGURES[key]}, {title.lower()}", remark))
     if data.corpus:
         one = data.corpus
         parts = f"{one['windows']:,} training windows, {one['copies']:,} copies, {one['heldout']:,} held out"
@@ -189,10 +188,16 @@ def cards(data: ReportData) -> list[tuple[str, str, str]]:
     if data.steps:
         longest = max(data.steps, key=lambda step: step["seconds"])
         total = sum(step["seconds"] for step in data.steps)
-        found.append((duration(total), "wall-clock time", f"longest: {longest['step']}, {duration(longest['seconds'])}"))
+        found.append(
+            (duration(total), "wall-clock time", f"longest: {longest['step']}, {duration(longest['seconds'])}")
+        )
     if data.corpus or data.rounds:
         failures = sum(cause["count"] for cause in data.quarantine)
-        remark = f"{len(data.quarantine)} cause{'s' if len(data.quarantine) > 1 else ''}" if failures else "every input was used"
+        remark = (
+            f"{len(data.quarantine)} cause{'s' if len(data.quarantine) > 1 else ''}"
+            if failures
+            else "every input was used"
+        )
         found.append((f"{failures:,}", "rows in quarantine", remark))
     return found
 
@@ -202,7 +207,7 @@ def results_table(data: ReportData) -> dict[str, list[list[Cell]]]:
     tables = {}
     for suite in SUITE_TITLES:
         rows = [row for row in data.results if row["suites"].get(suite)]
-        best = {key: max((value for row in rows if (value := row["suites"][suite].get(key)) is not None), default=None) for key in FIGURES}  # fmt: skip
+        best = {key: _best(rows, suite, key) for key in FIGURES}
         tables[suite] = [
             [Cell(row["name"], mark=row["kind"]), *(_result(row["suites"][suite], key, best[key]) for key in FIGURES)]
             for row in rows
@@ -210,11 +215,15 @@ def results_table(data: ReportData) -> dict[str, list[list[Cell]]]:
     return tables
 
 
+def _best(rows: Sequence[Row], suite: str, key: str) -> float | None:
+    return max((value for row in rows if (value := row["suites"][suite].get(key)) is not None), default=None)
+
+
 def _result(figures: Row, key: str, best: float | None) -> Cell:
     value, both = figures.get(key), figures.get("intervals", {}).get(key)
-    note = f"{_figure(both[0])} to {_figure(both[1])}" if both else ""
+    note = f"{figure(both[0])} to {figure(both[1])}" if both else ""
     mark = "best" if value is not None and value == best else ""
-    return Cell(_figure(value), "" if value is None else value, note, mark)
+    return Cell(figure(value), "" if value is None else value, note, mark)
 
 
 def errors_table(data: ReportData) -> list[list[Cell]]:
@@ -226,7 +235,7 @@ def errors_table(data: ReportData) -> list[list[Cell]]:
             Cell(suite),
             Cell(str(cell["level"]), cell["level"]),
             Cell(str(cell["count"]), cell["count"]),
-            Cell(f"{cell['bias']:+.1f}".replace("-", "−"), cell["bias"]),
+            Cell(figure(cell["bias"], "+.1f"), cell["bias"]),
             Cell(f"{cell['error']:.1f}", cell["error"]),
             Cell(data.videos[cell["worst"]]["title"], note=cell["worst"]),
         ]

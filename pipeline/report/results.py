@@ -46,7 +46,9 @@ def result_rows(rounds: Sequence[Row]) -> list[Row]:
     ]
     for one in rounds:
         suites = {suite: dict(benchmark["student"]) for suite, benchmark in one["benchmarks"].items()}
-        rows.append({"name": f"student, stage {one['round']}", "kind": "student", "stage": one["round"], "suites": suites})
+        rows.append(
+            {"name": f"student, stage {one['round']}", "kind": "student", "stage": one["round"], "suites": suites}
+        )
     return rows
 
 
@@ -72,7 +74,7 @@ def _suite(layout: RunLayout, suite: str, rows: Sequence[Row], calibration: Mapp
     if sources < MIN_SOURCES:
         return facts | {"note": f"no intervals: {sources} held-out windows are too few to resample ({MIN_SOURCES})"}
     labels = np.array([row["mos"] for row in copies], np.float64)
-    scores = _scores(layout, rows, suite, [row["video_id"] for row in copies], calibration)
+    scores = _scores(layout, rows, suite, copies, calibration)
     drawn = draws(sources, _SEED)
     values = {name: resampled(one, labels, groups, drawn, PAIR_GAP) for name, one in scores.items()}
     for row in rows:
@@ -82,14 +84,18 @@ def _suite(layout: RunLayout, suite: str, rows: Sequence[Row], calibration: Mapp
     missing = [row["name"] for row in rows if row["name"] not in scores and row["suites"].get(suite)]
     if missing:
         facts["note"] = f"no intervals where the scores were not kept: {', '.join(missing)}"
-    facts["lead"] = {key: lead for key in ("srcc", "within", "pair_accuracy") if (lead := _lead(rows, suite, key, values))}
+    facts["lead"] = {
+        key: lead for key in ("srcc", "within", "pair_accuracy") if (lead := _lead(rows, suite, key, values))
+    }
     return facts
 
 
 def _scores(
-    layout: RunLayout, rows: Sequence[Row], suite: str, ids: Sequence[str], calibration: Mapping[str, Any]
+    layout: RunLayout, rows: Sequence[Row], suite: str, copies: Sequence[Row], calibration: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Scores of each model on the copies of a suite, higher is better, as far as the run folder holds them."""
+    ids = [row["video_id"] for row in copies]
+    labels = np.array([row["mos"] for row in copies], np.float64)
     found: dict[str, np.ndarray] = {}
     raw = {}
     for row in rows:
@@ -97,20 +103,23 @@ def _scores(
             kept = raw_scores(layout.benchmark_scores(row["name"]))
             if any(video in kept for video in ids):
                 raw[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
-                found[row["name"]] = raw[row["name"]] * _sign(raw[row["name"]], suite, row, layout)
-        elif row["kind"] == "student" and (kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")):
+                recorded = row["suites"].get(suite, {}).get("srcc")
+                found[row["name"]] = raw[row["name"]] * _sign(raw[row["name"]], labels, recorded)
+        elif row["kind"] == "student" and (
+            kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")
+        ):
             found[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
     mapped = [logistic(raw[name]) for name, logistic in maps(calibration).items() if name in raw]
     if mapped and len(mapped) == len(calibration["teachers"]):
         stacked = np.column_stack(mapped)
-        found[ENSEMBLE] = np.array([np.mean(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in stacked])
+        found[ENSEMBLE] = np.array(
+            [np.mean(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in stacked]
+        )
     return found
 
 
-def _sign(raw: np.ndarray, suite: str, row: Row, layout: RunLayout) -> float:
+def _sign(raw: np.ndarray, labels: np.ndarray, recorded: float | None) -> float:
     """Which way a teacher's scores run, by the SRCC that the run has recorded for it."""
-    labels = np.array([one["mos"] for one in items(layout, suite)], np.float64)
-    recorded = row["suites"].get(suite, {}).get("srcc")
     try:
         return -1.0 if recorded is not None and srcc(raw, labels) * recorded < 0 else 1.0
     except MetricError:
@@ -141,16 +150,21 @@ def errors(layout: RunLayout, number: int) -> dict[str, Row]:
 
     Returns:
         Suite -> `cells` (`distortion`, `level`, `count`, `bias`, `error` (mean absolute), `worst` (id of a copy)), and
-        `copies`: the worst ones, one of each distortion and at most two of each source (`video_id`, `source_id`, `distortion`, `level`, `vmaf`, `student`).
+        `copies` (`video_id`, `source_id`, `distortion`, `level`, `vmaf`, `student`): the worst ones, one of each distortion
+        and at most two of each source.
     """
     raw = student_scores(layout.benchmark_student_scores(number), "raw")
     found = {}
     for suite in SUITE_TITLES:
-        rows = [row for row in items(layout, suite) if row["video_id"] in raw] if exists(layout.benchmark(suite)) else []
+        rows = (
+            [row for row in items(layout, suite) if row["video_id"] in raw] if exists(layout.benchmark(suite)) else []
+        )
         try:
             vmaf = np.array([row["mos"] for row in rows], np.float64)
             scores = np.array([raw[row["video_id"]] for row in rows], np.float64)
-            mapped = np.clip(fit_logistic(scores, vmaf, increasing=True)(scores), 0, 100)  # a line may leave VMAF's range
+            mapped = np.clip(
+                fit_logistic(scores, vmaf, increasing=True)(scores), 0, 100
+            )  # a line may leave VMAF's range
         except CalibrationError:  # too few copies, or all the same
             continue
         found[suite] = _worst(rows, vmaf, mapped)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.method.calibration import Logistic
 from pipeline.run_folder.records import OK, SCORES, STUDENT_SCORES
 from pipeline.run_folder.store import exists, read_shards, read_table
+from trainers.places import Place
 
 Scores = dict[str, float]
 
 
-def raw_scores(folder: Path) -> Scores:
+def raw_scores(folder: Place) -> Scores:
     """A teacher's raw scores by video, under the digest with the most of them.
 
     A folder may still hold scores of earlier weights or settings.
@@ -36,7 +36,7 @@ def maps(calibration: Mapping[str, Any]) -> dict[str, Logistic]:
     }
 
 
-def student_scores(path: Path, column: Literal["raw", "score"]) -> Scores:
+def student_scores(path: Place, column: Literal["raw", "score"]) -> Scores:
     """A column of a table `StudentScore` by video; empty if there is no such table."""
     if not exists(path):
         return {}

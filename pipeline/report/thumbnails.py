@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Literal
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
 from actors.media.rows import Row
-from actors.media.thumbnail import CLIP_SECONDS, clip, picture
+from actors.media.thumbnail import SECONDS, clip, picture
 from actors.sample import Synthesise
 from pipeline.corpus.rules import short_id
 from pipeline.look.chain import downloads
@@ -116,9 +115,12 @@ def _make(layout: RunLayout, config: Config, video: Video, kind: Kind) -> bytes:
         shown = Inputs(store).use(row, lambda at: {"data": write(at["uri"], at["start_s"], at["duration_s"], options)})
         return bytes(shown["data"])
     if not video.still:  # a still is the middle of its whole window
-        row["duration_s"] = min(video.duration_s or CLIP_SECONDS, CLIP_SECONDS)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Synthesise(options, folder, downloads=store)(row)
+        row["duration_s"] = min(video.duration_s or SECONDS[kind], SECONDS[kind])
+    maker = Synthesise(options, inputs=Inputs(store))
+    try:
+        made = maker(row)
         if made["status"] != OK:
             raise Failure(made["error_kind"], made["error"])
         return write(made["path"], 0.0, 0.0, options)
+    finally:
+        maker.close()

@@ -42,6 +42,7 @@ from pipeline.settings.sections import (
     all_known,
     nearest,
 )
+from trainers.places import Place, place
 from trainers.settings import Part, Positive, TrainingSettings
 from trainers.student.table import student_row
 
@@ -141,7 +142,7 @@ def _jsonable(value: object) -> object:
 
 
 def load(
-    preset: str | None = None, file: str | Path | None = None, overrides: Sequence[str] = (), **flags: object
+    preset: str | None = None, file: str | Place | None = None, overrides: Sequence[str] = (), **flags: object
 ) -> Config:
     """Build the configuration.
 
@@ -154,7 +155,7 @@ def load(
     Raises:
         ConfigError: Unknown preset or key, unreadable file, or a value out of its range; one line.
     """
-    tree = _read_file(Path(file)) if file is not None else {}
+    tree = _read_file(place(file)) if file is not None else {}
     places = {"seed": "seed", "stages": "stages", "videos": "corpus.videos", "limit": "corpus.limit"}
     for name, value in flags.items():
         if value is not None:
@@ -208,7 +209,7 @@ def check_weights(config: Config) -> None:
         raise ConfigError(failure.message) from failure
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Place) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -45,7 +45,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
     logits, anchors = anchor_logits(run, layout.student(number), encoded, ids)
     write_table(layout.student_scores(number), student_scores(number, ids, anchors.score(logits)), STUDENT_SCORES)
     first = list(anchors.ids) * len(ids)
-    second = np.repeat(np.array(ids, object), len(anchors.ids))
+    second = [video for video in ids for _ in anchors.ids]
     table = preferences(first, second, logits.reshape(-1, len(LEVELS)))
     write_table(layout.preferences(number), table, PREFERENCES)
     beats = preference(logits, anchors.temperature)
@@ -57,8 +57,7 @@ def judge(run: Run, number: int) -> dict[str, Any]:
 
 def student_scores(number: int, ids: Sequence[str], scores: Scores) -> pa.Table:
     """Table `StudentScore` of N videos by the student of round `number`."""
-    columns = {"video_id": ids, "round": [number] * len(ids), **vars(scores)}
-    return pa.table(columns).select(STUDENT_SCORES.schema.names).cast(STUDENT_SCORES.schema)
+    return pa.table({"video_id": ids, "round": [number] * len(ids), **vars(scores)})
 
 
 def preferences(first: Sequence[str], second: Sequence[str], logits: np.ndarray) -> pa.Table:

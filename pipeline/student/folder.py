@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from safetensors.numpy import load, save
 from pipeline.console import UserError
 from pipeline.method.posterior import AnchorPosterior
 from pipeline.method.scale import AnchorScale, fit_anchor_scale, preference, score_tests
+from pipeline.run_folder.digests import digest
 from pipeline.run_folder.store import StoreError, read_bytes, read_json, write_bytes, write_json
+from pipeline.settings.config import fingerprint
 from trainers.places import Place
 
 ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
@@ -117,6 +120,15 @@ def read_anchors(folder: Place) -> Anchors:
         ) from error
     matrix, scores = np.array(facts["matrix"], np.float64), np.array(facts["scores"], np.float64)
     return Anchors(features, matrix, scores, tuple(facts["ids"]), float(facts["temperature"]))
+
+
+def student_digest(folder: Place) -> str:
+    """16 hexadecimal digits of the names and contents of a student folder, those behind links included."""
+    if isinstance(folder, Path):
+        names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    else:
+        names = [name for name, _ in folder.below()]
+    return fingerprint([[name, digest((folder / name).resolve())] for name in sorted(names)])
 
 
 def write_processor(folder: Place, settings: dict[str, Any]) -> None:

@@ -1,18 +1,20 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
-A file is judged by up to three windows of the length that the student was trained on, spread evenly over it (a shorter
-file is one window, a still picture too). Each is brought into the common form of the student's run, decoded once and scored;
-the file's figures are the means over its windows, its deviation is the root of their mean variance. So more windows make
-no interval narrower: they share their anchors and their content, and nothing says how much. A file of which a window cannot be
-decoded is damaged and counts as failed.
+A file is judged by up to three windows, or as many as are asked for, of the length that the student was trained on, spread
+evenly over it (a shorter file is one window, a still picture too). Each is brought into the common form of the student's
+run, decoded once and scored; the file's figures are the means over its windows, its deviation is the root of their mean
+variance. So more windows make no interval narrower: they share their anchors and their content, and nothing says how
+much. A file of which a window cannot be decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +54,39 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A student folder that was opened: where it lies, its anchors, and how it wants a window to be sampled."""
+    """A student folder that was opened: where it lies, its anchors, how it wants a window to be sampled, and how many windows of
+    a file are judged at most."""
 
     folder: Place
     anchors: Anchors
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
+    windows: int = WINDOWS_PER_FILE
+
+    @cached_property
+    def network(self) -> FolderEncoder:
+        """The folder's network in this process, loaded once.
+
+        Raises:
+            UserError: Its files are damaged or of another version.
+        """
+        try:
+            return FolderEncoder(str(self.folder), self.anchors.features)
+        except (
+            SafetensorError, OSError, ValueError, KeyError, TypeError, ImportError, AttributeError, RuntimeError,
+        ) as error:  # fmt: skip
+            raise UserError(
+                f"{self.folder}: the student cannot be loaded ({error}); copy it again or train it again"
+            ) from error
+
+    @property
+    def sampling(self) -> str:
+        """What of a file is judged, in words."""
+        if self.window_s <= 0:
+            return "whole file"
+        many = f"up to {self.windows} windows" if self.windows > 1 else "1 window"
+        return f"{many} of {self.window_s:g} s"
 
 
 @dataclass(frozen=True)
@@ -77,6 +105,7 @@ class FileScore:
         kind: "video" or "still".
         seconds: Length of the file; 0 for a still.
         seconds_seen: Length of the windows that were judged.
+        note: What is odd about a file that was scored, such as an end before the one that its header promises.
         error: "kind: message" of a failed file.
     """
 
@@ -91,6 +120,7 @@ class FileScore:
     kind: str | None = None
     seconds: float | None = None
     seconds_seen: float | None = None
+    note: str | None = None
     error: str | None = None
 
 
@@ -210,11 +240,17 @@ def _listed(videos: str) -> Listing:
 
 
 def score_files(
-    model: Model, files: Sequence[str], console: Console, address: str | None = None, verbose: bool = False
+    model: Model,
+    files: Sequence[str],
+    console: Console,
+    address: str | None = None,
+    verbose: bool = False,
+    done: Callable[[FileScore], None] | None = None,
 ) -> list[FileScore]:
     """Score files with a student; the answers come in the order of ``files``.
 
-    Up to `WITHOUT_RAY` windows are scored in this process; more, or a cluster, go through actor pools on Ray.
+    Up to `WITHOUT_RAY` windows are scored in this process; more, or a cluster, go through actor pools on Ray. `done` is
+    called with each answer as soon as it is there.
 
     Raises:
         UserError: The student's network cannot be loaded.
@@ -225,26 +261,26 @@ def score_files(
     headers: list[Row] = []
     if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
-        headers = _streamed(here, _files_table(names), [Pool(HeaderReader)], console, "")
+        headers = list(_streamed(here, _files_table(names), [Pool(HeaderReader)], console, ""))
         windows_here = _windows_of(headers, model)
         if len(windows_here) <= WITHOUT_RAY:
             _warn(files, headers, console)
         if not windows_here:
-            return _collected(files, headers, [], model)
+            return _collected(files, headers, [], model, done)
         if len(windows_here) <= WITHOUT_RAY:
-            network = _network(model)
+            network = model.network
             scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
-            return _collected(files, headers, scored, model)
+            return _collected(files, headers, scored, model, done)
     from cluster.session import SessionSettings, connect
 
-    _network(model)  # without this look, every worker would die of a damaged file
+    _ = model.network  # without this look, every worker would die of a damaged file
     with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
             headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
         else:
             table = _files_table([_absolute(name) for name in names])
-            headers = _streamed(engine, table, [Pool(HeaderReader)], console, "reading headers")
+            headers = list(_streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
         _warn(files, headers, console)
         # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
         large = student_row(student_name(model.folder)).whole_videos
@@ -252,7 +288,7 @@ def score_files(
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
         scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
-    return _collected(files, headers, scored, model)
+        return _collected(files, headers, scored, model, done)
 
 
 def _warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
@@ -270,10 +306,10 @@ def _pools(
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
-def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> list[Row]:
+def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
     with console.track(table.num_rows, title) as progress:
-        batches = engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS)
-        return [row for batch in batches for row in batch]
+        for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
+            yield from batch
 
 
 def _files_table(uris: Sequence[str]) -> pa.Table:
@@ -289,31 +325,8 @@ def _absolute(uri: str) -> str:
     return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 
-def _network(model: Model) -> FolderEncoder:
-    """The folder's network in this process.
-
-    Raises:
-        UserError: Its files are damaged or of another version.
-    """
-    try:
-        return FolderEncoder(str(model.folder), model.anchors.features)
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        ImportError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
-        raise UserError(
-            f"{model.folder}: the student cannot be loaded ({error}); copy it again or train it again"
-        ) from error
-
-
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
-    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=WINDOWS_PER_FILE)
+    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=model.windows)
     return [
         {
             "video_id": f"{row['video_id']}-{number}",
@@ -329,13 +342,40 @@ def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
     ]
 
 
-def _collected(files: Sequence[str], headers: Sequence[Row], scored: Sequence[Row], model: Model) -> list[FileScore]:
-    """One answer per file, in the order of ``files``."""
-    header_of = {int(row["video_id"]): row for row in headers}
-    windows_of: dict[int, list[Row]] = {place: [] for place in header_of}
-    for row in sorted(scored, key=lambda row: str(row["video_id"])):
-        windows_of[int(str(row["video_id"]).partition("-")[0])].append(row)
-    return [_file_score(name, header_of[k], windows_of[k], model) for k, name in enumerate(files)]
+def _collected(
+    files: Sequence[str],
+    headers: Sequence[Row],
+    scored: Iterable[Row],
+    model: Model,
+    done: Callable[[FileScore], None] | None = None,
+) -> list[FileScore]:
+    """One answer per file, in the order of ``files``; `done` hears of each when its last window has been scored."""
+    left = Counter(_place(row) for row in _windows_of(headers, model))
+    rows_of: dict[int, list[Row]] = {_place(row): [] for row in headers}
+    answers: dict[int, FileScore] = {}
+
+    def finish(header: Row) -> None:
+        where = _place(header)
+        rows = sorted(rows_of[where], key=lambda row: str(row["video_id"]))
+        answers[where] = _file_score(files[where], header, rows, model)
+        if done is not None:
+            done(answers[where])
+
+    header_of = {_place(row): row for row in headers}
+    for where, header in sorted(header_of.items()):
+        if not left[where]:
+            finish(header)
+    for row in scored:
+        where = _place(row)
+        rows_of[where].append(row)
+        if len(rows_of[where]) == left[where]:
+            finish(header_of[where])
+    return [answers[k] for k in range(len(files))]
+
+
+def _place(row: Row) -> int:
+    """Which file a header or a window belongs to."""
+    return int(str(row["video_id"]).partition("-")[0])
 
 
 def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> FileScore:
@@ -343,14 +383,19 @@ def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> Fi
     if failed is not None:
         return FileScore(name, FAILED, error=f"{failed['error_kind']}: {failed['error']}")
     scores = model.anchors.score(np.stack([np.frombuffer(row["logits"], np.float32).reshape(-1, 5) for row in rows]))
-    means = {field: float(values.mean()) for field, values in vars(scores).items()}
     seconds = float(header["length_s"])
     seen = min(seconds, len(rows) * model.window_s) if model.window_s > 0 else seconds
     return FileScore(
         name,
         OK,
-        **means | {"std": math.sqrt(float(np.mean(scores.std**2)))},
+        score=float(scores.score.mean()),
+        low=float(scores.low.mean()),
+        high=float(scores.high.mean()),
+        std=math.sqrt(float(np.mean(scores.std**2))),
+        mean=float(scores.mean.mean()),
+        raw=float(scores.raw.mean()),
         kind="still" if seconds == 0 else "video",
         seconds=seconds,
         seconds_seen=seen,
+        note=header.get("note") or None,
     )

@@ -77,7 +77,7 @@ def test_a_table_of_several_rows_is_scored_as_each_row_by_itself(clip, broken_fi
 def rows(numbered):
     """A video, its compressed copy and a still of it, after all pools."""
     sampler = Sampler(SPEC, EncodeOptions())
-    encode, drop = StudentEncoder("llava", TINY), DropSample()
+    encode = StudentEncoder("llava", TINY)
     recipes = {"plain": ("", False), "copy": (format_recipe([("h264", 4, 1)]), False)}
     recipes["still"] = (format_recipe([("gaussian_blur", 5, 1)]), True)
     done = []
@@ -90,7 +90,7 @@ def rows(numbered):
             "recipe": recipe,
             "still": still,
         }
-        done.append(drop(encode(sampler(row))))
+        done.append(encode(sampler(row)))
     sampler.close()
     return done
 
@@ -105,6 +105,14 @@ def test_every_row_comes_out_with_its_packed_video_and_without_pixels(rows):
     assert [len(video.motion) for video in videos] == [8, 8, 1]
     assert videos[0].motion.any()
     assert not videos[2].motion.any()
+
+
+def test_without_a_student_the_last_pool_takes_the_pixels_from_a_row(numbered):
+    row = {"video_id": "a", "uri": str(numbered), "start_s": 0.0, "duration_s": 0.0}
+    decoded = Decode(SPEC)(row)
+    left = DropSample()(decoded)
+    assert left == {name: decoded[name] for name in left}
+    assert set(decoded) - set(left) == set(SAMPLE_COLUMNS)
 
 
 def test_packed_videos_lie_on_the_disk_and_are_scored_as_they_are(rows, tmp_path):

@@ -1,13 +1,17 @@
 """A run in a bucket of an S3 server, beside the same run on a disk; killed at every step it goes on."""
 
 import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from one_process import OneProcess
+from s3_server import SECRET
 
+import run
 from actors.media.scenes import make_clip
 from pipeline.console import Console
 from pipeline.loop import run_all, steps_of
@@ -26,21 +30,32 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def settings(tiny, tmp_path_factory):
-    """The tiny configuration, made smaller, over three stages and on clips of the user's own."""
-    folder = tmp_path_factory.mktemp("bucket")
+@pytest.fixture(params=[1, pytest.param(3, marks=pytest.mark.heavy)])
+def file(request, tiny, tmp_path):
+    """The tiny configuration, made smaller and on clips of the user's own, over one or three stages."""
+    stages, folder = request.param, tmp_path / "clips"
+    folder.mkdir()
     for index in range(6):
         make_clip(index, 5, folder / f"{index}.mp4", 160, 120, 1.0, 12.0)
-    tree = {**yaml.safe_load(tiny.read_text()), **SMALL, "stages": 3}
+    tree = {**yaml.safe_load(tiny.read_text()), **SMALL, "stages": stages}
     tree["corpus"] = {"videos": str(folder), "window_s": 1.0, "degraded_copies": 3}
     tree["teachers"] |= {"key_frames": 1, "motion_frames": 12}
-    return load(None, _written(folder / "small.yaml", tree))
-
-
-def _written(path, tree):
+    path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
-    return str(path)
+    return path
+
+
+@pytest.fixture
+def settings(file):
+    return load(None, file)
+
+
+def said(*words):
+    """Exit code, standard output and standard error of a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run.main([str(word) for word in words])
+    return code, out.getvalue(), err.getvalue()
 
 
 def run_of(settings, layout):
@@ -64,7 +79,7 @@ def tables_of(layout):
 
 
 def test_a_run_in_a_bucket_that_is_killed_at_every_step_ends_with_the_tables_of_one_on_a_disk(
-    settings, s3, tmp_path, monkeypatch
+    file, settings, s3, tmp_path, monkeypatch
 ):
     disk, bucket = RunLayout(tmp_path / "run"), RunLayout.at(f"{s3.bucket}/some/run")
     disk.root.mkdir()
@@ -88,6 +103,43 @@ def test_a_run_in_a_bucket_that_is_killed_at_every_step_ends_with_the_tables_of_
     assert done.ran == ("report",)
     first, second = tables_of(disk), tables_of(bucket)
     assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()
-    outputs = {one.step: one.outputs for one in read_manifests(disk)}
-    assert {one.step: one.outputs for one in read_manifests(bucket)} == outputs
+    # the report also tells how long each step took
+    digests = [{one.step: one.outputs for one in read_manifests(of) if one.step != "report"} for of in (disk, bucket)]
+    assert digests[0] == digests[1]
     assert not run_all(run_of(settings, bucket)).ran
+    monkeypatch.undo()
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    clip = next((tmp_path / "clips").iterdir())
+    for command in ("status", "report"):
+        code, out, err = said(command, bucket.root)
+        assert code == 0, err
+        assert str(bucket.root) in out + err
+    code, out, err = said("plan", "--config", file, "--out", bucket.root)
+    assert code == 0, err
+    assert "left to do: about 0.00 hours" in out
+    table = tmp_path / "benchmark.csv"
+    table.write_text("video,mos\n" + "".join(f"{k}.mp4,{k}\n" for k in range(6)), encoding="ascii")
+    for words in (
+        ["score", clip, "--json"],
+        ["evaluate", "--benchmark", table, "--videos-root", clip.parent, "--json"],
+    ):
+        (first, second) = (said(words[0], layout.root, *words[1:]) for layout in (disk, bucket))
+        assert first[0] == second[0] == 0, first[2] + second[2]
+        assert json.loads(first[1]) == json.loads(second[1])
+
+
+@pytest.mark.heavy
+def test_a_command_that_is_killed_while_it_trains_in_a_bucket_goes_on(command, kill_when, tiny, s3, tmp_path):
+    bucket, disk = RunLayout.at(f"{s3.bucket}/run"), RunLayout(tmp_path / "run")
+    arguments = ("--config", tiny, "--set", "stages=1")
+    kill_when(bucket.started("train-1").is_file, *arguments, "--out", bucket.root)
+    for layout in (bucket, disk):
+        ended = command(*arguments, "--out", layout.root)
+        assert ended.returncode == 0, ended.stderr
+    assert SECRET not in ended.stderr
+    first, second = tables_of(disk), tables_of(bucket)
+    assert first.keys() == second.keys()
+    networks = [name for name in first if name.endswith(".safetensors")]
+    assert networks
+    assert [first[name] for name in networks] == [second[name] for name in networks]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from autoscaling import AutoscalingCluster, during, follow
 from growing_run import CLUSTER, write_config
-from run_tables import digests_of
+from tables import digests_of
 
 from pipeline.run_folder.layout import RunLayout
 

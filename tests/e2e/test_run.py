@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from run_tables import digests_of
 from sweeps import check_trials
+from tables import digests_of
 
 from actors.media.scenes import make_clip
 from pipeline.run_folder.digests import digest
@@ -59,6 +59,7 @@ def tables_of(layout):
     for number in ROUNDS:
         found += [(layout.pairs(number), PAIRS), (layout.distorted(number), DISTORTED)]
         found += [(layout.preferences(number), PREFERENCES), (layout.student_scores(number), STUDENT_SCORES)]
+        found.append((layout.benchmark_student_scores(number), STUDENT_SCORES))
     return [*found, (layout.mined(1), MINED)]
 
 
@@ -102,7 +103,9 @@ def test_the_report_shows_every_teacher_and_needs_no_network(layout):
     page = layout.report_html.read_text(encoding="utf-8")
     for teacher in TEACHERS:
         assert teacher in page
-    assert not re.search(r"(src|href)=.https?://", page)
+    markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"(src|href)=.https?://", markup)
+    assert markup.count("<video") == 2 * len(read_json(layout.report_json)["rounds"][0]["hard_pairs"]) > 0
     assert len(read_json(layout.report_json)["rounds"]) == 2
 
 
@@ -139,6 +142,13 @@ def test_distorted_files_do_not_outlive_the_look_at_them(layout):
     assert left == set()
 
 
+def test_secrets_of_the_environment_reach_no_file_of_the_run_and_no_output(finished, layout, canary):
+    assert canary not in finished.ended.stdout + finished.ended.stderr
+    files = [path for path in layout.root.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    assert [path for path in files if canary.encode() in path.read_bytes()] == []
+
+
 def test_the_same_command_again_does_nothing_and_says_so(command, tiny, layout):
     before = {place: value for one in read_manifests(layout) for place, value in one.outputs.items()}
     times = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
@@ -163,6 +173,25 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(command, kill_when,
     # The steps that were committed before the kill are not done again; the training is.
     assert {step: again.manifest(step).stat().st_mtime_ns for step in kept} == times
     assert again.manifest("train-1").is_file()
+    first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
+    assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
+
+
+@pytest.mark.heavy
+def test_a_run_killed_in_every_step_ends_with_the_same_numbers(command, kill_when, tiny, layout, tmp_path):
+    again = RunLayout(tmp_path / "again")
+    arguments = ["--config", tiny, "--out", again.root]
+    for step in [manifest.step for manifest in read_manifests(layout)]:
+        before = {manifest.step for manifest in read_manifests(again)}
+
+        def reached(step=step):
+            return again.started(step).is_file() or again.manifest(step).is_file()  # some take no time
+
+        if step not in before:
+            kill_when(reached, *arguments)
+        assert {manifest.step for manifest in read_manifests(again)} >= before, "what was committed stays"
+    ended = command(*arguments)
+    assert ended.returncode == 0, ended.stderr
     first, second = digests_of(layout, len(ROUNDS)), digests_of(again, len(ROUNDS))
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 

@@ -60,3 +60,40 @@ def test_a_run_takes_its_steps_in_order_and_then_drops_its_downloads(tables, con
     run_all(tables.run(configured()))
     assert done == ["first", "second"]
     assert not tables.layout.downloads.exists()
+
+
+def changed(before, after):
+    """Names of the steps whose inputs, apart from what earlier steps write, are not the same."""
+    inputs = {step.name: step.inputs for step in before}
+    return {step.name for step in after if step.inputs != inputs.get(step.name)}
+
+
+@pytest.mark.parametrize(
+    ("entry", "steps_that_run"),
+    [
+        ("training.lambda=0.3", {"train-1", "train-2"}),
+        ("mining.pairs=7", {"mine-1"}),
+        ("benchmark.levels=4", {"benchmark"}),
+        ("corpus.limit=9", {"ingest"}),
+        ("seed=9", None),
+        ("run.threads=3", set()),
+        ("pools.score.timeout_s=5", set()),
+        ("errors.budget=0.9", set()),
+    ],
+)
+def test_a_changed_value_changes_the_inputs_of_the_steps_that_depend_on_it(steps, entry, steps_that_run):
+    usual = steps("stages=2")
+    found = changed(usual, steps("stages=2", entry))
+    if steps_that_run is None:
+        assert found >= {"ingest", "distort-1", "pair-1", "train-1"}
+    else:
+        assert found == steps_that_run
+
+
+def test_another_teacher_changes_the_looks_that_teachers_take_part_in_and_no_copy(tables, configured):
+    two, three = (
+        list(steps_of(tables.run(configured(f"teachers.names=[{names}]", "stages=2"))))
+        for names in ("artefact, sharpness", "artefact, sharpness, piqe")
+    )
+    assert changed(two, three) >= {"score", "benchmark"}
+    assert not changed(two, three) & {"ingest", "distort-1", "distort-2"}

@@ -163,7 +163,7 @@ def _metrics(number):
         {"step": step + 1, "ce": 1.0, "entropy": 1.0, "lambda": step / 1000, "loss": 2.0 - step / 1000}
         for step in range(1000)
     ]
-    labels = {"synthetic": {"better": 3, "worse": 4}, "ensemble": {"similar": 5}}
+    labels = {"synthetic": {"better": 3, "worse": 4}, HOSTILE: {"similar": 5}}
     return {"round": number, "train": {"loss": loss}, "labels": labels, "benchmarks": benchmarks}
 
 

@@ -12,8 +12,8 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def ray_session():
-    """A local Ray whose workers can import the project. Socket paths must be short, hence no tmp_path."""
+def ray_session(s3_server):
+    """A local Ray whose workers can import the project and know the S3 server. Socket paths must be short, hence no tmp_path."""
     import ray
 
     folder = tempfile.mkdtemp(prefix="ray")
@@ -23,7 +23,7 @@ def ray_session():
         include_dashboard=False,
         log_to_driver=False,
         _temp_dir=folder,
-        runtime_env={"env_vars": {"PYTHONPATH": python_path}},
+        runtime_env={"env_vars": {"PYTHONPATH": python_path, **s3_server.environment()}},
     )
     yield ray
     ray.shutdown()

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.places import files_below, place
 from trainers.settings import TrainingSettings
 from trainers.student.table import load_student
 
@@ -78,6 +79,26 @@ def test_the_same_seed_gives_the_same_bytes_and_a_killed_worker_changes_nothing(
     assert result["resumed_at"] in (25, 50)  # the checkpoint of step 50 may not be registered when the worker dies
     assert result["loss"] == base[0]["loss"]
     assert _weights(disturbed) == base[1]
+
+
+def test_a_training_in_a_bucket_goes_on_after_a_kill_and_gives_the_same_bytes(base, job, s3, tmp_path):
+    where = place(f"{s3.bucket}/run")
+    for name, source in (("pairs", job.pairs), ("features", job.features)):
+        for inner, _ in files_below(Path(source)):
+            (where / name / inner if inner else where / name).write_bytes(Path(source) / inner)
+    marker = tmp_path / "killed"
+    places = {name: str(where / name) for name in ("pairs", "features")} | {"storage": str(where / "train")}
+    disturbed = _variant(job, "bucket", **places, failpoint=Failpoint(rank=1, step=60, marker=str(marker)))
+    disturbed = replace(disturbed, output=str(where / "student"))
+    result = train(disturbed)
+    assert marker.exists()
+    assert result["resumed_at"] in (25, 50)
+    assert (where / "student" / "model.safetensors").read_bytes() == base[1]
+    assert load_student(where / "student").name == load_student(job.output).name
+    kept = sorted(folder.name for folder in (where / "train" / "bucket").glob("step-*"))
+    assert kept == ["step-000000100", "step-000000114"]
+    again = train(disturbed)
+    assert again["resumed_at"] == again["steps"] == 114
 
 
 def test_a_finished_training_called_again_trains_no_step_and_sweeps_orphans(base, job):

@@ -4,7 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.media.outcome import Failure
-from actors.media.rows import SAMPLE_COLUMNS, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe, unpack
+from actors.media.rows import (
+    SAMPLE_COLUMNS,
+    attempt,
+    empty_sample,
+    format_recipe,
+    fresh,
+    pack,
+    parse_recipe,
+    unpack,
+    without_views,
+)
 from actors.media.views import Sample
 
 STEPS = st.tuples(st.sampled_from(["resize", "h264", "pristine"]), st.integers(0, 5), st.integers(0, 2**31 - 1))
@@ -69,3 +79,14 @@ def test_a_defect_of_the_program_is_no_property_of_a_row():
 def test_fresh_forgets_an_old_outcome():
     row = fresh({"status": "failed", "error_kind": "x", "error": "y"})
     assert row == {"status": "ok", "error_kind": "", "error": ""}
+
+
+def test_views_that_are_no_longer_needed_leave_a_row_and_the_others_stay():
+    generator = np.random.default_rng(0)
+    shapes = {"a": (2, 3, 4, 3), "b": (1, 5, 5, 3), "c": (3, 2, 2, 3)}
+    views = {name: generator.integers(0, 256, shape, np.uint8) for name, shape in shapes.items()}
+    row = pack(Sample(views["a"], views["b"][..., 0], 1.0, views))
+    left = unpack({**row, **without_views(row, {"b", "unknown"})}).views
+    assert list(left) == ["a", "c"]
+    assert all((left[name] == views[name]).all() for name in left)
+    assert without_views(empty_sample(), {"a"}) == {"views": b"", "views_shapes": "{}"}

@@ -33,6 +33,12 @@ class Output:
 Call = Callable[..., Output]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """No test sees the scores that another one, or the user, has kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def call():
     """`call("score", model, video)` runs the command line in this process."""

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from actors.distortions import apply
@@ -14,7 +15,7 @@ from actors.media import inputs
 from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
-from pipeline.student.scoring import expand
+from pipeline.student.scoring import FileScore, expand
 
 
 def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path):
@@ -25,9 +26,14 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trai
     assert [row["video"] for row in rows] == [str(clip), str(tmp_path / "gone.mp4"), str(empty), str(clip)]
     assert [row["status"] for row in rows] == ["ok", "failed", "failed", "ok"]
     assert rows[0] == rows[3]
-    assert list(rows[0]) == ["video", "status", "score", "raw", "std", "error"]
-    assert np.isfinite([rows[0]["score"], rows[0]["raw"], rows[0]["std"]]).all()
+    assert list(rows[0])[:8] == ["video", "status", "score", "low", "high", "std", "mean", "raw"]
+    assert list(rows[0])[8:] == [
+        "kind", "seconds", "seconds_seen", "note", "error", "student", "sampling", "range", "better", "interval",
+    ]  # fmt: skip
+    assert np.isfinite([rows[0][name] for name in ("score", "low", "high", "std", "mean", "raw")]).all()
     assert rows[0]["std"] > 0
+    assert rows[0]["low"] < rows[0]["mean"] < rows[0]["high"]
+    assert (rows[0]["better"], rows[0]["sampling"]) == ("higher", "up to 3 windows of 0.4 s")
     assert rows[1]["score"] is None
     assert rows[1]["error"].startswith("missing: ")
     assert rows[2]["error"].startswith("empty: ")
@@ -43,6 +49,24 @@ def test_a_table_a_csv_and_stills(call, trained, clip, make, tmp_path):
     assert [row["video"] for row in rows] == [str(clip), str(still)]
     assert f"{float(rows[0]['score']):.3f}" in said.out
     assert rows[0]["score"] != rows[1]["score"]
+    assert [row["kind"] for row in rows] == ["video", "still"]
+    seconds, seen = (float(rows[0][name]) for name in ("seconds", "seconds_seen"))
+    assert f"{seen:.1f} of {seconds:.1f} s" in said.out
+    assert "still" in said.out
+
+
+def test_every_format_holds_the_same_rows(call, trained, clip, broken_files, tmp_path):
+    words = (clip, broken_files["empty.mp4"], "--parquet", tmp_path / "o.parquet", "--csv", tmp_path / "o.csv")
+    expected = call("score", trained, *words, "--json").json()
+    lines = call("score", trained, *words, "--ndjson")
+    assert lines.code == 1
+    printed = [json.loads(line) for line in lines.out.splitlines()]
+    assert sorted(printed, key=lambda row: row["status"]) == sorted(expected, key=lambda row: row["status"])
+    assert pq.read_table(tmp_path / "o.parquet").to_pylist() == expected
+    with (tmp_path / "o.csv").open(newline="", encoding="utf-8") as stream:
+        for row, other in zip(csv.DictReader(stream), expected, strict=True):
+            assert row == {name: "" if value is None else str(value) for name, value in other.items()}
+    assert call("score", trained, clip, "--json", "--ndjson").code == 2
 
 
 def test_a_folder_says_what_it_passed_over_and_what_it_refused(call, trained, clip, make, tmp_path):
@@ -208,3 +232,57 @@ def test_anchors_are_for_released_checkpoints_alone(call, trained, clip):
     said = call("score", trained, clip, "--anchors", "anchors.csv")
     assert said.code == 2
     assert "anchors of its own; leave the option out" in said.err
+
+
+def test_a_second_call_on_the_same_bytes_and_student_answers_from_the_cache(
+    call, trained, copied, clip, tmp_path, monkeypatch
+):
+    other = tmp_path / "copy.mkv"
+    shutil.copy(clip, other)
+    first = call("score", trained, clip, tmp_path / "gone.mp4", "--json")
+    assert "before" not in first.err
+    decodes = []
+
+    def score_files(_model, files, *_):
+        decodes.append(files)
+        return [FileScore(name, "failed", error="decode: not asked for") for name in files]
+
+    monkeypatch.setattr("pipeline.commands.score.score_files", score_files)
+    second = call("score", trained, other, "--ndjson")
+    assert decodes == []
+    assert {**json.loads(second.out), "video": str(clip)} == first.json()[0]
+    assert "1 of 1 files were scored before" in second.err
+    for words in ((trained, clip, "--no-cache"), (trained, tmp_path / "gone.mp4")):
+        call("score", *words)
+    assert [len(files) for files in decodes] == [1, 1], "asked to score again, or failed the first time"
+    call("score", trained, clip, "--windows", "2")
+    assert len(decodes) == 3, "another sampling"
+    (copied / "MODEL_CARD.md").write_text("another student")
+    call("score", copied, clip)
+    assert len(decodes) == 4
+    for kept in (tmp_path / "cache").rglob("*.json"):
+        kept.write_text("{")
+    call("score", trained, clip)
+    assert len(decodes) == 5
+
+
+def test_the_note_of_a_file_is_said_again_when_its_score_is_known(call, trained, clip, monkeypatch):
+    def score_files(_model, files, *_):
+        return [FileScore(name, "ok", score=50.0, note="it ends 3 s early") for name in files]
+
+    monkeypatch.setattr("pipeline.commands.score.score_files", score_files)
+    assert call("score", trained, clip).code == 0
+    assert f"{clip}: it ends 3 s early" in call("score", trained, clip).err
+
+
+def test_more_windows_see_more_of_a_file(call, trained, clip):
+    few, more = (call("score", trained, clip, "--windows", n, "--json").json()[0] for n in ("1", "2"))
+    assert (few["sampling"], more["sampling"]) == ("1 window of 0.4 s", "up to 2 windows of 0.4 s")
+    assert few["seconds_seen"] < more["seconds_seen"]
+    assert call("score", trained, clip, "--windows", "0").code == 2
+
+
+def test_a_cache_that_cannot_be_written_costs_no_score(call, trained, clip, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert call("score", trained, clip).code == 0

@@ -8,7 +8,7 @@ from pipeline.settings.sections import ScorePoolConfig
 def test_on_cpus_one_actor_holds_all_teachers_and_on_gpus_one_each():
     names = ["niqe", "fastvqa", "dover"]
     (together,) = score_pools(names, "weights", ScorePoolConfig())
-    assert together.options == {"names": names, "weights": "weights"}
+    assert together.options | {"last": []} == {"names": names, "weights": "weights", "last": []}
     assert together.memory_gib > 4 * (28_127_901 + 56_218_302) / 2**30, (
         "room for both networks' weights and for the work"
     )
@@ -35,3 +35,13 @@ def test_a_teacher_may_take_another_share_of_a_gpu_than_the_others():
 def test_a_share_that_fills_no_gpu_is_refused(shares):
     with pytest.raises(ValueError, match=r"use 0, 0\.25, 0\.5 or 1"):
         ScorePoolConfig(gpus_of=shares)
+
+
+def test_a_view_leaves_the_rows_with_the_last_pool_that_is_shown_it():
+    names = ["minimalistic_vii", "minimalistic_ix", "fastvqa", "dover"]
+    apart = score_pools(names, "", ScorePoolConfig(gpus=1), later=("dover_whole",))
+    assert [sorted(pool.options["last"]) for pool in apart] == [
+        [], ["key_frames", "motion_clips"], ["fastvqa_fragments"], ["dover_fragments"],
+    ]  # fmt: skip
+    (together,) = score_pools(names, "", ScorePoolConfig(), later=("dover_whole",))
+    assert sorted(together.options["last"]) == ["dover_fragments", "fastvqa_fragments", "key_frames", "motion_clips"]

@@ -51,9 +51,9 @@ def test_the_spread_is_that_of_sources_and_not_of_copies():
     """Copies of a source that are all alike: ten times as many of them say nothing more."""
     scores, labels, groups = corpus(3, 12, copies=4)
     few, many = (
-        np.ptp(interval(resampled(*(np.repeat(v, times) for v in (scores, labels)), np.repeat(groups, times).tolist(), draws(12, 0))["srcc"]))
+        np.ptp(interval(resampled(*(np.repeat(one, times) for one in (scores, labels, groups)), draws(12, 0))["srcc"]))
         for times in (1, 10)
-    )  # fmt: skip
+    )
     assert many == pytest.approx(few, rel=0.05)
 
 

@@ -5,11 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity_kit import official_output, official_solve
-from scipy.optimize import minimize
-from scipy.special import log_ndtr
 from scipy.stats import norm, spearmanr
 
-from pipeline.method import scale
 from pipeline.method.scale import (
     anchor_matrix,
     anchor_pairs,

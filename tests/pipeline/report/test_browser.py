@@ -2,6 +2,7 @@
 
 import pytest
 from browser import axe_core, chromium, show, until
+from small_run import HOSTILE
 
 FOCUSABLE = "a[href], button, input, summary, [tabindex='0']:not(details:not([open]) *)"
 DRAWN = """
@@ -42,6 +43,13 @@ def test_every_chart_is_drawn(opened):
     assert all(counts.values()), counts
     assert counts["seen-within"] == 3, "teachers, their ensemble, and the students"
     assert counts["steps"] == 6
+
+
+def test_a_name_from_outside_is_text_in_a_chart_too(opened):
+    names = opened.execute_script(
+        "return [...document.querySelectorAll(`[data-figure='labels'] .ytick text`)].map((one) => one.textContent)"
+    )
+    assert f"stage 1, {HOSTILE}" in names
 
 
 def test_nothing_is_said_on_the_console_and_nothing_is_loaded(opened, layout):
@@ -154,7 +162,7 @@ def test_axe_finds_no_violation(browser, layout, width, mode):
 def test_every_control_is_reached_by_the_keyboard_and_shows_it(opened):
     from selenium.webdriver import ActionChains, Keys
 
-    wanted = opened.execute_script(f"return document.querySelectorAll(\"{FOCUSABLE}\").length")
+    wanted = opened.execute_script(f'return document.querySelectorAll("{FOCUSABLE}").length')
     reached, first = [], None
     for _ in range(wanted + 2):
         ActionChains(opened).send_keys(Keys.TAB).perform()

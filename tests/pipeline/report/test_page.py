@@ -49,12 +49,16 @@ def test_the_page_shows_every_part(page):
     for part in (*SECTIONS, "small-run", "student, stage 2", "holiday 7.mp4", "gaussian_blur level 3"):
         assert part in words
     assert "round" not in words.replace("round-", "").replace("rounds", ""), "people read of stages"
-    assert page.tags.count("video") == 2 * 3 + 1, "two games, the misjudged pair, and one of the video that no table knows"
+    assert page.tags.count("video") == 2 * 3 + 1, (
+        "two games, the misjudged pair, and one of the video that no table knows"
+    )
     assert page.tags.count("img") == 2 * 2
 
 
 def test_the_page_needs_no_network(layout, page):
-    outside = [one for one in page.references if not one.startswith(("#", "data:video/mp4;base64,", "data:image/jpeg;base64,"))]
+    outside = [
+        one for one in page.references if not one.startswith(("#", "data:video/mp4;base64,", "data:image/jpeg;base64,"))
+    ]
     assert outside == []
     text = layout.report_html.read_text(encoding="utf-8")
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
@@ -123,7 +127,7 @@ def test_the_best_of_each_column_is_marked(layout):
     table = results_table(gather(layout))["unseen"]
     assert [row[0].text for row in table] == ["niqe", "brisque", "ensemble", "student, stage 1", "student, stage 2"]
     assert [row[1].mark for row in table] == ["", "", "", "", "best"]
-    assert [row[1].text for row in table] == ["0.500", "–", "0.750", "0.700", "0.800"]
+    assert [row[1].text for row in table] == ["0.500", "-", "0.750", "0.700", "0.800"]
     assert " to " in table[-1][1].note
 
 
@@ -135,7 +139,9 @@ def test_worst_cells_come_first_and_every_cause_has_a_remedy(layout):
     assert all(row[4].text.endswith(".") for row in quarantine_table(data))
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")]
+)
 def test_durations_are_those_that_people_say(seconds, text):
     assert duration(seconds) == text
 

@@ -57,7 +57,11 @@ def test_another_form_of_the_copies_is_another_thumbnail(empty, videos):
 
 def test_what_cannot_be_shown_says_why(empty, videos):
     gone = replace(videos["v1"], uri="/gone/film.mp4")
-    wanted = [(gone, "clip"), (unknown("ghost"), "clip"), (replace(gone, video_id="copy", recipe='[["h264",2,0]]'), "clip")]
+    wanted = [
+        (gone, "clip"),
+        (unknown("ghost"), "clip"),
+        (replace(gone, video_id="copy", recipe='[["h264",2,0]]'), "clip"),
+    ]
     made = thumbnails(empty, load(), wanted)
     assert not any(one.uri for one in made.values())
     assert "/gone/film.mp4" in made["v1", "clip"].reason

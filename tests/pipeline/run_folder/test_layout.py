@@ -18,13 +18,16 @@ def test_the_files_that_users_rely_on_have_their_names(tmp_path):
             layout.preferences(2),
             layout.mined(2),
             layout.metrics(3),
+            layout.benchmark_student_scores(3),
+            layout.mined_answers(1),
         ),
     ]
     assert [place.relative_to(tmp_path).as_posix() for place in places] == [
         *("config.yaml", "report.html", "report.json", "quarantine.parquet", "manifests/ingest.json"),
         *("videos.parquet", "scores/niqe", "ensemble.parquet"),
         *("round-1/pairs.parquet", "round-1/distorted.parquet", "round-2/student", "round-2/preferences.parquet"),
-        *("round-2/mined.parquet", "round-3/metrics.json"),
+        *("round-2/mined.parquet", "round-3/metrics.json", "round-3/benchmark-scores.parquet"),
+        "round-1/mined-answers.parquet",
     ]
     assert default_root("demo-1") == Path("runs/demo-1")
 
@@ -32,7 +35,7 @@ def test_the_files_that_users_rely_on_have_their_names(tmp_path):
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "", "-x", ".hidden", "a\0b", "x" * 65])
 def test_no_name_leads_out_of_the_run_folder(name, tmp_path):
     layout = RunLayout(tmp_path)
-    for place in (layout.scores, layout.manifest, layout.benchmark):
+    for place in (layout.scores, layout.manifest, layout.benchmark, lambda name: layout.thumbnail(name, "mp4")):
         with pytest.raises(ValueError, match="cannot be the name"):
             place(name)
 
@@ -80,7 +83,7 @@ def test_of_a_run_in_a_bucket_only_what_need_not_last_is_on_the_disk(scheme):
     layout = RunLayout.at(f"{scheme}://bucket/some/run/")
     assert str(layout.student(2)) == f"{scheme}://bucket/some/run/round-2/student"
     assert str(layout.train_storage) == f"{scheme}://bucket/some/run/scratch/train"
-    for place in (layout.downloads, layout.scratch_clips, layout.distorted_clips(1), layout.benchmark_clips):
+    for place in (layout.downloads, layout.distorted_clips(1), layout.benchmark_clips):
         assert layout.disk in place.parents
     with pytest.raises(UserError, match=f"{scheme}://bucket/some/run: a sweep needs a run folder on a disk"):
         layout.on_disk("a sweep")

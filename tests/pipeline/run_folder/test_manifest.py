@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from pipeline.run_folder.digests import digest
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps, read_manifests
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import StoreError, read_json
+from pipeline.run_folder.store import StoreError, read_json, write_bytes
 from trainers.settings import TrainingSettings
 
 
@@ -167,6 +169,25 @@ pipeline.run_folder.manifest.Steps(RunLayout(root), Console()).run(step)
     run = Run(tmp_path)
     assert run.step("a", 1)
     assert run.calls == ["a"]
+
+
+def test_a_full_disk_leaves_no_half_file_and_no_manifest_and_the_step_runs_again(tmp_path, monkeypatch):
+    def full(_file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def work():
+        write_bytes(tmp_path / "a.txt", b"1\n")
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            Run(tmp_path).step("a", 1, work=work)
+    assert [path.name for path in tmp_path.rglob("*a.txt*")] == []
+    run = Run(tmp_path)
+    assert not run.layout.manifest("a").exists()
+    assert run.step("a", 1, work=work)
+    assert (tmp_path / "a.txt").read_bytes() == b"1\n"
 
 
 def test_the_digest_of_a_folder_covers_names_and_contents(tmp_path):

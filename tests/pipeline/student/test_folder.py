@@ -10,6 +10,7 @@ from pipeline.student.folder import (
     Anchors,
     read_anchors,
     read_processor,
+    student_digest,
     write_anchors,
     write_processor,
 )
@@ -65,3 +66,19 @@ def test_the_sampling_survives_the_disk(tmp_path):
     settings = {"key_frames": 2, "window_s": 0.4, "max_fps": None, "hdr": "tonemap"}
     write_processor(tmp_path, settings)
     assert read_processor(tmp_path) == settings
+
+
+def test_the_digest_of_a_student_follows_links_to_its_weights(tmp_path):
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "student").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "blobs" / name).write_text(name)
+    link = tmp_path / "student" / "model.safetensors"
+    link.symlink_to(tmp_path / "blobs" / "one")
+    first = student_digest(tmp_path / "student")
+    link.unlink()
+    link.symlink_to(tmp_path / "blobs" / "two")
+    assert student_digest(tmp_path / "student") != first
+    link.unlink()
+    link.write_text("one")
+    assert student_digest(tmp_path / "student") == first, "the place of the bytes does not matter"

@@ -11,7 +11,7 @@ from pipeline.student.scoring import FileScore, expand, open_model
 def test_the_score_of_a_file_is_the_mean_over_its_windows(trained):
     model = open_model(str(trained))
     logits = np.random.default_rng(3).normal(size=(3, 5, 5)).astype(np.float32)
-    headers = [{"video_id": "00000000", "status": "ok", "length_s": 9.0}]
+    headers = [{"video_id": "00000000", "status": "ok", "length_s": 9.0, "uri": "a"}]
     rows = [{"video_id": f"00000000-{k}", "status": "ok", "logits": logits[k].tobytes()} for k in (2, 0, 1)]
     (found,) = scoring._collected(["a.mp4"], headers, rows, model)
     each = model.anchors.score(logits)
@@ -26,9 +26,26 @@ def test_the_score_of_a_file_is_the_mean_over_its_windows(trained):
 def test_a_still_is_told_from_a_video(trained):
     model = open_model(str(trained))
     row = {"video_id": "00000000-0", "status": "ok", "logits": np.zeros((5, 5), np.float32).tobytes()}
-    header = {"video_id": "00000000", "status": "ok", "length_s": 0.0}
+    header = {"video_id": "00000000", "status": "ok", "length_s": 0.0, "uri": "a"}
     (found,) = scoring._collected(["a.png"], [header], [row], model)
     assert (found.kind, found.seconds, found.seconds_seen) == ("still", 0.0, 0.0)
+
+
+def test_each_answer_is_told_as_soon_as_its_last_window_is_there(trained):
+    model = open_model(str(trained))
+    headers = [{"video_id": f"{k:08d}", "status": "ok", "length_s": 0.0, "uri": "a"} for k in range(2)]
+    headers.append({"video_id": "00000002", "status": "failed", "error_kind": "empty", "error": "c"})
+    logits = np.zeros((5, 5), np.float32).tobytes()
+    told = []
+
+    def windows():
+        for k in (1, 0):
+            yield {"video_id": f"{k:08d}-0", "status": "ok", "logits": logits}
+            assert len(told) == 3 - k, "the failed one, then each"
+
+    found = scoring._collected(["a", "b", "c"], headers, windows(), model, told.append)
+    assert [score.video for score in found] == ["a", "b", "c"]
+    assert [score.video for score in told] == ["c", "b", "a"]
 
 
 def test_a_file_with_a_damaged_window_has_failed(trained):
@@ -36,7 +53,7 @@ def test_a_file_with_a_damaged_window_has_failed(trained):
     fine = {"video_id": "00000000-0", "status": "ok", "logits": np.zeros((5, 5), np.float32).tobytes()}
     bad = {"video_id": "00000000-1", "status": "failed", "error_kind": "decode", "error": "a.mp4: no frame"}
     (found,) = scoring._collected(
-        ["a.mp4"], [{"video_id": "00000000", "status": "ok", "length_s": 9.0}], [fine, bad], model
+        ["a.mp4"], [{"video_id": "00000000", "status": "ok", "length_s": 0.8, "uri": "a"}], [fine, bad], model
     )
     assert found == FileScore("a.mp4", "failed", error="decode: a.mp4: no frame")
 

@@ -1,10 +1,10 @@
-"""What a run left behind, in a form in which two runs can be compared."""
+"""What two runs are compared by: their tables and their networks."""
 
 import hashlib
 
 import pyarrow.parquet as pq
 
-from pipeline.run_folder.manifest import digest
+from pipeline.run_folder.digests import digest
 
 
 def digests_of(layout, rounds):
@@ -14,13 +14,13 @@ def digests_of(layout, rounds):
     """
     kinds = (".parquet", ".safetensors")
     files = [path for path in layout.root.rglob("*") if path.suffix in kinds and layout.scratch not in path.parents]
-    numbers = range(1, rounds + 1)
-    files += [layout.student(number) / name for number in numbers for name in ("config.json", "anchors.json")]
-    return {path.relative_to(layout.root).as_posix(): contents_of(path, layout.root) for path in files}
+    files += [
+        layout.student(number) / name for number in range(1, rounds + 1) for name in ("config.json", "anchors.json")
+    ]
+    return {path.relative_to(layout.root).as_posix(): _contents(path, layout.root) for path in files}
 
 
-def contents_of(path, root):
-    """Digest of a file; of a table, without the name of the run folder."""
+def _contents(path, root):
     if path.suffix != ".parquet":
         return digest(path)
     rows = [

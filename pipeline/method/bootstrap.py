@@ -1,0 +1,108 @@
+"""How far a rank correlation would move with other videos: bootstrap intervals, and a paired comparison of two models.
+
+Videos are drawn with replacement; two models that are compared see the same draws, so what is easy or hard for both
+cancels. The draws are seeded. Intervals are percentile intervals. Copies of sources are another matter: `resampling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import bootstrap, rankdata
+
+from pipeline.method.calibration import is_constant
+from pipeline.method.metrics import MetricError
+from pipeline.method.resampling import RESAMPLES, SHARE
+from pipeline.method.thurstone import Floats
+
+LEAST = 10  # videos; with fewer the draws are mostly repeats
+_BATCH = 32  # draws at once, each of three vectors of the benchmark's length
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Ends of a 95 % interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of the first model minus that of the second.
+
+    Attributes:
+        value: The difference over all videos.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        p: Two-sided p-value: twice the share of draws on the rarer side of zero, never below 2 / (draws + 1).
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def srcc_interval(scores: ArrayLike, labels: ArrayLike) -> Interval:
+    """Interval of Spearman's correlation of scores `[N]` with labels `[N]`, all finite."""
+    _, draws = _drawn(_rank_correlation, scores, labels)
+    return Interval(*_ends(draws))
+
+
+def plcc_interval(scores: ArrayLike, labels: ArrayLike) -> Interval:
+    """Interval of Pearson's correlation of raw scores `[N]` with labels `[N]`, all finite."""
+    _, draws = _drawn(_correlation, scores, labels)
+    return Interval(*_ends(draws))
+
+
+def srcc_difference(first: ArrayLike, second: ArrayLike, labels: ArrayLike) -> Difference:
+    """Spearman's correlation of one model with labels minus that of another on the same videos, each `[N]`, all finite."""
+
+    def gap(x: Floats, z: Floats, y: Floats, axis: int = -1) -> Floats:
+        return _rank_correlation(x, y, axis) - _rank_correlation(z, y, axis)
+
+    value, draws = _drawn(gap, first, second, labels)
+    rarer = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
+    return Difference(value, *_ends(draws), min(1.0, 2 * (rarer + 1) / (draws.size + 1)))
+
+
+def _drawn(statistic: Callable[..., Floats], *columns: ArrayLike) -> tuple[float, Floats]:
+    """The statistic of the columns `[N]`, and its finite values over the draws."""
+    data = [np.asarray(column, dtype=np.float64) for column in columns]
+    if data[0].size < LEAST:
+        raise MetricError(f"an interval needs {LEAST} videos, not {data[0].size}")
+    if any(is_constant(column) for column in data):
+        raise MetricError("all scores or all labels are the same, so a correlation is undefined")
+    result = bootstrap(
+        data,
+        statistic,
+        n_resamples=RESAMPLES,
+        batch=_BATCH,
+        vectorized=True,
+        paired=True,
+        method="percentile",
+        confidence_level=SHARE,
+        rng=np.random.default_rng(0),
+    )
+    draws = np.asarray(result.bootstrap_distribution, dtype=np.float64)
+    draws = draws[np.isfinite(draws)]  # a draw of one video over and over has no correlation
+    return float(statistic(*data)), draws
+
+
+def _ends(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+    return float(low), float(high)
+
+
+def _rank_correlation(x: Floats, y: Floats, axis: int = -1) -> Floats:
+    return _correlation(rankdata(x, axis=axis), rankdata(y, axis=axis), axis)
+
+
+def _correlation(x: Floats, y: Floats, axis: int = -1) -> Floats:
+    a, b = x - x.mean(axis=axis, keepdims=True), y - y.mean(axis=axis, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((a * b).sum(axis=axis) / np.sqrt((a * a).sum(axis=axis) * (b * b).sum(axis=axis)))
