@@ -14,13 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from actors.media.inputs import is_remote, to_path
+from cluster.joining import code_digest
 from pipeline.console import UserError
-from pipeline.run_folder.digests import digest
 from pipeline.run_folder.store import read_json, write_json
 from pipeline.settings.config import fingerprint
 from pipeline.student.scoring import OK, FileScore
 
-_PACKAGES = ("pipeline", "cluster", "actors", "trainers")
 _LIBRARIES = (
     "torch",
     "numpy",
@@ -103,16 +102,13 @@ class ScoreCache:
             return
 
 
-def _program() -> str:
-    """16 hexadecimal digits of this program's source files and the versions of the libraries that make the numbers."""
-    root = Path(__file__).resolve().parents[2]
-    hasher = hashlib.sha256()
-    for package in _PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            hasher.update(f"{path.relative_to(root)}\0{digest(path)}\0".encode())
-    for library in _LIBRARIES:
-        try:
-            hasher.update(f"{library} {version(library)}\0".encode())
-        except PackageNotFoundError:  # an optional decoder
-            continue
-    return hasher.hexdigest()[:16]
+def _program() -> dict[str, str | None]:
+    """The program's source files as one digest, and the versions of the libraries that make the numbers."""
+    return {"code": code_digest(), **{name: _version(name) for name in _LIBRARIES}}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:  # an optional decoder
+        return None
