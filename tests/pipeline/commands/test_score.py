@@ -15,6 +15,7 @@ from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
 from pipeline.student.scoring import expand
+from trainers.places import files_below, place, write_whole
 
 
 def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path):
@@ -206,3 +207,12 @@ def test_anchors_are_for_released_checkpoints_alone(call, trained, clip):
     said = call("score", trained, clip, "--anchors", "anchors.csv")
     assert said.code == 2
     assert "anchors of its own; leave the option out" in said.err
+
+
+def test_a_student_in_a_bucket_scores_as_it_does_on_a_disk(call, trained, clip, s3):
+    folder = place(f"{s3.bucket}/run/round-1/student")
+    for name, _ in files_below(Path(trained)):
+        write_whole(folder / name, (Path(trained) / name).read_bytes())
+    here, there = call("score", trained, clip, "--json"), call("score", folder, clip, "--json")
+    assert there.code == 0, there.err
+    assert there.json() == here.json()
