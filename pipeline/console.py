@@ -26,7 +26,7 @@ from rich.text import Text
 
 from actors.media.outcome import STORAGE, Failure
 from cluster import ClusterError, causes
-from trainers.places import BucketError
+from trainers.bucket import BucketError
 
 DONE = 0
 SOME_FAILED = 1

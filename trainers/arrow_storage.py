@@ -11,7 +11,7 @@ from typing import Any
 from obstore.fsspec import BufferedFile, FsspecStore
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-from trainers.places import BucketPath, client_settings
+from trainers.bucket import BucketPath, client_settings
 
 
 class _File(BufferedFile):

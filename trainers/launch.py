@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from trainers.bucket import BucketPath
 from trainers.checkpoint import sweep_orphans, write_json
 from trainers.job import Failpoint, ProgressCallback, TrainingError, TrainJob
-from trainers.places import BucketPath, Place, node_folder, place
+from trainers.places import Place, node_folder, place
 from trainers.videos import parquet_files
 
 __all__ = ["Failpoint", "TrainJob", "TrainingError", "train"]

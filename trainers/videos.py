@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from trainers.places import BucketError, Place, files_below, made_whole, place, readable, remove_files
+from trainers.bucket import BucketError
+from trainers.places import Place, files_below, made_whole, place, readable, remove_files
 from trainers.student.language.packing import tokens_of_length
 
 PACKED = 64  # videos of one file

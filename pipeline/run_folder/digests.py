@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import StoreError, read_json, write_json
-from trainers.places import Facts, Place, blocks, files_below
+from trainers.bucket import Facts
+from trainers.places import Place, blocks, files_below
 from trainers.videos import INDEX, packed_digest
 
 

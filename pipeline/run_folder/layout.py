@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from pipeline.console import UserError
-from trainers.places import BucketPath, Place, node_folder, place
+from trainers.bucket import BucketPath
+from trainers.places import Place, node_folder, place
 
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 

@@ -23,7 +23,7 @@ from typing import Protocol, Self
 
 from pipeline.console import UserError
 from pipeline.run_folder.layout import RunLayout
-from trainers.places import BucketError, BucketPath, Version
+from trainers.bucket import BucketError, BucketPath, Version
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0  # many heartbeats, because a shared disk may be slow

@@ -18,7 +18,8 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, read_json, write_json
 from pipeline.settings.config import fingerprint
-from trainers.places import BucketPath, Place, remove
+from trainers.bucket import BucketPath
+from trainers.places import Place, remove
 
 
 @dataclass(frozen=True)

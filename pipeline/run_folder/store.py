@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from pipeline.console import UserError
 from pipeline.run_folder.records import R, Table
-from trainers.places import TEMPORARY, BucketError, Place, place, readable, remove_files, write_whole
+from trainers.bucket import BucketError
+from trainers.places import TEMPORARY, Place, place, readable, remove_files, write_whole
 
 _WIDE_ROW = 1 << 18  # bytes
 _GROUP_ROWS = 512  # of shards that will be merged: a part of one is read without the rest

