@@ -31,6 +31,7 @@ MODULES = {
     "ffmpeg": "ffmpeg-python",
     "imageio_ffmpeg": "imageio-ffmpeg",
     "pyarrow": "pyarrow",
+    "obstore": "obstore",
     "scipy": "scipy",
     "safetensors": "safetensors",
 }

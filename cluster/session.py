@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,11 +26,10 @@ from cluster import ClusterError
 from cluster.capacity import Capacity, Say, present
 from cluster.ceiling import PRESENT, Ceiling, ceiling
 from cluster.joining import OWN, PROJECT, Place, check_nodes, chosen, travelling
+from cluster.own_ray import read_switches, start
 
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
-_SHORT = 40  # longest temporary path, in characters, for which Ray's socket names still fit
 _CONNECT_S = 10.0
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def connect(
                     shutil.rmtree(folder, ignore_errors=True)
     finally:
         if local:
-            _read_switches()
+            read_switches()
 
 
 # Ray Data's own wish, one more node of each kind while any resource is busy, would keep GPUs for work without any.
@@ -140,7 +138,7 @@ def _start(place: Place, environment: Mapping[str, str], settings: SessionSettin
     """Start a local Ray and return its folder, or join a cluster and return None."""
     with _keep_sigterm(), _mute(settings):
         if place.address is None:
-            return _start_local(settings)
+            return start(settings.cpus, verbose=settings.verbose)
         _join(place.address, place.said, environment, settings)
         return None
 
@@ -169,48 +167,8 @@ def worker_environment(settings: SessionSettings, *, gpu: bool) -> dict[str, str
     return environment
 
 
-def object_store_bytes() -> int:
-    """Return the size of a local object store: a tenth of the memory, from 512 MiB to 1.5 GiB.
-
-    Rows hold names and numbers, and the pixels of one or two windows per actor; FFmpeg needs the rest of the memory.
-    """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return int(min(max(memory // 10, 512 * _MIB), 1536 * _MIB))
-
-
 def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def _start_local(settings: SessionSettings) -> Path:
-    import ray
-
-    base = tempfile.gettempdir()
-    folder = Path(tempfile.mkdtemp(prefix="w2s-", dir=base if len(base) <= _SHORT else "/tmp"))  # noqa: S108 - short
-    cpus = settings.cpus or max(2, len(os.sched_getaffinity(0)))
-    _read_switches()
-    try:
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            object_store_memory=object_store_bytes(),
-            include_dashboard=False,
-            log_to_driver=settings.verbose,
-            logging_level=logging.INFO if settings.verbose else logging.ERROR,
-            _temp_dir=str(folder),
-        )
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ClusterError(f"a local Ray does not start: {_first_line(error)}; run `python run.py doctor`") from error
-    return folder
-
-
-def _read_switches() -> None:
-    """Make Ray read its environment again: it keeps the values it read on import, which another module may have triggered."""
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # compiled
-
-    AuthenticationTokenLoader.instance().reset_cache()
-    Config.initialize("")
 
 
 def _join(address: str, said: str, environment: Mapping[str, str], settings: SessionSettings) -> None:
@@ -247,10 +205,6 @@ def _reachable(address: str) -> str:
         raise ValueError("an address is host:port")
     with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
         return f"{scheme}://{target}" if separator else str(target)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _whole_line(error: Exception) -> str:

@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 RETRIES = 8
 RETRY_S = 120.0  # of one request, all its tries together
 _REQUEST_S = 300  # of one try, the transfer of a block included
+# what is asked for the credentials of a machine's role
+_ROLE = re.compile("token request|/latest/api/token|/latest/meta-data/|/computeMetadata/")
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)|(?<=HTTP error: )([a-z ]+)")
 
 
@@ -76,12 +78,18 @@ def _speaking(url: str) -> Iterator[None]:
     except (AlreadyExistsError, PreconditionError):
         raise FileExistsError(f"{url}: somebody else wrote this object") from None
     except (BaseError, OSError) as error:
-        found = _STATUS.search(str(error))
-        reason = next(filter(None, found.groups())).strip() if found else type(error).__name__
         raise BucketError(
-            f"{url}: the bucket cannot be used ({reason}, tried again up to {RETRIES} times); check its name, the endpoint, "
-            "the region and the credentials of the environment, and run the same command again"
+            f"{url}: the bucket cannot be used ({_reason(error)}); check its name, the endpoint, the region and the credentials "
+            "of the environment, and run the same command again"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    if _ROLE.search(str(error)):
+        return "no credentials: the environment has none, and this machine has no role that gives any"
+    found = _STATUS.search(str(error))
+    reason = next(filter(None, found.groups())).strip() if found else type(error).__name__
+    return f"{reason}, tried again up to {RETRIES} times"
 
 
 Version: TypeAlias = dict[str, str]  # of an object, as a conditional write names it

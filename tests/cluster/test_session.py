@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster import ClusterError
-from cluster.session import SessionSettings, connect, object_store_bytes, worker_environment
+from cluster.session import SessionSettings, connect, worker_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = """
@@ -134,13 +134,6 @@ def test_workers_sum_in_one_order_and_report_nothing(monkeypatch):
     assert report["DS_ACCELERATOR"] == "cpu"
     assert report["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "/elsewhere"]
     assert "DS_ACCELERATOR" not in worker_environment(SessionSettings(), gpu=True)
-
-
-def test_the_object_store_is_bounded(monkeypatch):
-    for gib, mib in ((1, 512), (8, 819), (1024, 1536)):
-        pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": gib * (1 << 30) // 4096}
-        monkeypatch.setattr(os, "sysconf", pages.__getitem__)
-        assert object_store_bytes() >> 20 == mib
 
 
 def test_a_local_ray_that_does_not_start_says_so(monkeypatch):

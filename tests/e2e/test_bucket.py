@@ -127,7 +127,8 @@ def test_a_run_in_a_bucket_that_is_killed_at_every_step_ends_with_the_tables_of_
     ):
         (first, second) = (said(words[0], layout.root, *words[1:]) for layout in (disk, bucket))
         assert first[0] == second[0] == 0, first[2] + second[2]
-        assert json.loads(first[1]) == json.loads(second[1])
+        told = (one[1].replace(str(layout.root), "RUN") for one, layout in ((first, disk), (second, bucket)))
+        assert json.loads(next(told)) == json.loads(next(told))
 
 
 @pytest.mark.heavy

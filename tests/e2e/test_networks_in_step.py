@@ -40,12 +40,12 @@ import io, json, sys
 import pyarrow as pa
 import meeting
 from cluster.pools import Pool
-from cluster import session
+from cluster import own_ray, session
 from pipeline.console import Console
 from cluster.engine import PIXEL_ROWS
 from cluster.stream import stream
 
-session.object_store_bytes = lambda: 512 << 20
+own_ray.object_store_bytes = lambda: 512 << 20
 table = pa.Table.from_pylist([{"video_id": f"v{k}", "uri": f"v{k}.mp4"} for k in range(4)])
 with session.connect(settings=session.SessionSettings(cpus=2)) as joined:
     pools = [Pool(meeting.Decode), Pool(meeting.Score, {"folder": sys.argv[1], "patience_s": 60.0}, weight=20.0, memory_gib=0.5)]

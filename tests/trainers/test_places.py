@@ -113,3 +113,13 @@ def test_a_service_that_is_not_there_and_a_bucket_that_is_not_there_are_named(s3
     bucket._store.cache_clear()
     with pytest.raises(BucketError, match=r"s3://some/x: the bucket cannot be used \(error sending request.*endpoint"):
         place("s3://some/x").read_bytes()
+
+
+def test_an_environment_without_credentials_on_a_machine_without_a_role_is_said(hasty, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(BucketError, match=r"s3://some/x: .* \(no credentials: the environment has none"):
+            place("s3://some/x").read_bytes()
