@@ -32,6 +32,7 @@ _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
 _SHORT = 40  # longest temporary path, in characters, for which Ray's socket names still fit
 _CONNECT_S = 10.0
 _MIB = 1 << 20
+MAX_BLOCK_BYTES = 16 * _MIB  # a block of more is cut between its rows: a few decoded windows fill the object store
 
 
 @dataclass(frozen=True)
@@ -293,11 +294,13 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     from ray.data import DataContext
 
     from cluster.losses import NodeWatch
+    from cluster.shrinking import Steady
 
     values: dict[str, Any] = {
-        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s)],
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Steady],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
+        "target_max_block_size": MAX_BLOCK_BYTES,
         # A model load that dies once must not end the job; one that dies every time must.
         "actor_init_retry_on_errors": True,
         "max_consecutive_actor_init_deaths": 2,
