@@ -19,7 +19,8 @@ from trainers.videos import VideoWriter
 class TeacherScorer:
     """Ray actor: score every decoded row with one teacher or with several, one after the other.
 
-    Adds `score_<name>` (float, raw, NaN after a failure) and `error_<name>` (one line, empty without a failure) of each.
+    Adds `score_<name>` (float, raw, NaN after a failure), `error_<name>` (one line, empty without a failure) and
+    `note_<name>` (`Teacher.note`) of each.
 
     Args:
         names: Names of the teachers.
@@ -49,6 +50,7 @@ class TeacherScorer:
             ]
             columns[f"score_{name}"] = [score for score, _ in outcomes]
             columns[f"error_{name}"] = [error for _, error in outcomes]
+            columns[f"note_{name}"] = [teacher.note] * len(rows)
         return columns
 
 

@@ -16,23 +16,33 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from autoscaling import AutoscalingCluster, follow
 from growing_run import CLUSTER, write_config
 
-WIDTH, LEFT, ROW, TOP = 960, 40, 26, 44
-GPU, OTHER, LINE = "#b45309", "#1d4ed8", "#94a3b8"
+WIDTH, LEFT, ROW, TOP, CLOSE = 960, 40, 26, 44, 15
+GPU, OTHER, LINE, INK = "#b45309", "#1d4ed8", "#94a3b8", "#334155"
 
 
 def area(points, scale, base, colour, label):
     """A stepped area of node counts over seconds."""
-    if not points:
-        return ""
-    path = f"M {scale(points[0][0]):.1f} {base:.1f}"
-    for (at, count), (then, _) in zip(points, [*points[1:], points[-1]], strict=True):
-        y = base - count * ROW
-        path += f" L {scale(at):.1f} {y:.1f} L {scale(then):.1f} {y:.1f}"
-    path += f" L {scale(points[-1][0]):.1f} {base:.1f} Z"
+    path, before = f"M {scale(points[0][0]):.1f} {base:.1f}", 0
+    for at, count in points:
+        if count != before:
+            path += f" H {scale(at):.1f} V {base - count * ROW:.1f}"
+            before = count
+    path += f" H {scale(points[-1][0]):.1f} V {base:.1f} Z"
     return (
         f'<path d="{path}" fill="{colour}" fill-opacity="0.75"/>'
         f'<text x="{LEFT}" y="{base - 3.4 * ROW:.0f}" fill="{colour}" font-size="13">{label}</text>'
     )
+
+
+def labels(ends, scale):
+    """(place, names) of the ends of steps; those that are too close for labels of their own share one."""
+    found = []
+    for name, at in ends:
+        if found and scale(at) - found[-1][0] < CLOSE:
+            found[-1][1].append(name)
+        else:
+            found.append((scale(at), [name]))
+    return found
 
 
 def drawing(record):
@@ -54,23 +64,29 @@ def drawing(record):
         ),
     ]
     bottom = second + 12
-    for name, at in [*record["steps"].items(), ("end", record["end"])]:
-        x = scale(at)
-        parts.append(f'<line x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}" stroke="{LINE}" stroke-width="0.7"/>')
-        parts.append(
-            f'<text x="{x:.1f}" y="{bottom + 6}" font-size="11" fill="#334155" text-anchor="end" '
-            f'transform="rotate(-50 {x:.1f} {bottom + 6})">{name}</text>'
-        )
+    ends = [*record["steps"].items(), ("end", record["end"])]
+    parts += [
+        f'<line x1="{scale(at):.1f}" y1="{TOP}" x2="{scale(at):.1f}" y2="{bottom}" stroke="{LINE}" stroke-width="0.7"/>'
+        for _, at in ends
+    ]
+    parts += [
+        f'<text x="{x:.1f}" y="{bottom + 10}" font-size="11" fill="{INK}" text-anchor="end" '
+        f'transform="rotate(-45 {x:.1f} {bottom + 10})">{", ".join(names)}</text>'
+        for x, names in labels(ends, scale)
+    ]
     for base in (first, second):
         parts += [
-            f'<text x="{LEFT - 8}" y="{base - count * ROW + 4}" font-size="11" fill="#334155" text-anchor="end">{count}</text>'
+            f'<text x="{LEFT - 8}" y="{base - count * ROW + 4}" font-size="11" fill="{INK}" text-anchor="end">{count}</text>'
             for count in range(4)
         ]
     parts.append(
-        f'<text x="{LEFT}" y="18" font-size="13" fill="#334155">{last:.0f} s; a line marks the end of a step</text>'
+        f'<text x="{LEFT}" y="18" font-size="13" fill="{INK}">{last:.0f} s; a line marks the end of a step</text>'
     )
-    height = bottom + 90
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">{"".join(parts)}</svg>'
+    height = bottom + 130
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">'
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+    )
 
 
 def main():

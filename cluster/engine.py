@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Progress = Callable[[int], object]  # called with the number of rows just finished
 MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
-PIXEL_ROWS = 1  # of a block whose rows carry decoded frames: a few of these fill the object store and stop the stream
+PIXEL_ROWS = 8  # of a block of long rows; those that carry much are cut apart again as they grow (`cluster.session`)
 
 
 def silent(_count: int) -> None:

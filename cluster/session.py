@@ -30,6 +30,7 @@ from cluster.own_ray import read_switches, start
 
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
 _CONNECT_S = 10.0
+MAX_BLOCK_BYTES = 16 << 20  # a block of more is cut between its rows: a few decoded windows fill the object store
 
 
 @dataclass(frozen=True)
@@ -247,11 +248,13 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     from ray.data import DataContext
 
     from cluster.losses import NodeWatch
+    from cluster.shrinking import Steady
 
     values: dict[str, Any] = {
-        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s)],
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Steady],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
+        "target_max_block_size": MAX_BLOCK_BYTES,
         # A model load that dies once must not end the job; one that dies every time must.
         "actor_init_retry_on_errors": True,
         "max_consecutive_actor_init_deaths": 2,

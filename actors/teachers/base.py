@@ -36,6 +36,7 @@ class Teacher(ABC):
         views: Its inputs besides key frames and luma: names in `actors.media.network_views.VIEWS`.
         whole_video: Its published score is for a whole video, not for a window.
         version: Incremented when a change of the code changes scores; part of the digest.
+        note: What the user should hear about its work on this machine, one line; empty if nothing.
     """
 
     name: ClassVar[str]
@@ -50,6 +51,7 @@ class Teacher(ABC):
     views: ClassVar[tuple[str, ...]] = ()
     whole_video: ClassVar[bool] = False
     version: ClassVar[int] = 1
+    note: str = ""
 
     @abstractmethod
     def score(self, sample: Sample) -> float:

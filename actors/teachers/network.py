@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from functools import cached_property
@@ -21,7 +20,6 @@ from actors.teachers.base import Teacher
 if TYPE_CHECKING:
     import torch
 
-logger = logging.getLogger(__name__)
 DEFAULT_FOLDER = "weights"
 
 Request = tuple[Callable[["torch.Tensor"], "torch.Tensor"], "torch.Tensor"]
@@ -154,7 +152,7 @@ class NetworkTeacher(Teacher):
         return outputs
 
     def _called(self, network: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-        """Outputs of all inputs. A GPU without enough memory gets half as many at once, from now on."""
+        """Outputs of all inputs. A GPU without enough memory gets half as many at once from now on, as `note` says."""
         import torch
 
         while True:
@@ -166,7 +164,7 @@ class NetworkTeacher(Teacher):
                 if largest == 1:
                     raise
                 self.most_items = largest // 2
-                logger.warning("%s: out of GPU memory; %d items at once from now on", self.name, self.most_items)
+                self.note = f"{self.name}: out of GPU memory; {self.most_items} items at once from now on"
             torch.cuda.empty_cache()
 
     def batches(self, inputs: torch.Tensor) -> list[torch.Tensor]:

@@ -43,10 +43,14 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in old_ids]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
     sink = _Sink(look, packs(config))
+    said: set[str] = set()
     with run.console.track(len(todo), title) as progress:
         table = pa.Table.from_pylist(todo, schema=LOOK_COLUMNS)
         for rows in run.engine.stream(table, pools(config, look), progress.advance, most_rows=PIXEL_ROWS):
             sink.add(rows)
+            for note in sorted(_notes(rows, look) - said):
+                run.console.warn(note)
+                said.add(note)
     sink.flush()
     for folder, kind in _folders(look):
         if kind is not FEATURES or not packs(config):
@@ -56,6 +60,11 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     if look.features is not None and packs(config):
         gather(look.features, set(table.filter(pc.equal(table["status"], OK))["video_id"].to_pylist()))
     return table.filter(pa.array([name in ids for name in table["video_id"].to_pylist()], pa.bool_()))
+
+
+def _notes(rows: Sequence[Row], look: Look) -> set[str]:
+    """What teachers say about their work, such as that a GPU was too small."""
+    return {note for row in rows for name in look.scores if (note := row.get(f"note_{name}"))}
 
 
 def _folders(look: Look) -> list[tuple[Place, Table[Any]]]:
