@@ -146,7 +146,7 @@ def main():
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--few", type=int, default=2_000, help="the number that the other is compared with")
     parser.add_argument("--scale", type=float, default=0.002, help="of the measured seconds")
-    parser.add_argument("--block", type=int, default=32, help="most rows of a block; 8 is that of rows with pictures")
+    parser.add_argument("--block", type=int, default=32, help="most rows of a block; 12 is that of rows with pictures")
     parser.add_argument("--package", default=str(Path(__file__).resolve().parents[1]), help="checkout to measure")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

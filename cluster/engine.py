@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Progress = Callable[[int], object]  # called with the number of rows just finished
 MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
-PIXEL_ROWS = 8  # of a block of long rows; those that carry much are cut apart again as they grow (`cluster.session`)
+# Of a block whose rows carry decoded frames; it is cut apart again as it grows (`cluster.session.MAX_BLOCK_BYTES`). The decodes
+# of a block may all run into their time-outs before a stream counts as standing still (`SessionSettings.no_progress_timeout_s`).
+PIXEL_ROWS = 12
 
 
 def silent(_count: int) -> None:
