@@ -114,8 +114,9 @@ def main() -> None:
             f"  {name}: " + "  ".join(f"{v} {m:.2f}" for v, m in zip(names, table[:, :, at].mean(axis=0), strict=True))
         )
     print(
-        "SRCC with the port: all versions, clean frames only, mean within a frame; share of frames that it puts below their damage"
+        "SRCC with the port: all versions, clean frames only, mean within a frame; then the share of frames that have a lower"
     )
+    print("value than their damaged copy")
     for at, name in enumerate(judges):
         whole = spearmanr(table[:, :, at].ravel(), table[:, :, 1].ravel()).statistic
         clean = spearmanr(table[:, 0, at], table[:, 0, 1]).statistic
