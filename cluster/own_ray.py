@@ -10,13 +10,14 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cluster import ClusterError
 
 _SHORT = 40  # longest temporary path, in characters, for which Ray's socket names still fit
 _MIB = 1 << 20
-_TRIES = 3  # Ray waits half a minute for itself, which may be too short on a busy machine
 _TOO_LATE = "timed out during startup"  # in the message of Ray's bare Exception
+_T = TypeVar("_T")
 
 
 def object_store_bytes() -> int:
@@ -44,7 +45,7 @@ def start(cpus: int | None, *, verbose: bool) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="w2s-", dir=base if len(base) <= _SHORT else "/tmp"))  # noqa: S108 - short
     read_switches()
     try:
-        _patiently(
+        patiently(
             partial(
                 ray.init,
                 address="local",
@@ -62,10 +63,15 @@ def start(cpus: int | None, *, verbose: bool) -> Path:
     return folder
 
 
-def _patiently(init: Callable[[], object]) -> None:
-    for _ in range(_TRIES):
+def patiently(begin: Callable[[], _T], tries: int = 3) -> _T:
+    """Begin something that starts a node of Ray, again if the node comes too late: Ray waits for half a minute only.
+
+    Raises:
+        ClusterError: It does not start, or comes too late every time.
+    """
+    for _ in range(tries):
         try:
-            init()
+            return begin()
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             line = next(iter(str(error).splitlines()), type(error).__name__)
             raise ClusterError(f"a local Ray does not start: {line}; run `python run.py doctor`") from error
@@ -73,10 +79,8 @@ def _patiently(init: Callable[[], object]) -> None:
             if _TOO_LATE not in str(error):
                 raise
             _end_half_started(error)
-        else:
-            return
     raise ClusterError(
-        f"a local Ray does not start: none of {_TRIES} tries had a node in time, so this machine is too busy; "
+        f"a local Ray does not start: none of {tries} tries had a node in time, so this machine is too busy; "
         "run the same command again when it is less so"
     )
 

@@ -1,6 +1,10 @@
 """Ray nodes for tests on a busy machine, where a node may take longer to start than the 30 s that Ray waits for it."""
 
+from functools import partial
+
 from ray.cluster_utils import Cluster
+
+from cluster.own_ray import patiently
 
 TRIES = 6
 
@@ -18,10 +22,4 @@ def start_cluster(**head):
 
 def add_node(cluster, **node):
     """Add a node, in a few tries. Only the main thread may."""
-    for left in reversed(range(TRIES)):
-        try:
-            return cluster.add_node(**node)
-        except Exception as error:  # Ray raises no other
-            if not left or "timed out during startup" not in str(error):
-                raise
-    return None
+    return patiently(partial(cluster.add_node, **node), TRIES)

@@ -1,12 +1,15 @@
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from cluster.own_ray import patiently
 
 PROJECT = Path(__file__).parents[2]
 
@@ -18,13 +21,9 @@ def ray_session(s3_server):
 
     folder = tempfile.mkdtemp(prefix="ray")
     python_path = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        _temp_dir=folder,
-        runtime_env={"env_vars": {"PYTHONPATH": python_path, **s3_server.environment()}},
-    )
+    environment = {"PYTHONPATH": python_path, **s3_server.environment()}
+    options = {"include_dashboard": False, "log_to_driver": False, "runtime_env": {"env_vars": environment}}
+    patiently(partial(ray.init, num_cpus=4, _temp_dir=folder, **options))
     yield ray
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
