@@ -23,14 +23,14 @@ _ANSWER_S = 120.0  # a node unpacks the code before it answers
 
 
 @dataclass(frozen=True)
-class Place:
+class RayAddress:
     """Where Ray is: `address`, or None for a Ray of this process; `said` is how the user named it."""
 
     address: str | None
     said: str
 
 
-def chosen(address: str | None, environment: Mapping[str, str] = os.environ) -> Place:
+def chosen(address: str | None, environment: Mapping[str, str] = os.environ) -> RayAddress:
     """The Ray to use: `--address`, else `RAY_ADDRESS` (`ray job submit` sets it), else a Ray of this process.
 
     Raises:
@@ -39,7 +39,7 @@ def chosen(address: str | None, environment: Mapping[str, str] = os.environ) -> 
     given = address if address is not None else environment.get("RAY_ADDRESS", "").strip() or None
     said = f"--address {given}" if address is not None else f"RAY_ADDRESS={given}"
     if given is None or given == OWN:
-        return Place(None, said if given else "")
+        return RayAddress(None, said if given else "")
     if given.startswith("ray://"):
         raise ClusterError(
             f"{said}: Ray Client (ray://) is not supported, because the run's files lie where its driver is; submit the run "
@@ -51,7 +51,7 @@ def chosen(address: str | None, environment: Mapping[str, str] = os.environ) -> 
             f"{said}: this is the address of a job server; submit the run to it (ray job submit --working-dir . -- "
             "python run.py ...), or say --address local for a Ray on this machine"
         )
-    return Place(given, said)
+    return RayAddress(given, said)
 
 
 def travelling(variables: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from typing import Any
 from cluster import ClusterError
 from cluster.capacity import Capacity, Say, present
 from cluster.ceiling import PRESENT, Ceiling, ceiling
-from cluster.joining import OWN, PROJECT, Place, check_nodes, chosen, travelling
+from cluster.joining import OWN, PROJECT, RayAddress, check_nodes, chosen, travelling
 from cluster.own_ray import read_switches, start
 
 _LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
@@ -103,7 +103,7 @@ def connect(
                 f"--address {OWN}: this process is connected to a Ray already; disconnect it first (ray.shutdown())"
             )
         with _data_context(settings):
-            yield _session(Place(None, "that this process is connected to"), settings, say, shared, local=False)
+            yield _session(RayAddress(None, "that this process is connected to"), settings, say, shared, local=False)
         return
     place = chosen(address)
     local = place.address is None
@@ -135,7 +135,7 @@ def connect(
 _OF_THE_DRIVER = {"RAY_DATA_CLUSTER_SCALING_UP_UTIL_THRESHOLD": "1e9"}
 
 
-def _start(place: Place, environment: Mapping[str, str], settings: SessionSettings) -> Path | None:
+def _start(place: RayAddress, environment: Mapping[str, str], settings: SessionSettings) -> Path | None:
     """Start a local Ray and return its folder, or join a cluster and return None."""
     with _keep_sigterm(), _mute(settings):
         if place.address is None:
@@ -213,7 +213,7 @@ def _whole_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _session(place: Place, settings: SessionSettings, say: Say, shared: Path | None, *, local: bool) -> Session:
+def _session(place: RayAddress, settings: SessionSettings, say: Say, shared: Path | None, *, local: bool) -> Session:
     """Look at the Ray that is connected, check its nodes, and say what it is.
 
     Raises:

@@ -95,6 +95,15 @@ def worker_bundles(job: TrainJob) -> list[dict[str, float]]:
     return [{"CPU": job.cpus_per_worker, **({"GPU": 1.0} if job.gpu else {})}] * job.settings.workers
 
 
+def _written_to(storage: Place) -> tuple[str, Any]:
+    """Path and filesystem under which Ray Train writes; on a disk it has its own."""
+    if not isinstance(storage, BucketPath):
+        return str(storage), None
+    from trainers.arrow_storage import arrow_storage
+
+    return arrow_storage(storage)
+
+
 def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks: Sequence[Any] = ()) -> dict[str, Any]:
     """Train a student and write it to `job.output`. Ray must be running; blocks until the end.
 
@@ -119,11 +128,7 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     place(job.output).parent.mkdir(parents=True, exist_ok=True)
-    storage_path, filesystem = str(storage), None
-    if isinstance(storage, BucketPath):
-        from trainers.arrow_storage import arrow_storage
-
-        storage_path, filesystem = arrow_storage(storage)
+    storage_path, filesystem = _written_to(storage)
     # Ray's annotations still say that a worker returns nothing and a result has no `return_value`
     trainer = ray.train.torch.TorchTrainer(
         cast("Callable[[dict[str, Any]], None]", _worker),

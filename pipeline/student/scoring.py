@@ -54,8 +54,7 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A student folder that was opened: where it lies, its anchors, how it wants a window to be sampled, and how many windows of
-    a file are judged at most."""
+    """A student folder that was opened, with its anchors and with what of a file is judged."""
 
     folder: Place
     anchors: Anchors

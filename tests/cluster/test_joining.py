@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cluster import ClusterError
-from cluster.joining import PACKAGES, Place, check_nodes, chosen, code_digest, travelling
+from cluster.joining import PACKAGES, RayAddress, check_nodes, chosen, code_digest, travelling
 
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -12,11 +12,11 @@ JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 @pytest.mark.parametrize(
     ("address", "environment", "place"),
     [
-        (None, {}, Place(None, "")),
-        (None, {"RAY_ADDRESS": " "}, Place(None, "")),
-        (None, {"RAY_ADDRESS": "10.0.0.1:6379"}, Place("10.0.0.1:6379", "RAY_ADDRESS=10.0.0.1:6379")),
-        ("auto", {"RAY_ADDRESS": "10.0.0.1:6379"}, Place("auto", "--address auto")),
-        ("local", {"RAY_ADDRESS": "10.0.0.1:6379"}, Place(None, "--address local")),
+        (None, {}, RayAddress(None, "")),
+        (None, {"RAY_ADDRESS": " "}, RayAddress(None, "")),
+        (None, {"RAY_ADDRESS": "10.0.0.1:6379"}, RayAddress("10.0.0.1:6379", "RAY_ADDRESS=10.0.0.1:6379")),
+        ("auto", {"RAY_ADDRESS": "10.0.0.1:6379"}, RayAddress("auto", "--address auto")),
+        ("local", {"RAY_ADDRESS": "10.0.0.1:6379"}, RayAddress(None, "--address local")),
     ],
 )
 def test_the_option_beats_the_environment_which_beats_an_own_ray(address, environment, place):
