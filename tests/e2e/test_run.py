@@ -105,8 +105,10 @@ def test_the_report_shows_every_teacher_and_needs_no_network(layout):
         assert teacher in page
     markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"(src|href)=.https?://", markup)
-    assert markup.count("<video") == 2 * len(read_json(layout.report_json)["rounds"][0]["hard_pairs"]) > 0
-    assert len(read_json(layout.report_json)["rounds"]) == 2
+    rounds = read_json(layout.report_json)["rounds"]
+    assert len(rounds) == 2
+    assert markup.count('<article class="pair">') == sum(len(one.get("hard_pairs", [])) for one in rounds) > 0
+    assert "<video" in markup
 
 
 def test_a_later_round_trains_on_the_union_with_mined_pairs(layout):
