@@ -3,7 +3,7 @@
 Beside a digest stands the state of its files when they were read: names, sizes and stamps (of a disk the times of the last
 change, of a bucket the ETag). Files in the same state are not read again, so checking a finished step costs a listing, however
 large its outputs are. A disk's clock ticks: what was written in the last seconds is read once more before its state counts.
-Without `manifests/manifests/.digests` everything is read again.
+Without `manifests/.digests` everything is read again.
 """
 
 from __future__ import annotations
