@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.console import Console
 from pipeline.corpus.listing import list_inputs
@@ -47,8 +48,9 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     """
     if config.distort.keep or config.benchmark.keep:
         layout.on_disk("keeping distorted copies (distort.keep, benchmark.keep)")
-    if config.corpus.videos is not None:
-        list_inputs(config.corpus.videos, config.corpus.limit)  # stop at a wrong path before anything starts
+    found: dict[str, Any] = {}
+    if config.corpus.videos is not None:  # stop at a wrong path before anything starts
+        found["listing"] = list_inputs(config.corpus.videos, config.corpus.limit)
     # Heavy imports wait until the options have been checked.
     from cluster.engine import RayEngine
     from cluster.preflight import doctor, require
@@ -66,4 +68,4 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     shared = layout.root if isinstance(layout.root, Path) else None
     with RunLock(layout), RayEngine(lambda: connect(options.address, settings, console.line, shared)) as engine:
         sweep_temporary(layout.root)
-        yield Run(config, layout, console, engine)
+        yield Run(config, layout, console, engine, found)

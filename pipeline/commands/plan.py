@@ -1,18 +1,20 @@
-"""Show what would run: steps, rows, actors, memory, hours and, with --price-per-hour, cost. Nothing is started.
+"""Show what would run: steps, rows, bytes, CPU and GPU hours, time and, with a cluster, money. Nothing is started.
 
 --videos takes the same values as in a run, or a number N, which assumes N videos of 960x540. Files are listed but not
-opened; before the corpus is ingested, every file counts with all its windows. Times come from the finished steps of the
-same run folder, or from built-in rates; both assume that this machine's CPUs do nothing else.
+opened; before the corpus is ingested, every file counts with all its windows. --cluster FILE prices the run on the nodes of a
+file for `ray up` or KubeRay; without it, the plan is for this machine. --measure FILE writes rates measured on a few of your own
+videos, which --rates FILE then uses in place of the built-in ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.opening import configuration, layout_of
@@ -20,13 +22,25 @@ from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.step import Rows
 from pipeline.settings.config import Config
 
+if TYPE_CHECKING:
+    from pipeline.planning.forecast import StepPlan
+    from pipeline.planning.money import Site
+
+SAMPLE = 4  # videos that --measure takes
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     configuration_arguments(parser)
+    parser.add_argument("--cluster", metavar="FILE", help="file of `ray up` or KubeRay: what its nodes need and cost")
+    parser.add_argument("--prices", metavar="FILE", help="prices of nodes (default: pipeline/planning/prices.yaml)")
+    parser.add_argument("--rates", metavar="FILE", help="measured rates (default: pipeline/costs/rates.yaml)")
+    parser.add_argument("--measure", metavar="FILE", help="measure rates on a few of --videos, and write them there")
+    parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help=f"videos to measure (default {SAMPLE})")
     parser.add_argument(
-        "--price-per-hour", type=float, metavar="X", help="price of the machine per hour, in any currency"
+        "--price-per-hour", type=float, metavar="X", help="price of this machine per hour, in any currency"
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -36,33 +50,37 @@ def main(options: argparse.Namespace) -> int:
         raise UserError(f"--price-per-hour {price}: give a number that is not negative, such as 1.2")
     files = assumed(options.videos)
     config = configuration(options)
-    if files is not None:
-        corpus = config.corpus.model_copy(update={"videos": None})
-        config = config.model_copy(update={"corpus": corpus})
-        files = min(files, config.corpus.limit or files)
-    layout = layout_of(options, config)
-    from pipeline.planning.forecast import distortion_rows, forecast, of_folder
+    files = files if files is None else min(files, config.corpus.limit or files)
+    if options.measure:
+        return _measure(options, config, files)
+    from pipeline.costs.rates import rates_of
+    from pipeline.planning.cluster_file import read_cluster, this_machine
+    from pipeline.planning.forecast import forecast, of_folder
+    from pipeline.planning.money import Site
+    from pipeline.planning.prices import prices_of
+
+    cluster = read_cluster(options.cluster) if options.cluster else this_machine()
+    site = Site(cluster, rates_of(options.rates), prices_of(options.prices))
+    run = of_folder(config, layout_of(options, config))
+    steps = forecast(run, site, files)
+    if options.json:
+        print(json.dumps(_json(steps, site), indent=1))  # noqa: T201 - this is the result
+        return DONE
+    console = Console(sys.stdout)
+    console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {run.layout.root}")
     from pipeline.steps.ingest import corpus_size
 
-    console = Console(sys.stdout)
-    steps = forecast(of_folder(config, layout), files)
-    console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {layout.root}")
-    console.line(f"videos: {_videos(config, files, corpus_size(config))}")
+    console.line(f"videos: {_videos(config, files, 0 if files is not None else corpus_size(run))}")
     if config.shaping.keep is not None:
         console.line(f"shaping: keep {config.shaping.keep:,} training windows, target {config.shaping.target}")
     console.line(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
-    console.table(
-        "steps in order",
-        ("step", "rows", "seconds", "from", "actors", "GPUs", "GiB", "state"),
-        [
-            (one.name, _count(one.rows), f"{one.seconds:.0f}", one.basis, one.resources.actors, f"{one.resources.gpus:g}",
-             f"{one.resources.memory_gib:.1f}", one.state)
-            for one in steps
-        ],
-    )  # fmt: skip
+    _show(steps, site, console)
     if any(one.name in ("benchmark", "score") and one.rows == Rows(0) for one in steps):
         console.warn("too few videos: both training and held-out videos are needed; give at least 4")
-    _totals([one.seconds_left for one in steps], price, console)
+    _totals(steps, site, price, console)
+    _missing(steps, config, console)
+    from pipeline.planning.forecast import distortion_rows
+
     console.table("distortions", ("name", "used for", "levels", "unit"), distortion_rows(config))
     return DONE
 
@@ -80,6 +98,22 @@ def assumed(videos: str | None) -> int | None:
     return int(videos)
 
 
+def _measure(options: argparse.Namespace, config: Config, files: int | None) -> int:
+    """Measure rates on some of the user's videos and write them."""
+    if files is not None or config.corpus.videos is None:
+        raise UserError("--measure: name your own videos with --videos PATH; a few of them are decoded")
+    if options.sample < 1:
+        raise UserError(f"--sample {options.sample}: give at least 1 video")
+    from pipeline.costs.measure import measure, write_rates
+
+    console = Console()
+    rates = measure(config, options.sample, console)
+    write_rates(options.measure, rates)
+    console.line(f"{len(rates['cpu'])} rates of {rates['samples']} videos: {options.measure}")
+    console.line(f"  use them: python run.py plan --videos {config.corpus.videos} --rates {options.measure}")
+    return DONE
+
+
 def _videos(config: Config, files: int | None, count: int) -> str:
     if files is not None:
         return f"{files:,}, assumed"
@@ -94,15 +128,115 @@ def _count(rows: Rows | None) -> str:
     return f"<= {rows.count:,}" if rows.at_most else f"{rows.count:,}"
 
 
-def _totals(seconds: Sequence[float], price: float | None, console: Console) -> None:
-    cpus = max(2, len(os.sched_getaffinity(0)))
+def _show(steps: Sequence[StepPlan], site: Site, console: Console) -> None:
+    priced = bool(site.cluster.provider)
+    columns = ["step", "rows", "seconds", "from", "CPU h", "GPU h", "read", "written", "actors", "GPUs", "GiB"]
+    columns += ["on demand", "spot"] if priced else []
+    rows = []
+    for one in steps:
+        row = [one.name, _count(one.rows), f"{one.seconds:.0f}", one.basis]
+        row += [f"{one.estimate.cpu_s / 3600:.2f}", f"{one.estimate.gpu_s / 3600:.2f}"]
+        row += [_size(one.load.read), _size(one.load.written)]
+        row += [str(one.resources.actors), f"{one.resources.gpus:g}", f"{one.resources.memory_gib:.1f}"]
+        row += [f"{one.bill.on_demand:.2f}", f"{one.bill.spot:.2f}"] if priced else []
+        rows.append((*row, one.state))
+    console.table("steps in order", (*columns, "state"), rows)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def _totals(steps: Sequence[StepPlan], site: Site, price: float | None, console: Console) -> None:
+    seconds = [one.seconds_left for one in steps]
     hours = sum(seconds) / 3600
-    console.line(f"left to do: about {hours:.2f} hours on {cpus} CPUs, longest step {max(seconds) / 3600:.2f} hours")
-    console.line(
-        "seconds from this run: measured in its finished steps; built-in: CPU time per row, measured with windows"
-    )
-    console.line(
-        "of 960x540 at 30 frames/s on one core of a two-core machine, scaled by length and size, all CPUs busy"
-    )
+    cluster, left = site.cluster, [one for one in steps if one.left]
+    where = f"{cluster.cpus:g} CPUs" + (f" and {cluster.gpus:g} GPUs" if cluster.gpus else "")
+    console.line(f"left to do: about {hours:.2f} hours on {where}, longest step {max(seconds) / 3600:.2f} hours")
+    cpu, gpu = (sum(getattr(one.estimate, name) for one in left) / 3600 for name in ("cpu_s", "gpu_s"))
+    read, written = (sum(getattr(one.load, name) for one in left) for name in ("read", "written"))
+    console.line(f"work: {cpu:,.1f} CPU hours, {gpu:,.1f} GPU hours, {_size(read)} read, {_size(written)} written")
+    console.line(f"rates: {site.rates.source}; steps `from this run` take the seconds of its finished steps")
+    if gpu:
+        console.line("GPU hours are estimates from counted operations; nothing was measured on a GPU")
     if price is not None:
         console.line(f"money: about {hours * price:.2f} at {price:g} per hour of the machine")
+    if cluster.provider:
+        _bill(left, site, console)
+
+
+def _bill(left: Sequence[StepPlan], site: Site, console: Console) -> None:
+    cluster, prices = site.cluster, site.prices
+    groups = [f"{group.most} x {group.kind or group.name}{' spot' if group.spot else ''}" for group in cluster.groups]
+    console.line(
+        f"cluster: {cluster.source}, {f'{cluster.provider} {cluster.region}'.strip()}: "
+        f"head {cluster.head.kind or cluster.head.name}, {', '.join(groups)}"
+    )
+    on_demand, spot = (sum(getattr(one.bill, name) for one in left) for name in ("on_demand", "spot"))
+    line = f"money: {on_demand:,.2f} {prices.currency} with on-demand nodes"
+    if any(group.spot for group in cluster.groups):
+        line += f", {spot:,.2f} with spot nodes where the file allows them"
+    console.line(f"{line}; prices of {prices.date}, without storage and traffic")
+    if site.unpriced:
+        names = ", ".join(dict.fromkeys(group.kind or group.name for group in site.unpriced))
+        console.warn(
+            f"no price for {names}: counted as 0; add it to a copy of pipeline/planning/prices.yaml, under the instance type or, "
+            "where the cluster file names none, the group (--prices)"
+        )
+
+
+def _missing(steps: Sequence[StepPlan], config: Config, console: Console) -> None:
+    """Say where the cluster has too little, and what makes a run much longer than it need be."""
+    lacking: dict[str, list[str]] = {}
+    for one in steps:
+        if one.left and one.lacks:
+            lacking.setdefault(one.lacks, []).append(one.name)
+    for lacks, names in lacking.items():
+        console.warn(f"too little for {', '.join(names)}: needed at the same time are {lacks}; a run is refused")
+    from actors.teachers import is_network
+
+    slow = [name for name in config.teachers.names if is_network(name) and not config.pools.score.share_of(name)]
+    if slow:
+        large = " --set 'pools.score.gpus_of={qalign: 1}'" if "qalign" in slow else ""
+        console.warn(f"on CPUs: {', '.join(slow)}; with GPUs, --set pools.score.gpus=0.25{large} moves them there")
+    cpu_s = {one.name: one.estimate.cpu_s for one in steps if one.left}
+    share = cpu_s.get("benchmark", 0.0) / max(sum(cpu_s.values()), 1.0)
+    if share > 0.5 and config.corpus.heldout_share > 0.01:
+        console.warn(
+            f"the benchmarks are {share:.0%} of the CPU hours: --set corpus.heldout_share=0.01 holds fewer videos out for them"
+        )
+
+
+def _json(steps: Sequence[StepPlan], site: Site) -> dict[str, Any]:
+    """All figures of the plan."""
+    return {
+        "cluster": site.cluster.source,
+        "cpus": site.cluster.cpus,
+        "gpus": site.cluster.gpus,
+        "rates": site.rates.source,
+        "prices": str(site.prices.date),
+        "currency": site.prices.currency,
+        "steps": [
+            {
+                "step": one.name,
+                "state": one.state,
+                "rows": None if one.rows is None else one.rows.count,
+                "rows_at_most": one.rows is not None and one.rows.at_most,
+                "seconds": one.seconds,
+                "basis": one.basis,
+                "cpu_seconds": one.estimate.cpu_s,
+                "gpu_seconds": one.estimate.gpu_s,
+                "bytes_read": one.load.read,
+                "bytes_written": one.load.written,
+                "nodes": one.estimate.nodes,
+                "on_demand": one.bill.on_demand,
+                "spot": one.bill.spot,
+                "lacks": one.lacks,
+            }
+            for one in steps
+        ],
+    }

@@ -70,19 +70,6 @@ def plan(config: Config, windows: Sequence[Row], suite: str) -> list[Row]:
     return rows
 
 
-def planned(config: Config, layout: RunLayout) -> list[Row]:
-    """The copies of both suites."""
-    windows = sources(config, layout)
-    return [row for suite in SUITES for row in plan(config, windows, suite)]
-
-
-def count(config: Config, layout: RunLayout) -> int:
-    """The number of copies of both suites, without making a row for each."""
-    names = [name for suite in SUITES for name in getattr(config.benchmark, suite)]
-    levels = sum(len(spread(len(DISTORTIONS[name].levels), config.benchmark.levels)) for name in names)
-    return len(sources(config, layout)) * levels
-
-
 def items(layout: RunLayout, suite: str) -> list[Row]:
     """The usable copies of a suite with their VMAF (column `mos`), ordered by id."""
     rows = read_table(layout.benchmark(suite), BENCHMARK).to_pylist()

@@ -15,7 +15,7 @@ from actors.distortions.table import PRISTINE as PRISTINE_NAME
 from actors.media.rows import Recipe, format_recipe
 
 PRISTINE = (PRISTINE_NAME, 0, 0)  # the window itself in the run's common form
-_ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
+ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
 
 
 def short_id(*parts: object) -> str:
@@ -31,14 +31,18 @@ def shuffled(ids: Sequence[str], seed: int, purpose: str) -> list[str]:
 def heldout_contents(contents: Sequence[str], share: float, seed: int) -> set[str]:
     """The contents that no training ever sees: a seeded share, at least one, never all."""
     order = shuffled(sorted(set(contents)), seed, "heldout")
-    count = min(max(1, round(share * len(order))), max(0, len(order) - 2))
-    return set(order[:count])
+    return set(order[: heldout_count(len(order), share)])
+
+
+def heldout_count(contents: int, share: float) -> int:
+    """How many of so many contents are held out."""
+    return min(max(1, round(share * contents)), max(0, contents - 2))
 
 
 def pool_rounds(ids: Sequence[str], seed: int) -> dict[str, int]:
     """The round (1, 2, 3) in which each training window enters the pool, in the published shares."""
     order = shuffled(ids, seed, "round")
-    edges = np.cumsum(_ROUND_SHARES) / sum(_ROUND_SHARES) * len(order)
+    edges = np.cumsum(ROUND_SHARES) / sum(ROUND_SHARES) * len(order)
     return {name: 1 + int(np.searchsorted(edges, index + 0.5)) for index, name in enumerate(order)}
 
 

@@ -1,7 +1,7 @@
-"""GPU memory and time of the published student of 8 billion parameters, for the forecast. Estimated, not measured.
+"""GPU memory of the published student of 8 billion parameters, for the forecast. Estimated, not measured.
 
-Times are from the paper: 19, 24 and 29 hours for 500,000, 600,000 and 700,000 pairs on eight H200 (CVPR 2026). Memory follows
-from the sizes of the network, the ZeRO stage, and activations that are recomputed block by block.
+Memory follows from the sizes of the network, the ZeRO stage, and activations that are recomputed block by block. The time of a pair
+stands in `rates.yaml` (`gpu pair`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from trainers.student.table import student_row
 
 PARAMETERS = 8.08e9
 TRAINED = {"published": 0.428e9, "lora": 0.468e9, "full": 8.04e9}
-GPU_SECONDS_PER_PAIR = 19 * 3600 * 8 / 500_000  # clips of 8 s
 LAYERS, WIDTH, INSIDE = 28, 3584, 18944  # of the language model
 VISION_LAYERS, VISION_WIDTH, VISION_INSIDE, PATCHES = 26, 1152, 4304, 729
 CONTEXT_GIB = 1.0  # CUDA, NCCL and their buffers
@@ -45,9 +44,3 @@ def training_gib(config: Config) -> float:
     block = max(long * (3 * INSIDE + 6 * WIDTH), patches * (2 * VISION_INSIDE + 8 * VISION_WIDTH))
     activations = training.batch_size / workers * (stored + block) * size
     return CONTEXT_GIB + (weights + gradients + optimiser + activations) / 2**30
-
-
-def training_seconds(config: Config, pairs: int) -> float:
-    """Wall-clock seconds of training on `pairs` pairs, on GPUs like those of the paper."""
-    longer = tokens(config.corpus.window_s) / tokens(8.0)
-    return GPU_SECONDS_PER_PAIR * longer * pairs * config.training.epochs / config.training.workers

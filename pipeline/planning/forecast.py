@@ -1,41 +1,32 @@
-"""Forecast of a run: its steps in order, with rows, processes, memory and time. Starts and writes nothing.
+"""Forecast of a run: its steps in order, with rows, bytes, CPU and GPU hours, time and money. Starts and writes nothing.
 
-The steps come from `pipeline.loop`, and each reports its own costs. Before the corpus is ingested, every file is assumed to
-be long enough for all its windows; the forecast then uses a run in a temporary folder with such a table of videos. Times
-come from measured rates (`pipeline.costs`), or from finished steps of the same kind in this run.
+The steps come from `pipeline.loop`, and each reports its own work (`pipeline.run_folder.step.Load`) from a few numbers of the
+corpus (`pipeline.corpus.facts`): counted in the run's tables, or expected before ingest, when every file is assumed to be
+usable. Rates (`pipeline.costs.rates`) turn work into CPU and GPU seconds, and a cluster with prices (`pipeline.planning.money`)
+these into time and money. On the machine that has finished steps of the same kind in the same run, their seconds are used.
 """
 
 from __future__ import annotations
 
-import csv
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from actors.distortions.table import DISTORTIONS
 from cluster.in_process import InProcess
 from pipeline.console import Console
-from pipeline.corpus.members import TRAIN
-from pipeline.corpus.rules import short_id
-from pipeline.corpus.windows import windows_of
+from pipeline.corpus.facts import CorpusFacts, Typical, counted, expected
+from pipeline.costs.large_student import is_large, training_gib
 from pipeline.loop import steps_of
+from pipeline.planning.money import Bill, Estimate, Site
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Manifest, Steps, read_manifests
-from pipeline.run_folder.records import OK, VIDEOS
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.step import Resources, Rows, Step
-from pipeline.run_folder.store import write_table
+from pipeline.run_folder.step import Load, Resources, Rows, Step
 from pipeline.settings.config import Config
 from pipeline.steps import ingest
 
-Row = dict[str, Any]
-
 DONE, PENDING, DONE_UNLESS_CHANGED = "done", "pending", "done unless its inputs change"
-THIS_RUN, BUILT_IN = "this run", "built-in"
+THIS_RUN, RATES = "this run", "rates"
 
 
 @dataclass(frozen=True)
@@ -46,9 +37,13 @@ class StepPlan:
         name: The step's name.
         state: `DONE`, `PENDING`, `DONE_UNLESS_CHANGED`, or why it must run again.
         rows: Number of rows of its result, if it has rows.
-        seconds: Wall-clock seconds: measured if done, otherwise expected.
-        basis: `THIS_RUN` or `BUILT_IN`.
+        seconds: Wall-clock seconds: measured if done, otherwise expected, with the start of nodes that are not there yet.
+        basis: `THIS_RUN` or `RATES`.
         resources: Resources that it needs.
+        load: Its work.
+        estimate: CPU and GPU seconds, and nodes.
+        bill: Its price; of work that is left.
+        lacks: What the cluster can never give it, for the user; empty for nothing.
     """
 
     name: str
@@ -57,11 +52,20 @@ class StepPlan:
     seconds: float
     basis: str
     resources: Resources
+    load: Load
+    estimate: Estimate
+    bill: Bill
+    lacks: str
+
+    @property
+    def left(self) -> bool:
+        """Whether it is still to do."""
+        return self.state not in (DONE, DONE_UNLESS_CHANGED)
 
     @property
     def seconds_left(self) -> float:
         """Expected seconds of work that are left."""
-        return 0.0 if self.state in (DONE, DONE_UNLESS_CHANGED) else self.seconds
+        return self.seconds if self.left else 0.0
 
 
 def of_folder(config: Config, layout: RunLayout) -> Run:
@@ -82,93 +86,81 @@ def states(run: Run) -> dict[str, str]:
     return result
 
 
-def expected_videos(config: Config, files: int) -> list[Row]:
-    """Table `Video` as ingest would write it if all files were usable, different and long enough."""
-    corpus = config.corpus
-    length = max(corpus.window_s, 1.0) * (corpus.windows_per_clip + 1)
-    facts = {
-        "width": 960,
-        "height": 540,
-        "fps": 30.0,
-        "codec": "h264",
-        "bytes": 1,
-        "status": OK,
-        "error_kind": "",
-        "error": "",
-    }
-    rows = [
-        {"video_id": name, "uri": f"file-{k:08d}", "content_id": name, "duration_s": length, **facts}
-        for k in range(files)
-        for name in [short_id("planned", k)]
-    ]
-    return windows_of(rows, config)
+def facts_of(run: Run, state: Mapping[str, str], files: int | None, typical: Typical | None) -> CorpusFacts:
+    """The corpus: counted where ingest (and shaping) are done, otherwise expected.
+
+    Args:
+        run: The run.
+        state: Name and state of its steps.
+        files: Assumed number of input files; default: the files that the configuration names.
+        typical: A typical file, measured; default: 960x540, as long as its windows need.
+    """
+    writer = "ingest" if run.config.shaping.keep is None else "shape"  # of the table of videos
+    if state[writer] == DONE:
+        return counted(run)
+    like = typical or Typical(bytes=0.0 if files is not None else _mean_bytes(run))
+    return expected(run.config, ingest.corpus_size(run) if files is None else files, like)
 
 
-@contextmanager
-def planned(run: Run, files: int) -> Iterator[Run]:
-    """A run in a temporary folder whose tables of videos are those of `expected_videos`."""
-    config = run.config
-    rows = expected_videos(config, files)
-    windows = [row for row in rows if row["split"] == TRAIN and row["copy"] == 0]
-    with tempfile.TemporaryDirectory(prefix="w2s-plan-") as folder:
-        layout = RunLayout.at(folder)
-        if config.shaping.keep is not None:
-            write_table(layout.candidates, VIDEOS.table(rows), VIDEOS)
-            dropped = {(row["content_id"], row["start_s"]) for row in windows[config.shaping.keep :]}
-            rows = [row for row in rows if row["split"] != TRAIN or (row["content_id"], row["start_s"]) not in dropped]
-        write_table(layout.videos, VIDEOS.table(rows), VIDEOS)
-        yield of_folder(config, layout)
+def _mean_bytes(run: Run) -> float:
+    sizes = [int(str(row[1])) for row in ingest.corpus_state(run) if len(row) == 3]
+    return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def forecast(run: Run, files: int | None = None) -> list[StepPlan]:
+def forecast(run: Run, site: Site, files: int | None = None) -> list[StepPlan]:
     """All steps of a run.
 
     Args:
         run: The run.
+        site: Where it is to run, with rates and prices.
         files: Assumed number of input files; default: the files that the configuration names.
 
     Raises:
         UserError: The videos cannot be listed.
     """
-    state = states(run)
-    cpus = max(2, len(os.sched_getaffinity(0)))
+    state = states(run) if files is None else dict.fromkeys((step.name for step in steps_of(run)), PENDING)
+    facts = facts_of(run, state, files, site.rates.typical)
+    run.found["corpus facts"] = facts
     manifests = {one.step: one for one in read_manifests(run.layout)} if run.layout.manifests.is_dir() else {}
-    writer = "ingest" if run.config.shaping.keep is None else "shape"  # of the table of videos
-    if state[writer] == DONE:
-        return [_plan(step, state[step.name], manifests, cpus) for step in steps_of(run)]
-    with (
-        assumed(run, files) as assumed_run,
-        planned(assumed_run, ingest.corpus_size(assumed_run.config)) as planned_run,
-    ):
-        return [_plan(step, state[step.name], manifests, cpus) for step in steps_of(planned_run)]
+    steps = list(steps_of(run))
+    cpus = max(2, int(site.cluster.cpus))
+    resources = [step.resources(cpus) for step in steps]
+    loads = [step.load() for step in steps]
+    memory = training_gib(run.config) if is_large(run.config) else 0.0
+    estimates = [
+        site.estimate(load, step.needs(), one.actors, memory if load.starts == "train" else 0.0)
+        for step, load, one in zip(steps, loads, resources, strict=True)
+    ]
+    plans = []
+    for k, step in enumerate(steps):
+        bill = site.bill(
+            estimates[k - 1] if k else None, estimates[k], estimates[k + 1] if k + 1 < len(steps) else None
+        )
+        rows, seconds, basis = _measured(step, state[step.name], manifests, here=not site.cluster.provider)
+        if seconds is None:
+            seconds = bill.wall_s
+        lacks = site.lacks(step.needs())
+        plans.append(
+            StepPlan(
+                step.name, state[step.name], rows, seconds, basis, resources[k], loads[k], estimates[k], bill, lacks
+            )
+        )
+    return plans
 
 
-@contextmanager
-def assumed(run: Run, files: int | None) -> Iterator[Run]:
-    """The same run on `files` imaginary files, whose names are in a temporary manifest."""
-    if files is None:
-        yield run
-        return
-    with tempfile.TemporaryDirectory(prefix="w2s-plan-") as folder:
-        names = Path(folder) / "videos.csv"
-        with names.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([["uri"], *([f"file-{k:08d}.mp4"] for k in range(files))])
-        corpus = run.config.corpus.model_copy(update={"videos": str(names)})
-        yield of_folder(run.config.model_copy(update={"corpus": corpus}), run.layout)
-
-
-def _plan(step: Step, state: str, manifests: Mapping[str, Manifest], cpus: int) -> StepPlan:
-    resources = step.resources(cpus)
+def _measured(
+    step: Step, state: str, manifests: Mapping[str, Manifest], *, here: bool
+) -> tuple[Rows | None, float | None, str]:
+    """Rows, and seconds if this run has measured them: in the step itself, or on this machine in steps of its kind."""
     own = manifests.get(step.name)
     if state in (DONE, DONE_UNLESS_CHANGED) and own is not None:
-        rows = None if own.rows is None else Rows(own.rows)
-        return StepPlan(step.name, state, rows, own.seconds, THIS_RUN, resources)
+        return None if own.rows is None else Rows(own.rows), own.seconds, THIS_RUN
     rows = step.rows()
-    alike = _alike(step, manifests)
+    alike = _alike(step, manifests) if here else []
     if alike and rows is not None and rows.count:
         per_row = sum(one.seconds for one in alike) / sum(one.rows or 0 for one in alike)
-        return StepPlan(step.name, state, rows, per_row * rows.count, THIS_RUN, resources)
-    return StepPlan(step.name, state, rows, step.seconds(cpus), BUILT_IN, resources)
+        return rows, per_row * rows.count, THIS_RUN
+    return rows, None, RATES
 
 
 def _alike(step: Step, manifests: Mapping[str, Manifest]) -> list[Manifest]:

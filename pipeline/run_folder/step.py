@@ -6,8 +6,9 @@ missing ones, and `pipeline.planning` asks them for their cost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.capacity import Bundle
@@ -39,6 +40,25 @@ class Resources:
     memory_gib: float = 0.15
 
 
+@dataclass(frozen=True)
+class Load:
+    """How much work a step has, whatever machine does it.
+
+    Attributes:
+        amounts: Name of a rate (`pipeline.costs.rates`) -> its units; names that begin with ``gpu`` are work of GPUs.
+        starts: Name of the rate of wall-clock seconds that pass before the work begins; empty for none.
+        most: Processes that have work at the same time, at most.
+        read: Bytes of videos that are read.
+        written: Bytes that are written into the run folder.
+    """
+
+    amounts: Mapping[str, float] = field(default_factory=dict)
+    starts: str = ""
+    most: float = math.inf
+    read: float = 0.0
+    written: float = 0.0
+
+
 def _unknown() -> Rows | None:
     return None
 
@@ -51,8 +71,8 @@ def _nothing() -> Sequence[Bundle]:
     return ()
 
 
-def _one_second(_cpus: int) -> float:
-    return 1.0
+def _little() -> Load:
+    return Load({"step": 1}, most=1)
 
 
 @dataclass(frozen=True)
@@ -61,7 +81,8 @@ class Step:
 
     Attributes:
         kind: What it does; steps of the same kind have similar costs in every round.
-        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or places (their contents).
+        inputs: Everything that decides the outputs: JSON values, parts of the configuration, places (their contents), or
+            functions that give one of these and take long.
         outputs: The files and folders that the step makes in the run folder.
         work: Makes the outputs and returns the summary.
         reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only
@@ -70,7 +91,7 @@ class Step:
         rows: Expected number of rows of the result; None if unknown.
         resources: Resources that it needs on a number of CPUs.
         needs: The processes that it cannot work without, at the same time; a cluster that never has them is refused.
-        seconds: Expected wall-clock seconds on a number of CPUs, from built-in rates.
+        load: Its work, from which follow time and money.
     """
 
     kind: str
@@ -82,7 +103,7 @@ class Step:
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process
     needs: Callable[[], Sequence[Bundle]] = _nothing
-    seconds: Callable[[int], float] = _one_second
+    load: Callable[[], Load] = _little
 
     @property
     def name(self) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 
 from cluster.engine import Row
 from pipeline.corpus import proxies
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import pool
 from pipeline.corpus.proxies import SUITES
-from pipeline.costs.rates import look_needs, look_resources, look_seconds
+from pipeline.costs.loads import benchmark_load, benchmark_rows, look_needs, look_resources
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import benchmark_scores, calibrated, signed, teacher_digests
@@ -42,10 +43,10 @@ def step(run: Run, *, encode: bool = True) -> Step:
         [*(layout.benchmark(suite) for suite in SUITES), expensive],
         lambda: build(run, request),
         reusable_outputs=[expensive],
-        rows=lambda: Rows(proxies.count(config, layout)),
+        rows=lambda: Rows(benchmark_rows(corpus_facts(run), config)),
         resources=lambda cpus: look_resources(config, request, cpus),
         needs=lambda: look_needs(config, request),
-        seconds=lambda cpus: look_seconds(proxies.planned(config, layout), config, request, cpus),
+        load=lambda: benchmark_load(corpus_facts(run), config, request),
     )
 
 
@@ -101,7 +102,7 @@ def teachers_step(run: Run) -> Step:
         inputs | {"calibration": layout.calibration},
         [layout.benchmark_teachers],
         lambda: teachers(run),
-        rows=lambda: Rows(proxies.count(run.config, layout)),
+        rows=lambda: Rows(benchmark_rows(corpus_facts(run), run.config)),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import pool
 from pipeline.method.calibration import Calibrated
 from pipeline.opinions import calibrated, mos_file, pool_scores
@@ -27,7 +28,7 @@ def step(run: Run) -> Step:
         {**scores, "weights": config.teachers.weights, "mos": mos_file(config)},
         [layout.ensemble, layout.calibration],
         lambda: ensemble(run),
-        rows=lambda: Rows(len(pool(layout))),
+        rows=lambda: Rows(corpus_facts(run).pool),
     )
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pipeline.corpus.proxies import SUITES, by_distortion, count, figures, items
-from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
+from pipeline.corpus.facts import corpus_facts
+from pipeline.corpus.proxies import SUITES, by_distortion, figures, items
+from pipeline.costs.loads import benchmark_rows, compare_load, compare_needs, compare_resources
 from pipeline.run_folder.records import PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
@@ -27,10 +28,10 @@ def step(run: Run, number: int) -> Step:
         [layout.metrics(number), layout.benchmark_student_scores(number)],
         lambda: evaluate(run, number),
         round=number,
-        rows=lambda: Rows(count(config, layout)),
+        rows=lambda: Rows(benchmark_rows(corpus_facts(run), config)),
         resources=lambda _cpus: compare_resources(config),
         needs=lambda: compare_needs(config),
-        seconds=lambda _cpus: compare_seconds(count(config, layout)),
+        load=lambda: compare_load(config, corpus_facts(run), benchmark_rows(corpus_facts(run), config)),
     )
 
 

@@ -14,11 +14,12 @@ from actors.probe import UNKNOWN, MakeClip, Probe
 from cluster.engine import Row, collect
 from cluster.pools import Pool
 from pipeline.console import UserError
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.listing import Listing, list_inputs
 from pipeline.corpus.members import HELDOUT
 from pipeline.corpus.rules import short_id
 from pipeline.corpus.windows import windows_of
-from pipeline.costs.rates import ingest_seconds
+from pipeline.costs.loads import ingest_load
 from pipeline.look.chain import downloads
 from pipeline.look.look import rendering
 from pipeline.run_folder import budget
@@ -36,25 +37,37 @@ def step(run: Run) -> Step:
     config = run.config
     return Step(
         "ingest",
-        {"corpus": config.corpus, "seed": config.seed, "files": corpus_state(config)},
+        {"corpus": config.corpus, "seed": config.seed, "files": lambda: corpus_state(run)},
         [destination(config, run.layout)],
         lambda: ingest(run),
-        rows=lambda: Rows(corpus_size(config)),
-        seconds=lambda cpus: ingest_seconds(corpus_size(config), config, cpus),
+        rows=lambda: Rows(corpus_facts(run).files),
+        load=lambda: ingest_load(corpus_facts(run), config),
     )
 
 
-def corpus_state(config: Config) -> list[list[object]]:
+def listed(run: Run) -> Listing:
+    """The files that `corpus.videos` names, listed once in the life of a run.
+
+    Raises:
+        UserError: They cannot be listed.
+    """
+    corpus = run.config.corpus
+    return run.once(
+        "listing", lambda: Listing([]) if corpus.videos is None else list_inputs(corpus.videos, corpus.limit)
+    )
+
+
+def corpus_state(run: Run) -> list[list[object]]:
     """Name, size and time of every input file, which reveal a changed corpus without reading the files."""
-    return [] if config.corpus.videos is None else list_inputs(config.corpus.videos, config.corpus.limit).state()
+    return run.once("corpus state", lambda: listed(run).state())
 
 
-def corpus_size(config: Config) -> int:
+def corpus_size(run: Run) -> int:
     """Number of input files: listed, or rendered by the run."""
-    corpus = config.corpus
+    corpus = run.config.corpus
     if corpus.videos is None:
         return min(corpus.made_clips, corpus.limit or corpus.made_clips)
-    return len(list_inputs(corpus.videos, corpus.limit).files)
+    return len(listed(run).files)
 
 
 def destination(config: Config, layout: RunLayout) -> Place:
@@ -91,13 +104,13 @@ def corpus_files(run: Run) -> Listing:
     """The files of the corpus; without `--videos`, renders clips."""
     corpus, layout = run.config.corpus, run.layout
     if corpus.videos is not None:
-        listing = list_inputs(corpus.videos, corpus.limit)
+        listing = listed(run)
         if listing.passed_over:
             run.console.line(f"  below {corpus.videos}: {listing.passed_over_text()}, passed over")
         return listing
     scene: dict[str, Any] = {"seed": run.config.seed, "width": corpus.made_width, "height": corpus.made_height}
     scene |= {"seconds": corpus.made_seconds, "fps": corpus.made_fps}
-    ids = [clip_id(index, **scene) for index in range(corpus_size(run.config))]
+    ids = [clip_id(index, **scene) for index in range(corpus_size(run))]
     # The name contains the identity, so that a clip with other settings is never mistaken for this one.
     names = [f"made-{index:03d}-{identity[:8]}" for index, identity in enumerate(ids)]
     rows = [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import compare_needs, compare_resources, compare_seconds
+from pipeline.costs.loads import compare_load, compare_needs, compare_resources
 from pipeline.method.scale import preference
 from pipeline.run_folder.records import PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
@@ -30,10 +31,10 @@ def step(run: Run, number: int) -> Step:
         [layout.student_scores(number), layout.preferences(number)],
         lambda: judge(run, number),
         round=number,
-        rows=lambda: Rows(len(pool(layout))),
+        rows=lambda: Rows(corpus_facts(run).pool),
         resources=lambda _cpus: compare_resources(config),
         needs=lambda: compare_needs(config),
-        seconds=lambda _cpus: compare_seconds(len(pool(layout))),
+        load=lambda: compare_load(config, corpus_facts(run), corpus_facts(run).pool),
     )
 
 

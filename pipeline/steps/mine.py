@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from actors.gmad import Disagreement
 from actors.mine import Game, Miner
 from cluster.engine import Row
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import TRAIN, by_family, copies, usable
-from pipeline.costs.rates import compare_needs, compare_resources
+from pipeline.costs.loads import compare_load, compare_needs, compare_resources, copies_of
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import SyntheticPair, presented, synthetic_pairs
 from pipeline.opinions import aligned, calibrated
@@ -46,13 +47,20 @@ def step(run: Run, number: int) -> Step:
         rows=lambda: most(run, number),
         resources=lambda _cpus: compare_resources(config),
         needs=lambda: compare_needs(config),
+        load=lambda: compare_load(config, corpus_facts(run), 0, asked(run, number)),
     )
+
+
+def asked(run: Run, number: int) -> int:
+    """Severity pairs of the next round's copies, which the student of round `number` answers."""
+    made = copies_of(corpus_facts(run), run.config, number + 1)
+    return sum(sources * each * (each - 1) // 2 for sources, each in made.values())
 
 
 def most(run: Run, number: int) -> Rows:
     """Largest number of pairs that round `number` can mine for the next."""
     mining = run.config.mining
-    new = int(np.count_nonzero(usable(run.layout, TRAIN)["round"].to_numpy() == number + 1))
+    new = corpus_facts(run).members.get(number + 1, 0)
     games = 2 * len(run.config.teachers.names)
     each = min(mining.pairs, new * mining.max_uses // 2)
     missed = mining.missed

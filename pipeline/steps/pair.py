@@ -14,8 +14,9 @@ import numpy as np
 
 from cluster.engine import Row
 from pipeline.console import UserError
-from pipeline.corpus.copies import planned
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import by_family, copies, pool
+from pipeline.costs.loads import severity_pairs
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import ensemble_labels, severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
@@ -56,13 +57,16 @@ def step(run: Run, number: int) -> Step:
 
 def expected(run: Run, number: int) -> Rows:
     """Expected number of pairs of a round; how many are decisive or hard depends on the models, so it may be a maximum."""
-    config, layout = run.config, run.layout
+    config = run.config
     if number > 1:
         return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count, at_most=True)
-    ids = [row["video_id"] for row in pool(layout) if row["round"] == 1]
-    total = len(sample_pairs(ids, per_round(config.pairs.homogeneous, 1), config.seed, config.pairs.max_uses))
-    total += len(_severity_pairs(config, planned(config, layout, 1)))
-    return Rows(total, at_most=config.pairs.decisive)
+    facts = corpus_facts(run)
+    videos = facts.members.get(1, 0)
+    possible = min(videos * (videos - 1) // 2, videos * config.pairs.max_uses // 2)
+    wanted = per_round(config.pairs.homogeneous, 1)
+    # A draw that uses almost every video up may end before it has all possible pairs.
+    total = min(wanted, possible) + severity_pairs(facts, config)
+    return Rows(total, at_most=config.pairs.decisive or wanted > possible // 2)
 
 
 def pair(run: Run, number: int) -> dict[str, Any]:

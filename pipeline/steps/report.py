@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.report import quarantine
 from pipeline.report.page import write_report
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.step import Step
+from pipeline.run_folder.step import Load, Step
 
 
 def step(run: Run) -> Step:
@@ -25,8 +25,7 @@ def step(run: Run) -> Step:
         inputs,
         [layout.quarantine, layout.report_html, layout.report_json],
         lambda: report(run),
-        # on the demo: 3 s besides the thumbnails, which take 15 s of one core
-        seconds=lambda cpus: 3 + 15 / cpus,
+        load=lambda: Load({"report": 1}, most=8),
     )
 
 

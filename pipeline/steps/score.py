@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from actors.teachers import teacher_class
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import pool
-from pipeline.costs.rates import look_needs, look_resources, look_seconds
+from pipeline.costs.loads import look_needs, look_resources, pool_load
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.opinions import teacher_digests
@@ -31,10 +32,10 @@ def step(run: Run) -> Step:
         [*shards, layout.indicators] if request.indicators is not None else shards,
         lambda: score(run),
         reusable_outputs=shards,
-        rows=lambda: Rows(len(pool(layout))),
+        rows=lambda: Rows(corpus_facts(run).pool),
         resources=lambda cpus: look_resources(config, request, cpus),
         needs=lambda: look_needs(config, request),
-        seconds=lambda cpus: look_seconds(pool(layout), config, request, cpus),
+        load=lambda: pool_load(corpus_facts(run), config, request),
     )
 
 

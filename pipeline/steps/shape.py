@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from actors.indicators import INDICATORS as INDICATOR_ROWS
 from cluster.engine import Row
 from pipeline.console import UserError
+from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import TRAIN
 from pipeline.corpus.rules import pool_rounds
-from pipeline.costs.rates import look_needs, look_resources, look_seconds
+from pipeline.costs.loads import candidates_load, look_needs, look_resources
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.method import shaping
@@ -46,10 +47,10 @@ def measure_step(run: Run) -> Step:
         [*shards, layout.indicators],
         lambda: measure(run),
         reusable_outputs=shards,
-        rows=lambda: Rows(candidates(layout).num_rows),
+        rows=lambda: Rows(corpus_facts(run).candidates),
         resources=lambda cpus: look_resources(config, request, cpus),
         needs=lambda: look_needs(config, request),
-        seconds=lambda cpus: look_seconds(_windows(layout), config, request, cpus),
+        load=lambda: candidates_load(corpus_facts(run), config, request),
     )
 
 
@@ -62,7 +63,7 @@ def shape_step(run: Run) -> Step:
         | {"config": config.shaping, "seed": config.seed, "target": target_state(config)},
         [layout.videos, layout.shaping],
         lambda: shape(run),
-        rows=lambda: Rows(candidates(layout).num_rows),
+        rows=lambda: Rows(corpus_facts(run).candidates),
     )
 
 

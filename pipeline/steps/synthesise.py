@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.corpus.copies import planned
-from pipeline.costs.rates import look_needs, look_resources, look_seconds
+from pipeline.corpus.facts import corpus_facts
+from pipeline.costs.loads import copies_load, copies_of, look_needs, look_resources
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
 from pipeline.run_folder.records import DISTORTED, OK
@@ -32,10 +33,12 @@ def step(run: Run, number: int) -> Step:
         lambda: synthesise(run, number),
         reusable_outputs=shards,
         round=number,
-        rows=lambda: Rows(len(planned(config, layout, number))),
+        rows=lambda: Rows(
+            sum(sources * each for sources, each in copies_of(corpus_facts(run), config, number).values())
+        ),
         resources=lambda cpus: look_resources(config, request, cpus),
         needs=lambda: look_needs(config, request),
-        seconds=lambda cpus: look_seconds(planned(config, layout, number), config, request, cpus),
+        load=lambda: copies_load(corpus_facts(run), config, request, number),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.costs.large_student import is_large, training_gib, training_seconds
-from pipeline.costs.rates import RATES, TRAINING_GIB
+from pipeline.corpus.facts import corpus_facts
+from pipeline.costs.large_student import is_large, training_gib
+from pipeline.costs.loads import TRAINING_GIB, training_load
 from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import fingerprints
@@ -50,7 +51,7 @@ def step(run: Run, number: int) -> Step:
         rows=lambda: pair.expected(run, number),
         resources=lambda _cpus: _resources(config),
         needs=lambda: worker_bundles(job_of(config, layout, number, "")),
-        seconds=lambda _cpus: _seconds(config, pair.expected(run, number).count),
+        load=lambda: training_load(config, corpus_facts(run), pair.expected(run, number).count),
     )
     return training_step
 
@@ -59,12 +60,6 @@ def _resources(config: Config) -> Resources:
     workers = config.training.workers
     each = training_gib(config) if is_large(config) else TRAINING_GIB
     return Resources(workers, float(workers if config.run.train_on_gpus else 0), workers * each)
-
-
-def _seconds(config: Config, pairs: int) -> float:
-    if is_large(config):
-        return RATES.train + training_seconds(config, pairs)
-    return RATES.train + RATES.pair * pairs * config.training.epochs
 
 
 def train(run: Run, number: int, identity: str) -> dict[str, Any]:

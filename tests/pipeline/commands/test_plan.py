@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from actors.distortions.table import DISTORTIONS
 
@@ -77,9 +78,75 @@ def test_too_few_videos_are_said(call, tmp_path):
         (["--price-per-hour", "cheap"], "invalid float"),
         (["--set", "training.epoch=2"], "training.epochs"),
         (["--preset", "none"], "none"),
+        (["--cluster", "/no/file.yaml"], "--cluster /no/file.yaml"),
+        (["--rates", "/no/file.yaml"], "--rates /no/file.yaml"),
+        (["--prices", "/no/file.yaml"], "--prices /no/file.yaml"),
+        (["--measure", "rates.yaml"], "--videos PATH"),
     ],
 )
 def test_wrong_usage_is_told(call, words, message):
     output = call("plan", *words)
     assert (output.code, output.out) == (2, "")
     assert message in output.err
+
+
+def test_missing_gpus_and_a_benchmark_that_eats_the_budget_are_said(call, tmp_path):
+    output = call("plan", "--videos", "20000", "--preset", "paper", "--stages", "1", "--out", tmp_path / "run")
+    assert output.code == 0, output.err
+    text = " ".join((output.out + output.err).split())
+    assert "too little for train-1: needed at the same time are 8 GPUs, and there are 0" in text
+    assert "on CPUs: minimalistic_vii, minimalistic_ix, fastvqa, dover, qalign" in text
+    assert "corpus.heldout_share=0.01" in text
+
+
+def test_a_cluster_is_priced_with_on_demand_and_spot_nodes(call, tmp_path):
+    spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
+    cluster = {
+        "cluster_name": "c", "provider": {"type": "aws", "region": "us-west-2"}, "max_workers": 6, "head_node_type": "head",
+        "available_node_types": {
+            "head": {"resources": {"CPU": 0}, "node_config": {"InstanceType": "m7i.2xlarge"}},
+            "cpu": {"resources": {"CPU": 16}, "max_workers": 4, "node_config": {"InstanceType": "c7i.4xlarge", **spot}},
+            "odd": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 2, "node_config": {"InstanceType": "x99.large"}},
+        },
+    }  # fmt: skip
+    file = tmp_path / "cluster.yaml"
+    file.write_text(yaml.safe_dump(cluster))
+    words = ("plan", "--videos", "1000", "--stages", "1", "--out", tmp_path / "run", "--cluster", file)
+    output = call(*words)
+    assert output.code == 0, output.err
+    on_demand, spot = re.search(r"money: ([\d.,]+) USD with on-demand nodes, ([\d.,]+) with spot", output.out).groups()
+    assert float(spot.replace(",", "")) < float(on_demand.replace(",", ""))
+    assert "no price for x99.large" in output.out
+    tree = call(*words, "--json").json()
+    assert tree["cpus"] == 72
+    assert sum(step["on_demand"] for step in tree["steps"]) == pytest.approx(
+        float(on_demand.replace(",", "")), abs=0.01
+    )
+
+
+def test_rates_are_measured_on_own_videos_and_used(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.costs.measure._ENOUGH_S", 0.0)
+    clips = ROOT / "tests" / "data" / "clips"
+    rates = tmp_path / "rates.yaml"
+    few = "resize: true, gaussian_noise: false, darken: false, brighten: false, jitter: false, stutter: false, h264: false"
+    used = ["benchmark.seen=[h264]", "benchmark.unseen=[mjpeg]"]
+    settings = options(["teachers.names=[sharpness, artefact]", f"distort.types={{{few}}}", *used])
+    output = call("plan", "--videos", clips, "--measure", rates, "--sample", "1", *settings)
+    assert output.code == 0, output.err
+    tree = yaml.safe_load(rates.read_text())
+    needed = {
+        "probe",
+        "decode",
+        "teacher sharpness",
+        "teacher artefact",
+        "encode",
+        "make h264",
+        "make mjpeg",
+        "vmaf",
+        "still",
+    }
+    assert needed <= set(tree["cpu"])
+    assert all(value >= 0 for value in tree["cpu"].values())
+    assert tree["typical"]["width"] == 312
+    plan = call("plan", "--videos", clips, "--rates", rates, "--out", tmp_path / "run", *settings)
+    assert f"rates: {rates}, 1 videos measured on" in plan.out

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from actors.distortions.table import DISTORTIONS
 from actors.media.rows import parse_recipe
-from pipeline.corpus.proxies import by_distortion, count, figures, items, plan, planned, sources, spread
+from pipeline.corpus.proxies import by_distortion, figures, items, plan, sources, spread
 from pipeline.settings.sections import SEEN, UNSEEN
 
 WINDOW = {"video_id": "w", "uri": "w.mp4", "start_s": 1.0, "duration_s": 2.0}
@@ -125,9 +125,3 @@ def test_each_distortion_with_enough_copies_has_its_own_figure(copies_with_label
     assert by_distortion(labels, copies_with_labels) == {"h264": pytest.approx(1), "vp9": pytest.approx(1)}
     scores = np.where([row["distortion"] == "vp9" for row in copies_with_labels], 1.0, labels)
     assert list(by_distortion(scores, copies_with_labels)) == ["h264"], "constant scores have no rank order"
-
-
-def test_copies_are_counted_without_making_them(tables, configured):
-    tables.videos([{"video_id": f"h{k}", "split": "heldout", "round": 0} for k in range(3)])
-    config = configured("benchmark.levels=2", "benchmark.seen=[h264, resize]", "benchmark.unseen=[mjpeg]")
-    assert count(config, tables.layout) == len(planned(config, tables.layout)) == 3 * 3 * 2

@@ -1,98 +1,65 @@
-from dataclasses import replace
-from itertools import pairwise
-
 import pytest
+import yaml
 
 from actors.distortions.table import DISTORTIONS
-from actors.media.rows import format_recipe
-from pipeline.costs.rates import (
-    RATES,
-    compare_resources,
-    compare_seconds,
-    ingest_seconds,
-    look_resources,
-    look_seconds,
-    row_seconds,
-)
-from pipeline.look.look import Look
-from pipeline.settings.config import load
+from actors.teachers import TEACHERS, is_network
+from pipeline.console import UserError
+from pipeline.costs.rates import built_in, make, rates_of
 
 
-@pytest.fixture
-def bare(tmp_path):
-    """A look that makes and decodes copies, and asks for nothing else."""
-    return Look(tmp_path, None, {}, {})
+def written(path, tree):
+    path.write_text(yaml.safe_dump(tree))
+    return str(path)
 
 
-def row(*recipe, seconds=2.0, still=False):
-    return {"duration_s": seconds, "recipe": format_recipe(list(recipe)), "still": still}
+def test_every_simulator_and_teacher_has_a_rate():
+    rates = built_in()
+    for name, row in DISTORTIONS.items():
+        assert rates.cpu_seconds(make(name, "fast")) == pytest.approx(row.cpu_s)
+    for name in TEACHERS:
+        assert rates.cpu_seconds(f"teacher {name}") > 0
+        if is_network(name):
+            assert f"gpu teacher {name}" in rates.gpu
+    assert rates.cpu_seconds("teacher module:Class") == rates.cpu["teacher other"]
 
 
-def test_more_rows_take_longer_by_equal_steps(bare):
-    config = load("demo")
-    times = [look_seconds([row()] * count, config, bare, 2) for count in (0, 10, 20)]
-    assert times[0] == RATES.pools
-    assert times[2] - times[1] == pytest.approx(times[1] - times[0])
-    assert times[1] > times[0]
+def test_x265_takes_longer_at_slower_presets():
+    rates = built_in()
+    assert rates.cpu_seconds(make("h265", "veryslow")) > 10 * rates.cpu_seconds(make("h265", "fast"))
 
 
-def test_seconds_shrink_with_cpus_and_the_start_of_the_pools_does_not(bare):
-    config, rows = load("demo"), [row(("h264", 2, 0))] * 50
-    times = [look_seconds(rows, config, bare, cpus) for cpus in (1, 2, 8)]
-    assert times == sorted(times, reverse=True)
-    assert [(time - RATES.pools) * cpus for time, cpus in zip(times, (1, 2, 8), strict=True)] == pytest.approx(
-        [times[0] - RATES.pools] * 3
-    )
-
-
-def test_every_request_costs_its_own_time(bare, tmp_path):
-    config = load("demo")
-    alone = row_seconds(row(), config, bare)
-    requests = {
-        "vmaf": {"vmaf": True},
-        "features": {"features": tmp_path},
-        "indicators": {"indicators": tmp_path},
-        "scores": {"scores": {"niqe": tmp_path}},
+def test_measured_rates_take_the_place_of_built_in_ones_and_scale_the_others(tmp_path):
+    base = built_in()
+    tree = {
+        "date": "2026-11-29",
+        "samples": 3,
+        "cpu": {name: 2 * base.cpu[name] for name in ("decode", "vmaf", "encode")},
     }
-    extra = {name: row_seconds(row(), config, replace(bare, **request)) - alone for name, request in requests.items()}
-    assert all(seconds > 0 for seconds in extra.values()), extra
-    together = replace(bare, **{key: value for request in requests.values() for key, value in request.items()})
-    assert row_seconds(row(), config, together) - alone == pytest.approx(sum(extra.values()))
+    rates = rates_of(written(tmp_path / "rates.yaml", {**tree, "typical": {"seconds": 9.0, "bytes": 5.0}}))
+    assert rates.cpu_seconds("decode") == 2 * base.cpu["decode"]
+    assert rates.cpu_seconds("make vp9") == pytest.approx(2 * base.cpu["make vp9"]), "this machine is half as fast"
+    assert (rates.typical.seconds, rates.typical.bytes, rates.typical.width) == (9.0, 5.0, 960.0)
+    assert "3 videos measured on 2026-11-29" in rates.source
 
 
-def test_slower_presets_cost_more_where_x265_encodes_and_only_there(bare):
-    def seconds(name):
-        presets = RATES.x265  # from the fastest to the slowest
-        return [
-            row_seconds(row((name, 1, 0)), load("demo", overrides=[f"distort.x265_preset={preset}"]), bare)
-            for preset in presets
-        ]
-
-    assert [name for name, one in DISTORTIONS.items() if one.x265] == ["h265"]
-    assert all(faster < slower for faster, slower in pairwise(seconds("h265")))
-    assert len(set(seconds("h264"))) == 1
-
-
-def test_a_copy_costs_more_than_its_window_and_a_longer_window_more_than_a_short_one(bare):
-    config = load("demo")
-    assert row_seconds(row(("h264", 1, 0)), config, bare) > row_seconds(row(), config, bare)
-    assert row_seconds(row(seconds=4.0), config, bare) == pytest.approx(2 * row_seconds(row(), config, bare))
-    whole = row_seconds(row(seconds=0.0), config, bare)
-    assert whole == row_seconds(row(seconds=config.corpus.made_seconds), config, bare), "length 0 is the whole file"
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cpu: {decode: -1}", "cpu.decode"),
+        ("cpu: {decode: .nan}", "cpu.decode"),
+        ("cpu: [1", "not valid YAML"),
+        ("speed: 3", "speed"),
+        ("typical: {colour: 3}", "typical has no colour"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "rates.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        rates_of(str(path))
+    assert str(path) in str(caught.value)
 
 
-def test_clips_that_the_run_renders_cost_more_than_the_same_number_of_files(tmp_path):
-    made, own = load("demo"), load("demo", videos=str(tmp_path))
-    assert ingest_seconds(40, own, 2) < ingest_seconds(40, made, 2)
-    assert ingest_seconds(40, own, 4) < ingest_seconds(40, own, 2) < ingest_seconds(80, own, 2)
-    assert compare_seconds(10) < compare_seconds(1_000_000)
-
-
-def test_resources_are_those_of_all_actors_of_the_chain(bare, tmp_path):
-    config = load("demo", overrides=["pools.encode.gpus=0.5", "pools.compare.gpus=0.25"])
-    few, many = (look_resources(config, bare, cpus) for cpus in (2, 16))
-    assert many.actors > few.actors
-    assert many.memory_gib > few.memory_gib
-    assert few.gpus == 0, "no features, no encoder"
-    assert look_resources(config, replace(bare, features=tmp_path), 2).gpus >= 0.5
-    assert compare_resources(config).gpus == 0.25
+def test_a_missing_file_says_how_to_write_one(tmp_path):
+    with pytest.raises(UserError, match="plan --measure"):
+        rates_of(str(tmp_path / "none.yaml"))

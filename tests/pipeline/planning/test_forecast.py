@@ -1,15 +1,13 @@
 from actors.distortions.table import DISTORTIONS
 from pipeline.console import Console
+from pipeline.corpus.listing import list_inputs
+from pipeline.corpus.windows import windows_of
+from pipeline.costs.rates import rates_of
 from pipeline.loop import run_all
-from pipeline.planning.forecast import (
-    DONE,
-    DONE_UNLESS_CHANGED,
-    PENDING,
-    expected_videos,
-    forecast,
-    of_folder,
-    states,
-)
+from pipeline.planning.cluster_file import this_machine
+from pipeline.planning.forecast import DONE, DONE_UNLESS_CHANGED, PENDING, RATES, THIS_RUN, forecast, of_folder, states
+from pipeline.planning.money import Site
+from pipeline.planning.prices import prices_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import VIDEOS
@@ -23,6 +21,17 @@ SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[art
 
 def asked(config, folder):
     return of_folder(config, RunLayout.at(folder))
+
+
+def here():
+    return Site(this_machine(), rates_of(None), prices_of(None))
+
+
+def probed(files):
+    """Rows of usable files as ingest's probing gives them."""
+    facts = {"width": 320, "height": 240, "fps": 24.0, "codec": "h264", "bytes": 9, "duration_s": 2.0}
+    plain = {"status": "ok", "error_kind": "", "error": "", **facts}
+    return [{"video_id": f"f{k}", "uri": f"f{k}.mp4", "content_id": f"c{k}", **plain} for k in range(files)]
 
 
 def test_the_steps_are_those_of_the_loop_in_its_order(tmp_path, monkeypatch):
@@ -39,7 +48,7 @@ def test_rows_follow_from_the_configuration(tmp_path):
     distort = ["distort.sources=[{spatial: 2, temporal: 1, streaming: 1}]", "distort.include_pristine=false"]
     benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
     config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
-    steps = {one.name: one for one in forecast(asked(config, tmp_path))}
+    steps = {one.name: one for one in forecast(asked(config, tmp_path), here())}
     rows = {name: one.rows and one.rows.count for name, one in steps.items()}
     levels = dict.fromkeys(("spatial", "temporal", "streaming"), 0)
     for name in SEEN:
@@ -60,15 +69,16 @@ def test_finished_steps_are_done_until_something_changes(tmp_path):
     inputs = {"corpus": config.corpus, "seed": config.seed, "files": []}
 
     def work():
-        write_table(layout.videos, VIDEOS.table(expected_videos(config, 8)), VIDEOS)
+        write_table(layout.videos, VIDEOS.table(windows_of(probed(8), config)), VIDEOS)
         return {"rows": 8}
 
     Steps(layout, Console()).run(Step("ingest", inputs, [layout.videos], work))
     state = states(run)
     assert (state["ingest"], state["score"], state["report"]) == (DONE, PENDING, PENDING)
-    plan = {one.name: one for one in forecast(run)}
+    plan = {one.name: one for one in forecast(run, here())}
     assert (plan["ingest"].rows, plan["ingest"].seconds_left) == (Rows(8), 0.0)
     assert plan["score"].seconds_left > 0
+    assert (plan["ingest"].basis, plan["score"].basis) == (THIS_RUN, RATES)
     other = load("demo", overrides=[*SMALL, "corpus.made_width=160"], stages=1)
     assert states(asked(other, tmp_path))["ingest"] == "again: changed since it was done: corpus"
     layout.videos.unlink()
@@ -90,3 +100,18 @@ def test_a_step_after_an_unfinished_one_may_have_to_run_again(tmp_path):
 
     Steps(layout, Console()).run(Step("benchmark-teachers", inputs, [layout.benchmark_teachers], work))
     assert states(run)["benchmark-teachers"] == DONE_UNLESS_CHANGED
+
+
+def test_a_forecast_lists_the_corpus_once_and_makes_no_rows(tmp_path, monkeypatch):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for k in range(40):
+        (videos / f"{k}.mp4").write_bytes(b"x" * 1000)
+    calls = []
+    from pipeline.steps import ingest
+
+    monkeypatch.setattr(ingest, "list_inputs", lambda *words: calls.append(words) or list_inputs(*words))
+    steps = {one.name: one for one in forecast(asked(load("local", videos=str(videos)), tmp_path / "run"), here())}
+    assert len(calls) == 1
+    assert steps["ingest"].load.read == 40_000, "every byte is read"
+    assert not (tmp_path / "run").exists()
