@@ -22,6 +22,7 @@ COMMANDS = {
     "status": ("status", "progress of a run"),
     "report": ("report", "rewrite the HTML report of a run"),
     "doctor": ("doctor", "check that this machine or cluster is ready"),
+    "weights": ("weights", "list, fetch and check the released weights of published networks"),
     "proxy-benchmark": ("proxy_benchmark", "a benchmark without human labels: distorted copies with VMAF as the score"),
 }
 _LIST = "\n".join(f"  {name:<16} {text}" for name, (_, text) in COMMANDS.items() if name != "run")
