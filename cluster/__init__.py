@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+LIBRARIES = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")  # names of their loggers
+
 
 class ClusterError(Exception):
     """The machine or the cluster cannot run this. The message is one line: what, where, and the remedy."""

@@ -11,6 +11,7 @@ from typing import Any
 import ray.data
 
 from cluster.capacity import Wants, least, whole
+from cluster.metrics import metered
 from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, Room, actor_counts, cpu_share
 
 _GIB = 2**30
@@ -67,7 +68,7 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: in
         if pool.batch > 1:
             work = partial(dataset.map_batches, batch_size=pool.batch, batch_format="pyarrow")
         dataset = work(
-            pool.work,
+            metered(pool.work),
             fn_constructor_kwargs=dict(pool.options),
             compute=_size(pool, first, most),
             num_cpus=plan.share,

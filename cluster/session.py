@@ -22,13 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cluster import ClusterError
+from cluster import LIBRARIES, ClusterError
 from cluster.capacity import Capacity, Say, present
 from cluster.ceiling import PRESENT, Ceiling, ceiling
 from cluster.joining import OWN, PROJECT, RayAddress, check_nodes, chosen, travelling
+from cluster.metrics import watched
 from cluster.own_ray import read_switches, start
 
-_LOGGERS = ("ray", "ray.data", "ray.train", "ray.tune", "ray.serve")
 _CONNECT_S = 10.0
 MAX_BLOCK_BYTES = 16 << 20  # a block of more is cut between its rows: a few decoded windows fill the object store
 
@@ -119,7 +119,8 @@ def connect(
                 with _data_context(settings):
                     session = _session(place, settings, say, shared, local=local)
                     try:
-                        yield session
+                        with watched():
+                            yield session
                     finally:
                         session.capacity.release()
             finally:
@@ -247,11 +248,12 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     """Set the defaults of Ray Data: limited retries, and no progress bars besides this program's."""
     from ray.data import DataContext
 
+    from cluster.depths import Depths
     from cluster.losses import NodeWatch
     from cluster.shrinking import Steady
 
     values: dict[str, Any] = {
-        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Steady],
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Steady, Depths],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
         "target_max_block_size": MAX_BLOCK_BYTES,
@@ -294,9 +296,13 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
     if settings.verbose:
         yield
         return
-    before = {name: logging.getLogger(name).level for name in _LOGGERS}
-    for name in _LOGGERS:
+    before = {name: logging.getLogger(name).level for name in LIBRARIES}
+    for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # A dying worker makes Ray log its traceback, dozens of lines; the console says what failed in one.
+    terminals = [one for name in LIBRARIES for one in logging.getLogger(name).handlers if _is_terminal(one)]
+    for handler in terminals:
+        handler.addFilter(_nothing)
     printing = worker.print_to_stdstream
     # Ray prints what happens to its nodes on standard output, where results are, whatever `log_to_driver` says.
     worker.print_to_stdstream = lambda *_, **__: None
@@ -304,8 +310,19 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = printing
+        for handler in terminals:
+            handler.removeFilter(_nothing)
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+def _is_terminal(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler)
+
+
+def _nothing(_record: logging.LogRecord) -> bool:
+    """A filter that lets nothing pass."""
+    return False
 
 
 @contextmanager

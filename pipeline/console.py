@@ -26,6 +26,7 @@ from rich.text import Text
 
 from actors.media.outcome import STORAGE, Failure
 from cluster import ClusterError, causes
+from pipeline.journal import Journal
 from trainers.bucket import BucketError
 
 DONE = 0
@@ -78,6 +79,9 @@ class Console:
         stream: Where to write; standard error by default, so that standard output stays free for `--json`.
         plain: No colours, bars or boxes. Default: whether the stream is no terminal.
         clock: Seconds that never run backwards; given by tests.
+
+    Attributes:
+        journal: A log for programs that gets the same events, or None.
     """
 
     def __init__(
@@ -90,6 +94,12 @@ class Console:
             file=stream, force_terminal=not self.plain, no_color=self.plain, highlight=False, markup=False, width=width
         )
         self._clock = clock
+        self.journal: Journal | None = None
+
+    def note(self, event: str, **fields: object) -> None:
+        """Write an event into the journal, if there is one; nothing is printed."""
+        if self.journal is not None:
+            self.journal.write(event, **fields)
 
     def banner(self, title: str, lines: Iterable[str] = ()) -> None:
         """Open a command: its name and a few lines about what it is going to do."""
@@ -104,14 +114,17 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print one line."""
+        self.note("line", text=visible(text))
         self._rich.print(Text(visible(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print one line that asks for attention."""
+        self.note("warning", text=one_line(text))
         self._rich.print(Text(f"warning: {one_line(text)}", style="yellow"), soft_wrap=True)
 
     def step(self, name: str, what: str, *, rows: int | None = None, seconds: float | None = None) -> None:
         """Print the line of one finished step: its name, what it gave, rows and seconds."""
+        self.note("step done", step=name, what=one_line(what), rows=rows, seconds=seconds)
         parts = [one_line(what)]
         if rows is not None:
             parts.append(f"{rows:,} rows")

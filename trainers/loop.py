@@ -33,6 +33,7 @@ from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
 from trainers.places import Place, place, publish
+from trainers.scalars import Scalars, scalars
 from trainers.student.base import Student
 from trainers.student.table import build_student, load_student
 from trainers.videos import VideoStore
@@ -263,7 +264,7 @@ def _meet_failpoint(worker: Worker, step: int) -> None:
     os._exit(1)
 
 
-def _run_steps(worker: Worker, start: int) -> None:
+def _run_steps(worker: Worker, start: int, curves: Scalars) -> None:
     record_every = max(1, math.ceil(worker.steps / RECORDS_KEPT))
     next_report = 0.0
     if start >= worker.end:
@@ -284,6 +285,8 @@ def _run_steps(worker: Worker, start: int) -> None:
                     "loss": worker.average(terms.total.detach().clone()).item(),
                 }
             )
+            curves.add(done, {name: value for name, value in worker.records[-1].items() if name != "step"})
+            curves.add(done, {"learning_rate": learning_rate(worker.job, step, worker.steps)})
         if worker.rank == 0 and worker.records and (time.monotonic() > next_report or done == worker.end):
             before = time.monotonic()
             write_json(
@@ -329,7 +332,8 @@ def train_worker(job: TrainJob, run_folder: Place, scratch: Path) -> dict[str, A
     try:
         worker = _set_up(job, run_folder, scratch)
         start = _resume(worker)
-        _run_steps(worker, start)
+        with scalars(place(job.output), worker.rank, start) as curves:
+            _run_steps(worker, start, curves)
         accuracy, order = _accuracy(worker, worker.pairs)
         result: dict[str, Any] = {
             "steps": worker.steps,

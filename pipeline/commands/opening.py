@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.console import Console
+from cluster import LIBRARIES
+from pipeline.console import Console, UserError, one_line
 from pipeline.corpus.listing import list_inputs
+from pipeline.journal import Journal, LibraryHandler
 from pipeline.run_folder.layout import RunLayout, default_root
 from pipeline.run_folder.run import Run
 from pipeline.settings.config import Config, load
@@ -31,6 +34,43 @@ def configuration(options: argparse.Namespace) -> Config:
 def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:
     """The run folder that the options name."""
     return RunLayout.at(options.out or default_root(config.name()))
+
+
+@contextmanager
+def journalled(console: Console, path: str | None, run: str) -> Iterator[None]:
+    """While the block runs, write what happens into a log for programs as well; what libraries log goes only there.
+
+    Args:
+        console: Its lines, warnings and steps are events.
+        path: The log file, or None for none.
+        run: The run folder, named in every event.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        journal = Journal.open(path, run)
+    except OSError as error:
+        raise UserError(f"--log-json {path}: {error.strerror}; name a file that can be written") from error
+    handler = LibraryHandler(journal)
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    for logger in loggers:
+        logger.addHandler(handler)
+    console.journal = journal
+    try:
+        yield
+        console.note("end")
+    except BaseException as error:
+        console.note("error", kind=type(error).__name__, text=one_line(error))
+        raise
+    finally:
+        console.journal = None
+        for logger in loggers:
+            logger.removeHandler(handler)
+        journal.close()
 
 
 @contextmanager

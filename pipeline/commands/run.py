@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from pipeline.commands import configuration_arguments
-from pipeline.commands.opening import configuration, layout_of, opened
+from pipeline.commands.opening import configuration, journalled, layout_of, opened
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
@@ -14,7 +14,13 @@ from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
 from pipeline.settings.config import Config, check_weights
 
-arguments = configuration_arguments
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    configuration_arguments(parser)
+    parser.add_argument(
+        "--log-json", metavar="FILE", help="append events to FILE, one JSON object a line: time, run, step, video"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -23,14 +29,15 @@ def main(options: argparse.Namespace) -> int:
     check_weights(config)
     console = Console()
     layout = layout_of(options, config)
-    with opened(config, layout, console, options) as run:
-        from pipeline.loop import run_all
+    with journalled(console, options.log_json, str(layout.root)):
+        with opened(config, layout, console, options) as run:
+            from pipeline.loop import run_all
 
-        _announce(config, layout, console)
-        _write_config(config, layout)
-        steps = run_all(run)
-    steps.close()
-    return _close(config, layout, console)
+            _announce(config, layout, console)
+            _write_config(config, layout)
+            steps = run_all(run)
+        steps.close()
+        return _close(config, layout, console)
 
 
 def _announce(config: Config, layout: RunLayout, console: Console) -> None:

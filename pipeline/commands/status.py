@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.commands.report import open_run
-from pipeline.console import DONE, Console
+from pipeline.console import DONE, Console, UserError
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import holder
@@ -25,12 +25,20 @@ from trainers.places import Place, readable
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run", metavar="RUN", help="run folder")
+    parser.add_argument("--follow", action="store_true", help="go on printing what changes until the run ends")
+    parser.add_argument(
+        "--every", type=float, default=5.0, metavar="S", help="seconds between two looks with --follow (default 5)"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
     """Print the state of the run."""
+    if not options.every > 0:
+        raise UserError(f"--every {options.every:g}: give a number above 0")
     layout = open_run(options.run)
     console = Console(sys.stdout)
+    if options.follow:
+        return _follow(layout, console, options.every)
     manifests = read_manifests(layout)
     console.line(f"run folder {layout.root}")
     console.line(_activity(layout))
@@ -44,6 +52,40 @@ def main(options: argparse.Namespace) -> int:
         console.line(line)
     _figures(layout, console)
     return DONE
+
+
+def _follow(layout: RunLayout, console: Console, every_s: float) -> int:
+    """Print each step when it is done, and the progress of the one at work when it changes, until nothing runs."""
+    console.line(f"run folder {layout.root}")
+    console.line(_activity(layout))
+    told: set[str] = set()
+    last: list[str] = []
+    while True:
+        # asked first: what a run that ends now has written is then read below
+        active = _active(layout)
+        for one in read_manifests(layout):
+            if one.step not in told:
+                told.add(one.step)
+                console.step(one.step, str(one.summary.get("what", "")), rows=one.rows, seconds=one.seconds)
+        now = list(_unfinished(layout))
+        for line in now:
+            if line not in last:
+                console.line(line)
+        last = now
+        if not active:
+            break
+        time.sleep(every_s)
+    console.line(_activity(layout))
+    _figures(layout, console)
+    return DONE
+
+
+def _active(layout: RunLayout) -> bool:
+    """Whether a process is running in this folder now; another user's counts, since nobody can tell."""
+    try:
+        return holder(layout) is not None
+    except PermissionError:
+        return True
 
 
 def _activity(layout: RunLayout) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from actors.distortions.table import DISTORTIONS, FAMILIES, PRISTINE
@@ -57,9 +57,10 @@ def _rows_bytes(rows: float) -> float:
 
 def pool_load(facts: CorpusFacts, config: Config, look: Look) -> Load:
     """The work of the look at the pool: windows and their degraded copies."""
-    steps = Counter[str]()
+    steps: dict[str, float] = defaultdict(float)
     for names in facts.made.values():
-        steps.update(names)  # type: ignore[arg-type] # counts of an expected corpus are fractions
+        for name, count in names.items():
+            steps[name] += count
     amounts = {make(name, config.distort.x265_preset): count * facts.clip for name, count in steps.items()}
     return _look_load(
         facts, config, look, amounts, moving=facts.pool, files=facts.files * (1 - config.corpus.heldout_share)
@@ -86,7 +87,7 @@ def copies_of(facts: CorpusFacts, config: Config, number: int) -> dict[str, tupl
 
 def copies_load(facts: CorpusFacts, config: Config, look: Look, number: int) -> Load:
     """The work of making and encoding the distorted copies of a round."""
-    amounts: Counter[str] = Counter()
+    amounts: dict[str, float] = defaultdict(float)
     moving, stills = 0.0, 0.0
     members = facts.members.get(number, 0)
     # A source may be a degraded copy: what was done to it is done once for all levels of a type.
@@ -124,7 +125,7 @@ def _suite_levels(config: Config) -> Counter[str]:
 
 def benchmark_load(facts: CorpusFacts, config: Config, look: Look) -> Load:
     """The work of making, measuring and scoring the copies of both suites."""
-    amounts: Counter[str] = Counter()
+    amounts: dict[str, float] = defaultdict(float)
     for name, levels in _suite_levels(config).items():
         amounts[make(name, config.distort.x265_preset)] += facts.heldout * levels * facts.clip
     rows = benchmark_rows(facts, config)
@@ -142,7 +143,7 @@ def _look_load(
     files: float,
 ) -> Load:
     rows = moving + stills
-    amounts = Counter(dict(making))
+    amounts: dict[str, float] = defaultdict(float, making)
     amounts["decode"] += moving * facts.clip
     amounts["decode still"] += stills * facts.area
     amounts["row"] += rows

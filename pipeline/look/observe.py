@@ -7,6 +7,7 @@ be deleted afterwards, since its recipe can make it again.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cluster.engine import PIXEL_ROWS, Row
+from cluster.metrics import add
+from pipeline.console import Console
+from pipeline.journal import current_step
 from pipeline.look.chain import pools
 from pipeline.look.look import LOOK_COLUMNS, Look, look_settings, packs
 from pipeline.run_folder.layout import settings_mark
@@ -48,6 +52,7 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
         table = pa.Table.from_pylist(todo, schema=LOOK_COLUMNS)
         for rows in run.engine.stream(table, pools(config, look), progress.advance, most_rows=PIXEL_ROWS):
             sink.add(rows)
+            _tell(rows, run.console)
             for note in sorted(_notes(rows, look) - said):
                 run.console.warn(note)
                 said.add(note)
@@ -60,6 +65,18 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
     if look.features is not None and packs(config):
         gather(look.features, set(table.filter(pc.equal(table["status"], OK))["video_id"].to_pylist()))
     return table.filter(pa.array([name in ids for name in table["video_id"].to_pylist()], pa.bool_()))
+
+
+def _tell(rows: Sequence[Row], console: Console) -> None:
+    """Tell those who watch the run how many videos are done, and what became of them."""
+    results = Counter(OK if row["status"] == OK else str(row["error_kind"]) for row in rows)
+    for result, count in results.items():
+        add("w2s_videos", count, step=current_step(), result=result)
+    for row in rows:
+        if row["status"] != OK:
+            console.note(
+                "video failed", video=row["video_id"], uri=row.get("uri"), kind=row["error_kind"], text=row["error"]
+            )
 
 
 def _notes(rows: Sequence[Row], look: Look) -> set[str]:

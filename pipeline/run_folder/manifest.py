@@ -7,12 +7,15 @@ inputs of an unfinished step: its partial outputs are continued if the inputs ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cluster.metrics import put
 from pipeline.console import Console
+from pipeline.journal import at_step
 from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.step import Step
@@ -109,7 +112,9 @@ class Steps:
             ready, self._before_work = self._before_work, None
             ready()
         start = self._console.clock()
-        summary = dict(step.work())
+        with at_step(step.name), _running(step.name):
+            self._console.note("step started")
+            summary = dict(step.work())
         seconds = round(self._console.clock() - start, 3)
         manifest = self._commit(step, prints, seconds, summary)
         self._ran.append(step.name)
@@ -184,6 +189,16 @@ class Steps:
 
     def _place(self, output: Place) -> str:
         return str(output).removeprefix(f"{self._layout.root}/")
+
+
+@contextmanager
+def _running(name: str) -> Iterator[None]:
+    """Tell those who watch the run which step is at work."""
+    put("w2s_step_running", 1, step=name)
+    try:
+        yield
+    finally:
+        put("w2s_step_running", 0, step=name)
 
 
 def fingerprints(step: Step, digests: Digests) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from actors.gmad import Disagreement
 from actors.mine import Game, Miner
 from cluster.engine import Row
+from cluster.metrics import add
 from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import TRAIN, by_family, copies, usable
 from pipeline.costs.loads import compare_load, compare_needs, compare_resources, copies_of
@@ -71,6 +72,8 @@ def mine(run: Run, number: int) -> dict[str, Any]:
     """Write `round-<k>/mined.parquet` and `mined-answers.parquet`."""
     hard, missed = games(run, number), MINED.table(_missed(run, number))
     write_table(run.layout.mined(number), pa.concat_tables([hard, missed]), MINED)
+    add("w2s_pairs_mined", hard.num_rows, origin="gmad")
+    add("w2s_pairs_mined", missed.num_rows, origin="missed")
     what = f"{hard.num_rows} gMAD pairs, {missed.num_rows} misjudged synthetic pairs"
     return {"rows": hard.num_rows + missed.num_rows, "what": what}
 

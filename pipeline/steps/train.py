@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from cluster.metrics import put
 from pipeline.corpus.facts import corpus_facts
 from pipeline.costs.large_student import is_large, training_gib
 from pipeline.costs.loads import TRAINING_GIB, training_load
@@ -82,6 +84,7 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
             nonlocal last_step
             del steps  # the total is computed above, before the workers start
             progress.advance(step - last_step, f"loss {metrics.get('loss', float('nan')):.3f}")
+            tell(number, step, total, metrics)
             last_step = step
 
         result = run.engine.train(job, on_progress)
@@ -95,6 +98,15 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
         "rows": pairs.num_rows,
         "what": f"{result['steps']} steps, order of {100 * result['order_accuracy']:.1f} % of the pairs learnt",
     }
+
+
+def tell(number: int, step: int, steps: int, metrics: Mapping[str, float]) -> None:
+    """Tell those who watch the run how far the training of a round is."""
+    put("w2s_training_step", step, round=number)
+    put("w2s_training_steps", steps, round=number)
+    for name in ("loss", "lambda"):
+        if name in metrics:
+            put(f"w2s_training_{name}", metrics[name], round=number)
 
 
 def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> TrainJob:

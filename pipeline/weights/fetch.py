@@ -211,7 +211,7 @@ class _BrokenError(Exception):
 def _stream(part: Part, partial: Path, progress: Progress) -> bool:
     """Append what is missing; true when the file is whole as far as the server says."""
     from huggingface_hub.errors import OfflineModeIsEnabled
-    from huggingface_hub.utils import build_hf_headers, get_session
+    from huggingface_hub.utils import build_hf_headers, get_session  # type: ignore[attr-defined] # it exports all its names
 
     there = partial.stat().st_size if partial.is_file() else 0
     if there and there == part.size:

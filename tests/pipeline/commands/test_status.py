@@ -1,12 +1,15 @@
 import json
 import os
+from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline.commands import status
 from pipeline.run_folder.lock import RunLock
 from pipeline.run_folder.manifest import Manifest
 from pipeline.run_folder.records import OBSERVED
-from pipeline.run_folder.store import append_shard
+from pipeline.run_folder.store import append_shard, write_json
 
 FIGURES = {"srcc": 0.75, "plcc": 0.5, "within": None, "pair_accuracy": 0.625}
 
@@ -120,3 +123,33 @@ def test_a_report_is_written_again(call, begun):
     assert str(layout.report_html) in output.err
     assert "five files" in layout.report_html.read_text(encoding="utf-8")
     assert json.loads(layout.report_json.read_text(encoding="utf-8"))
+
+
+def test_following_prints_each_step_once_and_ends_with_the_run(call, begun, monkeypatch):
+    layout = begun([done("ingest", 8, "8 files")])
+    layout.started("score").write_text("x")
+    seen = []
+
+    def sleep(_seconds):
+        seen.append(1)
+        if len(seen) == 1:
+            observed(layout, "pool", 5)
+        if len(seen) == 2:
+            layout.started("score").unlink()
+            write_json(layout.manifest("score"), asdict(done("score", 8, "7 teachers")))
+            monkeypatch.setattr(status, "holder", lambda _layout: None)
+
+    monkeypatch.setattr(status.time, "sleep", sleep)
+    monkeypatch.setattr(status, "holder", lambda _layout: SimpleNamespace(pid=1, host="here"))
+    lines = call("status", layout.root, "--follow").out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("done ")] == ["ingest", "score"]
+    assert [line for line in lines if line.startswith("started")] == [
+        "started, not finished: score",
+        "started, not finished: score, 5 rows so far",
+    ]
+    assert "nothing is running here" in lines[-1]
+    assert len(seen) == 2
+
+
+def test_following_looks_again_after_some_time_at_least(call, begun):
+    assert "--every 0" in call("status", begun([]).root, "--follow", "--every", "0").err
