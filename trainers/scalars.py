@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ def scalars(output: Place, rank: int, start: int) -> Iterator[Scalars]:
         return
     from torch.utils.tensorboard import SummaryWriter
 
+    if start == 0:  # the curves of another training
+        shutil.rmtree(output.parent / FOLDER, ignore_errors=True)
     writer = SummaryWriter(str(output.parent / FOLDER), purge_step=start or None, flush_secs=10)
     try:
         yield Scalars(writer)

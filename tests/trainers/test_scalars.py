@@ -34,6 +34,14 @@ def test_a_resumed_training_replaces_the_points_after_its_checkpoint(tmp_path):
     assert (3, 1.0) not in found
 
 
+def test_a_new_training_begins_its_curves_anew(tmp_path):
+    pytest.importorskip("tensorboard")
+    for value in (1.0, 2.0):
+        with scalars(tmp_path / "student", 0, 0) as writer:
+            writer.add(1, {"loss": value})
+    assert curves(tmp_path / FOLDER)["training/loss"] == [(1, 2.0)]
+
+
 def test_other_ranks_buckets_and_machines_without_tensorboard_write_nothing(tmp_path, monkeypatch):
     with scalars(tmp_path / "student", 1, 0) as writer:
         writer.add(1, {"loss": 1.0})
