@@ -1,10 +1,11 @@
 """The plan of a small run against the run itself, step by step: CPU seconds of all its processes.
 
-    python benchmarks/plan.py VIDEOS [--preset local] [--stages 2] [--sample 4] [--set a.b=c]...
+    python benchmarks/plan.py VIDEOS [--preset local] [--stages 2] [--sample 4] [--set a.b=c]... [--in-process]
 
 Measures rates on a sample of VIDEOS (`plan --measure`), plans with them, runs the same configuration in a process of its own, and
 reads the CPU time of that process with all its descendants when each step's manifest appears. Prints the table of
-docs/performance.md. CPU seconds are compared because other work on the machine stretches wall-clock time.
+docs/performance.md. CPU seconds are compared because other work on the machine stretches wall-clock time. With --in-process the run
+is one process without Ray (tests/support/one_process.py), and the plan leaves out what Ray itself costs.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.costs.cpu import TreeClock
+from pipeline.settings.config import load
 
 POLL_S = 0.2
+OF_RAY = ("actor", "worker", "row")  # rates of what Ray costs beside the work
 
 
 def command(options: argparse.Namespace, name: str, *more: str) -> list[str]:
@@ -34,7 +39,14 @@ def command(options: argparse.Namespace, name: str, *more: str) -> list[str]:
 
 def watched(options: argparse.Namespace, folder: Path) -> dict[str, tuple[float, float]]:
     """CPU seconds and wall-clock seconds of each step of a run."""
-    run = subprocess.Popen(command(options, "run", "--address", "local", "--out", str(folder)))
+    words = command(options, "run", "--address", "local", "--out", str(folder))
+    if options.in_process:
+        settings = folder.with_name("config.yaml")
+        settings.write_text(
+            load(options.preset, overrides=options.set, stages=options.stages, videos=options.videos).to_yaml()
+        )
+        words = [sys.executable, str(ROOT / "tests" / "support" / "one_process.py"), str(settings), str(folder)]
+    run = subprocess.Popen(words)
     clock, started = TreeClock(run.pid), time.monotonic()
     last_cpu, last_wall = 0.0, 0.0
     steps: dict[str, tuple[float, float]] = {}
@@ -60,6 +72,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=2)
     parser.add_argument("--sample", type=int, default=4)
     parser.add_argument("--set", action="append", default=[], metavar="a.b=c")
+    parser.add_argument("--in-process", action="store_true")
     parser.add_argument("--rates", help="measured earlier; default: measure now")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="w2s-plan-") as name:
@@ -67,6 +80,11 @@ def main() -> None:
         rates = options.rates or str(folder / "rates.yaml")
         if options.rates is None:
             subprocess.run(command(options, "plan", "--measure", rates, "--sample", str(options.sample)), check=True)
+        if options.in_process:
+            tree = yaml.safe_load(Path(rates).read_text())
+            tree["cpu"] |= dict.fromkeys(OF_RAY, 0.0)
+            rates = str(folder / "without-ray.yaml")
+            Path(rates).write_text(yaml.safe_dump(tree))
         planned = command(options, "plan", "--rates", rates, "--json", "--out", str(folder / "run"))
         plan = json.loads(subprocess.run(planned, check=True, capture_output=True, text=True).stdout)
         steps = watched(options, folder / "run")
