@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,6 +105,10 @@ def _measure(options: argparse.Namespace, config: Config, files: int | None) -> 
         raise UserError("--measure: name your own videos with --videos PATH; a few of them are decoded")
     if options.sample < 1:
         raise UserError(f"--sample {options.sample}: give at least 1 video")
+    from cluster.session import SessionSettings, worker_environment
+
+    # As in a worker of a run: threads that wait for each other would count as work. Read when torch is first imported.
+    os.environ.update(worker_environment(SessionSettings(threads=config.run.threads), gpu=False))
     from pipeline.costs.measure import measure, write_rates
 
     console = Console()

@@ -102,7 +102,7 @@ def measure(config: Config, count: int, console: Console) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
         "samples": len(good),
         "typical": {name: float(value) for name, value in asdict(_typical(good)).items()},
-        "cpu": {name: float(f"{seconds:.4g}") for name, seconds in rates.items()},
+        "cpu": {name: float(f"{round(seconds, 6):.4g}") for name, seconds in rates.items()},
     }
 
 

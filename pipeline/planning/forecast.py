@@ -16,8 +16,11 @@ from cluster.in_process import InProcess
 from pipeline.console import Console
 from pipeline.corpus.facts import CorpusFacts, Typical, counted, expected
 from pipeline.costs.large_student import is_large, training_gib
+from pipeline.costs.rates import built_in
 from pipeline.loop import steps_of
+from pipeline.planning.cluster_file import this_machine
 from pipeline.planning.money import Bill, Estimate, Site
+from pipeline.planning.prices import prices_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Manifest, Steps, read_manifests
 from pipeline.run_folder.run import Run
@@ -107,17 +110,18 @@ def _mean_bytes(run: Run) -> float:
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def forecast(run: Run, site: Site, files: int | None = None) -> list[StepPlan]:
+def forecast(run: Run, site: Site | None = None, files: int | None = None) -> list[StepPlan]:
     """All steps of a run.
 
     Args:
         run: The run.
-        site: Where it is to run, with rates and prices.
+        site: Where it is to run, with rates and prices; default: this machine, with built-in rates.
         files: Assumed number of input files; default: the files that the configuration names.
 
     Raises:
         UserError: The videos cannot be listed.
     """
+    site = site or Site(this_machine(), built_in(), prices_of(None))
     state = states(run) if files is None else dict.fromkeys((step.name for step in steps_of(run)), PENDING)
     facts = facts_of(run, state, files, site.rates.typical)
     run.found["corpus facts"] = facts

@@ -2,12 +2,8 @@ from actors.distortions.table import DISTORTIONS
 from pipeline.console import Console
 from pipeline.corpus.listing import list_inputs
 from pipeline.corpus.windows import windows_of
-from pipeline.costs.rates import rates_of
 from pipeline.loop import run_all
-from pipeline.planning.cluster_file import this_machine
 from pipeline.planning.forecast import DONE, DONE_UNLESS_CHANGED, PENDING, RATES, THIS_RUN, forecast, of_folder, states
-from pipeline.planning.money import Site
-from pipeline.planning.prices import prices_of
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import VIDEOS
@@ -21,10 +17,6 @@ SMALL = ["corpus.made_clips=8", "corpus.degraded_copies=0", "teachers.names=[art
 
 def asked(config, folder):
     return of_folder(config, RunLayout.at(folder))
-
-
-def here():
-    return Site(this_machine(), rates_of(None), prices_of(None))
 
 
 def probed(files):
@@ -48,7 +40,7 @@ def test_rows_follow_from_the_configuration(tmp_path):
     distort = ["distort.sources=[{spatial: 2, temporal: 1, streaming: 1}]", "distort.include_pristine=false"]
     benchmark = ["benchmark.levels=2", "benchmark.seen=[resize]", "benchmark.unseen=[mjpeg, av1]"]
     config = load("demo", overrides=[*SMALL, *distort, *benchmark], stages=2)
-    steps = {one.name: one for one in forecast(asked(config, tmp_path), here())}
+    steps = {one.name: one for one in forecast(asked(config, tmp_path))}
     rows = {name: one.rows and one.rows.count for name, one in steps.items()}
     levels = dict.fromkeys(("spatial", "temporal", "streaming"), 0)
     for name in SEEN:
@@ -75,7 +67,7 @@ def test_finished_steps_are_done_until_something_changes(tmp_path):
     Steps(layout, Console()).run(Step("ingest", inputs, [layout.videos], work))
     state = states(run)
     assert (state["ingest"], state["score"], state["report"]) == (DONE, PENDING, PENDING)
-    plan = {one.name: one for one in forecast(run, here())}
+    plan = {one.name: one for one in forecast(run)}
     assert (plan["ingest"].rows, plan["ingest"].seconds_left) == (Rows(8), 0.0)
     assert plan["score"].seconds_left > 0
     assert (plan["ingest"].basis, plan["score"].basis) == (THIS_RUN, RATES)
@@ -111,7 +103,7 @@ def test_a_forecast_lists_the_corpus_once_and_makes_no_rows(tmp_path, monkeypatc
     from pipeline.steps import ingest
 
     monkeypatch.setattr(ingest, "list_inputs", lambda *words: calls.append(words) or list_inputs(*words))
-    steps = {one.name: one for one in forecast(asked(load("local", videos=str(videos)), tmp_path / "run"), here())}
+    steps = {one.name: one for one in forecast(asked(load("local", videos=str(videos)), tmp_path / "run"))}
     assert len(calls) == 1
     assert steps["ingest"].load.read == 40_000, "every byte is read"
     assert not (tmp_path / "run").exists()
