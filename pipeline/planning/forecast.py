@@ -15,6 +15,7 @@ from actors.distortions.table import DISTORTIONS
 from cluster.in_process import InProcess
 from pipeline.console import Console
 from pipeline.corpus.facts import CorpusFacts, Typical, counted, expected
+from pipeline.corpus.listing import Listing
 from pipeline.costs.large_student import is_large, training_gib
 from pipeline.costs.rates import built_in
 from pipeline.loop import steps_of
@@ -122,6 +123,8 @@ def forecast(run: Run, site: Site | None = None, files: int | None = None) -> li
         UserError: The videos cannot be listed.
     """
     site = site or Site(this_machine(), built_in(), prices_of(None))
+    if files is not None:
+        run.found["listing"] = Listing([])  # of files that exist in thought only
     state = states(run) if files is None else dict.fromkeys((step.name for step in steps_of(run)), PENDING)
     facts = facts_of(run, state, files, site.rates.typical)
     run.found["corpus facts"] = facts

@@ -124,7 +124,7 @@ class Steps:
     def reason(self, step: Step) -> str | None:
         """Why a step must run: None if it is done, "" if it never ran or an earlier step has not run yet."""
         if not self._layout.manifest(step.name).is_file():
-            return ""  # without asking for its inputs, which may take long
+            return ""  # without the fingerprints of its inputs, which may take long
         try:
             return self._reason(step, fingerprints(step, self._digests))
         except FileNotFoundError:  # an input that another step has yet to make
@@ -207,8 +207,7 @@ def fingerprints(step: Step, digests: Digests) -> dict[str, str]:
     Raises:
         FileNotFoundError: An input is a path that does not exist.
     """
-    values = {name: value() if callable(value) else value for name, value in step.inputs.items()}
     return {
         name: digests.of(value) if isinstance(value, Path | BucketPath) else fingerprint(value)
-        for name, value in values.items()
+        for name, value in step.inputs.items()
     }

@@ -81,8 +81,7 @@ class Step:
 
     Attributes:
         kind: What it does; steps of the same kind have similar costs in every round.
-        inputs: Everything that decides the outputs: JSON values, parts of the configuration, places (their contents), or
-            functions that give one of these and take long.
+        inputs: Everything that decides the outputs: JSON values, parts of the configuration, or places (their contents).
         outputs: The files and folders that the step makes in the run folder.
         work: Makes the outputs and returns the summary.
         reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only

@@ -37,7 +37,7 @@ def step(run: Run) -> Step:
     config = run.config
     return Step(
         "ingest",
-        {"corpus": config.corpus, "seed": config.seed, "files": lambda: corpus_state(run)},
+        {"corpus": config.corpus, "seed": config.seed, "files": corpus_state(run)},
         [destination(config, run.layout)],
         lambda: ingest(run),
         rows=lambda: Rows(corpus_facts(run).files),
