@@ -23,7 +23,8 @@ from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, expand, open_model, score_files
+from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, open_model, score_files
+from pipeline.student.selection import expand
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

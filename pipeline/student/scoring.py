@@ -9,7 +9,6 @@ much. A file of which a window cannot be decoded is damaged and counts as failed
 
 from __future__ import annotations
 
-import glob
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from safetensors import SafetensorError
 
 from actors.folder import FolderEncoder, HeaderReader
 from actors.media.colour import AS_USUAL, Rendering
-from actors.media.inputs import from_path, is_remote, scheme, to_path
+from actors.media.inputs import from_path, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
@@ -34,7 +33,6 @@ from cluster.in_process import InProcess
 from cluster.joining import chosen
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs
 from pipeline.corpus.rules import PRISTINE
 from pipeline.corpus.windows import windows
 from pipeline.look.look import LOOK_COLUMNS
@@ -181,63 +179,6 @@ def _check_config(folder: Place, advice: str) -> None:
         raise UserError(f"{folder}: no student of this program is there (config.json, {ANCHORS_JSON}); {advice}")
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The files that the arguments of a command name.
-
-    Attributes:
-        files: In the order of the arguments. What does not exist stays under its own name, so that it is reported as failed
-            in its place.
-        refused: Names that may not be read, with the reason.
-        notes: One line for each folder or prefix in which other files were passed over.
-    """
-
-    files: list[str]
-    refused: dict[str, str]
-    notes: list[str]
-
-    def add(self, name: str, listing: Listing, files: list[str]) -> None:
-        """Add what one argument names."""
-        self.files.extend(files or ([] if listing.refused else [name]))
-        self.refused.update(listing.refused)
-        if listing.endings:
-            self.notes.append(f"{name}: {listing.passed_over_text()}, passed over")
-
-
-def expand(given: Sequence[str]) -> Selection:
-    """The files that the arguments name: files as they are, folders, globs and prefixes sorted by name, lists in their order.
-
-    Still pictures in a folder are taken: here each file has a score of its own.
-    """
-    selection = Selection([], {}, [])
-    for name in given:
-        path = Path(to_path(name)).expanduser()
-        if is_remote(name) or (is_manifest(path.name) and path.is_file()):
-            listing = _listed(name if is_remote(name) else from_path(str(path)))
-            selection.add(name, listing, listing.files)
-        elif path.is_dir():
-            listing, root = _listed(from_path(str(path))), path.resolve()
-            # named as the user named the folder
-            selection.add(name, listing, [str(path / Path(to_path(uri)).relative_to(root)) for uri in listing.files])
-        elif not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(match for match in glob.glob(str(path), recursive=True) if Path(match).is_file())  # noqa: PTH207 - the pattern may be absolute
-            selection.add(name, Listing(matches), matches)
-        else:
-            selection.files.append(str(path) if path.exists() else name)
-    return selection
-
-
-def _listed(videos: str) -> Listing:
-    try:
-        return list_inputs(videos, stills=True)
-    except NoVideoError as nothing:
-        return Listing([], nothing.endings)
-    except UserError:
-        if is_remote(videos) and not is_manifest(videos):
-            return Listing([])  # the reader of the object says why, and the other files have their scores
-        raise
-
-
 def score_files(
     model: Model,
     files: Sequence[str],
@@ -260,15 +201,15 @@ def score_files(
     headers: list[Row] = []
     if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
-        headers = list(_streamed(here, _files_table(names), [Pool(HeaderReader)], console, ""))
+        headers = list(streamed(here, files_table(names), [Pool(HeaderReader)], console, ""))
         windows_here = _windows_of(headers, model)
         if len(windows_here) <= WITHOUT_RAY:
-            _warn(files, headers, console)
+            warn(files, headers, console)
         if not windows_here:
             return _collected(files, headers, [], model, done)
         if len(windows_here) <= WITHOUT_RAY:
             network = model.network
-            scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
+            scored = streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
             return _collected(files, headers, scored, model, done)
     from cluster.session import SessionSettings, connect
 
@@ -276,21 +217,25 @@ def score_files(
     with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
-            headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
+            headers = [{**row, "uri": absolute(row["uri"])} for row in headers]  # workers run in folders of their own
         else:
-            table = _files_table([_absolute(name) for name in names])
-            headers = list(_streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
-        _warn(files, headers, console)
-        # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-        large = student_row(student_name(model.folder)).whole_videos
-        gpus = 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
+            table = files_table([absolute(name) for name in names])
+            headers = list(streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
+        warn(files, headers, console)
+        gpus = gpus_of(model, engine)
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
-        scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
+        scored = streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
         return _collected(files, headers, scored, model, done)
 
 
-def _warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
+def gpus_of(model: Model, engine: RayEngine) -> float:
+    """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
+    large = student_row(student_name(model.folder)).whole_videos
+    return 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
+
+
+def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
     """Name the files that end before their header says so: their score is that of the pictures that are there."""
     for row in sorted(headers, key=lambda row: str(row["video_id"])):
         if row.get("note"):
@@ -305,13 +250,15 @@ def _pools(
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
-def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+    """The rows of a table after they have passed the pools, with a bar on the console."""
     with console.track(table.num_rows, title) as progress:
         for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
             yield from batch
 
 
-def _files_table(uris: Sequence[str]) -> pa.Table:
+def files_table(uris: Sequence[str]) -> pa.Table:
+    """One row for each file; its `video_id` is its place."""
     rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
     return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
 
@@ -320,7 +267,8 @@ def _windows_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=LOOK_COLUMNS)
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
+    """A uri that names the same file from any folder."""
     return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 

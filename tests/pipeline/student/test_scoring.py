@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.console import UserError
 from pipeline.student import scoring
-from pipeline.student.scoring import FileScore, expand, open_model
+from pipeline.student.scoring import FileScore, open_model
+from pipeline.student.selection import expand
 
 
 def test_the_score_of_a_file_is_the_mean_over_its_windows(trained):
