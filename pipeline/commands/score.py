@@ -4,10 +4,14 @@ MODEL is a run folder (its latest student), a student folder, or a folder with t
 a file, a folder, a glob in quotes or a list (.csv, .tsv, .jsonl, .parquet with a column uri; .txt with one name in each
 line). In a folder, files that are neither videos nor pictures by their names are passed over, and counted on standard error;
 links that lead out of it are refused, and stand at the end with the reason.
-A file is judged by up to three windows (--windows) of the length that the student was trained on, spread evenly over it; its score
-is their mean, its standard deviation the root of their mean variance; the column seen says how many of its seconds that
-is. A still picture is one window. From low to high is an interval that holds the quality with a probability of 68 %.
+A file is judged by windows of the length that the student was trained on, spread evenly over it: three, or one for every 20
+seconds of a longer file, 30 at most (--windows N for another number). Its score is their mean, its standard deviation the
+root of their mean variance; the column seen says how many of its seconds that is. A still picture is one window. From low to
+high is an interval that holds the quality with a probability of 68 %.
 One bad file never stops the others.
+
+With --per-second every second of a file has a score of its own, judged by its pictures alone, and what pulled it down; the
+worst stretches are named. --csv, --parquet, --json and --ndjson then hold seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +22,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import address_argument
+from pipeline.commands import address_argument, over_time
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, open_model, score_files
+from pipeline.student.scoring import FAILED, FileScore, Model, open_model, score_files
 from pipeline.student.selection import expand
 
 
@@ -38,8 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--windows",
         metavar="N",
         type=_count,
-        default=WINDOWS_PER_FILE,
-        help="judge up to N windows of a file (default 3)",
+        help="judge up to N windows of a file (default: 3, or one for every 20 s of a longer file, at most 30)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
     parser.add_argument(
@@ -47,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write the same rows as Parquet")
+    over_time.arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     address_argument(parser)
 
@@ -62,6 +66,9 @@ def main(options: argparse.Namespace) -> int:
     """Score; return 0, or 1 when a video failed."""
     check_output(options.csv, "--csv")
     check_output(options.parquet, "--parquet")
+    check_output(options.strip, "--strip")
+    check_output(options.frames, "--frames")
+    seconds = over_time.wanted(options)
     if options.json and options.ndjson:
         raise UserError("--json and --ndjson: both print to standard output; choose one")
     console = Console()
@@ -76,6 +83,8 @@ def main(options: argparse.Namespace) -> int:
     selection = expand(options.videos)
     for note in selection.notes:
         console.line(note)
+    if seconds:
+        return over_time.main(options, model, selection, results.facts, console)
     cache = None if options.no_cache else ScoreCache(results.facts["student"], model.sampling)
     rows = _scored(model, selection.files, console, options, cache, done)
     for name, why in selection.refused.items():

@@ -1,10 +1,10 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
-A file is judged by up to three windows, or as many as are asked for, of the length that the student was trained on, spread
-evenly over it (a shorter file is one window, a still picture too). Each is brought into the common form of the student's
-run, decoded once and scored; the file's figures are the means over its windows, its deviation is the root of their mean
-variance. So more windows make no interval narrower: they share their anchors and their content, and nothing says how
-much. A file of which a window cannot be decoded is damaged and counts as failed.
+A file is judged by three windows, one for every 20 seconds of a longer file, or as many as are asked for, of the length that
+the student was trained on, spread evenly over it (a shorter file is one window, a still picture too). Each is brought into
+the common form of the student's run, decoded once and scored; the file's figures are the means over its windows, its
+deviation is the root of their mean variance. So more windows make no interval narrower: they share their anchors and their
+content, and nothing says how much. A file of which a window cannot be decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from pipeline.student.released import add_anchors
 from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
-WINDOWS_PER_FILE = 3
+LEAST_WINDOWS, MOST_WINDOWS = 3, 30  # of a file, unless their number is asked for
+SECONDS_PER_WINDOW = 20.0  # of a file that is long enough for more than the least
 _SCORING = "scoring windows"
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
 OK, FAILED = "ok", "failed"
@@ -59,7 +60,7 @@ class Model:
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
-    windows: int = WINDOWS_PER_FILE
+    windows: int | None = None
 
     @cached_property
     def network(self) -> FolderEncoder:
@@ -82,8 +83,17 @@ class Model:
         """What of a file is judged, in words."""
         if self.window_s <= 0:
             return "whole file"
+        if self.windows is None:
+            often = f"one for every {SECONDS_PER_WINDOW:g} s of a file, {LEAST_WINDOWS} to {MOST_WINDOWS}"
+            return f"windows of {self.window_s:g} s, {often}"
         many = f"up to {self.windows} windows" if self.windows > 1 else "1 window"
         return f"{many} of {self.window_s:g} s"
+
+    def most_windows(self, length_s: float) -> int:
+        """How many windows of a file are judged, if it is long enough for them."""
+        if self.windows is not None:
+            return self.windows
+        return min(max(LEAST_WINDOWS, math.ceil(length_s / SECONDS_PER_WINDOW)), MOST_WINDOWS)
 
 
 @dataclass(frozen=True)
@@ -272,8 +282,12 @@ def absolute(uri: str) -> str:
     return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 
+def _cut(length_s: float, model: Model) -> Iterator[tuple[float, float]]:
+    most = model.most_windows(length_s)
+    return windows(length_s, CorpusConfig(window_s=model.window_s, windows_per_clip=most))
+
+
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
-    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=model.windows)
     return [
         {
             "video_id": f"{row['video_id']}-{number}",
@@ -285,7 +299,7 @@ def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
         }
         for row in headers
         if row["status"] == OK
-        for number, (start, length) in enumerate(windows(row["length_s"], sampling))
+        for number, (start, length) in enumerate(_cut(float(row["length_s"]), model))
     ]
 
 
