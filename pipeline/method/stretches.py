@@ -38,5 +38,11 @@ def worst_stretches(scores: ArrayLike, most: int = MOST) -> list[tuple[int, int]
         while end < len(left) and left[end] < border:
             end += 1
         found.append((first, end))
-        left[first:end] = np.nan
+        # the slopes that lead out of a dip are no dips of their own
+        low, high = first, end
+        while low > 0 and left[low] <= left[low - 1] < middle:
+            low -= 1
+        while high < len(left) and left[high - 1] <= left[high] < middle:
+            high += 1
+        left[low:high] = np.nan
     return found
