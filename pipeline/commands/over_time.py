@@ -44,11 +44,11 @@ def _count(text: str) -> int:
     return number
 
 
-def wanted(options: argparse.Namespace) -> bool:
-    """Whether curves are asked for.
+def check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be drawn.
 
     Raises:
-        UserError: An option asks for their picture without them.
+        UserError: An option asks for a picture without curves, or in another format.
     """
     for name in ("strip", "frames"):
         value = getattr(options, name)
@@ -56,7 +56,6 @@ def wanted(options: argparse.Namespace) -> bool:
             raise UserError(f"--{name}: it shows seconds; add --per-second")
         if value and Path(value).suffix.lower() != ".png":
             raise UserError(f"--{name} {value}: a PNG is written; let the name end in .png")
-    return bool(options.per_second)
 
 
 def main(

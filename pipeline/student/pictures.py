@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 1000, 230  # of one strip, pixels
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 14, 34, 28
 _INK, _FAINT, _PAPER = "#1b1f24", "#d5d9de", "#ffffff"
 _LINE, _BAND, _BAD, _LOST = "#0b57a4", "#cfe1f5", "#f7d4cf", "#8a929b"
-_CELL, _CAPTION = (250, 190), 62  # of a picture on the contact sheet, and the lines below it
+_CELL, _CAPTION = (250, 170), 78  # of a picture on the contact sheet, and the lines below it
 _TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
@@ -102,7 +102,7 @@ def _moment(
     colour = "#a02717" if mark != "best" else "#1a6b35"
     text = f"{clock(second.start_s)}   {_score(second):.1f}   {mark}"
     draw.text((left + 8, top + _CELL[1]), text, colour, _font(13))
-    for line, part in enumerate(textwrap.wrap(second.reason, 40)[:2]):
+    for line, part in enumerate(textwrap.wrap(second.reason, 40)[:3]):
         draw.text((left + 8, top + _CELL[1] + 18 + 16 * line), part, _INK, _font(12))
 
 

@@ -27,6 +27,7 @@ def printable_row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_COUNTS = {field.name for field in dataclasses.fields(FileScore) if field.type == "int | None"}
 _NUMBERS = {field.name for field in dataclasses.fields(FileScore) if field.type == "float | None"}
 
 
@@ -75,7 +76,15 @@ class Results:
     def parquet(self, scores: Sequence[FileScore]) -> memoryview:
         """Parquet; bytes of names that are no UTF-8 become escapes, since its text is always UTF-8."""
         kinds = [
-            (name, pa.float64() if name in _NUMBERS or name == "interval" else pa.string()) for name in self.columns
+            (
+                name,
+                pa.int64()
+                if name in _COUNTS
+                else pa.float64()
+                if name in _NUMBERS or name == "interval"
+                else pa.string(),
+            )
+            for name in self.columns
         ]
         rows = [printable_row(self.row(score)) for score in scores]
         sink = pa.BufferOutputStream()

@@ -112,6 +112,9 @@ class FileScore:
         kind: "video" or "still".
         seconds: Length of the file; 0 for a still.
         seconds_seen: Length of the windows that were judged.
+        windows: How many.
+        comparisons: With anchors, of all windows together.
+        order_gap: Position bias: mean P(window beats anchor) shown second less shown first; only where both were asked.
         note: What is odd about a file that was scored, such as an end before the one that its header promises.
         error: "kind: message" of a failed file.
     """
@@ -127,6 +130,9 @@ class FileScore:
     kind: str | None = None
     seconds: float | None = None
     seconds_seen: float | None = None
+    windows: int | None = None
+    comparisons: int | None = None
+    order_gap: float | None = None
     note: str | None = None
     error: str | None = None
 
@@ -358,5 +364,7 @@ def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> Fi
         kind="still" if seconds == 0 else "video",
         seconds=seconds,
         seconds_seen=seen,
+        windows=len(rows),
+        comparisons=len(rows) * len(model.anchors.ids),
         note=header.get("note") or None,
     )

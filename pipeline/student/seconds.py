@@ -33,6 +33,7 @@ BLOCKS = {  # what the blocks of a student's features look at, in words
     "freeze": "held pictures",
 }
 _LEAST = 1.0  # points, and percent of answers: smaller changes are no reason
+_NAMED = 3  # in a reason at most
 _SHARE = 0.25  # of the largest change: smaller ones are not named beside it
 
 
@@ -211,7 +212,7 @@ def _reasons(scores: np.ndarray, pulls: Mapping[str, np.ndarray], levels: Mappin
     reasons = []
     for n, depth in enumerate(below):
         worst = sorted((float(some[n]), name) for name, some in changes.items())
-        named = [(change, name) for change, name in worst if change <= min(-_LEAST, _SHARE * worst[0][0])]
+        named = [(change, name) for change, name in worst[:_NAMED] if change <= min(-_LEAST, _SHARE * worst[0][0])]
         text = ", ".join(said.format(name=name, change=change, minus=-change) for change, name in named)
         reasons.append(text if depth >= _LEAST else "")
     return reasons

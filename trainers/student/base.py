@@ -36,6 +36,7 @@ class Student(nn.Module, ABC):
 
     name: ClassVar[str]
     pairs_at_once: ClassVar[int] = 4096  # pairs per forward pass of `compare_all`
+    mirrors: ClassVar[bool] = False  # exchanging two videos mirrors the logits exactly: no order is preferred
 
     @property
     @abstractmethod

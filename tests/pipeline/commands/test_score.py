@@ -30,7 +30,8 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trai
     assert rows[0] == rows[3]
     assert list(rows[0])[:8] == ["video", "status", "score", "low", "high", "std", "mean", "raw"]
     assert list(rows[0])[8:] == [
-        "kind", "seconds", "seconds_seen", "note", "error", "student", "sampling", "range", "better", "interval",
+        "kind", "seconds", "seconds_seen", "windows", "comparisons", "order_gap", "note", "error",
+        "student", "sampling", "range", "better", "interval",
     ]  # fmt: skip
     assert np.isfinite([rows[0][name] for name in ("score", "low", "high", "std", "mean", "raw")]).all()
     assert rows[0]["std"] > 0

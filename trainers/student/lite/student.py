@@ -33,6 +33,7 @@ class LiteStudent(Student):
     """ImageNet features and a comparison head; options: `trainers.student.lite.options.LiteOptions`."""
 
     name: ClassVar[str] = LITE.name
+    mirrors: ClassVar[bool] = True
 
     def __init__(self, options: LiteOptions = DEFAULTS, backbone: EfficientNetLite0 | None = None) -> None:
         super().__init__()
