@@ -90,7 +90,8 @@ def labels(
     if refusal:
         note = f"frames of {header.width}x{header.height}; {refusal}"
         return Labels(_scores(reference, distorted, (FIRST,), threads, timeout_s)[0], math.nan, note)
-    return Labels(*_scores(reference, distorted, (FIRST, SECOND), threads, timeout_s))
+    first, second = _scores(reference, distorted, (FIRST, SECOND), threads, timeout_s)
+    return Labels(first, second)
 
 
 def _checked(reference: str | os.PathLike[str], distorted: str | os.PathLike[str]) -> Probe:

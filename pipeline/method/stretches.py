@@ -26,7 +26,8 @@ def worst_stretches(scores: ArrayLike, most: int = MOST) -> list[tuple[int, int]
         return []
     middle = float(np.median(known))
     depth = max(LEAST_DEPTH, LEAST_RATIO * float(np.median(np.abs(known - middle))))
-    left, found = values.copy(), []
+    left = values.copy()
+    found: list[tuple[int, int]] = []
     while len(found) < most and np.isfinite(left).any():
         lowest = int(np.nanargmin(left))
         if middle - left[lowest] < depth:

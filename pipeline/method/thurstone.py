@@ -151,7 +151,9 @@ def _solved(a: Floats, b: Floats) -> Floats:
     return b
 
 
-def _newton(wins: Floats, items: int, link: Link, times: Floats, tolerance: float = 1e-11, limit: int = 100) -> Floats:
+def _newton(
+    wins: Floats, items: int, link: Link, times: Floats | float = 1.0, tolerance: float = 1e-11, limit: int = 100
+) -> Floats:
     """Qualities `[K, N]` from the wins `[pairs, N]` of the first of each pair, which was compared so many times."""
     incidence = _incidence(items)
 

@@ -1,9 +1,11 @@
 """Adaptive comparison: more anchors, both orders and more windows only where the interval of a score is wide.
 
 A file begins with what every score costs: three windows, each compared once with the usual anchors. A window whose standard
-deviation is above the one asked for is then compared with the anchors that are nearest to it, two at a time, and at last in
-the other order too. Between its windows a file has a spread of its own: as long as the standard error of their mean, for
-windows drawn without replacement, keeps the file above what was asked for, it gets twice as many windows.
+deviation is above the one asked for is then compared with all further anchors of the student, and at last with all of them in
+the other order. Not with the nearest ones first: every comparison draws a window towards the anchor that it was compared with,
+because answers are softened by their temperature, so that a one-sided choice moves scores by several points.
+Between its windows a file has a spread of its own: as long as the file is above what was asked for, and the standard error of
+the windows' mean (drawn without replacement) has a share in that, it gets twice as many windows.
 
 Scores come from the anchors and the others between them together, on the scale that is fitted to all of them; they differ from
 those of the usual anchors by little (`benchmarks/adaptive.py`).
@@ -16,7 +18,6 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
 from pipeline.look.look import LOOK_COLUMNS
-from pipeline.method.scale import AnchorScale, preference, score_tests
+from pipeline.method.scale import preference, score_tests
 from pipeline.run_folder.store import exists
 from pipeline.student.folder import MORE_JSON, Anchors, Scores, read_anchors
 from pipeline.student.scoring import (
@@ -51,8 +52,7 @@ from pipeline.student.scoring import (
     warn,
 )  # fmt: skip
 
-AT_ONCE = 2  # further anchors between two looks at the uncertainty
-GAP_PAIRS = 3  # anchors, the nearest ones, that are compared in the other order
+LEAST_SHARE = 0.01  # of a file's variance: what its windows differ by, for more of them to be worth their cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,24 +75,14 @@ class Thrift:
         """See `actors.adaptive.Chooser`."""
         if not asked:
             return [(k, False) for k in self.usual]
-        judged = judge(self.anchors, [asked], [logits])
-        if judged.std[0] <= self.until_std:
+        if judge(self.anchors, [asked], [logits]).std[0] <= self.until_std:
             return []
-        gap = np.abs(self._raw_of_anchors - (judged.mean[0] - self._scale.intercept) / self._scale.slope)
-        nearest = [int(k) for k in np.argsort(gap, kind="stable")]
         known = set(asked)
-        fresh = [(k, False) for k in nearest if (k, False) not in known][:AT_ONCE]
-        if fresh or not self.orders:
-            return fresh
-        return [(k, True) for k in nearest[:GAP_PAIRS] if (k, True) not in known]
-
-    @cached_property
-    def _scale(self) -> AnchorScale:
-        return self.anchors.scale()
-
-    @cached_property
-    def _raw_of_anchors(self) -> np.ndarray:
-        return np.asarray((self.anchors.scores - self._scale.intercept) / self._scale.slope)
+        for turned in (False, True) if self.orders else (False,):
+            fresh = [(k, turned) for k in range(len(self.anchors.ids)) if (k, turned) not in known]
+            if fresh:
+                return fresh
+        return []
 
 
 def judge(anchors: Anchors, asked: Sequence[Asked], logits: Sequence[np.ndarray]) -> Scores:
@@ -279,8 +269,7 @@ def _wants_more(file: _File, thrift: Thrift) -> bool:
         return False
     scores, sampling, _, _ = _judged(file, thrift)
     own = float(np.mean(scores.std**2))
-    # more windows help only against what windows differ by
-    return own + sampling > thrift.until_std**2 and sampling > 0.05 * own
+    return own + sampling > thrift.until_std**2 and sampling > LEAST_SHARE * own
 
 
 def _file_score(name: str, file: _File, thrift: Thrift) -> FileScore:
