@@ -127,7 +127,8 @@ def watched() -> Iterator[None]:
 def _resources() -> None:
     import ray
 
-    have, free = ray.cluster_resources(), ray.available_resources()
+    have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    free = ray.available_resources()  # type: ignore[no-untyped-call]
     for kind, name in (("CPU", "w2s_cpus"), ("GPU", "w2s_gpus")):
         put(name, have.get(kind, 0.0))
         put(f"{name}_busy", have.get(kind, 0.0) - free.get(kind, 0.0))
