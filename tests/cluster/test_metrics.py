@@ -1,9 +1,12 @@
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dashboard import EXPRESSIONS, PROGRAM, prometheus, until
 
 from cluster import metrics
 from cluster.depths import Depths
@@ -33,6 +36,42 @@ def test_the_dashboard_asks_for_labels_that_the_metrics_have():
             assert asked <= has, target
             if METRICS[names[0]].kind == "counter":
                 assert "rate(" in target["expr"] or "sum" in target["expr"], "every process has a sum of its own"
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="prometheus is not installed")
+def test_a_real_prometheus_answers_every_panel(tmp_path):
+    """Of a page with every metric once, in the form in which Ray exports them."""
+    lines = []
+    for name, metric in METRICS.items():
+        values = {label: "ok" if label == "result" else "x" for label in metric.labels}
+        labels = ",".join(f'{key}="{value}"' for key, value in values.items())
+        lines += [f"# TYPE {exported(name)} {metric.kind}", f"{exported(name)}{{{labels}}} 7"]
+    failed = f'{exported("w2s_videos")}{{step="x",result="decode"}} 2'
+    page = "\n".join([*lines[:2], failed, *lines[2:], ""]).replace(
+        'w2s_step_running{step="x"} 7', 'w2s_step_running{step="x"} 1'
+    )
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with prometheus(server.server_port, tmp_path) as ask:
+            for expression in EXPRESSIONS:
+                assert until(lambda: ask(expression)), expression  # noqa: B023 - called at once
+            (share,) = ask("ray_w2s_gpus_busy / (ray_w2s_gpus > 0)")
+            assert share["value"][1] == "1"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_panels_have_places_of_their_own():

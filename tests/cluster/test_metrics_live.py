@@ -2,16 +2,12 @@
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
+from dashboard import EXPRESSIONS, PROGRAM, prometheus, text_of, until
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
@@ -65,24 +61,8 @@ def exporting(tmp_path):
         child.communicate("\n", timeout=60)
 
 
-def until(found, tries=60):
-    """What `found` gives as soon as it gives anything."""
-    for _ in range(tries):
-        value = found()
-        if value:
-            return value
-        time.sleep(1)
-    return value
-
-
-def text_of(address):
-    with urllib.request.urlopen(address, timeout=10) as answer:
-        return answer.read().decode()
-
-
 @pytest.mark.heavy
 def test_a_stream_is_seen_from_outside(exporting, tmp_path):
-    from dashboard import EXPRESSIONS
 
     from cluster.metrics import METRICS, exported
 
@@ -101,38 +81,11 @@ def test_a_stream_is_seen_from_outside(exporting, tmp_path):
         if line.startswith("ray_w2s_videos_total{") and 'result="ok"' in line.lower()
     )
     assert videos == 60
-    program = shutil.which("prometheus", path=os.environ.get("PROMETHEUS_PATH", os.environ["PATH"]))
-    if program is None:
+    if PROGRAM is None:
         pytest.skip("prometheus is not installed: only Ray's own export was read")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = tmp_path / "prometheus.yml"
-    target = {"targets": [f"127.0.0.1:{exporting}"]}
-    settings.write_text(
-        json.dumps({"scrape_configs": [{"job_name": "ray", "scrape_interval": "1s", "static_configs": [target]}]})
-    )
-    command = [
-        program,
-        f"--config.file={settings}",
-        f"--storage.tsdb.path={tmp_path / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-
-        def ask(expression):
-            query = urllib.parse.urlencode({"query": expression.replace("[5m]", "[30s]")})
-            try:
-                return json.loads(text_of(f"http://127.0.0.1:{port}/api/v1/query?{query}"))["data"]["result"]
-            except OSError:
-                return []
-
+    with prometheus(exporting, tmp_path) as ask:
         for expression in EXPRESSIONS:
             if "gpus" not in expression:  # none are here: the share is of nothing
                 assert until(lambda: ask(expression)), expression  # noqa: B023 - called at once
         (done,) = ask('sum by (step) (ray_w2s_videos_total{result="ok"})')
         assert done["value"][1] == "60"
-    finally:
-        server.terminate()
-        server.wait(30)
