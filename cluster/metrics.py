@@ -6,6 +6,7 @@ Ray exports them on every node under the names of `exported`, beside its own. Wi
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+logger = logging.getLogger(__name__)
 LOOK_S = 5.0  # between two looks at queues and resources
 
 
@@ -68,18 +70,30 @@ def _connected(name: str) -> Any:
     return _metric(name, ray.get_runtime_context().get_job_id())
 
 
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """A Ray that goes away, or that does not take a number, is no reason to stop the work that the number is about."""
+    try:
+        yield
+    except (RuntimeError, ValueError, AttributeError) as error:
+        logger.debug("a metric is not told: %s", error)
+
+
 def add(name: str, amount: float, **labels: object) -> None:
     """Add to a counter; 0 is nothing."""
-    metric = _connected(name) if amount else None
-    if metric is not None:
-        metric.inc(amount, {key: str(value) for key, value in labels.items()})
+    if amount:
+        with _never_in_the_way():
+            metric = _connected(name)
+            if metric is not None:
+                metric.inc(amount, {key: str(value) for key, value in labels.items()})
 
 
 def put(name: str, value: float, **labels: object) -> None:
     """Set a gauge."""
-    metric = _connected(name)
-    if metric is not None:
-        metric.set(value, {key: str(value) for key, value in labels.items()})
+    with _never_in_the_way():
+        metric = _connected(name)
+        if metric is not None:
+            metric.set(value, {key: str(value) for key, value in labels.items()})
 
 
 def metered(work: Callable[..., Any]) -> Callable[..., Any]:
