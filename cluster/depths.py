@@ -16,6 +16,15 @@ class Depths(ExecutionCallback):
     def __init__(self) -> None:
         self._looked = 0.0
 
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Nothing waits any more."""
+        for operator in executor._topology:  # noqa: SLF001
+            put("w2s_queue_blocks", 0, stage=operator.name)
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:  # noqa: ARG002 - told by the stream
+        """Nothing waits any more."""
+        self.after_execution_succeeds(executor)
+
     def on_execution_step(self, executor: Any) -> None:
         """Look at the queues, now and then."""
         now = time.monotonic()

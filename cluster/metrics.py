@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+_values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}  # of the gauges of this process
 logger = logging.getLogger(__name__)
 LOOK_S = 5.0  # between two looks at queues and resources
 
@@ -89,11 +90,13 @@ def add(name: str, amount: float, **labels: object) -> None:
 
 
 def put(name: str, value: float, **labels: object) -> None:
-    """Set a gauge."""
+    """Set a gauge, until it is set again: Ray forgets a value that is not repeated, which `watched` does."""
     with _never_in_the_way():
         metric = _connected(name)
         if metric is not None:
-            metric.set(value, {key: str(value) for key, value in labels.items()})
+            tags = {key: str(value) for key, value in labels.items()}
+            _values[name, tuple(tags.items())] = value
+            metric.set(value, tags)
 
 
 def metered(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +122,7 @@ def metered(work: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """While the block runs, tell what the cluster has and what of it is in use."""
+    """While the block runs, tell what the cluster has and what of it is in use, and repeat all gauges."""
     ended = threading.Event()
 
     def follow() -> None:
@@ -127,6 +130,8 @@ def watched() -> Iterator[None]:
             # a cluster that goes away is told by the work itself
             with contextlib.suppress(Exception):
                 _resources()
+                for (name, tags), value in list(_values.items()):
+                    put(name, value, **dict(tags))
             ended.wait(LOOK_S)
 
     thread = threading.Thread(target=follow, name="metrics", daemon=True)
@@ -136,6 +141,7 @@ def watched() -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        _values.clear()
 
 
 def _resources() -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,6 +131,20 @@ def test_nothing_is_added_to_a_counter_for_nothing(told):
     assert told == []
 
 
+def test_a_gauge_is_repeated_until_the_session_ends(told, monkeypatch):
+    monkeypatch.setattr(metrics, "LOOK_S", 0.01)
+    monkeypatch.setattr(metrics, "_resources", lambda: None)
+    with metrics.watched():
+        put("w2s_training_loss", 0.5, round=1)
+        while len(told) < 4:
+            time.sleep(0.01)
+    assert {(name, value) for name, value, _ in told} == {("w2s_training_loss", 0.5)}
+    del told[:]
+    with metrics.watched():
+        time.sleep(0.05)
+    assert told == [], "of an earlier session"
+
+
 def test_queues_of_a_stream_are_told_now_and_then(told):
     class Operator:
         name = "Map(Sampler)"
@@ -140,3 +155,5 @@ def test_queues_of_a_stream_are_told_now_and_then(told):
     for _ in range(5):
         depths.on_execution_step(executor)
     assert told == [("w2s_queue_blocks", 7, {"stage": "Map(Sampler)"})], "not at every step of the loop"
+    depths.after_execution_fails(executor, ValueError())
+    assert told[-1] == ("w2s_queue_blocks", 0, {"stage": "Map(Sampler)"})
