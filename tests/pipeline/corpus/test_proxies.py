@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,14 @@ def test_items_are_the_copies_that_have_a_label(tables):
     assert [row["video_id"] for row in items(tables.layout, "seen")] == ["a", "b"]
     tables.benchmark("unseen", [{"video_id": "b", "mos": 50.0, **broken}])
     assert items(tables.layout, "unseen") == []
+
+
+def test_a_benchmark_of_a_version_with_one_label_is_read(tables):
+    tables.benchmark("seen", [{"video_id": "a", "mos": 90.0, "vmaf_v1": 80.0}])
+    path = tables.layout.benchmark("seen")
+    pq.write_table(pq.read_table(path).drop_columns(["vmaf_v1", "vmaf_v1_note"]), path)
+    (row,) = items(tables.layout, "seen")
+    assert (row["mos"], row["vmaf_v1"]) == (90.0, None)
 
 
 @pytest.fixture
