@@ -112,6 +112,8 @@ def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(t
     assert 0 <= vmaf(path, copy) <= 100
     header = ffmpeg.Probe(FIRST.least_side - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
     monkeypatch.setattr(ffmpeg, "probe", lambda _path: header)
-    with pytest.raises(Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side") as caught:
+    with pytest.raises(
+        Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side"
+    ) as caught:
         vmaf(path, copy)
     assert caught.value.kind == "too_small"
