@@ -1,0 +1,80 @@
+#!/bin/bash
+# Written by python run.py cluster render --provider slurm --to cluster/slurm.sh
+# Ray 2.58.0 · at most 8 H200 GPUs and 320 CPUs, from zero, spot machines first
+# Change it by writing it again with other options (docs/cluster.md), or by hand: python run.py cluster check FILE
+#
+#   sbatch cluster/slurm.sh        once more to go on: what is finished is kept
+#
+# Needs the environment of this project on a disk that all nodes see: W2S=/shared/weak-to-strong with its .venv (docs/cluster.md).
+#SBATCH --job-name=w2s
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=192
+#SBATCH --mem=1843G
+#SBATCH --gres=gpu:8
+#SBATCH --time=7-00:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:TERM@300
+#SBATCH --output=%x-%j.log
+
+set -euo pipefail
+umask 077 # the token below is nobody else's
+
+W2S="${W2S:-$SLURM_SUBMIT_DIR}"
+cd "$W2S"
+export PATH="$W2S/.venv/bin:$PATH" RAY_USAGE_STATS_ENABLED=0
+
+# Other users share these nodes and can reach every port: Ray answers only who has the token. A file, because the arguments and
+# the environment of a process can be seen by others.
+secret="$HOME/.w2s-$SLURM_JOB_ID"
+mkdir -p "$secret"
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secret/token"
+python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
+
+driver=
+end() {
+    trap - EXIT TERM
+    if [[ -n "$driver" ]]; then
+        kill -TERM "$driver" 2> /dev/null || true # it keeps what is finished
+        wait "$driver" || true
+    fi
+    # shellcheck disable=SC2046 # one word for each process
+    kill $(jobs -p) 2> /dev/null || true
+    rm -r "$secret"
+}
+# 300 s before the time is up, and when a higher priority takes the nodes
+again() {
+    end
+    scontrol requeue "$SLURM_JOB_ID"
+    exit 0
+}
+trap end EXIT
+trap again TERM
+
+head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+ip="$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" hostname -I | cut -d ' ' -f 1)"
+# Ports of this job alone: several Rays may share a node.
+port=$((20000 + SLURM_JOB_ID % 10000 * 3))
+export RAY_ADDRESS="$ip:$port"
+node=(--num-cpus="$SLURM_CPUS_PER_TASK" --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=$((port + 2)) --block)
+node+=(--num-gpus=8)
+
+srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" --export=ALL \
+    ray start --head --port="$port" --node-ip-address="$ip" --ray-client-server-port=$((port + 1)) \
+    --include-dashboard=false --temp-dir="/tmp/w2s-$SLURM_JOB_ID" "${node[@]}" &
+for _ in {1..60}; do
+    ray health-check --address "$RAY_ADDRESS" > /dev/null 2>&1 && break
+    sleep 2
+done
+if ((SLURM_NNODES > 1)); then
+    srun --overlap --nodes=$((SLURM_NNODES - 1)) --ntasks=$((SLURM_NNODES - 1)) --exclude="$head" --export=ALL \
+        ray start --address="$RAY_ADDRESS" "${node[@]}" &
+fi
+python -m cluster.waiting "$SLURM_NNODES"
+
+python run.py --videos /shared/example/videos --preset paper --stages 3 --out /shared/example/runs/first --set run.max_cpus=320 --set run.max_gpus=8 --set pools.score.gpus=0.25 --set 'pools.score.gpus_of={qalign: 1}' --set training.workers=8 &
+driver=$!
+wait "$driver" && code=0 || code=$?
+driver=
+exit "$code"
