@@ -1,6 +1,6 @@
 #!/bin/bash
 # Written by python run.py cluster render --provider slurm --to cluster/slurm.sh
-# Ray 2.58.0 · at most 8 H200 GPUs and 320 CPUs, from zero, spot machines first
+# Ray 2.58.0 · at most 8 H200 GPUs and 192 CPUs, all at the same time
 # Change it by writing it again with other options (docs/cluster.md), or by hand: python run.py cluster check FILE
 #
 #   sbatch cluster/slurm.sh        once more to go on: what is finished is kept
@@ -33,6 +33,7 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secret/token"
 python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
 
 driver=
+# shellcheck disable=SC2329 # the traps call both
 end() {
     trap - EXIT TERM
     if [[ -n "$driver" ]]; then
@@ -44,6 +45,7 @@ end() {
     rm -r "$secret"
 }
 # 300 s before the time is up, and when a higher priority takes the nodes
+# shellcheck disable=SC2329
 again() {
     end
     scontrol requeue "$SLURM_JOB_ID"
@@ -73,7 +75,7 @@ if ((SLURM_NNODES > 1)); then
 fi
 python -m cluster.waiting "$SLURM_NNODES"
 
-python run.py --videos /shared/example/videos --preset paper --stages 3 --out /shared/example/runs/first --set run.max_cpus=320 --set run.max_gpus=8 --set pools.score.gpus=0.25 --set 'pools.score.gpus_of={qalign: 1}' --set training.workers=8 &
+python run.py --videos /shared/example/videos --preset paper --stages 3 --out /shared/example/runs/first --set run.max_cpus=192 --set run.max_gpus=8 --set pools.score.gpus=0.25 --set pools.score.gpus_of.qalign=1 --set training.workers=8 &
 driver=$!
 wait "$driver" && code=0 || code=$?
 driver=

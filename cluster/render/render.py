@@ -13,7 +13,7 @@ import jinja2
 
 from cluster import ClusterError
 from cluster.preflight import RAY
-from cluster.render.sizes import KUBERNETES, LAUNCHED, PROVIDERS, SERVICES, Group, Shape, Sizes, machines_of, shape_of, table
+from cluster.render.sizes import BATCH, KUBERNETES, LAUNCHED, PROVIDERS, SERVICES, Group, Shape, Sizes, machines_of, shape_of, table
 
 KUBERAY = "1.7.0"  # the release whose keys the files use
 SKYPILOT = "0.14.1"
@@ -106,7 +106,7 @@ def _environment(request: Request) -> jinja2.Environment:
         "ray_memory": lambda group: int(group.memory * _RAY_SHARE) * 2**30,
         "limits": limits,
         "shared_memory": lambda group: min(int(group.memory * _OBJECT_SHARE), _MOST_SHARED_GIB),
-        "selectors": lambda group: selectors(group, request.service, spot=request.sizes.spot),
+        "selectors": lambda group: selectors(group, request.service),
     }
     return environment
 
@@ -122,18 +122,10 @@ def limits(group: Group) -> str:
     return f'{{cpu: "{group.cpus}", memory: {group.memory}Gi{gpus}}}'
 
 
-def selectors(group: Group, service: str, *, spot: bool) -> dict[str, str]:
-    """Labels of the nodes that a pod may run on."""
+def selectors(group: Group, service: str) -> dict[str, str]:
+    """Labels of the nodes that a pod may run on: those with its GPU."""
     row = table()[service]
-    found: dict[str, str] = {}
-    if group.gpu is not None:
-        found[row["gpu_label"]] = row.get("gpu_values", {}).get(group.gpu, group.machine)
-    capacity = row.get("spot")
-    if capacity and group.name != "head" and spot:
-        value = capacity["on_spot"] if group.spot else capacity.get("on_demand")
-        if value is not None:
-            found[capacity["label"]] = value
-    return found
+    return {row["gpu_label"]: row.get("gpu_values", {}).get(group.gpu, group.machine)} if group.gpu is not None else {}
 
 
 def job(request: Request, shape: Shape) -> str:
@@ -146,7 +138,7 @@ def job(request: Request, shape: Shape) -> str:
     if shape.most_gpus:
         settings += [f"run.max_gpus={shape.most_gpus}", "pools.score.gpus=0.25"]
         if request.preset.startswith("paper"):
-            settings += ["pools.score.gpus_of={qalign: 1}", f"training.workers={shape.most_gpus}"]
+            settings += ["pools.score.gpus_of.qalign=1", f"training.workers={shape.most_gpus}"]
     for setting in settings:
         words += ["--set", setting]
     return shlex.join(words)
@@ -209,8 +201,10 @@ def _context(request: Request, shape: Shape) -> dict[str, Any]:
         "machine_image": request.machine_image or offered["machine_image"],
         "login": _login(request.image, region),
         "job": job(request, shape),
-        "spot": any(group.spot for group in shape.groups),
+        "spot": any(group.spot for group in shape.groups) or (request.provider == "skypilot" and request.sizes.spot),
+        "grows": request.provider not in BATCH,
         "spot_label": row.get("spot", {}).get("label"),
+        "spot_value": row.get("spot", {}).get("value"),
         "machines": kind.most,
         "cpus_each": kind.cpus,
         "memory_each": int(kind.memory * 0.9),

@@ -14,7 +14,8 @@ from cluster import ClusterError
 
 LAUNCHED = ("aws", "gcp")  # files of `ray up`
 KUBERNETES = ("rayjob", "raycluster")
-PROVIDERS = (*LAUNCHED, *KUBERNETES, "skypilot", "slurm")
+BATCH = ("skypilot", "slurm")  # all machines start and end together, so they are of one kind
+PROVIDERS = (*LAUNCHED, *KUBERNETES, *BATCH)
 SERVICES = ("gke", "eks", "generic")  # kinds of Kubernetes
 _SYSTEM_SHARE = 0.1  # of a node that pods leave to Kubernetes: kubelet, daemons and eviction thresholds
 _SYSTEM_CPUS, _SYSTEM_GIB = 1, 4
@@ -31,6 +32,9 @@ class Sizes:
         gpu: Their kind, a name of the provider's table.
         spot: Use spot machines first, and machines on demand where none can be had.
         idle_minutes: A machine without work goes back after so many minutes.
+        node_cpus: Slurm: CPUs of a node; None for those of a cloud's machine.
+        node_gpus: Slurm: GPUs of a node.
+        node_memory: Slurm: memory of a node, GiB.
     """
 
     cpus: int = 128
@@ -38,6 +42,9 @@ class Sizes:
     gpu: str = "H200"
     spot: bool = True
     idle_minutes: int = 10
+    node_cpus: int | None = None
+    node_gpus: int | None = None
+    node_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Group:
         gpus: Of each machine.
         gpu: Their kind, or None.
         most: Machines at most.
-        spot: Whether they may be taken back at any time.
+        spot: Whether they may be taken back at any time; of pods, whether they prefer such nodes.
         priority: The autoscaler prefers the group of the higher one.
     """
 
@@ -103,29 +110,63 @@ def shape_of(provider: str, sizes: Sizes, service: str = "gke") -> Shape:
     Raises:
         ClusterError: The provider has no such GPU, or its machines hold another number of them.
     """
+    _check_numbers(provider, sizes)
     offered = machines_of(provider, service)
-    for name, value, least in (("cpus", sizes.cpus, 1), ("gpus", sizes.gpus, 0), ("idle-minutes", sizes.idle_minutes, 1)):
-        if value < least:
-            raise ClusterError(f"--{name} {value}: give {least} or more")
-    spot = sizes.spot and service != "generic" if provider in KUBERNETES else sizes.spot
+    if provider == "slurm":
+        offered = _of_the_site(offered, sizes)
     kinds = [("cpu", None, offered["cpu"], math.ceil(sizes.cpus / offered["cpu"]["cpus"]))]
     if sizes.gpus:
         kinds.append(("gpu", sizes.gpu, *_gpu_machines(provider, sizes, offered["gpus"])))
+    if provider in BATCH:
+        kinds = kinds[-1:]
     pods = provider in KUBERNETES
     groups = tuple(
-        _group(name + ("-spot" if on_spot else ""), row, gpu, most, spot=on_spot, pods=pods)
+        _group(name + ("-spot" if on_spot and not pods else ""), row, gpu, most, spot=on_spot, pods=pods)
         for name, gpu, row, most in kinds
-        for on_spot in ((True, False) if spot else (False,))
+        for on_spot in _markets(provider, sizes, service)
     )
     head = _group("head", offered["head"], None, 0, spot=False, pods=pods)
-    plain = [group for group in groups if not group.spot]
+    each = {group.machine: group for group in groups}
     return Shape(
         head=head,
         groups=groups,
-        most_machines=sum(group.most for group in plain),
-        most_cpus=sum(group.most * group.cpus for group in plain),
+        most_machines=sum(most for _, _, _, most in kinds),
+        most_cpus=sum(most * each[row["machine"]].cpus for _, _, row, most in kinds),
         most_gpus=sizes.gpus,
     )
+
+
+def _markets(provider: str, sizes: Sizes, service: str) -> tuple[bool, ...]:
+    """A group for spot machines and one on demand, or one group.
+
+    Ray 2.58 does not read KubeRay's `priority`, so two groups of pods would be filled in turn. There one group prefers spot
+    nodes, and Kubernetes finds it others.
+    """
+    if provider in KUBERNETES:
+        return (sizes.spot and "spot" in table()[service],)
+    return (True, False) if sizes.spot and provider in LAUNCHED else (False,)
+
+
+def _check_numbers(provider: str, sizes: Sizes) -> None:
+    for name, least in (("cpus", 1), ("gpus", 0), ("idle_minutes", 1), ("node_cpus", 1), ("node_gpus", 1), ("node_memory", 2)):
+        value, option = getattr(sizes, name), f"--{name.replace('_', '-')}"
+        if value is not None and value < least:
+            raise ClusterError(f"{option} {value}: give {least} or more")
+        if value is not None and name.startswith("node_") and provider != "slurm":
+            raise ClusterError(f"{option}: only Slurm has nodes of your own; {provider} has those of cluster/render/machines.yaml")
+
+
+def _of_the_site(offered: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
+    """The nodes of a computing centre, in the form of the table."""
+    given = {"cpus": sizes.node_cpus, "memory": sizes.node_memory}
+    own = {name: value for name, value in given.items() if value is not None}
+    cards = {"gpus": sizes.node_gpus} if sizes.node_gpus is not None else {}
+    usual = offered["gpus"].get(sizes.gpu, offered["gpus"]["H200"])
+    return {
+        **offered,
+        "cpu": {**offered["cpu"], **own, "machine": "node"},
+        "gpus": {**offered["gpus"], sizes.gpu: {**usual, **own, **cards, "machine": "node"}},
+    }
 
 
 def _gpu_machines(provider: str, sizes: Sizes, offered: dict[str, Any]) -> tuple[dict[str, Any], int]:

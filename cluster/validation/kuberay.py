@@ -108,6 +108,12 @@ def _sizes(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
         least, most = group.get("minReplicas"), group.get("maxReplicas")
         if isinstance(least, int) and isinstance(most, int) and least > most:
             yield Finding(where, f"minReplicas {least} is above maxReplicas {most}", "lower minReplicas")
+        if group.get("priority"):
+            yield Finding(
+                (*where, "priority"), f"Ray {RAY} does not read the priority of group {name}",
+                "prefer nodes by an affinity of its pods", error=False,
+                source="ray/autoscaler/_private/kuberay/autoscaling_config.py",
+            )  # fmt: skip
         yield from _counts(where, group, name, least, most)
 
 

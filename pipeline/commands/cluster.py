@@ -27,6 +27,9 @@ _HELP = {
     "gpu": "their kind: H200, H100, A100, L40S, A10G, L4",
     "spot": "spot machines first, on demand where none can be had",
     "idle_minutes": "a machine without work goes back after so many minutes",
+    "node_cpus": "Slurm: CPUs of a node",
+    "node_gpus": "Slurm: GPUs of a node",
+    "node_memory": "Slurm: memory of a node, GiB",
     "name": "of the cluster or job",
     "image": "of all nodes, with registry and tag (cluster/Dockerfile)",
     "region": "of the cloud",
@@ -67,7 +70,7 @@ def _option(parser: argparse.ArgumentParser, name: str, default: Any) -> None:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=_HELP[name])
         return
     said = f" (default {default})" if default not in (None, MISSING) else ""
-    kind: type = int if isinstance(default, int) else str
+    kind: type = int if isinstance(default, int) or name.startswith("node_") else str
     parser.add_argument(flag, type=kind, default=default, help=_HELP[name] + said, metavar="N" if kind is int else "X")
 
 
