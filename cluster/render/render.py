@@ -138,10 +138,15 @@ def job(request: Request, shape: Shape) -> str:
     if shape.most_gpus:
         settings += [f"run.max_gpus={shape.most_gpus}", "pools.score.gpus=0.25"]
         if request.preset.startswith("paper"):
-            settings += ["pools.score.gpus_of.qalign=1", f"training.workers={shape.most_gpus}"]
+            settings += ["pools.score.gpus_of.qalign=1", f"training.workers={_workers(shape.most_gpus)}"]
     for setting in settings:
         words += ["--set", setting]
     return shlex.join(words)
+
+
+def _workers(gpus: int) -> int:
+    """Workers of the published training: they share its batch of 8 evenly."""
+    return max(count for count in (1, 2, 4, 8) if count <= gpus)
 
 
 def example_place(request: Request) -> str:
