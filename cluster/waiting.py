@@ -16,7 +16,9 @@ from cluster.joining import chosen
 _EVERY_S = 2.0
 
 
-def wait(nodes: int, patience_s: float, living: Callable[[], int], sleep: Callable[[float], None] = time.sleep) -> float:
+def wait(
+    nodes: int, patience_s: float, living: Callable[[], int], sleep: Callable[[float], None] = time.sleep
+) -> float:
     """Return the seconds until `living` counts `nodes` nodes.
 
     Raises:
@@ -33,6 +35,13 @@ def wait(nodes: int, patience_s: float, living: Callable[[], int], sleep: Callab
     return waited
 
 
+def _address() -> str:
+    place = chosen(None)
+    if place.address is None:
+        raise ClusterError("RAY_ADDRESS is not set: nothing says which cluster to wait for")
+    return place.address
+
+
 def main(arguments: list[str]) -> int:
     """Wait; return 0, or 3 if not all nodes come."""
     parser = argparse.ArgumentParser(prog="python -m cluster.waiting", description=__doc__)
@@ -42,10 +51,7 @@ def main(arguments: list[str]) -> int:
     import ray
 
     try:
-        place = chosen(None)
-        if place.address is None:
-            raise ClusterError("RAY_ADDRESS is not set: nothing says which cluster to wait for")
-        ray.init(address=place.address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=_address(), log_to_driver=False, logging_level="ERROR")
         seconds = wait(options.nodes, options.patience, lambda: sum(node["Alive"] for node in ray.nodes()))  # type: ignore[no-untyped-call]
     except (ClusterError, ConnectionError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a program of its own

@@ -1,6 +1,6 @@
 """The versions that the image installs: those of the environment that runs this, of all that the project needs.
 
-    python -m cluster.render.pins > cluster/constraints.txt
+python -m cluster.render.pins > cluster/constraints.txt
 """
 
 from __future__ import annotations

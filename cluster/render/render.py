@@ -13,7 +13,19 @@ import jinja2
 
 from cluster import ClusterError
 from cluster.preflight import RAY
-from cluster.render.sizes import BATCH, KUBERNETES, LAUNCHED, PROVIDERS, SERVICES, Group, Shape, Sizes, machines_of, shape_of, table
+from cluster.render.sizes import (
+    BATCH,
+    KUBERNETES,
+    LAUNCHED,
+    PROVIDERS,
+    SERVICES,
+    Group,
+    Shape,
+    Sizes,
+    machines_of,
+    shape_of,
+    table,
+)
 
 KUBERAY = "1.7.0"  # the release whose keys the files use
 SKYPILOT = "0.14.1"
@@ -82,7 +94,17 @@ def render(request: Request) -> str:
         raise ClusterError(f"--service {request.service}: use one of {', '.join(SERVICES)}")
     if not _LABELS.fullmatch(request.name):
         raise ClusterError(f"--name {request.name}: use small letters, digits and -, a letter first")
-    for option in ("image", "videos", "out", "preset", "project", "zones", "region", "machine_image", "instance_profile"):
+    for option in (
+        "image",
+        "videos",
+        "out",
+        "preset",
+        "project",
+        "zones",
+        "region",
+        "machine_image",
+        "instance_profile",
+    ):
         value = getattr(request, option)
         if value is not None and (not value or not value.isprintable()):
             raise ClusterError(f"--{option.replace('_', '-')} {value!r}: give one line of text")
@@ -176,9 +198,7 @@ def _login(image: str, region: str) -> str | None:
     registry = image.split("/", 1)[0]
     if re.fullmatch(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com", registry):
         where = registry.split(".")[3]
-        return (
-            f"aws ecr get-login-password --region {where} | docker login --username AWS --password-stdin {registry}"
-        )
+        return f"aws ecr get-login-password --region {where} | docker login --username AWS --password-stdin {registry}"
     if re.fullmatch(r"[a-z0-9-]+-docker\.pkg\.dev", registry) and region:
         return f"gcloud auth configure-docker {registry} --quiet"
     return None

@@ -148,12 +148,21 @@ def _markets(provider: str, sizes: Sizes, service: str) -> tuple[bool, ...]:
 
 
 def _check_numbers(provider: str, sizes: Sizes) -> None:
-    for name, least in (("cpus", 1), ("gpus", 0), ("idle_minutes", 1), ("node_cpus", 1), ("node_gpus", 1), ("node_memory", 2)):
+    for name, least in (
+        ("cpus", 1),
+        ("gpus", 0),
+        ("idle_minutes", 1),
+        ("node_cpus", 1),
+        ("node_gpus", 1),
+        ("node_memory", 2),
+    ):
         value, option = getattr(sizes, name), f"--{name.replace('_', '-')}"
         if value is not None and value < least:
             raise ClusterError(f"{option} {value}: give {least} or more")
         if value is not None and name.startswith("node_") and provider != "slurm":
-            raise ClusterError(f"{option}: only Slurm has nodes of your own; {provider} has those of cluster/render/machines.yaml")
+            raise ClusterError(
+                f"{option}: only Slurm has nodes of your own; {provider} has those of cluster/render/machines.yaml"
+            )
 
 
 def _of_the_site(offered: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
@@ -172,7 +181,9 @@ def _of_the_site(offered: dict[str, Any], sizes: Sizes) -> dict[str, Any]:
 def _gpu_machines(provider: str, sizes: Sizes, offered: dict[str, Any]) -> tuple[dict[str, Any], int]:
     row = offered.get(sizes.gpu)
     if row is None:
-        raise ClusterError(f"--gpu {sizes.gpu}: {provider} has {', '.join(sorted(offered))} (cluster/render/machines.yaml)")
+        raise ClusterError(
+            f"--gpu {sizes.gpu}: {provider} has {', '.join(sorted(offered))} (cluster/render/machines.yaml)"
+        )
     if sizes.gpus % row["gpus"]:
         whole = math.ceil(sizes.gpus / row["gpus"]) * row["gpus"]
         raise ClusterError(
@@ -186,6 +197,4 @@ def _group(name: str, row: dict[str, Any], gpu: str | None, most: int, *, spot: 
     if pods:
         cpus -= max(_SYSTEM_CPUS, math.ceil(cpus * _SYSTEM_SHARE))
         memory -= max(_SYSTEM_GIB, math.ceil(memory * _SYSTEM_SHARE))
-    return Group(
-        name, row["machine"], cpus, memory, row.get("gpus", 0), gpu, most, spot, SPOT_FIRST if spot else 0
-    )
+    return Group(name, row["machine"], cpus, memory, row.get("gpus", 0), gpu, most, spot, SPOT_FIRST if spot else 0)

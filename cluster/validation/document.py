@@ -50,7 +50,9 @@ class _Walk:
                 if name in seen:
                     line = key.start_mark.line + 1
                     self.twice.append(
-                        Finding((*path, name), "this key stands twice; the first value is lost", "remove one", line=line)
+                        Finding(
+                            (*path, name), "this key stands twice; the first value is lost", "remove one", line=line
+                        )
                     )
                 seen.add(name)
                 self.down(value, (*path, name))

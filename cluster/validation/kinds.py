@@ -71,7 +71,9 @@ def check(tree: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(tuple(error.path), error.message, source=source)
     except (kubernetes_validate.SchemaNotFoundError, kubernetes_validate.InvalidSchemaError):
         kind = f"{tree.get('apiVersion')} {tree.get('kind')}"
-        yield Finding(("kind",), f"{kind} is no kind of Kubernetes {RELEASE}", "correct apiVersion and kind", source=source)
+        yield Finding(
+            ("kind",), f"{kind} is no kind of Kubernetes {RELEASE}", "correct apiVersion and kind", source=source
+        )
 
 
 def together(trees: Sequence[Any]) -> Iterator[tuple[int, Finding]]:
@@ -85,12 +87,35 @@ def together(trees: Sequence[Any]) -> Iterator[tuple[int, Finding]]:
         for path, pod in kuberay.pods_of(tree):
             labels = mapping(pod, "metadata", "labels")
             if policies and not any(_selects(at(policy, "spec", "podSelector"), labels) for policy in policies):
-                yield index, Finding((*path, "metadata"), "no NetworkPolicy of this file means this pod", "give it the policy's label")
+                yield (
+                    index,
+                    Finding(
+                        (*path, "metadata"),
+                        "no NetworkPolicy of this file means this pod",
+                        "give it the policy's label",
+                    ),
+                )
             account = at(pod, "spec", "serviceAccountName")
             if accounts and account is not None and account not in accounts:
-                yield index, Finding((*path, "spec", "serviceAccountName"), f"{account} is not in this file", f"use {', '.join(map(str, accounts))}", error=False)
+                yield (
+                    index,
+                    Finding(
+                        (*path, "spec", "serviceAccountName"),
+                        f"{account} is not in this file",
+                        f"use {', '.join(map(str, accounts))}",
+                        error=False,
+                    ),
+                )
         if not policies:
-            yield index, Finding((), "no NetworkPolicy: every pod of the Kubernetes cluster reaches Ray's ports", "add one as in cluster/rayjob.yaml", error=False)
+            yield (
+                index,
+                Finding(
+                    (),
+                    "no NetworkPolicy: every pod of the Kubernetes cluster reaches Ray's ports",
+                    "add one as in cluster/rayjob.yaml",
+                    error=False,
+                ),
+            )
     pods = [pod for _, tree in clusters for _, pod in kuberay.pods_of(tree)]
     for index, tree in enumerate(trees):
         if at(tree, "kind") == "PodMonitor":
@@ -115,4 +140,8 @@ def _monitored(tree: dict[str, Any], pods: Sequence[dict[str, Any]]) -> Iterator
     for position, endpoint in enumerate(sequence(tree, "spec", "podMetricsEndpoints")):
         if meant and at(endpoint, "port") not in ports:
             path: Path = ("spec", "podMetricsEndpoints", position, "port")
-            yield Finding(path, f"{at(endpoint, 'port')} is no port of these pods", f"they have {', '.join(sorted(filter(None, ports)))}")
+            yield Finding(
+                path,
+                f"{at(endpoint, 'port')} is no port of these pods",
+                f"they have {', '.join(sorted(filter(None, ports)))}",
+            )

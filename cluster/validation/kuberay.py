@@ -66,9 +66,16 @@ def _security(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
         pod = mapping(group, "template", "spec")
         inside = [pod.get("securityContext"), *(at(one, "securityContext") for one in sequence(pod, "containers"))]
         if not any(at(context, "runAsNonRoot") is True or at(context, "runAsUser") for context in inside):
-            yield Finding((*where, "template", "spec"), f"group {name} may run as root", "securityContext: {runAsNonRoot: true}", error=False)
+            yield Finding(
+                (*where, "template", "spec"),
+                f"group {name} may run as root",
+                "securityContext: {runAsNonRoot: true}",
+                error=False,
+            )
         if any(at(context, "privileged") is True for context in inside):
-            yield Finding((*where, "template", "spec"), f"group {name} is privileged", "no part of this project needs it")
+            yield Finding(
+                (*where, "template", "spec"), f"group {name} is privileged", "no part of this project needs it"
+            )
 
 
 def _versions(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
@@ -84,7 +91,9 @@ def _versions(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
                 yield from image_pinned(place, image)
                 images[image] = place
     if len(images) > 1:
-        yield Finding(path, f"{len(images)} images: {', '.join(sorted(images))}", "all nodes need the same code and the same Ray")
+        yield Finding(
+            path, f"{len(images)} images: {', '.join(sorted(images))}", "all nodes need the same code and the same Ray"
+        )
 
 
 def _sizes(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
@@ -121,7 +130,11 @@ def _counts(where: Path, group: dict[str, Any], name: str, least: object, most: 
     count = group.get("replicas")
     inside = all(isinstance(one, int) for one in (least, count, most))
     if inside and not least <= count <= most:  # type: ignore[operator] # all are int
-        yield Finding((*where, "replicas"), f"{count} is not between {least} and {most}", f"group {name}: correct one of the three")
+        yield Finding(
+            (*where, "replicas"),
+            f"{count} is not between {least} and {most}",
+            f"group {name}: correct one of the three",
+        )
 
 
 def ray_documents(trees: Sequence[Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ v1.7.0). Rules of later commits name those.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -29,9 +30,13 @@ def name_of(tree: dict[str, Any], longest: int, source: str) -> Iterator[Finding
     if not isinstance(name, str):
         yield Finding(("metadata",), "the name is missing", "add it", source=source)
     elif len(name) > longest:
-        yield Finding(path, f"{len(name)} characters; the operator takes at most {longest}", "shorten it", source=source)
+        yield Finding(
+            path, f"{len(name)} characters; the operator takes at most {longest}", "shorten it", source=source
+        )
     elif not _DNS_1035.fullmatch(name):
-        yield Finding(path, f"{name!r} is no name of a host", "use small letters, digits and -, a letter first", source=source)
+        yield Finding(
+            path, f"{name!r} is no name of a host", "use small letters, digits and -, a letter first", source=source
+        )
 
 
 def groups_of(spec: dict[str, Any], path: Path) -> list[tuple[Path, dict[str, Any], str]]:
@@ -90,7 +95,12 @@ def _fault_tolerance(spec: dict[str, Any], annotations: dict[str, Any], path: Pa
     environment, start = environment_of(head), mapping(head, "rayStartParams")
     where: Path = (*path, "headGroupSpec")
     if annotations.get("ray.io/ft-enabled") and options is not None:
-        yield Finding(("metadata", "annotations"), "ray.io/ft-enabled beside gcsFaultToleranceOptions", "keep the latter", source=source)
+        yield Finding(
+            ("metadata", "annotations"),
+            "ray.io/ft-enabled beside gcsFaultToleranceOptions",
+            "keep the latter",
+            source=source,
+        )
     if options is None and annotations.get("ray.io/ft-enabled") != "true" and "RAY_REDIS_ADDRESS" in environment:
         yield Finding(where, "RAY_REDIS_ADDRESS without gcsFaultToleranceOptions", "set the options", source=source)
     if options is not None:
@@ -98,7 +108,10 @@ def _fault_tolerance(spec: dict[str, Any], annotations: dict[str, Any], path: Pa
             (bool(start.get("redis-password")), "rayStartParams.redis-password"),
             ("REDIS_PASSWORD" in environment, "the variable REDIS_PASSWORD"),
             ("RAY_REDIS_ADDRESS" in environment, "the variable RAY_REDIS_ADDRESS"),
-            (bool(annotations.get("ray.io/external-storage-namespace")), "the annotation ray.io/external-storage-namespace"),
+            (
+                bool(annotations.get("ray.io/external-storage-namespace")),
+                "the annotation ray.io/external-storage-namespace",
+            ),
         ):
             if present:
                 yield Finding(where, f"{what} beside gcsFaultToleranceOptions", "use its field", source=source)
@@ -118,14 +131,23 @@ def _autoscaler(spec: dict[str, Any], path: Path) -> Iterator[Finding]:
     switch = str(environment.get(_V2, "")).lower()
     if not scales(spec):
         if switch in ("1", "true"):
-            yield Finding((*path, "headGroupSpec"), f"{_V2} without an autoscaler", "set enableInTreeAutoscaling: true", source=source)
+            yield Finding(
+                (*path, "headGroupSpec"),
+                f"{_V2} without an autoscaler",
+                "set enableInTreeAutoscaling: true",
+                source=source,
+            )
         return
     version = at(spec, "autoscalerOptions", "version")
     if version is not None and _V2 in environment:
-        yield Finding((*path, "headGroupSpec"), f"{_V2} beside autoscalerOptions.version", "keep the latter", source=source)
+        yield Finding(
+            (*path, "headGroupSpec"), f"{_V2} beside autoscalerOptions.version", "keep the latter", source=source
+        )
     for where, group, name in groups_of(spec, path):
         if group.get("suspend") is True:
-            yield Finding((*where, "suspend"), f"group {name} cannot be suspended with an autoscaler", "remove it", source=source)
+            yield Finding(
+                (*where, "suspend"), f"group {name} cannot be suspended with an autoscaler", "remove it", source=source
+            )
         policy = at(group, "template", "spec", "restartPolicy")
         if (version == "v2" or switch in ("1", "true")) and policy not in (None, "", "Never"):
             yield Finding(
@@ -228,7 +250,9 @@ def _texts(spec: dict[str, Any]) -> Iterator[Finding]:
         try:
             yaml.safe_load(environment)
         except yaml.YAMLError:
-            yield Finding(("spec", "runtimeEnvYAML"), "is no YAML", "correct the text", source="UnmarshalRuntimeEnvYAML")
+            yield Finding(
+                ("spec", "runtimeEnvYAML"), "is no YAML", "correct the text", source="UnmarshalRuntimeEnvYAML"
+            )
     wanted = spec.get("entrypointResources")
     if isinstance(wanted, str):
         try:
@@ -236,7 +260,9 @@ def _texts(spec: dict[str, Any]) -> Iterator[Finding]:
         except ValueError:
             fits = False
         if not fits:
-            yield Finding(("spec", "entrypointResources"), "is no JSON object in a text", "write '{\"kind\": 1}'", source="job.go")
+            yield Finding(
+                ("spec", "entrypointResources"), "is no JSON object in a text", "write '{\"kind\": 1}'", source="job.go"
+            )
 
 
 def _deletion(spec: dict[str, Any]) -> Iterator[Finding]:
@@ -285,10 +311,17 @@ def _order(path: Path, rules: Any) -> Iterator[Finding]:
         if seconds < 0:
             yield Finding((*path, index), "ttlSeconds is negative", "0 or more", source="validateDeletionRules")
         if policy in times.setdefault(status, {}):
-            yield Finding((*path, index), f"a second rule for {policy} and {status}", "remove one", source="validateDeletionRules")
+            yield Finding(
+                (*path, index), f"a second rule for {policy} and {status}", "remove one", source="validateDeletionRules"
+            )
         times[status][policy] = seconds
     for status, by_policy in times.items():
         given = [(policy, by_policy[policy]) for policy in order if policy in by_policy]
-        for (first, early), (then, late) in zip(given, given[1:], strict=False):
+        for (first, early), (then, late) in itertools.pairwise(given):
             if late < early:
-                yield Finding(path, f"{status}: {then} comes before {first}", f"{early} s or later", source="validateTTLConsistency")
+                yield Finding(
+                    path,
+                    f"{status}: {then} comes before {first}",
+                    f"{early} s or later",
+                    source="validateTTLConsistency",
+                )

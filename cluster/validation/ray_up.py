@@ -21,7 +21,9 @@ _SCHEMA = "ray/autoscaler/ray-schema.json"
 
 def is_launcher_file(tree: Any) -> bool:
     """Whether a document is one for `ray up`."""
-    return isinstance(tree, dict) and ("available_node_types" in tree or ("provider" in tree and "apiVersion" not in tree))
+    return isinstance(tree, dict) and (
+        "available_node_types" in tree or ("provider" in tree and "apiVersion" not in tree)
+    )
 
 
 def check(tree: dict[str, Any]) -> Iterator[Finding]:
@@ -55,7 +57,9 @@ def _by_ray(tree: dict[str, Any]) -> Iterator[Finding]:
     except jsonschema.ValidationError as error:
         yield Finding(tuple(error.absolute_path), error.message, source=_SCHEMA)
     except (ValueError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
-        yield Finding((), " ".join(str(error).split()), "correct the file", source="util.prepare_config, validate_config")
+        yield Finding(
+            (), " ".join(str(error).split()), "correct the file", source="util.prepare_config, validate_config"
+        )
 
 
 def _limits(tree: dict[str, Any]) -> Iterator[Finding]:
@@ -70,7 +74,12 @@ def _limits(tree: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(
                 ("available_node_types", name), f"min_workers {least} is above max_workers {most}", "lower min_workers"
             )
-        if name != tree.get("head_node_type") and isinstance(least, int) and least > 0 and at(group, "resources", "GPU"):
+        if (
+            name != tree.get("head_node_type")
+            and isinstance(least, int)
+            and least > 0
+            and at(group, "resources", "GPU")
+        ):
             yield Finding(
                 ("available_node_types", name, "min_workers"),
                 f"{least} machines with GPUs run from the first minute to the last, also while nothing needs them",
@@ -209,7 +218,11 @@ def _commands(tree: dict[str, Any]) -> Iterator[Finding]:
                 "export RAY_AUTH_MODE=token; there, and spread the token by file_mounts",
                 source="Ray's documentation, security",
             )
-        if "--dashboard-host=0.0.0.0" in text or "--dashboard-host 0.0.0.0" in text or not text and key.startswith("head"):
+        if (
+            "--dashboard-host=0.0.0.0" in text
+            or "--dashboard-host 0.0.0.0" in text
+            or (not text and key.startswith("head"))
+        ):
             yield Finding(
                 (key,) if key in tree else (),
                 "the dashboard and the job server listen on every interface",

@@ -55,6 +55,8 @@ def _explained(error: Any, source: str, above: Path) -> Iterator[Finding]:
         kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         yield Finding(path, f"{error.instance!r} is no {' or '.join(kinds)}", source=source)
     elif error.validator == "enum":
-        yield Finding(path, f"{error.instance!r} is none of {', '.join(map(str, error.validator_value))}", source=source)
+        yield Finding(
+            path, f"{error.instance!r} is none of {', '.join(map(str, error.validator_value))}", source=source
+        )
     else:
         yield Finding(path, error.message, source=source)

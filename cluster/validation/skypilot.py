@@ -11,7 +11,12 @@ from cluster.validation.schema import complaints, shipped
 
 def is_task(tree: Any) -> bool:
     """Whether a document is a task of SkyPilot."""
-    return isinstance(tree, dict) and "resources" in tree and "apiVersion" not in tree and ("run" in tree or "setup" in tree)
+    return (
+        isinstance(tree, dict)
+        and "resources" in tree
+        and "apiVersion" not in tree
+        and ("run" in tree or "setup" in tree)
+    )
 
 
 def check(tree: dict[str, Any]) -> Iterator[Finding]:
@@ -20,7 +25,9 @@ def check(tree: dict[str, Any]) -> Iterator[Finding]:
     run = str(tree.get("run", ""))
     if "ray start" in run:
         if at(tree, "envs", "RAY_AUTH_MODE") != "token" and "RAY_AUTH_MODE=token" not in run:
-            yield Finding(("run",), "starts Ray without a token: whoever reaches a port runs code", "envs: {RAY_AUTH_MODE: token}")
+            yield Finding(
+                ("run",), "starts Ray without a token: whoever reaches a port runs code", "envs: {RAY_AUTH_MODE: token}"
+            )
         elif "RAY_AUTH_TOKEN" not in mapping(tree, "secrets"):
             yield Finding((), "every machine would make a token of its own", "secrets: {RAY_AUTH_TOKEN: null}")
         if "--port=6380" in run or "--port 6380" in run or "ray stop" in run:
@@ -29,7 +36,12 @@ def check(tree: dict[str, Any]) -> Iterator[Finding]:
                 source="SkyPilot's documentation, Ray",
             )  # fmt: skip
     if "autostop" not in mapping(tree, "resources"):
-        yield Finding(("resources",), "machines stay, and cost, after the run", "autostop: {idle_minutes: 10, down: true}", error=False)
+        yield Finding(
+            ("resources",),
+            "machines stay, and cost, after the run",
+            "autostop: {idle_minutes: 10, down: true}",
+            error=False,
+        )
     for key, value in mapping(tree, "secrets").items():
         if value not in (None, ""):
             yield Finding(("secrets", key), f"the value of {key} stands in the file", f"null here, and --secret {key}")

@@ -22,13 +22,27 @@ def check(text: str) -> Iterator[Finding]:
     if parsed.returncode:
         first = parsed.stderr.strip().splitlines()[0]
         line = re.search(r"line (\d+)", first)
-        yield Finding((), first.rpartition("line ")[2].partition(": ")[2] or first, line=int(line[1]) if line else 0, source="bash -n")
+        yield Finding(
+            (),
+            first.rpartition("line ")[2].partition(": ")[2] or first,
+            line=int(line[1]) if line else 0,
+            source="bash -n",
+        )
     lines = text.splitlines()
-    given = {match[1]: number for number, line in enumerate(lines, 1) if (match := re.match(r"#SBATCH --([a-z-]+)", line))}
-    first = next((number for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")), len(lines))
+    given = {
+        match[1]: number for number, line in enumerate(lines, 1) if (match := re.match(r"#SBATCH --([a-z-]+)", line))
+    }
+    first = next(
+        (number for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")), len(lines)
+    )
     for option, number in given.items():
         if number > first:
-            yield Finding((), f"#SBATCH --{option} stands after the first command, where Slurm does not read it", "move it up", line=number)
+            yield Finding(
+                (),
+                f"#SBATCH --{option} stands after the first command, where Slurm does not read it",
+                "move it up",
+                line=number,
+            )
     for option in _NEEDED:
         if option not in given:
             yield Finding((), f"--{option} is missing", f"add #SBATCH --{option}=...")
@@ -40,7 +54,12 @@ def _security(lines: list[str]) -> Iterator[Finding]:
     text = "\n".join(line for _, line in code)
     start = next((number for number, line in code if "ray start" in line), 0)
     if start and "RAY_AUTH_MODE=token" not in text:
-        yield Finding((), "Ray starts without a token, on nodes where others work: each of them can run code as you", "export RAY_AUTH_MODE=token", line=start)
+        yield Finding(
+            (),
+            "Ray starts without a token, on nodes where others work: each of them can run code as you",
+            "export RAY_AUTH_MODE=token",
+            line=start,
+        )
     if start and "umask 077" not in text:
         yield Finding((), "files of this job can be read by others, the token among them", "umask 077", line=start)
     for number, line in code:
@@ -49,4 +68,9 @@ def _security(lines: list[str]) -> Iterator[Finding]:
         if re.search(r"--dashboard-host[= ]0\.0\.0\.0", line):
             yield Finding((), "the dashboard listens on every interface", "leave the option out", line=number)
         if re.search(r"\bray stop\b", line):
-            yield Finding((), "ray stop ends every Ray of yours on the node, also those of other jobs", "end the processes of this job", line=number)
+            yield Finding(
+                (),
+                "ray stop ends every Ray of yours on the node, also those of other jobs",
+                "end the processes of this job",
+                line=number,
+            )

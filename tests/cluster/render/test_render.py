@@ -29,7 +29,9 @@ OWN = {
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_committed_file_is_what_the_generator_writes(provider):
     path = f"cluster/{FILES[provider]}"
-    assert (ROOT / path).read_text(encoding="utf-8") == render(Request(provider, to=path)), f"write it again: {command(Request(provider, to=path))} --force"
+    assert (ROOT / path).read_text(encoding="utf-8") == render(Request(provider, to=path)), (
+        f"write it again: {command(Request(provider, to=path))} --force"
+    )
 
 
 SIZES = (Sizes(), Sizes(gpus=0), Sizes(gpus=16, spot=False), Sizes(gpus=3, gpu="L4", cpus=1))
@@ -85,7 +87,9 @@ def test_spot_machines_come_first_and_machines_on_demand_where_none_can_be_had(p
 @pytest.mark.parametrize("provider", LAUNCHED)
 def test_a_run_sees_all_gpus_in_the_ceiling_of_the_file(provider):
     read = configuration(render(Request(provider)))
-    groups = groups_of({"groups": read["available_node_types"], "max_workers": read["max_workers"], "head": read["head_node_type"]})
+    groups = groups_of(
+        {"groups": read["available_node_types"], "max_workers": read["max_workers"], "head": read["head_node_type"]}
+    )
     most = total(groups, "the file")
     assert most.gpus >= 8
     assert most.spare_cpus > 0, "and CPUs beside them"
@@ -93,7 +97,12 @@ def test_a_run_sees_all_gpus_in_the_ceiling_of_the_file(provider):
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_command_of_the_run_is_one_that_the_program_takes(provider):
-    for sizes, preset in ((Sizes(), "paper"), (Sizes(gpus=16), "paper"), (Sizes(gpus=1, gpu="L4"), "local"), (Sizes(gpus=0), "local")):
+    for sizes, preset in (
+        (Sizes(), "paper"),
+        (Sizes(gpus=16), "paper"),
+        (Sizes(gpus=1, gpu="L4"), "local"),
+        (Sizes(gpus=0), "local"),
+    ):
         text = render(Request(provider, sizes, preset=preset, **OWN))
         words = shlex.split(next(line for line in text.splitlines() if "run.py --videos" in line))
         words = shlex.split(words[-1]) if "run.py --videos" in words[-1] else words
@@ -111,7 +120,11 @@ def test_pods_carry_the_label_that_the_policy_and_the_monitor_select():
     assert set(by_kind) == {"RayJob", "ServiceAccount", "NetworkPolicy", "PodMonitor"}
     spec = by_kind["RayJob"]["spec"]
     cluster = spec["rayClusterSpec"]
-    templates = [spec["submitterPodTemplate"], cluster["headGroupSpec"]["template"], *(one["template"] for one in cluster["workerGroupSpecs"])]
+    templates = [
+        spec["submitterPodTemplate"],
+        cluster["headGroupSpec"]["template"],
+        *(one["template"] for one in cluster["workerGroupSpecs"]),
+    ]
     for template in templates:
         assert template["metadata"]["labels"] == by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
     assert by_kind["RayJob"]["spec"]["rayClusterSpec"]["rayVersion"] == RAY
@@ -132,7 +145,9 @@ def test_a_registry_of_the_cloud_is_logged_in_to_without_a_password_in_a_list_of
     for provider, image in (("aws", OWN["image"]), ("gcp", "europe-docker.pkg.dev/mine/vqa/image:2")):
         tree = yaml.safe_load(render(Request(provider, image=image)))
         assert len(tree["initialization_commands"]) == 1
-    assert "--password-stdin" in yaml.safe_load(render(Request("aws", image=OWN["image"])))["initialization_commands"][0]
+    assert (
+        "--password-stdin" in yaml.safe_load(render(Request("aws", image=OWN["image"])))["initialization_commands"][0]
+    )
     assert yaml.safe_load(render(Request("aws")))["initialization_commands"] == [], "an open registry asks nothing"
 
 

@@ -40,7 +40,12 @@ def test_a_gpu_that_a_provider_has_not_is_refused_with_those_it_has():
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"cpus": 0}, "--cpus 0"), ({"gpus": -8}, "--gpus -8"), ({"idle_minutes": 0}, "--idle-minutes"), ({"node_gpus": 0}, "--node-gpus")],
+    [
+        ({"cpus": 0}, "--cpus 0"),
+        ({"gpus": -8}, "--gpus -8"),
+        ({"idle_minutes": 0}, "--idle-minutes"),
+        ({"node_gpus": 0}, "--node-gpus"),
+    ],
 )
 def test_numbers_below_the_least_are_refused(wrong, said):
     with pytest.raises(ClusterError, match=said):

@@ -9,7 +9,9 @@ from cluster.validation.check import check_file, check_text
 from cluster.validation.security import secrets_in
 
 
-@pytest.mark.parametrize("name", ["aws.yaml", "gcp.yaml", "rayjob.yaml", "raycluster.yaml", "skypilot.yaml", "slurm.sh"])
+@pytest.mark.parametrize(
+    "name", ["aws.yaml", "gcp.yaml", "rayjob.yaml", "raycluster.yaml", "skypilot.yaml", "slurm.sh"]
+)
 def test_the_committed_files_are_read_and_only_their_examples_are_named(name):
     found = check_file(CLUSTER / name)
     assert found

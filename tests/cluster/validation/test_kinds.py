@@ -11,9 +11,17 @@ ERRORS = {
     "a typo in a policy": (POLICY, ("spec/ingres", []), "ingres"),
     "a port that is a text of nothing": (POLICY, ("spec/egress/1/ports/0/port", [53]), "egress"),
     "a kind that is none": (ACCOUNT, ("kind", "ServiceAcount"), "v1 ServiceAcount is no kind of Kubernetes"),
-    "a policy for others": (POLICY, ("spec/podSelector/matchLabels", {"a": "b"}), "no NetworkPolicy of this file means this pod"),
+    "a policy for others": (
+        POLICY,
+        ("spec/podSelector/matchLabels", {"a": "b"}),
+        "no NetworkPolicy of this file means this pod",
+    ),
     "a monitor for others": (MONITOR, ("spec/selector/matchLabels", {"a": "b"}), "means no pod of this file"),
-    "a port that no pod has": (MONITOR, ("spec/podMetricsEndpoints/0/port", "metric"), "metric is no port of these pods"),
+    "a port that no pod has": (
+        MONITOR,
+        ("spec/podMetricsEndpoints/0/port", "metric"),
+        "metric is no port of these pods",
+    ),
     "a typo in a monitor": (MONITOR, ("spec/podMetricEndpoints", []), "did you mean podMetricsEndpoints?"),
     "a monitor of nothing": (MONITOR, ("spec/podMetricsEndpoints", REMOVED), "the key podMetricsEndpoints is missing"),
 }
@@ -33,6 +41,8 @@ def test_a_cluster_without_a_policy_is_a_note():
 
 def test_without_the_schemas_of_kubernetes_the_check_says_what_it_did_not_check(monkeypatch):
     find = kinds.importlib.util.find_spec
-    monkeypatch.setattr(kinds.importlib.util, "find_spec", lambda name: None if name == "kubernetes_validate" else find(name))
+    monkeypatch.setattr(
+        kinds.importlib.util, "find_spec", lambda name: None if name == "kubernetes_validate" else find(name)
+    )
     lines = notes((CLUSTER / "rayjob.yaml").read_text(encoding="utf-8"))
     assert any("NetworkPolicy is not checked; pip install kubernetes-validate" in line for line in lines)

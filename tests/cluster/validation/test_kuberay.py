@@ -30,7 +30,10 @@ ERRORS = {
     "a name with a dot": ([("metadata/name", "a.b")], "is no name of a host"),
     "no name": ([("metadata/name", REMOVED)], "the name is missing"),
     # ValidateRayJobSpec
-    "a TTL without shutdown": ([("spec/shutdownAfterJobFinishes", False)], "ttlSecondsAfterFinished: without shutdownAfterJobFinishes"),
+    "a TTL without shutdown": (
+        [("spec/shutdownAfterJobFinishes", False)],
+        "ttlSecondsAfterFinished: without shutdownAfterJobFinishes",
+    ),
     "a negative TTL": ([("spec/ttlSecondsAfterFinished", -1)], "ttlSecondsAfterFinished: is negative"),
     "suspend without shutdown": (
         [("spec/suspend", True), ("spec/shutdownAfterJobFinishes", REMOVED), ("spec/ttlSecondsAfterFinished", REMOVED)],
@@ -45,9 +48,15 @@ ERRORS = {
         "clusterSelector: with SidecarMode",
     ),
     "a selector and tries": ([("spec/clusterSelector", {"ray.io/cluster": "x"})], "clusterSelector: with backoffLimit"),
-    "a selector and suspend": ([("spec/clusterSelector", {"ray.io/cluster": "x"}), ("spec/suspend", True)], "cannot be suspended"),
+    "a selector and suspend": (
+        [("spec/clusterSelector", {"ray.io/cluster": "x"}), ("spec/suspend", True)],
+        "cannot be suspended",
+    ),
     "tries by hand": ([("spec/submissionMode", "InteractiveMode")], "backoffLimit: with InteractiveMode"),
-    "a submitter beside a sidecar": ([("spec/submissionMode", "SidecarMode")], "submitterPodTemplate: with SidecarMode"),
+    "a submitter beside a sidecar": (
+        [("spec/submissionMode", "SidecarMode")],
+        "submitterPodTemplate: with SidecarMode",
+    ),
     "a submitter's limit beside a sidecar": (
         [("spec/submissionMode", "SidecarMode"), ("spec/submitterConfig", {"backoffLimit": 1})],
         "submitterConfig: with SidecarMode",
@@ -59,12 +68,23 @@ ERRORS = {
     "an environment that is no YAML": ([("spec/runtimeEnvYAML", "a: [")], "runtimeEnvYAML: is no YAML"),
     "resources that are no JSON": ([("spec/entrypointResources", "{a: 1}")], "is no JSON object in a text"),
     # validateDeletionConfiguration and what it calls
-    "rules beside shutdown": ([("spec/deletionStrategy", {"deletionRules": [rule("SUCCEEDED", "DeleteSelf")]})], "beside shutdownAfterJobFinishes"),
+    "rules beside shutdown": (
+        [("spec/deletionStrategy", {"deletionRules": [rule("SUCCEEDED", "DeleteSelf")]})],
+        "beside shutdownAfterJobFinishes",
+    ),
     "rules beside old ones": (
-        [("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteSelf")], "onFailure": {"policy": "DeleteSelf"}})],
+        [
+            (
+                "spec/deletionStrategy",
+                {"deletionRules": [rule("FAILED", "DeleteSelf")], "onFailure": {"policy": "DeleteSelf"}},
+            )
+        ],
         "onFailure beside deletionRules",
     ),
-    "half of the old ones": ([("spec/deletionStrategy", {"onFailure": {"policy": "DeleteSelf"}})], "needs onSuccess and onFailure"),
+    "half of the old ones": (
+        [("spec/deletionStrategy", {"onFailure": {"policy": "DeleteSelf"}})],
+        "needs onSuccess and onFailure",
+    ),
     "workers that an autoscaler has": (
         [("spec/deletionStrategy", {"deletionRules": [rule("SUCCEEDED", "DeleteWorkers")]})],
         "DeleteWorkers with an autoscaler",
@@ -74,7 +94,10 @@ ERRORS = {
         "DeleteNone with shutdownAfterJobFinishes",
     ),
     "a cluster of somebody else": (
-        [("spec/clusterSelector", {"ray.io/cluster": "x"}), ("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteCluster")]})],
+        [
+            ("spec/clusterSelector", {"ray.io/cluster": "x"}),
+            ("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteCluster")]}),
+        ],
         "DeleteCluster with a clusterSelector",
     ),
     "two rules for one thing": (
@@ -82,10 +105,18 @@ ERRORS = {
         "a second rule for DeleteSelf and FAILED",
     ),
     "the job before its cluster": (
-        [("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteCluster", 9), rule("FAILED", "DeleteSelf", 1)]})],
+        [
+            (
+                "spec/deletionStrategy",
+                {"deletionRules": [rule("FAILED", "DeleteCluster", 9), rule("FAILED", "DeleteSelf", 1)]},
+            )
+        ],
         "FAILED: DeleteSelf comes before DeleteCluster",
     ),
-    "a rule in the past": ([("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteSelf", -1)]})], "ttlSeconds is negative"),
+    "a rule in the past": (
+        [("spec/deletionStrategy", {"deletionRules": [rule("FAILED", "DeleteSelf", -1)]})],
+        "ttlSeconds is negative",
+    ),
     # ValidateRayClusterSpec and what it calls
     "a head without container": ([(f"{HEAD}/template/spec/containers", [])], "template: has no container"),
     "workers without container": ([(f"{POD}/containers", [])], "template: has no container"),
@@ -93,21 +124,39 @@ ERRORS = {
         [(f"{GPU}/rayStartParams/num-cpus", "4"), (f"{GPU}/resources", {"CPU": "4"})],
         "num-cpus beside the group's resources",
     ),
-    "labels where they are not taken": ([(f"{GPU}/rayStartParams/labels", "a=b")], "labels: is not taken from group gpu"),
+    "labels where they are not taken": (
+        [(f"{GPU}/rayStartParams/labels", "a=b")],
+        "labels: is not taken from group gpu",
+    ),
     "a label that is none": ([(f"{GPU}/labels", {"a": "b c"})], "a: b c is no label of Kubernetes"),
-    "Redis without its options": ([(f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_REDIS_ADDRESS", "value": "r:1"})], "RAY_REDIS_ADDRESS without gcsFaultToleranceOptions"),
+    "Redis without its options": (
+        [(f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_REDIS_ADDRESS", "value": "r:1"})],
+        "RAY_REDIS_ADDRESS without gcsFaultToleranceOptions",
+    ),
     "a name for Redis": ([(f"{HEAD}/rayStartParams/redis-username", "me")], "a user name of Redis"),
     "Redis twice": (
-        [(f"{SPEC}/gcsFaultToleranceOptions", {"redisAddress": "r:1"}), (f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_REDIS_ADDRESS", "value": "r:1"})],
+        [
+            (f"{SPEC}/gcsFaultToleranceOptions", {"redisAddress": "r:1"}),
+            (f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_REDIS_ADDRESS", "value": "r:1"}),
+        ],
         "the variable RAY_REDIS_ADDRESS beside gcsFaultToleranceOptions",
     ),
     "Redis by an annotation": (
-        [(f"{SPEC}/gcsFaultToleranceOptions", {"redisAddress": "r:1"}), ("metadata/annotations", {"ray.io/ft-enabled": "true"})],
+        [
+            (f"{SPEC}/gcsFaultToleranceOptions", {"redisAddress": "r:1"}),
+            ("metadata/annotations", {"ray.io/ft-enabled": "true"}),
+        ],
         "ray.io/ft-enabled beside gcsFaultToleranceOptions",
     ),
-    "a version said twice": ([(f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_enable_autoscaler_v2", "value": "1"})], "RAY_enable_autoscaler_v2 beside autoscalerOptions.version"),
+    "a version said twice": (
+        [(f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_enable_autoscaler_v2", "value": "1"})],
+        "RAY_enable_autoscaler_v2 beside autoscalerOptions.version",
+    ),
     "a version without autoscaler": (
-        [(f"{SPEC}/enableInTreeAutoscaling", False), (f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_enable_autoscaler_v2", "value": "1"})],
+        [
+            (f"{SPEC}/enableInTreeAutoscaling", False),
+            (f"{HEAD}/template/spec/containers/0/env/1", {"name": "RAY_enable_autoscaler_v2", "value": "1"}),
+        ],
         "RAY_enable_autoscaler_v2 without an autoscaler",
     ),
     "a suspended group": ([(f"{GPU}/suspend", True)], "group gpu cannot be suspended"),
@@ -127,9 +176,15 @@ ERRORS = {
     "more than all": ([(f"{GPU}/replicas", 5)], "5 is not between 0 and 1"),
     "two kinds of code": ([(f"{POD}/containers/0/image", "registry.mine.org/vqa:3")], "2 images"),
     "a moving image": ([(f"{POD}/containers/0/image", "registry.mine.org/vqa")], "is another image tomorrow"),
-    "a pod outside of the policy": ([(f"{GPU}/template/metadata/labels", {"a": "b"})], "no NetworkPolicy of this file means this pod"),
-    "a token in the open": ([(f"{POD}/containers/0/env/1", {"name": "HF_TOKEN", "value": "abcdef"})], "stands in the file"),
-}  # fmt: skip
+    "a pod outside of the policy": (
+        [(f"{GPU}/template/metadata/labels", {"a": "b"})],
+        "no NetworkPolicy of this file means this pod",
+    ),
+    "a token in the open": (
+        [(f"{POD}/containers/0/env/1", {"name": "HF_TOKEN", "value": "abcdef"})],
+        "stands in the file",
+    ),
+}
 
 
 @pytest.mark.parametrize(("changes", "said"), ERRORS.values(), ids=ERRORS)
@@ -144,7 +199,9 @@ def test_a_cluster_may_have_a_longer_name_than_a_job_and_no_longer_one():
 
 
 def test_a_key_of_the_job_is_none_of_the_cluster():
-    assert any("entrypoint: unknown key" in line for line in errors(mutated("raycluster.yaml", ("spec/entrypoint", "x"))))
+    assert any(
+        "entrypoint: unknown key" in line for line in errors(mutated("raycluster.yaml", ("spec/entrypoint", "x")))
+    )
 
 
 NOTES = {

