@@ -76,9 +76,19 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: in
             memory=int(min(pool.memory_gib, max(room.nodes_gib)) * _GIB) or None,
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_TASK_RETRIES,
-            **({"label_selector": dict(room.where)} if room.where else {}),
+            **_placing(pool, room),
         )
     return dataset
+
+
+def _placing(pool: Pool, room: Room) -> dict[str, Any]:
+    """Where Ray may put the actors of a pool."""
+    where: dict[str, Any] = {"label_selector": dict(room.where)} if room.where else {}
+    if pool.gpus:
+        # Ray Data spreads actors over the nodes. Actors with a part of a GPU would then take a part of many, and none
+        # would be left whole for an actor that needs a whole one.
+        where["scheduling_strategy"] = "DEFAULT"
+    return where
 
 
 def _size(pool: Pool, first: int, most: int) -> ray.data.ActorPoolStrategy:

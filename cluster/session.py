@@ -248,10 +248,10 @@ def _data_context(settings: SessionSettings) -> Iterator[None]:
     from ray.data import DataContext
 
     from cluster.losses import NodeWatch
-    from cluster.shrinking import Steady
+    from cluster.resizing import Resizing
 
     values: dict[str, Any] = {
-        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Steady],
+        "custom_execution_callback_classes": [partial(NodeWatch, settings.stalled_s), Resizing],
         "enable_progress_bars": settings.verbose,
         "execution_no_progress_timeout_s": settings.no_progress_timeout_s,
         "target_max_block_size": MAX_BLOCK_BYTES,

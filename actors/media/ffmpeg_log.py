@@ -285,10 +285,10 @@ def header(name: str, log: str, track: Track | None = None) -> Probe:
         raise Failure("no_video", f"{name} has no video stream")
     line, width, height = track.line, track.width, track.height
     codec = re.search(r": Video: (\w+)", line)
-    if width == 0 or codec is None or codec.group(1) == "none":
-        raise Failure("decode", f"{name}: the header gives no frame size or no known codec")
     tags = colour.read(line, track.below)
     width, height = colour.cropped(width, height, tags)
+    if min(width, height) < 1 or codec is None or codec.group(1) == "none":
+        raise Failure("decode", f"{name}: the header gives no frame size, a crop of all of it, or no known codec")
     rotation = re.search(r"rotation of (-?[\d.]+) degrees", track.below)
     if rotation and is_upright(rotation.group(1)):
         width, height = height, width

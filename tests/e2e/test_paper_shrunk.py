@@ -13,7 +13,7 @@ from pipeline.run_folder.store import read_json, read_table
 from trainers.checkpoint import REGISTER
 from trainers.student.table import load_student
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.heavy, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

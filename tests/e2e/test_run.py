@@ -199,6 +199,7 @@ def test_a_run_killed_in_every_step_ends_with_the_same_numbers(command, kill_whe
     assert {place for place in first.keys() | second.keys() if first.get(place) != second.get(place)} == set()
 
 
+@pytest.mark.heavy
 def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(command, tiny, layout):
     kept = {path: path.stat().st_mtime_ns for path in layout.manifests.glob("*.json")}
     arguments = ("sweep", "--lambda", "0,adaptive", "--config", tiny, "--out", layout.root)

@@ -121,6 +121,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(base, job):
     assert _weights(job) == base[1]
 
 
+@pytest.mark.heavy
 def test_a_training_goes_on_past_the_step_of_a_torn_checkpoint(base, job, tmp_path):
     broken = _variant(
         job, "past-torn", max_failures=0, failpoint=Failpoint(rank=1, step=99, marker=str(tmp_path / "killed"))
@@ -151,6 +152,7 @@ def test_another_configuration_under_the_same_name_is_refused(base, job):
         train(job.changed(lambda_=0.0))
 
 
+@pytest.mark.heavy
 def test_zero_3_with_one_worker_from_the_weights_of_a_student(base, job):
     third = _variant(
         job,

@@ -118,6 +118,19 @@ def test_the_header_is_that_of_the_track_that_is_played_as_it_is_turned():
     assert (header.width, header.height, header.codec, header.fps, header.tick_rate) == (144, 256, "h264", 25, 50)
 
 
+@pytest.mark.parametrize("size", ["0x0", "0x144", "256x0"])
+def test_a_header_without_a_width_or_a_height_is_a_failure(size):
+    with pytest.raises(Failure, match=r"a\.mkv: the header gives no frame size") as caught:
+        ffmpeg_log.header("a.mkv", DUMP.replace("256x144", size))
+    assert caught.value.kind == "decode"
+
+
+def test_a_crop_of_everything_is_a_failure():
+    crop = "      Frame Cropping: 0/0/100/44"
+    with pytest.raises(Failure, match="a crop of all of it"):
+        ffmpeg_log.header("a.mkv", DUMP.replace("      Display Matrix", f"{crop}\n      Display Matrix"))
+
+
 @pytest.mark.parametrize(
     ("choice", "packets", "number"),
     [

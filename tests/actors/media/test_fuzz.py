@@ -61,7 +61,12 @@ def repetition(data, generator):
     return bytes(data)
 
 
-MUTATIONS = (bit_flips, truncation, header_edit, repetition)
+def beginning(data, generator):
+    """Too little of any container for a picture, so that every format meets a file that cannot be read."""
+    return bytes(data[: int(generator.integers(1, 100))])
+
+
+MUTATIONS = (bit_flips, truncation, header_edit, repetition, beginning)
 
 
 @pytest.fixture(scope="module")

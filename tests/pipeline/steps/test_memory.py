@@ -118,6 +118,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.heavy
 @pytest.mark.timeout(600)
 def test_four_times_the_packed_videos_need_no_more_memory(tmp_path):
     peaks = []

@@ -87,6 +87,7 @@ def test_zero_2_trains_the_published_parts_and_leaves_the_language_model(zero_2,
     }
 
 
+@pytest.mark.heavy
 def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_path):
     marker = tmp_path / "killed"
     third = replace(
@@ -108,7 +109,8 @@ def test_zero_3_killed_in_the_middle_gives_the_same_training(zero_2, job, tmp_pa
             np.testing.assert_allclose(value, zero_2[1][key], rtol=0, atol=0.02 * start, err_msg=key)
 
 
-@pytest.mark.parametrize("stage", [pytest.param(2, marks=pytest.mark.heavy), 3])
+@pytest.mark.heavy
+@pytest.mark.parametrize("stage", [2, 3])
 def test_steps_whose_loss_is_not_finite_are_skipped_when_asked(ray_session, job, stage):
     folder = Path(job.output).with_name(f"spoilt-{stage}")
     (folder / "features").mkdir(parents=True)
@@ -211,6 +213,7 @@ def test_a_preempted_node_gives_the_same_bytes(zero_2, drill, tmp_path):
     _same_training(zero_2, again, process, tmp_path)
 
 
+@pytest.mark.heavy
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_a_killed_driver_gives_the_same_bytes(zero_2, drill, tmp_path):
