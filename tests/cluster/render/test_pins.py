@@ -1,5 +1,6 @@
 """The versions of the image: all of the project's libraries, in the releases that pyproject.toml admits."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,15 @@ def test_a_library_that_is_missing_is_named():
 
 def test_the_text_is_one_line_for_each():
     assert lines({"a": "1", "b": "2"}).splitlines()[-2:] == ["a==1", "b==2"]
+
+
+def test_every_file_that_the_program_reads_is_in_the_wheel():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "package-data"
+    ]["*"]
+    for folder in ("render", "render/templates", "validation"):
+        package = ROOT / "cluster" / folder.partition("/")[0]
+        shipped = {path for pattern in patterns for path in package.glob(pattern)}
+        read = {path for path in (ROOT / "cluster" / folder).iterdir() if path.is_file() and path.suffix != ".py"}
+        assert read
+        assert read <= shipped, sorted(map(str, read - shipped))
