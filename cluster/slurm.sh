@@ -15,7 +15,7 @@
 #SBATCH --time=7-00:00:00
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --signal=B:TERM@300
+#SBATCH --signal=B:USR1@300
 #SBATCH --output=%x-%j.log
 
 set -euo pipefail
@@ -23,7 +23,8 @@ umask 077 # the token below is nobody else's
 
 W2S="${W2S:-$SLURM_SUBMIT_DIR}"
 cd "$W2S"
-export PATH="$W2S/.venv/bin:$PATH" RAY_USAGE_STATS_ENABLED=0
+export PATH="$W2S/.venv/bin:$PATH" RAY_USAGE_STATS_ENABLED=0 RAY_BACKEND_LOG_LEVEL=fatal
+command -v ray > /dev/null || { echo "error: no program ray in $W2S/.venv/bin; install the project there, or say where with W2S=" >&2; exit 3; }
 
 # Other users share these nodes and can reach every port: Ray answers only who has the token. A file, because the arguments and
 # the environment of a process can be seen by others.
@@ -35,7 +36,7 @@ python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TO
 driver=
 # shellcheck disable=SC2329 # the traps call both
 end() {
-    trap - EXIT TERM
+    trap - EXIT TERM USR1
     if [[ -n "$driver" ]]; then
         kill -TERM "$driver" 2> /dev/null || true # it keeps what is finished
         wait "$driver" || true
@@ -44,7 +45,8 @@ end() {
     kill $(jobs -p) 2> /dev/null || true
     rm -r "$secret"
 }
-# 300 s before the time is up, and when a higher priority takes the nodes
+# 300 s before the time is up. SIGTERM comes from scancel, which shall end the job, and when a higher priority takes the nodes,
+# after which Slurm queues it again by itself (--requeue).
 # shellcheck disable=SC2329
 again() {
     end
@@ -52,25 +54,40 @@ again() {
     exit 0
 }
 trap end EXIT
-trap again TERM
+trap 'exit 143' TERM
+trap again USR1
 
 head="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
 ip="$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" hostname -I | cut -d ' ' -f 1)"
 # Ports of this job alone: several Rays may share a node.
-port=$((20000 + SLURM_JOB_ID % 10000 * 3))
+port=$((20000 + SLURM_JOB_ID % 10000 * 4))
 export RAY_ADDRESS="$ip:$port"
 node=(--num-cpus="$SLURM_CPUS_PER_TASK" --min-worker-port=0 --max-worker-port=0 --dashboard-agent-listen-port=$((port + 2)) --block)
 node+=(--num-gpus=8)
 
-srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" --export=ALL \
+# Ray waits half a minute for a node that it starts; a shared disk may give its files later than that the first time.
+begin() { # begin OPTIONS OF SRUN... ray start...
+    local step
+    trap '[[ -z "${step:-}" ]] || kill "$step"; exit 143' TERM
+    for _ in 1 2 3; do
+        SECONDS=0
+        srun --overlap --export=ALL "$@" &
+        step=$!
+        wait "$step" && return 0
+        ((SECONDS < 180)) || return 1 # it had started, and this is its end
+    done
+    return 1
+}
+begin --nodes=1 --ntasks=1 --nodelist="$head" \
     ray start --head --port="$port" --node-ip-address="$ip" --ray-client-server-port=$((port + 1)) \
-    --include-dashboard=false --temp-dir="/tmp/w2s-$SLURM_JOB_ID" "${node[@]}" &
-for _ in {1..60}; do
-    ray health-check --address "$RAY_ADDRESS" > /dev/null 2>&1 && break
+    --include-dashboard=false --dashboard-port=$((port + 3)) --temp-dir="/tmp/w2s-$SLURM_JOB_ID" "${node[@]}" &
+first=$!
+until ray health-check --address "$RAY_ADDRESS" > /dev/null 2>&1; do
+    kill -0 "$first" 2> /dev/null || { echo "error: Ray did not start on $head; its own words stand above" >&2; exit 3; }
     sleep 2
 done
 if ((SLURM_NNODES > 1)); then
-    srun --overlap --nodes=$((SLURM_NNODES - 1)) --ntasks=$((SLURM_NNODES - 1)) --exclude="$head" --export=ALL \
+    begin --nodes=$((SLURM_NNODES - 1)) --ntasks=$((SLURM_NNODES - 1)) --exclude="$head" \
         ray start --address="$RAY_ADDRESS" "${node[@]}" &
 fi
 python -m cluster.waiting "$SLURM_NNODES"

@@ -114,7 +114,9 @@ def shape_of(provider: str, sizes: Sizes, service: str = "gke") -> Shape:
     offered = machines_of(provider, service)
     if provider == "slurm":
         offered = _of_the_site(offered, sizes)
-    kinds = [("cpu", None, offered["cpu"], math.ceil(sizes.cpus / offered["cpu"]["cpus"]))]
+    kinds: list[tuple[str, str | None, dict[str, Any], int]] = [
+        ("cpu", None, offered["cpu"], math.ceil(sizes.cpus / offered["cpu"]["cpus"]))
+    ]
     if sizes.gpus:
         kinds.append(("gpu", sizes.gpu, *_gpu_machines(provider, sizes, offered["gpus"])))
     if provider in BATCH:

@@ -284,7 +284,9 @@ def _deletion(spec: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(path, f"{old[0]} beside deletionRules", "keep the latter", source=source)
     if not rules and len(old) < 2:
         yield Finding(path, "needs onSuccess and onFailure, or deletionRules", "complete it", source=source)
-    policies = [(("deletionRules", index), at(rule, "policy")) for index, rule in enumerate(rules)]
+    policies: list[tuple[Path, object]] = [
+        (("deletionRules", index), at(rule, "policy")) for index, rule in enumerate(rules)
+    ]
     policies += [((key,), at(strategy, key, "policy")) for key in old]
     for step, policy in policies:
         yield from _policy((*path, *step), policy, spec, shuts=shuts)

@@ -20,12 +20,12 @@ def check(text: str) -> Iterator[Finding]:
     """What is wrong with a script."""
     parsed = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
     if parsed.returncode:
-        first = parsed.stderr.strip().splitlines()[0]
-        line = re.search(r"line (\d+)", first)
+        said = parsed.stderr.strip().splitlines()[0]
+        where = re.search(r"line (\d+)", said)
         yield Finding(
             (),
-            first.rpartition("line ")[2].partition(": ")[2] or first,
-            line=int(line[1]) if line else 0,
+            said.rpartition("line ")[2].partition(": ")[2] or said,
+            line=int(where[1]) if where else 0,
             source="bash -n",
         )
     lines = text.splitlines()
