@@ -19,10 +19,12 @@ from actors.media.outcome import Failure
 from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.media.scratch import Scratch
 from actors.media.views import SampleSpec
-from actors.media.vmaf import vmaf
+from actors.media.vmaf import labels
 from actors.media.window import EncodeOptions
 
 _MAX_BASES = 4  # intermediate files kept for the next rows, which often share the start of a recipe
+# VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
+NOT_MEASURED: Row = {"vmaf": float("nan"), "vmaf_v1": float("nan"), "vmaf_v1_note": ""}
 _PREFIX = "w2s-copies-"  # of an actor's folder
 
 
@@ -30,7 +32,7 @@ class Sampler:
     """Ray actor: make the copy that a row asks for, measure its VMAF, and decode the copy, or the window itself, once.
 
     Copies lie on this node's own disk, and each is deleted as soon as it has been decoded: its recipe can make it again.
-    Adds `vmaf` (float, NaN if not measured) and the columns of `Decode`.
+    Adds the columns of `NOT_MEASURED` and of `Decode`.
 
     Args:
         spec: What to keep of each window.
@@ -80,7 +82,7 @@ class Synthesise:
     """Applies a row's recipe with FFmpeg and, if requested, measures VMAF against the undistorted window.
 
     Takes the columns of `actors.media.rows`. Adds `path` (the distorted file, until `drop`; empty for a row without recipe)
-    and `vmaf` (float, NaN if not measured). Rows that share all but the last step of a recipe reuse the intermediate file.
+    and the columns of `NOT_MEASURED`. Rows that share all but the last step of a recipe reuse the intermediate file.
 
     Args:
         options: Encoder settings.
@@ -112,7 +114,7 @@ class Synthesise:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self._copy(row), {"path": "", "vmaf": float("nan")})
+        return attempt(fresh(row), lambda: self._copy(row), {"path": "", **NOT_MEASURED})
 
     def drop(self, made: Row) -> None:
         """Delete the copy of a row that has been decoded."""
@@ -125,30 +127,31 @@ class Synthesise:
             self._scratch.close()
 
     def _copy(self, row: Row) -> Row:
-        return self.inputs.use(row, self._make) if row["recipe"] else {"path": "", "vmaf": float("nan")}
+        return self.inputs.use(row, self._make) if row["recipe"] else {"path": "", **NOT_MEASURED}
 
     def _make(self, row: Row) -> Row:
         with room_in(tempfile.gettempdir()):
             copy = self.folder / f"{row['video_id']}.{'png' if row['still'] else 'mkv'}"
         try:
             with room_in(tempfile.gettempdir()):
-                quality = self._write(row, copy)
+                measured = self._write(row, copy)
             if self.keep is not None:
                 self._store(copy, self.keep)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
-        return {"path": str(copy), "vmaf": quality}
+        return {"path": str(copy), **measured}
 
-    def _write(self, row: Row, copy: Path) -> float:
-        """Make the copy and return its VMAF, or NaN."""
+    def _write(self, row: Row, copy: Path) -> Row:
+        """Make the copy and return the columns of its measurement."""
         *before, (name, level, seed) = parse_recipe(row["recipe"])
         source, start, duration = self._base(row, before)
         apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options)
         if not self.measure_vmaf:
-            return float("nan")
+            return NOT_MEASURED
         reference = self._base(row, [(PRISTINE, 0, 0)])[0]
-        return vmaf(reference, copy, self.options.threads)
+        found = labels(reference, copy, self.options.threads)
+        return {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
 
     @staticmethod
     def _store(copy: Path, folder: Path) -> None:

@@ -80,6 +80,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", metavar="PATH", help="table of a named benchmark's scores, or a folder of such tables"
     )
     parser.add_argument(
+        "--label", metavar="COLUMN", help="column of a file's scores instead of mos; rows without one are left out"
+    )
+    parser.add_argument(
         "--predictions", metavar="FILE", action="append", default=[],
         help="scores from a table: FILE?score=COLUMN, with &video=COLUMN for other names and &better=lower",
     )  # fmt: skip
@@ -126,19 +129,21 @@ def _benchmarks(options: argparse.Namespace) -> list[Benchmark]:
             f"{len(given)} --benchmark and {len(roots)} --videos-root: give one root for all, or one for each"
         )
     each = [[root] for root in roots] if len(roots) == len(given) else [roots] * len(given)
-    return [_benchmark(name, folders, options.labels) for name, folders in zip(given, each, strict=True)]
+    return [_benchmark(name, folders, options) for name, folders in zip(given, each, strict=True)]
 
 
-def _benchmark(name: str, folders: list[str], labels: str | None) -> Benchmark:
+def _benchmark(name: str, folders: list[str], options: argparse.Namespace) -> Benchmark:
     row = named(name)
     if row is not None:
-        return read_named(row, labels, folders)
+        if options.label is not None:
+            raise UserError(f"--label: {name} has its own column of scores; the option is for files")
+        return read_named(row, options.labels, folders)
     if "." not in name and "/" not in name:
         known = ", ".join(row.name for row in BENCHMARKS)
         raise UserError(f"--benchmark {name}: no such benchmark; name a table of scores, or one of {known}")
     if len(folders) > 1:
         raise UserError(f"--benchmark {name}: names of a file are relative to one folder, not to {len(folders)}")
-    return read_benchmark(name, folders[0] if folders else None)
+    return read_benchmark(name, folders[0] if folders else None, options.label)
 
 
 def _scored(
@@ -248,12 +253,12 @@ def _as_csv(documents: Sequence[dict[str, Any]]) -> bytes:
 
 def _print(document: dict[str, Any], console: Console) -> None:
     columns = (
-        "benchmark", "videos", "missing", "failed", "SRCC", "95 %", "PLCC", "95 %", "PLCC mapped", "KRCC", "RMSE",
+        "benchmark", "label", "videos", "missing", "failed", "SRCC", "95 %", "PLCC", "95 %", "PLCC mapped", "KRCC", "RMSE",
     )  # fmt: skip
     rows: list[tuple[object, ...]] = []
     for result in document["benchmarks"]:
         lost = len(result["missing"]) + len(result["ambiguous"])
-        head = (result["benchmark"], result["count"], lost, len(result["failed"]))
+        head = (result["benchmark"], result["label"], result["count"], lost, len(result["failed"]))
         spans = [_span(result[f"{name}_low"], result[f"{name}_high"]) for name in ("srcc", "plcc")]
         rest = (result["plcc_mapped"], result["krcc"], result["rmse"])
         rows.append((*head, result["srcc"], spans[0], result["plcc"], spans[1], *rest))
@@ -261,7 +266,7 @@ def _print(document: dict[str, Any], console: Console) -> None:
     totals += [("weighted overall", document["overall"])] if document["overall"] else []
     for title, figures in totals:
         srcc, plcc, mapped, krcc = (figures[name] for name in OVERALL)
-        rows.append((title, figures["count"], None, None, srcc, None, plcc, None, mapped, krcc, None))
+        rows.append((title, None, figures["count"], None, None, srcc, None, plcc, None, mapped, krcc, None))
     Console(sys.stdout).table(document["model"], columns, rows)
     for result in document["benchmarks"]:
         _warn(result, console)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from pipeline.commands import configuration_arguments
+from pipeline.commands.figures import print_figures
 from pipeline.commands.opening import configuration, layout_of, opened
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus.proxies import SUITES
@@ -56,10 +56,10 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
     metrics = [read_json(layout.metrics(number)) for number in range(1, config.stages + 1)]
     for suite in SUITES:
         count = metrics[-1]["benchmarks"][suite]["count"]
-        rows = [_figures(name, row) for name, row in metrics[-1]["benchmarks"][suite]["teachers"].items()]
-        rows += [_figures(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]
-        title = f"{suite} distortions: {count} copies of held-out videos, label VMAF"
-        console.table(title, ("model", "SRCC", "SRCC within source", "pairwise accuracy"), rows)
+        models = list(metrics[-1]["benchmarks"][suite]["teachers"].items())
+        models += [(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]
+        title = f"{suite} distortions: {count} copies of held-out videos"
+        print_figures(console, title, "model", models, ("srcc", "within", "pair_accuracy"))
     console.line(f"student: {layout.student(config.stages)}")
     console.line(f"report:  {layout.report_html}")
     # A duplicate is skipped: it is in the table but does not count as a failure.
@@ -67,7 +67,3 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
     if failed:
         console.warn(f"{failed} input(s) could not be used; {layout.quarantine} says which and why")
     return SOME_FAILED if failed else 0
-
-
-def _figures(name: str, row: dict[str, Any]) -> tuple[object, ...]:
-    return (name, row["srcc"], row["within"], row["pair_accuracy"])

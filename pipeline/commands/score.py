@@ -4,10 +4,18 @@ MODEL is a run folder (its latest student), a student folder, or a folder with t
 a file, a folder, a glob in quotes or a list (.csv, .tsv, .jsonl, .parquet with a column uri; .txt with one name in each
 line). In a folder, files that are neither videos nor pictures by their names are passed over, and counted on standard error;
 links that lead out of it are refused, and stand at the end with the reason.
-A file is judged by up to three windows (--windows) of the length that the student was trained on, spread evenly over it; its score
-is their mean, its standard deviation the root of their mean variance; the column seen says how many of its seconds that
-is. A still picture is one window. From low to high is an interval that holds the quality with a probability of 68 %.
+A file is judged by windows of the length that the student was trained on, spread evenly over it: three, or one for every 20
+seconds of a longer file, 30 at most (--windows N for another number). Its score is their mean, its standard deviation the
+root of their mean variance; the column seen says how many of its seconds that is. A still picture is one window. From low to
+high is an interval that holds the quality with a probability of 68 %.
 One bad file never stops the others.
+
+With --until-std X a file costs no more than it must: it begins with three windows, and only where its standard deviation is
+above X it is compared with more anchors, in both orders, and in more windows. The columns windows, comparisons and order_gap
+(how much a video gains by being shown second) say what that took.
+
+With --per-second every second of a file has a score of its own, judged by its pictures alone, and what pulled it down; the
+worst stretches are named. --csv, --parquet, --json and --ndjson then hold seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +26,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import address_argument
+from pipeline.commands import address_argument, over_time
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
+from pipeline.student.adaptive import score_until
 from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, WINDOWS_PER_FILE, FileScore, Model, expand, open_model, score_files
+from pipeline.student.scoring import FAILED, FileScore, Model, open_model, score_files
+from pipeline.student.selection import expand
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--windows",
         metavar="N",
         type=_count,
-        default=WINDOWS_PER_FILE,
-        help="judge up to N windows of a file (default 3)",
+        help="judge up to N windows of a file (default: 3, or one for every 20 s of a longer file, at most 30)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
     parser.add_argument(
@@ -46,6 +55,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="write the same rows as CSV")
     parser.add_argument("--parquet", metavar="FILE", help="write the same rows as Parquet")
+    parser.add_argument(
+        "--until-std",
+        metavar="X",
+        type=_deviation,
+        help="compare with more anchors, in both orders and in more windows until the standard deviation is X points",
+    )
+    over_time.arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     address_argument(parser)
 
@@ -57,15 +73,32 @@ def _count(text: str) -> int:
     return number
 
 
-def main(options: argparse.Namespace) -> int:
-    """Score; return 0, or 1 when a video failed."""
-    check_output(options.csv, "--csv")
-    check_output(options.parquet, "--parquet")
+def _deviation(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 100:
+        raise argparse.ArgumentTypeError("a number of points between 0 and 100 is needed")
+    return number
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that contradict each other before any work is done."""
+    for name in ("csv", "parquet", "strip", "frames"):
+        check_output(getattr(options, name), f"--{name}")
+    over_time.check(options)
     if options.json and options.ndjson:
         raise UserError("--json and --ndjson: both print to standard output; choose one")
+    if options.until_std is not None and (options.windows is not None or options.per_second):
+        raise UserError("--until-std: it chooses the windows itself; leave --windows and --per-second out")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Score; return 0, or 1 when a video failed."""
+    _check(options)
     console = Console()
     model = replace(open_model(options.model, options.anchors, console), windows=options.windows)
     results = Results(model)
+    if options.until_std is not None:
+        results.facts["sampling"] += f", more of them, of anchors and of orders until std {options.until_std:g}"
 
     def print_line(score: FileScore) -> None:
         sys.stdout.write(results.line(score))
@@ -75,7 +108,9 @@ def main(options: argparse.Namespace) -> int:
     selection = expand(options.videos)
     for note in selection.notes:
         console.line(note)
-    cache = None if options.no_cache else ScoreCache(results.facts["student"], model.sampling)
+    if options.per_second:
+        return over_time.main(options, model, selection, results.facts, console)
+    cache = None if options.no_cache else ScoreCache(results.facts["student"], results.facts["sampling"])
     rows = _scored(model, selection.files, console, options, cache, done)
     for name, why in selection.refused.items():
         rows.append(FileScore(name, FAILED, error=f"refused: {why}"))
@@ -102,7 +137,15 @@ def _scored(
     done: Callable[[FileScore], None] | None,
 ) -> list[FileScore]:
     def score(some: list[str]) -> list[FileScore]:
-        return score_files(model, some, console, options.address, options.debug, done) if some else []
+        if not some:
+            return []
+        if options.until_std is None:
+            return score_files(model, some, console, options.address, options.debug, done)
+        found = score_until(model, some, options.until_std, console, options.address, options.debug)
+        for row in found:
+            if done:
+                done(row)
+        return found
 
     def told(row: FileScore) -> None:
         if row.note:

@@ -20,7 +20,8 @@ from actors.media.outcome import Failure
 from actors.teachers import FORMS, TEACHERS, load_teacher, teacher_class
 from actors.teachers.network import NetworkTeacher
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
-from pipeline.student.scoring import FAILED, OK, expand
+from pipeline.student.scoring import FAILED, OK
+from pipeline.student.selection import expand
 
 WINDOW_S = 2.0
 

@@ -25,7 +25,7 @@ class Benchmark:
 
     Attributes:
         name: The file's name without its extension, or the name of a known benchmark.
-        column: The column of the labels.
+        column: What the labels are: their column, or what the table says of it.
         videos: Paths of the videos, empty where a name has none; without folders of videos there are no paths at all.
         labels: One per name, higher is better (`dmos`, a difference from the reference, is negated).
         names: The names as they stand in the table.
@@ -48,8 +48,13 @@ class Benchmark:
     suffix: str = ""
 
 
-def read_benchmark(file: str, root: str | None) -> Benchmark:
+def read_benchmark(file: str, root: str | None, label: str | None = None) -> Benchmark:
     """Read a benchmark whose names are relative to `root`; without a root, names alone count.
+
+    Args:
+        file: CSV or Parquet.
+        root: Folder of the videos.
+        label: Column of the labels instead of the usual ones; rows without a label in it are left out.
 
     Raises:
         UserError: There is no such file or folder, no usable column, a label that is not a number, or a name that leads
@@ -62,13 +67,22 @@ def read_benchmark(file: str, root: str | None) -> Benchmark:
         )
     columns, rows = _rows(path)
     video = _column(path, columns, VIDEO_COLUMNS)
-    label = _column(path, columns, LABEL_COLUMNS)
-    if not rows:
-        raise UserError(f"{path}: it has a header but no rows")
-    sign = -1.0 if label.lower() == "dmos" else 1.0
-    videos = tuple(_inside(path, base, row[video], number) for number, row in enumerate(rows, 2)) if base else ()
-    labels = tuple(sign * _number(path, row[label], number, label) for number, row in enumerate(rows, 2))
-    return Benchmark(path.stem, label, videos, labels, tuple(str(row[video] or "").strip() for row in rows))
+    column = _column(path, columns, LABEL_COLUMNS if label is None else (label.lower(),))
+    numbered = [(number, row) for number, row in enumerate(rows, 2) if label is None or row[column] not in (None, "")]
+    if not numbered:
+        raise UserError(f"{path}: it has a header but no rows" + (f" with a {column}" if rows else ""))
+    sign = -1.0 if column.lower() == "dmos" else 1.0
+    videos = tuple(_inside(path, base, row[video], number) for number, row in numbered) if base else ()
+    labels = tuple(sign * _number(path, row[column], number, column) for number, row in numbered)
+    names = tuple(str(row[video] or "").strip() for _, row in numbered)
+    return Benchmark(path.stem, _said(column, rows), videos, labels, names)
+
+
+def _said(column: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Name of the labels: what the table's column `label` says of its `mos`, else the column's own."""
+    said = {str(row.get("label") or "").strip() for row in rows} if column.lower() == "mos" else set()
+    name = said.pop() if len(said) == 1 else ""
+    return name or column
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

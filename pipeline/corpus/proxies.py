@@ -1,5 +1,8 @@
 """Proxy benchmarks: distorted copies of held-out windows with VMAF as the label, and the figures of a model on them.
 
+There are two labels: VMAF v0.6.1, by which figures have always been told, and v1.0.16, which punishes what the first forgives
+(colours, banding). Figures by the second have names that end in `SECOND_LABEL`; runs of versions before it have none.
+
 Suite `seen` uses the simulators of training, suite `unseen` artefacts that training never uses. Their contents are held
 out of training. VMAF, which needs the undistorted window, is the label only: no teacher and no student gets it.
 """
@@ -25,6 +28,8 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 SUITES = ("seen", "unseen")
+FIGURES = ("srcc", "plcc", "within", "pair_accuracy")
+SECOND_LABEL = "_v1"
 PAIR_GAP = 5.0  # VMAF points: copies nearer than this count as equal in the pairwise accuracy
 
 
@@ -97,9 +102,21 @@ def figures(scores: np.ndarray, rows: Sequence[Row]) -> dict[str, float | None]:
         rows: The copies (`items`).
 
     Returns:
-        `srcc`, `plcc`, `within`, `pair_accuracy`; None for a figure that is undefined for these numbers.
+        `FIGURES` by VMAF v0.6.1, and where copies have a v1.0.16 these by it, on the copies that have one, and their
+        number `count_v1`; None for a figure that is undefined for these numbers.
     """
-    labels = np.array([row["mos"] for row in rows], np.float64)
+    found = _by_label(scores, [row["mos"] for row in rows], rows)
+    second = [k for k, row in enumerate(rows) if row.get("vmaf_v1") is not None]
+    if second:
+        some = [rows[k] for k in second]
+        others = _by_label(scores[second], [row["vmaf_v1"] for row in some], some)
+        found |= {f"{name}{SECOND_LABEL}": value for name, value in others.items()}
+        found[f"count{SECOND_LABEL}"] = len(second)
+    return found
+
+
+def _by_label(scores: np.ndarray, values: Sequence[float], rows: Sequence[Row]) -> dict[str, float | None]:
+    labels = np.array(values, np.float64)
     groups = [row["source_id"] for row in rows]
     # A teacher with the same score for all copies predicts nothing; every table then has an empty cell.
     overall = _defined(lambda: agreement(scores, labels))

@@ -153,13 +153,17 @@ def _score_row(row: Row, teacher: str, digest: str) -> Row:
 
 
 def _observed_row(row: Row) -> Row:
-    vmaf = row.get("vmaf")
     return {
         "video_id": row["video_id"],
         "width": row.get("width") or None,
         "height": row.get("height") or None,
-        "vmaf": float(vmaf) if vmaf is not None and math.isfinite(vmaf) else None,
+        **{name: _finite(row.get(name)) for name in ("vmaf", "vmaf_v1")},
+        "vmaf_v1_note": row.get("vmaf_v1_note") or None,
         "status": row["status"],
         "error_kind": row["error_kind"] or None,
         "error": row["error"] or None,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

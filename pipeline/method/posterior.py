@@ -76,17 +76,28 @@ class AnchorPosterior:
         d = (ratio * self.grid[:, None, None] - nodes).reshape(-1, anchors)  # [T S, A]
         loses = log_ndtr(-d)
         self._gain = np.ascontiguousarray((log_ndtr(d) - loses).T)
-        self._base = loses.sum(axis=1) + np.tile(log_weights, len(self.grid))
+        self._loses = np.ascontiguousarray(loses.T)
+        self._weights = np.tile(log_weights, len(self.grid))
+        self._base = loses.sum(axis=1) + self._weights
         self._prior = -0.5 * ratio * self.grid**2
 
-    def __call__(self, p: ArrayLike) -> Posterior:
+    def __call__(self, p: ArrayLike, counts: ArrayLike | None = None) -> Posterior:
         """The posterior from P(test beats anchor) `[N, A]`.
 
+        Args:
+            p: Probabilities; what stands where nothing was compared does not matter.
+            counts: How often each anchor was compared `[N, A]`; once each without it.
+
         Raises:
-            ValueError: These are no probabilities for these anchors.
+            ValueError: These are no probabilities for these anchors, or no counts.
         """
         beats = checked_wins(p, len(self._gain))
-        return _summary(self.grid, self._log_density(beats))
+        if counts is None:
+            return _summary(self.grid, self._log_density(beats))
+        times = np.asarray(counts, np.float64)
+        if times.shape != beats.shape or not (times >= 0).all():
+            raise ValueError(f"counts of comparisons are {beats.shape} numbers, none below zero")
+        return _summary(self.grid, self._counted(beats, times))
 
     def _log_density(self, p: Floats) -> Floats:
         """`[N, T]`, up to a constant for each video: node by node for few videos, by the polynomial for many."""
@@ -101,14 +112,25 @@ class AnchorPosterior:
 
     def _summed(self, p: Floats) -> Floats:
         result = np.empty((len(p), len(self.grid)))
-        nodes = len(self._base) // len(self.grid)
         rows = max(1, _AT_ONCE // len(self._base))
         for k in range(0, len(p), rows):
-            terms = (p[k : k + rows] @ self._gain + self._base).reshape(-1, len(self.grid), nodes)
-            largest = terms.max(axis=2, keepdims=True)
-            terms -= largest
-            result[k : k + rows] = np.log(np.exp(terms, out=terms).sum(axis=2)) + largest[:, :, 0] + self._prior
+            result[k : k + rows] = self._over_nodes(p[k : k + rows] @ self._gain + self._base)
         return result
+
+    def _counted(self, p: Floats, times: Floats) -> Floats:
+        """As `_summed` where anchors were compared more than once, or not at all."""
+        parts = [
+            self._over_nodes((one * often) @ self._gain + often @ self._loses + self._weights)
+            for one, often in zip(p[:, None], times[:, None], strict=True)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.grid)))
+
+    def _over_nodes(self, terms: Floats) -> Floats:
+        """Log densities `[N, T]` from the logarithms at every quality and node `[N, T S]`, which are overwritten."""
+        terms = terms.reshape(len(terms), len(self.grid), -1)
+        largest = terms.max(axis=2, keepdims=True)
+        terms -= largest
+        return np.asarray(np.log(np.exp(terms, out=terms).sum(axis=2)) + largest[:, :, 0] + self._prior)
 
 
 def _anchor_nodes(matrix: Floats) -> tuple[Floats, Floats]:

@@ -77,9 +77,21 @@ def with_tests(anchors: ArrayLike, p: ArrayLike) -> Floats:
     return matrix
 
 
-def score_tests(anchors: ArrayLike, p: ArrayLike, link: Link = "phi") -> Floats:
-    """Raw MAP scores `[N]` of test videos from M of the anchors `[A, A]` and P(test beats anchor) `[N, A]`."""
-    return solve_map(with_tests(anchors, p), link)[:, -1]
+def score_tests(anchors: ArrayLike, p: ArrayLike, link: Link = "phi", counts: ArrayLike | None = None) -> Floats:
+    """Raw MAP scores `[N]` of test videos from M of the anchors `[A, A]` and P(test beats anchor) `[N, A]`.
+
+    Args:
+        anchors: M.
+        p: Probabilities.
+        link: From quality to preference.
+        counts: How often each anchor was compared with each test video `[N, A]`; once each without it.
+    """
+    matrix = with_tests(anchors, p)
+    if counts is None:
+        return solve_map(matrix, link)[:, -1]
+    times = np.ones(matrix.shape)
+    times[:, -1, :-1] = times[:, :-1, -1] = np.asarray(counts, np.float64)
+    return solve_map(matrix, link, times)[:, -1]
 
 
 @dataclass(frozen=True)

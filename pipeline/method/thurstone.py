@@ -20,10 +20,15 @@ Link = Literal["phi", "logistic"]
 _CHUNK = 4096  # matrices at once: the arrays [36, chunk] of a Newton step stay in a processor's cache
 
 
-def solve_map(matrix: ArrayLike, link: Link = "phi") -> Floats:
+def solve_map(matrix: ArrayLike, link: Link = "phi", counts: ArrayLike | None = None) -> Floats:
     """Maximum-a-posteriori qualities `[..., K]` from preference matrices `[..., K, K]`, by Newton's method from 0.
 
     The optimum has sum q = 0, as the published constraint asks, because the likelihood ignores a common shift.
+
+    Args:
+        matrix: M.
+        link: F.
+        counts: How often two items were compared `[..., K, K]`, symmetric; once each without it.
 
     Raises:
         ValueError: M is not a preference matrix.
@@ -35,10 +40,19 @@ def solve_map(matrix: ArrayLike, link: Link = "phi") -> Floats:
     items = m.shape[-1]
     first, second = _pairs(items)
     wins = m.reshape(-1, items, items)[:, first, second]
+    often = np.ones((1, len(first))) if counts is None else _counts(counts, m)[:, first, second]
     q = np.empty((len(wins), items))
     for k in range(0, len(wins), _CHUNK):
-        q[k : k + _CHUNK] = _newton(np.ascontiguousarray(wins[k : k + _CHUNK].T), items, link).T
+        times = often if len(often) == 1 else often[k : k + _CHUNK]
+        q[k : k + _CHUNK] = _newton(np.ascontiguousarray(wins[k : k + _CHUNK].T), items, link, times.T).T
     return q.reshape(m.shape[:-1])
+
+
+def _counts(counts: ArrayLike, matrix: Floats) -> Floats:
+    times = np.asarray(counts, np.float64)
+    if times.shape != matrix.shape or not (times >= 0).all() or (times != np.swapaxes(times, -1, -2)).any():
+        raise ValueError(f"counts of comparisons are {matrix.shape} numbers, symmetric, none below zero")
+    return times.reshape(-1, *times.shape[-2:])
 
 
 def curvature(matrix: ArrayLike, qualities: ArrayLike) -> Floats:
@@ -137,13 +151,15 @@ def _solved(a: Floats, b: Floats) -> Floats:
     return b
 
 
-def _newton(wins: Floats, items: int, link: Link, tolerance: float = 1e-11, limit: int = 100) -> Floats:
-    """Qualities `[K, N]` from the wins `[pairs, N]` of the first of each pair."""
+def _newton(
+    wins: Floats, items: int, link: Link, times: Floats | float = 1.0, tolerance: float = 1e-11, limit: int = 100
+) -> Floats:
+    """Qualities `[K, N]` from the wins `[pairs, N]` of the first of each pair, which was compared so many times."""
     incidence = _incidence(items)
 
     def at(q: Floats) -> tuple[Floats, Floats, Floats]:
         """Objective [N], gradient [K, N] and bends [pairs, N]."""
-        value, pull, bend = _terms(incidence @ q, wins, link)
+        value, pull, bend = (times * term for term in _terms(incidence @ q, wins, link))
         return value.sum(axis=0) - 0.5 * (q * q).sum(axis=0), incidence.T @ pull - q, bend
 
     q: Floats = np.zeros((items, wins.shape[1]))

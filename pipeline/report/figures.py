@@ -137,7 +137,7 @@ def _errors(data: ReportData) -> list[Chart]:
             "colorscale": "@diverging",
             "texttemplate": "%{z:+.0f}",
             "textfont": {"color": "@ink"},
-            "hovertemplate": "%{y}, %{x}: %{z:+.1f} VMAF points<extra></extra>",
+            "hovertemplate": "%{y}, %{x}: %{z:+.1f} VMAF v0.6.1 points<extra></extra>",
             "hoverongaps": False,
             "xgap": 2,
             "ygap": 2,

@@ -14,6 +14,7 @@ import yaml
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from pipeline.corpus.proxies import SECOND_LABEL
 from pipeline.report.data import ReportData, gather, read_config
 from pipeline.report.figures import Chart, charts
 from pipeline.report.quarantine import ELSE, MENDING
@@ -84,6 +85,7 @@ def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
         suites=[suite for suite in SUITE_TITLES if last is not None and suite in last.benchmarks],
         titles=SUITE_TITLES,
         results=results_table(data),
+        results_second=results_table(data, SECOND_LABEL),
         errors=errors_table(data),
         quarantine=quarantine_table(data),
         steps=steps_table(data),
@@ -202,14 +204,20 @@ def cards(data: ReportData) -> list[tuple[str, str, str]]:
     return found
 
 
-def results_table(data: ReportData) -> dict[str, list[list[Cell]]]:
-    """For each suite: one row for each model with every figure and its interval, the best of each column marked."""
+def results_table(data: ReportData, label: str = "") -> dict[str, list[list[Cell]]]:
+    """For each suite: one row for each model with every figure and its interval, the best of each column marked.
+
+    Args:
+        data: The report's data.
+        label: End of the figures' names: empty for VMAF v0.6.1, `SECOND_LABEL` for v1.0.16, which earlier runs have not.
+    """
+    keys = [f"{key}{label}" for key in FIGURES]
     tables = {}
     for suite in SUITE_TITLES:
-        rows = [row for row in data.results if row["suites"].get(suite)]
-        best = {key: _best(rows, suite, key) for key in FIGURES}
+        rows = [row for row in data.results if keys[0] in row["suites"].get(suite, {})]
+        best = {key: _best(rows, suite, key) for key in keys}
         tables[suite] = [
-            [Cell(row["name"], mark=row["kind"]), *(_result(row["suites"][suite], key, best[key]) for key in FIGURES)]
+            [Cell(row["name"], mark=row["kind"]), *(_result(row["suites"][suite], key, best[key]) for key in keys)]
             for row in rows
         ]
     return tables

@@ -60,7 +60,7 @@ class Table(Generic[R]):
         return self.row.__name__
 
     def table(self, rows: Iterable[R | Mapping[str, Any]]) -> pa.Table:
-        """Make an Arrow table from rows or from dictionaries with the columns of a row.
+        """Make an Arrow table from rows or from dictionaries with the columns of a row; optional ones may be left out.
 
         Raises:
             ValueError: A column is missing or unknown.
@@ -68,8 +68,8 @@ class Table(Generic[R]):
         dicts = [row if isinstance(row, Mapping) else _as_dict(row) for row in rows]
         expected = set(self.schema.names)
         for columns in dicts:
-            if set(columns) != expected:
-                differences = ", ".join(sorted(set(columns) ^ expected))
+            if not expected - self.optional <= set(columns) <= expected:
+                differences = ", ".join(sorted((set(columns) | self.optional) ^ expected))
                 raise ValueError(f"{self.name}: columns differ from the schema at: {differences}")
         return pa.Table.from_pylist(dicts, schema=self.schema)
 
@@ -236,7 +236,8 @@ class Feature(Record):
 
 @dataclass(frozen=True)
 class Observed(Record):
-    """The result of a look at one video, besides scores and features; `vmaf` only for distorted copies with a measurement."""
+    """The result of a look at one video, besides scores and features; VMAF v0.6.1 and v1.0.16 only for distorted copies with a
+    measurement. The second is empty in runs of versions that did not measure it, and, with a note, where it has no score."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -246,6 +247,8 @@ class Observed(Record):
     status: str
     error_kind: str | None = None
     error: str | None = None
+    vmaf_v1: float | None = None
+    vmaf_v1_note: str | None = None
 
 
 # One column for each row of the table of indicators, so that a new indicator gets its column automatically.
@@ -260,7 +263,7 @@ Indicators = dataclasses.make_dataclass(
 
 @dataclass(frozen=True)
 class BenchmarkItem(Record):
-    """A video of a benchmark with its subjective score, or with VMAF for a proxy benchmark."""
+    """A video of a benchmark with its subjective score, or with VMAF v0.6.1 and v1.0.16 for a proxy benchmark."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -275,6 +278,8 @@ class BenchmarkItem(Record):
     status: str
     error_kind: str | None = None
     error: str | None = None
+    vmaf_v1: float | None = None
+    vmaf_v1_note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from actors.media.vmaf import FIRST, SECOND
 from cluster.engine import Row
 from pipeline.corpus import proxies
 from pipeline.corpus.members import pool
@@ -80,8 +82,16 @@ def build(run: Run, request: Look) -> dict[str, Any]:
     return {
         "rows": len(copies),
         "failed": len(failed),
-        "what": f"{suites} copies of {len(windows)} held-out windows, VMAF as label, {len(failed)} failed",
+        "what": f"{suites} copies of {len(windows)} held-out windows, {_labels(results.values())}, {len(failed)} failed",
     }
+
+
+def _labels(results: Iterable[Row]) -> str:
+    """The labels, and how many copies the second model has none for."""
+    without = sum(row["status"] == OK and row["vmaf_v1"] is None for row in results)
+    return f"{FIRST.title} and {SECOND.title} as labels" + (
+        f" ({without} copies too small for the second)" if without else ""
+    )
 
 
 def _item(row: Row, result: Row, run: Run) -> Row:
@@ -89,7 +99,8 @@ def _item(row: Row, result: Row, run: Run) -> Row:
     uri = str(run.layout.benchmark_clips / f"{row['video_id']}.mkv") if stays else row["uri"]
     item = {name: row[name] for name in ("video_id", "source_id", "recipe", "distortion", "level")}
     item |= {"uri": uri, "start_s": 0.0 if stays else row["start_s"], "duration_s": 0.0 if stays else row["duration_s"]}
-    return item | {"mos": result["vmaf"]} | {name: result[name] for name in ("status", "error_kind", "error")}
+    item |= {"mos": result["vmaf"]}
+    return item | {name: result[name] for name in ("vmaf_v1", "vmaf_v1_note", "status", "error_kind", "error")}
 
 
 def teachers_step(run: Run) -> Step:

@@ -16,11 +16,16 @@ from pipeline.student.folder import Anchors, write_anchors, write_processor
 from trainers.batches import read_encoded
 from trainers.places import Place
 
+MORE = 7  # anchors beyond the usual ones, where the pool has them
+
 
 def complete(run: Run, folder: Place) -> Anchors:
-    """Choose the anchors of a student; write them and the sampling into its folder."""
+    """Choose the anchors of a student; write them, more of them, and the sampling into its folder."""
     anchors = choose_anchors(run, folder)
     write_anchors(folder, anchors)
+    more = more_anchors(run, folder, anchors)
+    if more is not None:
+        write_anchors(folder, more, more=True)
     teachers, corpus = run.config.teachers, run.config.corpus
     spec = SampleSpec(teachers.key_frames, teachers.motion_frames)
     write_processor(
@@ -48,23 +53,42 @@ def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
     Raises:
         UserError: The pool has fewer videos than anchors are asked for.
     """
-    layout, count = run.layout, run.config.scoring.anchors
-    members = {row["video_id"] for row in pool(layout)}
-    rows = [row for row in read_table(layout.ensemble, ENSEMBLE).to_pylist() if row["video_id"] in members]
-    mean = np.array([row["mean"] for row in rows])
-    variance = np.array([row["variance"] for row in rows])
-    ids = [row["video_id"] for row in rows]
+    ids, mean, variance = _candidates(run)
     try:
-        chosen = select_anchors(mean, variance, ids, count)
+        chosen = select_anchors(mean, variance, ids, run.config.scoring.anchors)
     except ValueError as error:
         raise UserError(f"scoring.anchors: {error}; ask for fewer anchors, or give the pool more videos") from error
     return [ids[k] for k in chosen], mean[chosen]
 
 
+def _candidates(run: Run) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Ids, means and variances of the pool's videos on which the teachers have an opinion."""
+    members = {row["video_id"] for row in pool(run.layout)}
+    rows = [row for row in read_table(run.layout.ensemble, ENSEMBLE).to_pylist() if row["video_id"] in members]
+    mean, variance = (np.array([row[name] for row in rows], np.float64) for name in ("mean", "variance"))
+    return [row["video_id"] for row in rows], mean, variance
+
+
 def choose_anchors(run: Run, folder: Place) -> Anchors:
     """The anchors of a trained student: their features, and how it compares them with each other."""
+    return _compared(run, folder, *anchor_videos(run))
+
+
+def more_anchors(run: Run, folder: Place, anchors: Anchors) -> Anchors | None:
+    """The anchors of a student and up to `MORE` others, spread over the scale like them; None if the pool has no other."""
+    ids, mean, variance = _candidates(run)
+    left = [k for k, name in enumerate(ids) if name not in anchors.ids and np.isfinite([mean[k], variance[k]]).all()]
+    count = min(MORE, len(left))
+    if not count:
+        return None
+    chosen = [left[k] for k in select_anchors(mean[left], variance[left], [ids[k] for k in left], count)]
+    known = dict(zip(anchors.ids, anchors.scores.tolist(), strict=True)) | {ids[k]: float(mean[k]) for k in chosen}
+    names = sorted(known, key=lambda name: (known[name], name))
+    return _compared(run, folder, names, np.array([known[name] for name in names]))
+
+
+def _compared(run: Run, folder: Place, ids: list[str], scores: np.ndarray) -> Anchors:
     config = run.config
-    ids, scores = anchor_videos(run)
     features = read_encoded(config.student.name, run.layout.features).take(ids)[:]
     first, second = (features[[pair[k] for pair in anchor_pairs(len(ids))]] for k in (0, 1))
     gpus = config.pools.compare.gpus

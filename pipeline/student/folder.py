@@ -28,6 +28,8 @@ ANCHORS_JSON, ANCHORS_FEATURES, PROCESSOR_JSON, CARD = (
     "processor.json",
     "MODEL_CARD.md",
 )
+# the anchors with others between them, for comparisons beyond the usual ones (`pipeline.student.adaptive`)
+MORE_JSON, MORE_FEATURES = "anchors-more.json", "anchors-more.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +91,13 @@ class Anchors:
         return Scores(raw, scale(raw), scale(rest.mean), scale.deviation(rest.std), scale(rest.low), scale(rest.high))
 
 
-def write_anchors(folder: Place, anchors: Anchors) -> None:
-    """Write the anchors beside the network."""
-    write_bytes(folder / ANCHORS_FEATURES, save({"features": np.ascontiguousarray(anchors.features, np.float32)}))
+def write_anchors(folder: Place, anchors: Anchors, *, more: bool = False) -> None:
+    """Write the anchors beside the network; `more`: those for further comparisons."""
+    facts, features = (MORE_JSON, MORE_FEATURES) if more else (ANCHORS_JSON, ANCHORS_FEATURES)
+    write_bytes(folder / features, save({"features": np.ascontiguousarray(anchors.features, np.float32)}))
     scale = anchors.scale()
     write_json(
-        folder / ANCHORS_JSON,
+        folder / facts,
         {
             "ids": list(anchors.ids),
             "scores": [float(value) for value in anchors.scores],
@@ -105,15 +108,16 @@ def write_anchors(folder: Place, anchors: Anchors) -> None:
     )
 
 
-def read_anchors(folder: Place) -> Anchors:
-    """Read the anchors of a student folder.
+def read_anchors(folder: Place, *, more: bool = False) -> Anchors:
+    """Read the anchors of a student folder; `more`: those for further comparisons.
 
     Raises:
         UserError: The folder holds no anchors.
     """
+    names = (MORE_JSON, MORE_FEATURES) if more else (ANCHORS_JSON, ANCHORS_FEATURES)
     try:
-        facts = read_json(folder / ANCHORS_JSON)
-        features = load(read_bytes(folder / ANCHORS_FEATURES))["features"]
+        facts = read_json(folder / names[0])
+        features = load(read_bytes(folder / names[1]))["features"]
     except (StoreError, OSError, KeyError) as error:
         raise UserError(
             f"{folder}: this folder has no anchors; name a run folder or its round-<k>/student folder"

@@ -49,7 +49,7 @@ A no-reference video quality model trained without human labels (weak-to-strong 
 ## Limits
 
 The score is relative to the corpus and the teachers above; it is no MOS. The benchmarks are proxies: distorted copies of
-held-out videos with VMAF as the label. This round's own figures are in the run's `metrics.json` and `report.html`.
+held-out videos with VMAF v0.6.1 and v1.0.16 as labels. This round's own figures are in the run's `metrics.json` and `report.html`.
 Nothing in this folder is a pickle: weights are safetensors, the rest is JSON.
 """
 

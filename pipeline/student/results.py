@@ -16,6 +16,18 @@ from pipeline.method.posterior import MASS
 from pipeline.student.folder import student_digest
 from pipeline.student.scoring import FileScore, Model
 
+
+def printable_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row in whose texts bytes that are no UTF-8 have become escapes."""
+    return {
+        name: value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+        for name, value in row.items()
+    }
+
+
+_COUNTS = {field.name for field in dataclasses.fields(FileScore) if field.type == "int | None"}
 _NUMBERS = {field.name for field in dataclasses.fields(FileScore) if field.type == "float | None"}
 
 
@@ -64,13 +76,17 @@ class Results:
     def parquet(self, scores: Sequence[FileScore]) -> memoryview:
         """Parquet; bytes of names that are no UTF-8 become escapes, since its text is always UTF-8."""
         kinds = [
-            (name, pa.float64() if name in _NUMBERS or name == "interval" else pa.string()) for name in self.columns
+            (
+                name,
+                pa.int64()
+                if name in _COUNTS
+                else pa.float64()
+                if name in _NUMBERS or name == "interval"
+                else pa.string(),
+            )
+            for name in self.columns
         ]
-        rows = [self.row(score) for score in scores]
-        for row in rows:
-            for name, value in row.items():
-                if isinstance(value, str):
-                    row[name] = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        rows = [printable_row(self.row(score)) for score in scores]
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), sink, compression="zstd")
         return memoryview(sink.getvalue())

@@ -1,15 +1,14 @@
 """Score files with a student folder: list the files, cut windows, decode each once, compare with the folder's anchors.
 
-A file is judged by up to three windows, or as many as are asked for, of the length that the student was trained on, spread
-evenly over it (a shorter file is one window, a still picture too). Each is brought into the common form of the student's
-run, decoded once and scored; the file's figures are the means over its windows, its deviation is the root of their mean
-variance. So more windows make no interval narrower: they share their anchors and their content, and nothing says how
-much. A file of which a window cannot be decoded is damaged and counts as failed.
+A file is judged by three windows, one for every 20 seconds of a longer file, or as many as are asked for, of the length that
+the student was trained on, spread evenly over it (a shorter file is one window, a still picture too). Each is brought into
+the common form of the student's run, decoded once and scored; the file's figures are the means over its windows, its
+deviation is the root of their mean variance. So more windows make no interval narrower: they share their anchors and their
+content, and nothing says how much. A file of which a window cannot be decoded is damaged and counts as failed.
 """
 
 from __future__ import annotations
 
-import glob
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from safetensors import SafetensorError
 
 from actors.folder import FolderEncoder, HeaderReader
 from actors.media.colour import AS_USUAL, Rendering
-from actors.media.inputs import from_path, is_remote, scheme, to_path
+from actors.media.inputs import from_path, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
@@ -34,7 +33,6 @@ from cluster.in_process import InProcess
 from cluster.joining import chosen
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
-from pipeline.corpus.listing import Listing, NoVideoError, is_manifest, list_inputs
 from pipeline.corpus.rules import PRISTINE
 from pipeline.corpus.windows import windows
 from pipeline.look.look import LOOK_COLUMNS
@@ -46,7 +44,8 @@ from pipeline.student.released import add_anchors
 from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
-WINDOWS_PER_FILE = 3
+LEAST_WINDOWS, MOST_WINDOWS = 3, 30  # of a file, unless their number is asked for
+SECONDS_PER_WINDOW = 20.0  # of a file that is long enough for more than the least
 _SCORING = "scoring windows"
 WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
 OK, FAILED = "ok", "failed"
@@ -61,7 +60,7 @@ class Model:
     spec: SampleSpec
     options: EncodeOptions
     window_s: float
-    windows: int = WINDOWS_PER_FILE
+    windows: int | None = None
 
     @cached_property
     def network(self) -> FolderEncoder:
@@ -84,8 +83,17 @@ class Model:
         """What of a file is judged, in words."""
         if self.window_s <= 0:
             return "whole file"
+        if self.windows is None:
+            often = f"one for every {SECONDS_PER_WINDOW:g} s of a file, {LEAST_WINDOWS} to {MOST_WINDOWS}"
+            return f"windows of {self.window_s:g} s, {often}"
         many = f"up to {self.windows} windows" if self.windows > 1 else "1 window"
         return f"{many} of {self.window_s:g} s"
+
+    def most_windows(self, length_s: float) -> int:
+        """How many windows of a file are judged, if it is long enough for them."""
+        if self.windows is not None:
+            return self.windows
+        return min(max(LEAST_WINDOWS, math.ceil(length_s / SECONDS_PER_WINDOW)), MOST_WINDOWS)
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,9 @@ class FileScore:
         kind: "video" or "still".
         seconds: Length of the file; 0 for a still.
         seconds_seen: Length of the windows that were judged.
+        windows: How many.
+        comparisons: With anchors, of all windows together.
+        order_gap: Position bias: mean P(window beats anchor) shown second less shown first; only where both were asked.
         note: What is odd about a file that was scored, such as an end before the one that its header promises.
         error: "kind: message" of a failed file.
     """
@@ -119,6 +130,9 @@ class FileScore:
     kind: str | None = None
     seconds: float | None = None
     seconds_seen: float | None = None
+    windows: int | None = None
+    comparisons: int | None = None
+    order_gap: float | None = None
     note: str | None = None
     error: str | None = None
 
@@ -181,63 +195,6 @@ def _check_config(folder: Place, advice: str) -> None:
         raise UserError(f"{folder}: no student of this program is there (config.json, {ANCHORS_JSON}); {advice}")
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The files that the arguments of a command name.
-
-    Attributes:
-        files: In the order of the arguments. What does not exist stays under its own name, so that it is reported as failed
-            in its place.
-        refused: Names that may not be read, with the reason.
-        notes: One line for each folder or prefix in which other files were passed over.
-    """
-
-    files: list[str]
-    refused: dict[str, str]
-    notes: list[str]
-
-    def add(self, name: str, listing: Listing, files: list[str]) -> None:
-        """Add what one argument names."""
-        self.files.extend(files or ([] if listing.refused else [name]))
-        self.refused.update(listing.refused)
-        if listing.endings:
-            self.notes.append(f"{name}: {listing.passed_over_text()}, passed over")
-
-
-def expand(given: Sequence[str]) -> Selection:
-    """The files that the arguments name: files as they are, folders, globs and prefixes sorted by name, lists in their order.
-
-    Still pictures in a folder are taken: here each file has a score of its own.
-    """
-    selection = Selection([], {}, [])
-    for name in given:
-        path = Path(to_path(name)).expanduser()
-        if is_remote(name) or (is_manifest(path.name) and path.is_file()):
-            listing = _listed(name if is_remote(name) else from_path(str(path)))
-            selection.add(name, listing, listing.files)
-        elif path.is_dir():
-            listing, root = _listed(from_path(str(path))), path.resolve()
-            # named as the user named the folder
-            selection.add(name, listing, [str(path / Path(to_path(uri)).relative_to(root)) for uri in listing.files])
-        elif not path.exists() and glob.has_magic(str(path)):
-            matches = sorted(match for match in glob.glob(str(path), recursive=True) if Path(match).is_file())  # noqa: PTH207 - the pattern may be absolute
-            selection.add(name, Listing(matches), matches)
-        else:
-            selection.files.append(str(path) if path.exists() else name)
-    return selection
-
-
-def _listed(videos: str) -> Listing:
-    try:
-        return list_inputs(videos, stills=True)
-    except NoVideoError as nothing:
-        return Listing([], nothing.endings)
-    except UserError:
-        if is_remote(videos) and not is_manifest(videos):
-            return Listing([])  # the reader of the object says why, and the other files have their scores
-        raise
-
-
 def score_files(
     model: Model,
     files: Sequence[str],
@@ -260,15 +217,15 @@ def score_files(
     headers: list[Row] = []
     if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
-        headers = list(_streamed(here, _files_table(names), [Pool(HeaderReader)], console, ""))
+        headers = list(streamed(here, files_table(names), [Pool(HeaderReader)], console, ""))
         windows_here = _windows_of(headers, model)
         if len(windows_here) <= WITHOUT_RAY:
-            _warn(files, headers, console)
+            warn(files, headers, console)
         if not windows_here:
             return _collected(files, headers, [], model, done)
         if len(windows_here) <= WITHOUT_RAY:
             network = model.network
-            scored = _streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
+            scored = streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
             return _collected(files, headers, scored, model, done)
     from cluster.session import SessionSettings, connect
 
@@ -276,21 +233,25 @@ def score_files(
     with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
-            headers = [{**row, "uri": _absolute(row["uri"])} for row in headers]  # workers run in folders of their own
+            headers = [{**row, "uri": absolute(row["uri"])} for row in headers]  # workers run in folders of their own
         else:
-            table = _files_table([_absolute(name) for name in names])
-            headers = list(_streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
-        _warn(files, headers, console)
-        # a student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any
-        large = student_row(student_name(model.folder)).whole_videos
-        gpus = 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
+            table = files_table([absolute(name) for name in names])
+            headers = list(streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
+        warn(files, headers, console)
+        gpus = gpus_of(model, engine)
         options = {"student": str(model.folder), "anchors": model.anchors.features}
         pools = _pools(model, FolderEncoder, options, gpus)
-        scored = _streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
+        scored = streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
         return _collected(files, headers, scored, model, done)
 
 
-def _warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
+def gpus_of(model: Model, engine: RayEngine) -> float:
+    """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
+    large = student_row(student_name(model.folder)).whole_videos
+    return 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
+
+
+def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
     """Name the files that end before their header says so: their score is that of the pictures that are there."""
     for row in sorted(headers, key=lambda row: str(row["video_id"])):
         if row.get("note"):
@@ -305,13 +266,15 @@ def _pools(
     return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
-def _streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+    """The rows of a table after they have passed the pools, with a bar on the console."""
     with console.track(table.num_rows, title) as progress:
         for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
             yield from batch
 
 
-def _files_table(uris: Sequence[str]) -> pa.Table:
+def files_table(uris: Sequence[str]) -> pa.Table:
+    """One row for each file; its `video_id` is its place."""
     rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
     return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
 
@@ -320,12 +283,17 @@ def _windows_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=LOOK_COLUMNS)
 
 
-def _absolute(uri: str) -> str:
+def absolute(uri: str) -> str:
+    """A uri that names the same file from any folder."""
     return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 
+def _cut(length_s: float, model: Model) -> Iterator[tuple[float, float]]:
+    most = model.most_windows(length_s)
+    return windows(length_s, CorpusConfig(window_s=model.window_s, windows_per_clip=most))
+
+
 def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
-    sampling = CorpusConfig(window_s=model.window_s, windows_per_clip=model.windows)
     return [
         {
             "video_id": f"{row['video_id']}-{number}",
@@ -337,7 +305,7 @@ def _windows_of(headers: Sequence[Row], model: Model) -> list[Row]:
         }
         for row in headers
         if row["status"] == OK
-        for number, (start, length) in enumerate(windows(row["length_s"], sampling))
+        for number, (start, length) in enumerate(_cut(float(row["length_s"]), model))
     ]
 
 
@@ -396,5 +364,7 @@ def _file_score(name: str, header: Row, rows: Sequence[Row], model: Model) -> Fi
         kind="still" if seconds == 0 else "video",
         seconds=seconds,
         seconds_seen=seen,
+        windows=len(rows),
+        comparisons=len(rows) * len(model.anchors.ids),
         note=header.get("note") or None,
     )

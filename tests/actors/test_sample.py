@@ -150,7 +150,7 @@ def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monke
     def broken(*_given):
         raise Failure("decode", "no score")
 
-    monkeypatch.setattr(sample, "vmaf", broken)
+    monkeypatch.setattr(sample, "labels", broken)
     make = maker(measure_vmaf=True)
     row = make(row_of(clip, ("h264", 3, 0)))
     assert (row["status"], row["error_kind"], row["path"]) == ("failed", "decode", "")

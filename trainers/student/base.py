@@ -36,6 +36,7 @@ class Student(nn.Module, ABC):
 
     name: ClassVar[str]
     pairs_at_once: ClassVar[int] = 4096  # pairs per forward pass of `compare_all`
+    mirrors: ClassVar[bool] = False  # exchanging two videos mirrors the logits exactly: no order is preferred
 
     @property
     @abstractmethod
@@ -84,6 +85,15 @@ class Student(nn.Module, ABC):
             some = tests[k : k + self.pairs_at_once]
             parts.append(self.compare_all(np.tile(anchors, (len(some), 1)), np.repeat(some, len(anchors), axis=0)))
         return np.concatenate(parts).reshape(len(tests), len(anchors), len(LEVELS))
+
+    def blocks_at_average(self, anchors: np.ndarray, tests: Vectors) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """What each block of features does to the comparisons of tests [N, D] with anchors [A, D].
+
+        Returns:
+            Name of each block -> logits float32 [N, A, 5] as `against_anchors` would give them if the test's block were as
+            in the average video of the training. Empty for students whose features have no blocks.
+        """
+        return {}
 
     def compare_all(self, first: Vectors, second: Vectors) -> np.ndarray:
         """`compare` of any number of pairs [P, D], some at a time: float32 [P, 5]."""

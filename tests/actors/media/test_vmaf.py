@@ -9,7 +9,7 @@ from actors.distortions.apply import apply
 from actors.distortions.table import PRISTINE
 from actors.media import ffmpeg
 from actors.media.outcome import Failure
-from actors.media.vmaf import LEAST_SIDE, vmaf
+from actors.media.vmaf import FIRST, SECOND, labels, vmaf
 from actors.media.window import EncodeOptions
 
 
@@ -49,21 +49,53 @@ def test_unequal_sizes_are_refused(copies):
     assert "frame sizes" in caught.value.message
 
 
+@pytest.fixture(scope="module")
+def large(media, make):
+    """A colourful clip of 320x320, just large enough for both models, and the same with 40 % of its colours."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x320:rate=10:duration=0.5", "-pix_fmt", "yuv420p", "-qp", "0")
+    return make("colour.mkv", *picture), make("pale.mkv", *picture, "-vf", "hue=s=0.4")
+
+
+def test_both_models_come_from_one_pass_and_only_the_second_sees_that_colours_are_lost(large, monkeypatch):
+    runs = []
+    run = ffmpeg.run
+    monkeypatch.setattr(ffmpeg, "run", lambda *args, **named: runs.append(args) or run(*args, **named))
+    found = labels(*large)
+    assert len(runs) == 1
+    assert found.first > 95
+    assert found.second < found.first - 10
+    assert found.note == ""
+    assert found.first == vmaf(*large)
+
+
+def test_frames_that_are_too_small_for_the_second_model_have_the_first_and_a_reason(copies):
+    found = labels(copies / "reference.mkv", copies / "blurred.mp4")
+    assert found.first == vmaf(copies / "reference.mkv", copies / "blurred.mp4")
+    assert np.isnan(found.second)
+    assert found.note == "frames of 176x144; VMAF v1.0.16 needs at least 320 pixels a side"
+
+
+@pytest.mark.parametrize(("size", "fine"), [((320, 320), True), ((320, 318), False), ((318, 640), False)])
+def test_the_second_model_wants_larger_frames_than_the_first(size, fine):
+    assert (SECOND.refusal(*size) == "") == fine
+    assert FIRST.refusal(*size) == ""
+
+
 def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path, monkeypatch):
     path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
     for number, file in enumerate((path, copy)):
         node = ffmpeg.target(
-            ffmpeg.raw_source(LEAST_SIDE, LEAST_SIDE, 10).filter("format", "yuv420p"),
+            ffmpeg.raw_source(FIRST.least_side, FIRST.least_side, 10).filter("format", "yuv420p"),
             file,
             ffmpeg.lossless(1),
             "matroska",
         )
         with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
             for frame in range(4):
-                writer.write(np.full((LEAST_SIDE, LEAST_SIDE, 3), 40 * frame + 20 * number, np.uint8))
+                writer.write(np.full((FIRST.least_side, FIRST.least_side, 3), 40 * frame + 20 * number, np.uint8))
     assert 0 <= vmaf(path, copy) <= 100
-    header = ffmpeg.Probe(LEAST_SIDE - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
+    header = ffmpeg.Probe(FIRST.least_side - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
     monkeypatch.setattr(ffmpeg, "probe", lambda _path: header)
-    with pytest.raises(Failure, match=r"a\.mkv has frames of 16x40; VMAF needs at least 18 pixels a side") as caught:
+    with pytest.raises(Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side") as caught:
         vmaf(path, copy)
     assert caught.value.kind == "too_small"

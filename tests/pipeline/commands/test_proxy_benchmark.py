@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.media.vmaf import SECOND
 from actors.teachers import load_teacher
 from cluster.in_process import InProcess
 from pipeline.commands import proxy_benchmark
@@ -36,6 +37,7 @@ def proxy_folder(tmp_path):
                 rows.append(
                     {"video_id": name, "source_id": source, "uri": str(path), "start_s": 0.0, "duration_s": 0.0, "recipe": "",
                      "distortion": "h264", "level": level, "mos": None if failed else 100.0 - 20 * level - (source == "b"),
+                     "vmaf_v1": 20.0 * level if suite == "seen" and source == "a" else None,
                      "status": "failed" if failed else "ok", "error_kind": "encode" if failed else None,
                      "error": f"{path}: x264 failed" if failed else None}
                 )  # fmt: skip
@@ -65,8 +67,18 @@ def test_the_csv_is_a_benchmark_that_evaluate_reads(proxy_folder, capsys):
     out = capsys.readouterr().out
     assert "seen distortions: 8 copies" in out
     assert "unseen distortions: 7 copies" in out
-    figures = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.split()[0] in NAMES}
-    assert figures == {"artefact": 1.0, "sharpness": -1.0}
+    first, _, rest = out.partition("label VMAF v1.0.16, which 4 of them have")
+    assert "label VMAF v0.6.1" in first
+    second, _, unseen = rest.partition("unseen distortions")
+    assert "VMAF v1.0.16" not in unseen, "no copy of this suite has it"
+    for text, sign in ((first, 1), (second, -1), (unseen, 1)):
+        cells = [line.split() for line in text.splitlines()]
+        figures = {row[0]: float(row[1]) for row in cells if row and row[0] in NAMES}
+        assert figures == {"artefact": sign, "sharpness": -sign}
+    assert (rows[0]["label"], rows[0][SECOND.name], rows[4][SECOND.name]) == ("vmaf_v0.6.1", "20.0", "")
+    assert benchmark.column == "vmaf_v0.6.1"
+    other = read_benchmark(str(proxy_folder.table), str(proxy_folder.root), SECOND.name)
+    assert (other.column, other.labels) == (SECOND.name, (20.0, 40.0, 60.0, 80.0))
 
 
 def test_a_copy_that_was_removed_is_made_again(proxy_folder):

@@ -15,7 +15,8 @@ from actors.media import inputs
 from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.student import scoring
-from pipeline.student.scoring import FileScore, expand
+from pipeline.student.scoring import FileScore
+from pipeline.student.selection import expand
 from trainers.places import files_below, place, write_whole
 
 
@@ -29,12 +30,14 @@ def test_files_are_scored_in_the_order_given_and_a_bad_one_stops_none(call, trai
     assert rows[0] == rows[3]
     assert list(rows[0])[:8] == ["video", "status", "score", "low", "high", "std", "mean", "raw"]
     assert list(rows[0])[8:] == [
-        "kind", "seconds", "seconds_seen", "note", "error", "student", "sampling", "range", "better", "interval",
+        "kind", "seconds", "seconds_seen", "windows", "comparisons", "order_gap", "note", "error",
+        "student", "sampling", "range", "better", "interval",
     ]  # fmt: skip
     assert np.isfinite([rows[0][name] for name in ("score", "low", "high", "std", "mean", "raw")]).all()
     assert rows[0]["std"] > 0
     assert rows[0]["low"] < rows[0]["mean"] < rows[0]["high"]
-    assert (rows[0]["better"], rows[0]["sampling"]) == ("higher", "up to 3 windows of 0.4 s")
+    assert rows[0]["better"] == "higher"
+    assert rows[0]["sampling"] == "windows of 0.4 s, one for every 20 s of a file, 3 to 30"
     assert rows[1]["score"] is None
     assert rows[1]["error"].startswith("missing: ")
     assert rows[2]["error"].startswith("empty: ")
@@ -113,7 +116,7 @@ def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tm
     assert said.json()[0]["score"] == said.json()[1]["score"]
     assert b"odd-\xff.mp4" in (tmp_path / "o.csv").read_bytes()
     assert expand([str(tmp_path)]).files == [odd]
-    assert scoring._absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
+    assert scoring.absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
 
 
 def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, trained, clip, bucket):

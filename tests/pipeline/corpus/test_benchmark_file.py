@@ -33,6 +33,15 @@ def test_dmos_turns_its_sign_and_mos_comes_first(tmp_path, videos):
     assert read_benchmark(table(tmp_path, "video,score,mos\nv1.mp4,1,2\n"), str(videos)).labels == (2.0,)
 
 
+def test_a_column_of_labels_can_be_asked_for_and_rows_without_one_are_left_out(tmp_path, videos):
+    text = "video,mos,label,vmaf\nv1.mp4,1,old,7\nv2.mp4,2,old,\n"
+    assert read_benchmark(table(tmp_path, text), str(videos)).column == "old"
+    found = read_benchmark(table(tmp_path, text), str(videos), "VMAF")
+    assert (found.column, found.labels, found.names) == ("vmaf", (7.0,), ("v1.mp4",))
+    with pytest.raises(UserError, match="no column mos2"):
+        read_benchmark(table(tmp_path, text), str(videos), "mos2")
+
+
 def test_parquet_and_names_without_their_ending(tmp_path, videos):
     pq.write_table(pa.table({"name": ["v1", "v2.mp4"], "mos": [1.0, 2.0]}), tmp_path / "b.parquet")
     result = read_benchmark(str(tmp_path / "b.parquet"), str(videos))

@@ -107,6 +107,18 @@ def test_labels_that_are_almost_equal_are_no_pair():
     assert figures(np.array([2.0, 1.0, 3.0]), rows)["pair_accuracy"] == 1, "2 points of VMAF count as equal"
 
 
+def test_the_second_label_has_figures_of_its_own_on_the_copies_that_have_it(copies_with_labels):
+    first = np.array([row["mos"] for row in copies_with_labels])
+    assert "srcc_v1" not in figures(first, copies_with_labels), "a run of a version before it"
+    rows = [
+        {**row, "vmaf_v1": None if row["source_id"] == "z" else 100.0 - row["mos"]} for row in copies_with_labels
+    ]
+    found = figures(first, rows)
+    assert found["count_v1"] == 8
+    assert (found["srcc"], found["srcc_v1"]) == (pytest.approx(1), pytest.approx(-1))
+    assert (found["pair_accuracy"], found["pair_accuracy_v1"]) == (1, 0)
+
+
 def test_a_constant_teacher_has_no_figures(copies_with_labels):
     none = {"srcc": None, "plcc": None, "within": None, "pair_accuracy": None}
     assert figures(np.full(12, 3.5), copies_with_labels) == none

@@ -149,3 +149,31 @@ def test_intervals_hold_the_true_quality_in_68_of_100_cases_everywhere_on_the_sc
     assert {0, len(regions) - 1} <= {k for k, region in enumerate(regions) if any(region is one for one in crowded)}
     for region in crowded:
         assert 0.64 < np.average(inside[region], weights=weights[region]) < 0.72
+
+
+def test_counts_of_comparisons_weigh_them_as_the_model_does():
+    matrix = norm.cdf(np.subtract.outer([-0.5, 0.5], [-0.5, 0.5]))
+    p, counts = np.array([[0.8, 0.3]]), np.array([[2, 0]])
+    line = np.linspace(-6, 6, 481)
+    x, b = line[:, None], line[None, :]  # in the plane of zero sum: a_1 = b - x / 2, a_2 = -b - x / 2
+    first, second = b - x / 2, -b - x / 2
+    log_density = -0.5 * (x**2 + first**2 + second**2)
+    gap = first - second
+    log_density = log_density + matrix[0, 1] * log_ndtr(gap) + matrix[1, 0] * log_ndtr(-gap)
+    log_density = log_density + 2 * (0.8 * log_ndtr(x - first) + 0.2 * log_ndtr(first - x))
+    density = np.exp(log_density - log_density.max()).sum(axis=1)
+    density /= density.sum()
+    mean = float(density @ line)
+    found = AnchorPosterior(matrix)(p, counts)
+    assert found.mean[0] == pytest.approx(mean, abs=2e-3)
+    assert found.std[0] == pytest.approx(np.sqrt(density @ line**2 - mean**2), abs=2e-3)
+
+
+def test_one_comparison_each_is_what_is_meant_without_counts():
+    matrix = norm.cdf(np.subtract.outer([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]))
+    p = np.array([[0.9, 0.5, 0.2], [0.1, 0.2, 0.1]])
+    anchored = AnchorPosterior(matrix)
+    for name in ("mean", "std", "low", "high"):
+        np.testing.assert_allclose(getattr(anchored(p, np.ones((2, 3))), name), getattr(anchored(p), name), rtol=1e-12)
+    with pytest.raises(ValueError, match="none below zero"):
+        anchored(p, -np.ones((2, 3)))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 
 from pipeline.console import UserError
 from pipeline.student import scoring
-from pipeline.student.scoring import FileScore, expand, open_model
+from pipeline.student.scoring import FileScore, open_model
+from pipeline.student.selection import expand
 
 
 def test_the_score_of_a_file_is_the_mean_over_its_windows(trained):
@@ -66,6 +68,17 @@ def test_a_long_file_has_three_windows_and_a_short_one_is_one(trained):
     cut = scoring._windows_of([*headers, {"video_id": "3", "uri": "b", "status": "failed"}], model)
     assert [row["video_id"] for row in cut] == ["0-0", "0-1", "0-2", "1-0", "2-0"]
     assert [row["duration_s"] for row in cut] == [0.4, 0.4, 0.4, 0.0, 0.0]
+
+
+def test_a_longer_file_has_more_windows_unless_their_number_is_asked_for(trained):
+    model = open_model(str(trained))
+    assert [model.most_windows(seconds) for seconds in (9.0, 60.0, 61.0, 200.0, 7200.0)] == [3, 3, 4, 10, 30]
+    assert replace(model, windows=2).most_windows(7200.0) == 2
+    header = {"video_id": "0", "uri": "a", "length_s": 200.0, "status": "ok"}
+    starts = [row["start_s"] for row in scoring._windows_of([header], model)]
+    gaps = np.diff([0.0, *starts, 200.0])
+    assert len(starts) == 10
+    assert np.ptp(gaps[1:-1]) < 0.01, "evenly"
 
 
 def test_folders_globs_and_odd_names(tmp_path, monkeypatch):

@@ -133,6 +133,13 @@ class ComparisonHead(nn.Module):
         quality: Tensor = self.regressor(self.normalise(features)).squeeze(-1)
         return quality
 
+    def quality_at_average(self, features: Tensor, block: slice) -> Tensor:
+        """Quality [B] of features [B, D] whose block is as in the average video of the training: zero, once normalised."""
+        normalised = self.normalise(features)
+        normalised[:, block] = 0.0
+        quality: Tensor = self.regressor(normalised).squeeze(-1)
+        return quality
+
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Logits [B, 5]: quality of `second` [B, D] compared with `first` [B, D]."""
         one, two = self.normalise(first), self.normalise(second)

@@ -24,6 +24,7 @@ from trainers.student.lite.features import BLOCKS, FeatureBlock, Views
 from trainers.student.lite.head import ComparisonHead
 from trainers.student.lite.options import LiteOptions
 from trainers.student.table import LITE
+from trainers.videos import Vectors
 
 DEFAULTS = LiteOptions()
 
@@ -32,6 +33,7 @@ class LiteStudent(Student):
     """ImageNet features and a comparison head; options: `trainers.student.lite.options.LiteOptions`."""
 
     name: ClassVar[str] = LITE.name
+    mirrors: ClassVar[bool] = True
 
     def __init__(self, options: LiteOptions = DEFAULTS, backbone: EfficientNetLite0 | None = None) -> None:
         super().__init__()
@@ -44,14 +46,15 @@ class LiteStudent(Student):
             groups, options.hidden, options.dropout, self._coarse() if options.content else slice(0)
         )
 
+    def _places(self) -> dict[str, slice]:
+        """Where each block lies in the feature vector."""
+        ends = np.cumsum([block.size for block in self.blocks]).tolist()
+        return {block.name: slice(end - block.size, end) for block, end in zip(self.blocks, ends, strict=True)}
+
     def _coarse(self) -> slice:
         """Where the coarse block lies in the feature vector; empty without one."""
-        start = 0
-        for block in self.blocks:
-            if block.coarse:
-                return slice(start, start + block.size)
-            start += block.size
-        return slice(0)
+        coarse = (block.name for block in self.blocks if block.coarse)
+        return self._places().get(next(coarse, ""), slice(0))
 
     @property
     def feature_size(self) -> int:
@@ -106,6 +109,19 @@ class LiteStudent(Student):
         self.eval()
         result: np.ndarray = self.head.quality(torch.from_numpy(np.asarray(features, np.float32))).numpy()
         return result
+
+    @torch.inference_mode()
+    def blocks_at_average(self, anchors: np.ndarray, tests: Vectors) -> dict[str, np.ndarray]:
+        """As of every student: what is left of a block is its normalised part, so a block does not answer for the content."""
+        self.eval()
+        rows = torch.from_numpy(np.asarray(tests, np.float32))
+        first = self.head.quality(torch.from_numpy(np.asarray(anchors, np.float32)))
+        found = {}
+        for name, place in self._places().items():
+            difference = self.head.quality_at_average(rows, place)[:, None] - first[None, :]
+            logits = self.head.link(difference.reshape(-1))
+            found[name] = logits.reshape(len(rows), len(first), len(LEVELS)).numpy()
+        return found
 
     def save(self, folder: str | Path) -> None:
         """Write encoder and head as safetensors, and the options as JSON."""

@@ -1,0 +1,143 @@
+"""Accuracy against cost of a score: fixed numbers of windows, and `score --until-std` for several deviations.
+
+    python benchmarks/adaptive.py STUDENT VIDEO...
+
+Every window of every file is encoded once. The answer to compare with is the score from all windows and all anchors of the
+student, `anchors-more.json` included. A line gives, for the mean file: windows, comparisons with anchors, the reported
+standard deviation, how far the score is from that answer (root mean square, and at most), and its SRCC with it over the files.
+Position bias is told for students that do not mirror their answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from actors.adaptive import AdaptiveEncoder
+from actors.folder import HeaderReader
+from actors.media.rows import format_recipe, unpack
+from actors.sample import Sampler
+from pipeline.console import Console
+from pipeline.corpus.rules import PRISTINE
+from pipeline.student import adaptive
+from pipeline.student.adaptive import Thrift, grid, judge, order_gap, score_on, thrift_of
+from pipeline.student.scoring import Model, open_model
+
+DEVIATIONS = (15.0, 14.4, 14.2, 12.0, 5.0)
+FIXED = (1, 3, 6)
+
+
+class Everything:
+    """A chooser that compares with all anchors once, and where it may be worth it in both orders."""
+
+    def __init__(self, thrift: Thrift, orders: bool) -> None:
+        self.all = [
+            (k, turned) for turned in ((False, True) if orders else (False,)) for k in range(len(thrift.anchors.ids))
+        ]
+
+    def next(self, asked, _logits):
+        """All at once."""
+        return [] if asked else self.all
+
+
+class Known:
+    """An engine whose windows have been encoded."""
+
+    def __init__(self, features: dict[tuple[str, float], np.ndarray], encoder: AdaptiveEncoder) -> None:
+        self.features = features
+        self.encoder = encoder
+
+    def stream(self, table, *_how, **_more):
+        """Compare the windows of a table."""
+        for row in table.to_pylist():
+            asked, logits = self.encoder.judged(self.features[row["uri"], row["start_s"]])
+            yield [{**row, "status": "ok", "asked": json.dumps(asked), "logits": logits.tobytes()}]
+
+
+def encoded(model: Model, headers: list[dict]) -> dict[tuple[str, float], np.ndarray]:
+    """Features of all windows of all files."""
+    sampler, student = Sampler(model.spec, model.options), model.network.comparer.student
+    found = {}
+    for header in headers:
+        for start, length in grid(header["length_s"], model.window_s):
+            row = {"video_id": "w", "uri": header["uri"], "start_s": start, "duration_s": length, "still": False}
+            done = sampler({**row, "recipe": format_recipe([PRISTINE])})
+            if done["status"] != "ok":
+                sys.exit(done["error"])
+            sample = unpack(done)
+            found[header["uri"], start] = np.asarray(
+                student.encode(sample.key.copy(), sample.luma.copy(), sample.fps, sample.views), np.float32
+            )
+        print(f"encoded {header['uri']}", file=sys.stderr, flush=True)
+    sampler.close()
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("student")
+    parser.add_argument("videos", nargs="+")
+    options = parser.parse_args()
+    model = open_model(options.student)
+    thrift = thrift_of(model, 10.0)
+    read = HeaderReader()
+    headers = [read({"video_id": f"{k:08d}", "uri": name}) for k, name in enumerate(options.videos)]
+    features = encoded(model, headers)
+    quiet = Console(io.StringIO())
+
+    def scores(chooser, until: float) -> list:
+        encoder = AdaptiveEncoder(chooser, thrift.anchors.features, encoder=model.network)
+        one = replace(thrift, until_std=until)
+        return score_on(Known(features, encoder), model, options.videos, headers, [], one, quiet)
+
+    def line(name: str, found: list) -> None:
+        gaps = np.array([row.score for row in found]) - truth
+        cost = [np.mean([getattr(row, key) for row in found]) for key in ("windows", "comparisons", "std")]
+        srcc = spearmanr([row.score for row in found], truth).statistic
+        print(f"| {name} | {cost[0]:.1f} | {cost[1]:.1f} | {cost[2]:.1f} | {np.sqrt(np.mean(gaps**2)):.2f} "
+              f"| {np.abs(gaps).max():.2f} | {srcc:.3f} |")  # fmt: skip
+
+    whole = Everything(thrift, orders=False)
+    encoder = AdaptiveEncoder(whole, thrift.anchors.features, encoder=model.network)
+    judged = {
+        header["uri"]: [
+            encoder.judged(features[header["uri"], start]) for start, _ in grid(header["length_s"], model.window_s)
+        ]
+        for header in headers
+    }
+    truth = np.array([
+        judge(thrift.anchors, *zip(*judged[header["uri"]], strict=True)).score.mean() for header in headers
+    ])  # fmt: skip
+    print(f"{len(headers)} files, {len(features)} windows of {model.window_s:g} s, {len(thrift.anchors.ids)} anchors, "
+          f"{len(thrift.usual)} of them usual; spread of the files {truth.std():.1f} points\n")  # fmt: skip
+    print("| policy | windows | comparisons | std told | RMSE | largest error | SRCC |\n|---|---|---|---|---|---|---|")
+    usual = replace(thrift, until_std=np.inf)
+    for count in FIXED:
+        for name, chooser in (("usual anchors", usual), ("all anchors", whole)):
+            adaptive.LEAST_WINDOWS = count
+            line(f"{count} windows, {name}", scores(chooser, np.inf))
+    adaptive.LEAST_WINDOWS = 3
+    for until in DEVIATIONS:
+        line(f"until {until:g}", scores(replace(thrift, until_std=until), until))
+    if thrift.orders:
+        both = AdaptiveEncoder(Everything(thrift, orders=True), thrift.anchors.features, encoder=model.network)
+        asked, logits = zip(*(both.judged(one) for one in features.values()), strict=True)
+        print(
+            f"\nposition bias: {order_gap(asked, logits, thrift.anchors.temperature):+.4f} for the video shown second"
+        )
+    else:
+        print("\nposition bias: none, the student mirrors its answers exactly")
+
+
+if __name__ == "__main__":
+    main()
