@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": ("plan", "show what would run, without starting anything"),
     "status": ("status", "progress of a run"),
     "report": ("report", "rewrite the HTML report of a run"),
+    "cluster": ("cluster", "write a cluster file for a cloud, Kubernetes or Slurm, or check one"),
     "doctor": ("doctor", "check that this machine or cluster is ready"),
     "weights": ("weights", "list, fetch and check the released weights of published networks"),
     "proxy-benchmark": ("proxy_benchmark", "a benchmark without human labels: distorted copies with VMAF as the score"),

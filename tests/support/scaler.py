@@ -1,0 +1,60 @@
+"""Ray's own autoscaler, asked what it would start for a cluster file: no cluster, no cloud."""
+
+import copy
+import logging
+
+import yaml
+from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+from ray.autoscaler._private.util import prepare_config
+from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+from ray.autoscaler.v2.utils import ResourceRequestUtil
+from ray.core.generated.autoscaler_pb2 import ClusterResourceConstraint
+
+from cluster.validation.kuberay import cluster_of, ray_documents
+
+logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)
+
+
+class NoEvents:
+    """The scheduler tells what cannot be had to an event log."""
+
+    def __getattr__(self, _name):
+        return lambda *_args, **_named: None
+
+
+def configuration(text):
+    """The autoscaler's configuration of a file of `ray up` or of KubeRay."""
+    trees = list(yaml.safe_load_all(text))
+    if "available_node_types" in trees[0]:
+        return prepare_config(copy.deepcopy(trees[0]))
+    tree = ray_documents(trees)[0]
+    resource = {"metadata": {"name": "x", "namespace": "default"}, "spec": cluster_of(tree)[0]}
+    return _derive_autoscaling_config_from_ray_cr(resource)
+
+
+def started(text, *bundles, unavailable=()):
+    """Name of a group -> machines that the autoscaler starts when a run asks for these bundles (`request_resources`).
+
+    Args:
+        text: Of the file.
+        bundles: Each a mapping of resources.
+        unavailable: Groups whose last start failed.
+    """
+    autoscaling = AutoscalingConfig(configuration(text), skip_content_hash=True)
+    wanted = ClusterResourceConstraint()
+    wanted.resource_requests.extend(
+        ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(one) for one in bundles])
+    )
+    recent = dict.fromkeys(unavailable, 0.0)
+    request = SchedulingRequest(
+        disable_launch_config_check=True,
+        node_type_configs=autoscaling.get_node_type_configs(),
+        max_num_nodes=autoscaling.get_max_num_nodes(),
+        cluster_resource_constraints=[wanted],
+        cloud_resource_availabilities=recent,
+        recoverable_resource_availabilities=recent,
+    )
+    reply = ResourceDemandScheduler(NoEvents()).schedule(request)
+    head = autoscaling.get_head_node_type()
+    return {one.instance_type: one.count for one in reply.to_launch if one.instance_type != head}
