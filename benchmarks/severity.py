@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, default=270)
     parser.add_argument("--types", default=",".join(DISTORTIONS))
     options = parser.parse_args()
-    print("| type | median PSNR by level, dB | breaks | median VMAF by level | breaks |\n|---|---|---|---|---|")
+    print("| type | median PSNR by level, dB | breaks | median VMAF v0.6.1 by level | breaks |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="w2s-severity-") as folder:
         for name in options.types.split(","):
             clips = [measure(DISTORTIONS[name], source, options, Path(folder)) for source in options.videos]

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import ffmpeg as graph
@@ -62,6 +63,20 @@ class Labels:
     note: str = ""
 
 
+_LACKING = f"the FFmpeg that is used has no {SECOND.name}; the one of imageio-ffmpeg 0.8 has it"
+
+
+@lru_cache(maxsize=1)
+def has_second() -> bool:
+    """Whether the FFmpeg that is used knows the second model: others than the bundled one may be older."""
+    grey = ["-f", "lavfi", "-i", "color=gray:size=320x320:rate=10:duration=0.1"]
+    try:
+        ffmpeg.run([*grey, *grey, "-lavfi", f"libvmaf=model=version={SECOND.name}", "-f", "null", "-"], timeout_s=60.0)
+    except Failure:
+        return False
+    return True
+
+
 def vmaf(
     reference: str | os.PathLike[str], distorted: str | os.PathLike[str], threads: int = 1, *, timeout_s: float = 900.0
 ) -> float:
@@ -87,8 +102,8 @@ def labels(
     """
     header = _checked(reference, distorted)
     refusal = SECOND.refusal(header.width, header.height)
-    if refusal:
-        note = f"frames of {header.width}x{header.height}; {refusal}"
+    note = f"frames of {header.width}x{header.height}; {refusal}" if refusal else "" if has_second() else _LACKING
+    if note:
         return Labels(_scores(reference, distorted, (FIRST,), threads, timeout_s)[0], math.nan, note)
     first, second = _scores(reference, distorted, (FIRST, SECOND), threads, timeout_s)
     return Labels(first, second)

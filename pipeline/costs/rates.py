@@ -39,7 +39,7 @@ class Rates:
 
     normalise: float = 0.24
     decode: float = 0.15
-    vmaf: float = 0.40
+    vmaf: float = 0.70
     x265: Mapping[str, float] = field(
         default_factory=lambda: {
             "ultrafast": 0.45, "superfast": 0.55, "veryfast": 0.65, "faster": 0.8, "fast": 1.0, "medium": 1.2, "slow": 3.0,

@@ -23,7 +23,9 @@ class Student:
 
     def compare_all(self, first, second):
         self.shown.append((first[:, 0].tolist(), second[:, 0].tolist()))
-        return np.stack([first[:, 0], np.zeros(len(first)), np.zeros(len(first)), np.zeros(len(first)), second[:, 0]], axis=1)
+        return np.stack(
+            [first[:, 0], np.zeros(len(first)), np.zeros(len(first)), np.zeros(len(first)), second[:, 0]], axis=1
+        )
 
 
 class Encoder:

@@ -53,7 +53,12 @@ def scorer():
 
 
 def row(path, spans):
-    return {"video_id": "f-0", "uri": str(path), "recipe": format_recipe([("pristine", 0, 0)]), "spans": json.dumps(spans)}
+    return {
+        "video_id": "f-0",
+        "uri": str(path),
+        "recipe": format_recipe([("pristine", 0, 0)]),
+        "spans": json.dumps(spans),
+    }
 
 
 def whole_seconds(count, length=1.0):
@@ -67,7 +72,8 @@ def answers(actor, path, spans):
 
 
 @pytest.mark.parametrize(
-    ("rate", "options"), [("10", {}), ("30000/1001", {}), ("30000/1001", {"max_fps": 20.0}), ("24", {"max_short_side": 64})]
+    ("rate", "options"),
+    [("10", {}), ("30000/1001", {}), ("30000/1001", {"max_fps": 20.0}), ("24", {"max_short_side": 64})],
 )
 def test_neighbouring_seconds_share_one_copy_and_are_what_they_are_one_by_one(make, scorer, rate, options, monkeypatch):
     source = f"testsrc2=size=96x80:rate={rate}:duration=3.4"
@@ -125,7 +131,11 @@ def test_a_second_that_the_student_cannot_encode_is_a_failed_one(numbered, score
 def test_answers_survive_their_packing():
     rng = np.random.default_rng(0)
     first, second, block = rng.normal(size=(3, 2, 5)).astype(np.float32)
-    given = [Answer(first, {"a": block}, b"12"), Answer(kind="decode", error="why"), Answer(second, {"a": block}, b"345")]
+    given = [
+        Answer(first, {"a": block}, b"12"),
+        Answer(kind="decode", error="why"),
+        Answer(second, {"a": block}, b"345"),
+    ]
     found = unpack_answers(pack_answers(given), 2)
     assert [one.picture for one in found] == [b"12", b"", b"345"]
     assert (found[1].logits, found[1].kind, found[1].error) == (None, "decode", "why")

@@ -8,6 +8,7 @@ import pytest
 from actors.distortions.apply import apply
 from actors.distortions.table import PRISTINE
 from actors.media import ffmpeg
+from actors.media import vmaf as vmaf_module
 from actors.media.outcome import Failure
 from actors.media.vmaf import FIRST, SECOND, labels, vmaf
 from actors.media.window import EncodeOptions
@@ -57,6 +58,7 @@ def large(media, make):
 
 
 def test_both_models_come_from_one_pass_and_only_the_second_sees_that_colours_are_lost(large, monkeypatch):
+    assert vmaf_module.has_second(), "asked once for all copies"
     runs = []
     run = ffmpeg.run
     monkeypatch.setattr(ffmpeg, "run", lambda *args, **named: runs.append(args) or run(*args, **named))
@@ -73,6 +75,20 @@ def test_frames_that_are_too_small_for_the_second_model_have_the_first_and_a_rea
     assert found.first == vmaf(copies / "reference.mkv", copies / "blurred.mp4")
     assert np.isnan(found.second)
     assert found.note == "frames of 176x144; VMAF v1.0.16 needs at least 320 pixels a side"
+
+
+def test_an_ffmpeg_without_the_second_model_gives_the_first_and_says_so(large, monkeypatch):
+    assert vmaf_module.has_second()
+    monkeypatch.setattr(vmaf_module, "has_second", lambda: False)
+    found = labels(*large)
+    assert found.first > 95
+    assert np.isnan(found.second)
+    assert "has no vmaf_v1.0.16_3d0h" in found.note
+
+
+def test_a_model_that_is_not_there_is_noticed(monkeypatch):
+    monkeypatch.setattr(vmaf_module, "SECOND", vmaf_module.VmafModel("vmaf_v9.9.9", "none", 320))
+    assert not vmaf_module.has_second.__wrapped__()
 
 
 @pytest.mark.parametrize(("size", "fine"), [((320, 320), True), ((320, 318), False), ((318, 640), False)])
@@ -96,6 +112,8 @@ def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(t
     assert 0 <= vmaf(path, copy) <= 100
     header = ffmpeg.Probe(FIRST.least_side - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
     monkeypatch.setattr(ffmpeg, "probe", lambda _path: header)
-    with pytest.raises(Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side") as caught:
+    with pytest.raises(
+        Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side"
+    ) as caught:
         vmaf(path, copy)
     assert caught.value.kind == "too_small"

@@ -230,6 +230,12 @@ def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_
     assert call("score", folder, clip, "--json").json() == first.json()
     sampling = json.loads((folder / "processor.json").read_text())
     assert sampling["window_s"] == 0
+    (unsure,) = call("score", folder, clip, "--until-std", "0.1", "--json").json()
+    assert (unsure["windows"], unsure["comparisons"]) == (1, 10), "the five anchors, in both orders"
+    assert -1 <= unsure["order_gap"] <= 1
+    (curve,) = call("score", folder, clip, "--per-second", "--json").json()
+    assert [second["pulls"] for second in curve["seconds"]] == [{}], "a language model's features have no blocks"
+    assert sum(curve["seconds"][0]["levels"].values()) == pytest.approx(1)
 
 
 def test_anchors_are_for_released_checkpoints_alone(call, trained, clip):

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,14 @@ def test_items_are_the_copies_that_have_a_label(tables):
     assert items(tables.layout, "unseen") == []
 
 
+def test_a_benchmark_of_a_version_with_one_label_is_read(tables):
+    tables.benchmark("seen", [{"video_id": "a", "mos": 90.0, "vmaf_v1": 80.0}])
+    path = tables.layout.benchmark("seen")
+    pq.write_table(pq.read_table(path).drop_columns(["vmaf_v1", "vmaf_v1_note"]), path)
+    (row,) = items(tables.layout, "seen")
+    assert (row["mos"], row["vmaf_v1"]) == (90.0, None)
+
+
 @pytest.fixture
 def copies_with_labels():
     """Four copies each of three sources; VMAF falls by 20 per level, and the sources differ by little."""
@@ -110,9 +119,7 @@ def test_labels_that_are_almost_equal_are_no_pair():
 def test_the_second_label_has_figures_of_its_own_on_the_copies_that_have_it(copies_with_labels):
     first = np.array([row["mos"] for row in copies_with_labels])
     assert "srcc_v1" not in figures(first, copies_with_labels), "a run of a version before it"
-    rows = [
-        {**row, "vmaf_v1": None if row["source_id"] == "z" else 100.0 - row["mos"]} for row in copies_with_labels
-    ]
+    rows = [{**row, "vmaf_v1": None if row["source_id"] == "z" else 100.0 - row["mos"]} for row in copies_with_labels]
     found = figures(first, rows)
     assert found["count_v1"] == 8
     assert (found["srcc"], found["srcc_v1"]) == (pytest.approx(1), pytest.approx(-1))

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from small_run import HOSTILE, HOSTILE_FILE
@@ -189,3 +190,16 @@ def test_the_same_run_gives_the_same_bytes(layout, tmp_path):
     shutil.rmtree(layout.thumbnails)
     write_report(layout)
     assert (layout.report_html.read_bytes(), layout.report_json.read_bytes()) == first
+
+
+def test_the_second_label_has_a_table_of_its_own_and_a_run_without_it_has_none():
+    def row(name, **figures):
+        return {"name": name, "kind": "teacher", "suites": {"unseen": {"srcc": 0.5, **figures}}}
+
+    old = SimpleNamespace(results=[row("niqe")])
+    assert results_table(old, "_v1") == {"seen": [], "unseen": []}
+    new = SimpleNamespace(results=[row("niqe", srcc_v1=0.25), row("piqe", srcc_v1=0.75)])
+    cells = results_table(new, "_v1")["unseen"]
+    assert [line[1].text for line in cells] == ["0.250", "0.750"]
+    assert [line[1].mark for line in cells] == ["", "best"]
+    assert [line[1].text for line in results_table(new)["unseen"]] == ["0.500", "0.500"]

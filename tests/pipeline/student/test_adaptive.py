@@ -141,7 +141,16 @@ def test_a_file_with_a_damaged_window_has_failed(trained, thrift):
     class Broken(Answers):
         def stream(self, table, *_how, **_more):
             for row in table.to_pylist():
-                yield [{**row, "status": "failed", "error_kind": "decode", "error": "no frame", "asked": "[]", "logits": b""}]
+                yield [
+                    {
+                        **row,
+                        "status": "failed",
+                        "error_kind": "decode",
+                        "error": "no frame",
+                        "asked": "[]",
+                        "logits": b"",
+                    }
+                ]
 
     header = {"video_id": "00000000", "uri": "a", "status": "ok", "length_s": 60.0, "note": ""}
     model = replace(open_model(str(trained)), window_s=2.0)

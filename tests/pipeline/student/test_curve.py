@@ -75,7 +75,10 @@ def test_a_student_without_blocks_tells_its_answers(trained):
 def test_a_block_that_pulls_a_second_down_is_named_with_its_points(trained):
     model = open_model(str(trained))
     usual = {"native": level(0.8), "freeze": level(0.8)}
-    bad = {"native": level(0.3), "freeze": level(0.8)}  # without what is odd of its pictures' pace it were as the others
+    bad = {
+        "native": level(0.3),
+        "freeze": level(0.8),
+    }  # without what is odd of its pictures' pace it were as the others
     answers = [Answer(level(0.8), usual), Answer(level(0.8), usual), Answer(level(0.3), bad)]
     found = curve_of("a.mp4", {**HEADER, "length_s": 3.0}, [rows(answers)], model)
     low = found.seconds[2]
