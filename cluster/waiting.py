@@ -6,6 +6,7 @@ Batch systems start all machines at the same time, but a run that began on the f
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
     import ray
 
     try:
-        ray.init(address=_address(), log_to_driver=False, logging_level="ERROR")
+        ray.init(address=_address(), log_to_driver=False, logging_level=logging.ERROR)
         seconds = wait(options.nodes, options.patience, lambda: sum(node["Alive"] for node in ray.nodes()))  # type: ignore[no-untyped-call]
     except (ClusterError, ConnectionError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - a program of its own
