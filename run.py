@@ -15,6 +15,7 @@ from typing import NoReturn
 COMMANDS = {
     "run": ("run", "train over several weak-to-strong stages (the default command)"),
     "score": ("score", "quality of any videos with a trained student"),
+    "serve": ("serve", "a page and an interface over HTTP that score videos with a trained student"),
     "evaluate": ("evaluate", "agreement of a student with human scores"),
     "sweep": ("sweep", "Ray Tune over the weight of the confidence loss"),
     "teachers": ("teachers", "list the teachers, or score videos with one"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from actors.compare import Comparer
@@ -11,7 +13,7 @@ from actors.media.scan import scan
 
 
 class HeaderReader:
-    """Ray actor: the pictures of the file in column `uri`. Gives `length_s` (seconds, 0 for a still) and `note`.
+    """Ray actor: the pictures of the file in column `uri`: `length_s` (seconds, 0 for a still), `width`, `height`, and `note`.
 
     The note says where the pictures end, if the header promises more; it is empty otherwise.
     """
@@ -22,11 +24,13 @@ class HeaderReader:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        return attempt(fresh(row), lambda: self.inputs.use(row, self._read), {"length_s": 0.0, "note": ""})
+        nothing = {"length_s": 0.0, "width": 0, "height": 0, "note": ""}
+        return attempt(fresh(row), lambda: self.inputs.use(row, self._read), nothing)
 
     def _read(self, row: Row) -> Row:
         facts = scan(row["uri"], timeout_s=self.timeout_s)
-        return {"length_s": float(facts.length_s), "note": facts.shortfall}
+        size = {"width": facts.header.width, "height": facts.header.height}
+        return {"length_s": float(facts.length_s), **size, "note": facts.shortfall}
 
 
 class FolderEncoder:
@@ -45,13 +49,39 @@ class FolderEncoder:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
-        logits = np.zeros(0, np.float32)
-        if row["status"] == "ok":
-            sample = unpack(row)
-            key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
+        return self.rows([row])[0]
+
+    def rows(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows in, rows out, in their order; those whose features have one length are compared with the anchors together."""
+        found = [self._encoded(row) for row in rows]
+        logits = [np.zeros(0, np.float32)] * len(rows)
+        groups: dict[int, dict[int, np.ndarray]] = {}
+        for k, (_, features) in enumerate(found):
+            if features is not None:
+                groups.setdefault(len(features), {})[k] = features
+        for group in groups.values():
             try:
-                features = self.comparer.student.encode(key, luma, sample.fps, sample.views)
-                logits = self.comparer.against_anchors(np.asarray(features, np.float32)[None])[0]
+                compared = self.comparer.against_anchors(np.stack(list(group.values())))
             except (ValueError, RuntimeError) as problem:
-                row = failed(row, "decode", f"the student cannot encode it: {problem}")
-        return {**without_sample(row), "logits": np.asarray(logits, np.float32).tobytes()}
+                for k in group:
+                    found[k] = _unencoded(found[k][0], problem), None
+                continue
+            for k, one in zip(group, compared, strict=True):
+                logits[k] = np.asarray(one, np.float32)
+        return [{**without_sample(row), "logits": one.tobytes()} for (row, _), one in zip(found, logits, strict=True)]
+
+    def _encoded(self, row: Row) -> tuple[Row, np.ndarray | None]:
+        """The row and its features `[D]`, or the row as failed and None."""
+        if row["status"] != "ok":
+            return row, None
+        sample = unpack(row)
+        key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
+        try:
+            features = self.comparer.student.encode(key, luma, sample.fps, sample.views)
+        except (ValueError, RuntimeError) as problem:
+            return _unencoded(row, problem), None
+        return row, np.asarray(features, np.float32)
+
+
+def _unencoded(row: Row, problem: Exception) -> Row:
+    return failed(row, "decode", f"the student cannot encode it: {problem}")

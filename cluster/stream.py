@@ -66,7 +66,7 @@ def stream(
                 progress(len(finished))
                 yield finished
     if missing:
-        yield [_crashed(row, key) for row in missing.values()]
+        yield [crashed(row, key) for row in missing.values()]
 
 
 def _execute(capacity: Capacity, rows: list[Row], size: int, pools: Sequence[Pool], key: str) -> Iterator[list[Row]]:
@@ -129,6 +129,7 @@ def _passes(missing: Mapping[str, Row], size: int) -> Iterator[tuple[list[Row], 
         yield [row], 1
 
 
-def _crashed(row: Row, key: str) -> Row:
+def crashed(row: Row, key: str) -> Row:
+    """The row as one whose process died at every try."""
     message = f"{row[key]}: the worker process died at every try of this row; check the file {row.get('uri', '')}"
     return {**row, "status": "failed", "error_kind": "crash", "error": message}

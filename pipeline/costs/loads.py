@@ -23,7 +23,7 @@ OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 EACH_SECOND = frozenset({"minimalistic_vii", "minimalistic_ix", "qalign"})  # networks that look at every second
 _GIB = 2**30
-# Bytes in the run folder, measured: a row of a table, features of the small student, a video that the published one keeps whole.
+# Bytes in the run folder, estimated: a row of a table, features of the small student, a video that the published one keeps whole.
 ROW_BYTES, FEATURE_BYTES, VIDEO_BYTES_8S = 250, 21_000, 4.7e6
 
 

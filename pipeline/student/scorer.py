@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pipeline.console import Console, UserError
 from pipeline.student.folder import student_digest
 from pipeline.student.scoring import FAILED, FileScore, open_model, score_files
+from trainers.places import place
+
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_OF_A_STUDENT = ["*.safetensors", "*.json", "*.md"]  # no pickle of a stranger reaches this machine
 
 
 class Scorer:
@@ -30,6 +35,30 @@ class Scorer:
     def __init__(self, student: str) -> None:
         self._model = open_model(student)
         self.folder = self._model.folder
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str], revision: str | None = None) -> Self:
+        """Open a student by a folder, or by the name of a repository on the Hugging Face Hub.
+
+        Args:
+            name: A run folder or a student folder, as for `pipeline.load`; what is no folder and has the form "owner/name" is a
+                repository, of which safetensors, JSON and the card are taken and kept in the Hub's own cache.
+            revision: Branch, tag or commit of the repository.
+
+        Raises:
+            UserError: There is no such student, its files are damaged, or the repository cannot be read.
+        """
+        text = os.fspath(name)
+        if place(text).expanduser().is_dir() or not _REPOSITORY.fullmatch(text):
+            return cls(text)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            return cls(snapshot_download(text, revision=revision, allow_patterns=_OF_A_STUDENT))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise UserError(f"{text}: neither a folder nor a repository that can be read: {reason}") from error
 
     @cached_property
     def digest(self) -> str:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -218,15 +217,8 @@ def score_files(
     if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
         here = InProcess()
         headers = list(streamed(here, files_table(names), [Pool(HeaderReader)], console, ""))
-        windows_here = _windows_of(headers, model)
-        if len(windows_here) <= WITHOUT_RAY:
-            warn(files, headers, console)
-        if not windows_here:
-            return _collected(files, headers, [], model, done)
-        if len(windows_here) <= WITHOUT_RAY:
-            network = model.network
-            scored = streamed(here, _windows_table(windows_here), _pools(model, lambda: network), console, _SCORING)
-            return _collected(files, headers, scored, model, done)
+        if len(_windows_of(headers, model)) <= WITHOUT_RAY:
+            return scores_on(here, model, files, headers, Pool(lambda: model.network), console, done)
     from cluster.session import SessionSettings, connect
 
     _ = model.network  # without this look, every worker would die of a damaged file
@@ -237,12 +229,35 @@ def score_files(
         else:
             table = files_table([absolute(name) for name in names])
             headers = list(streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
-        warn(files, headers, console)
-        gpus = gpus_of(model, engine)
-        options = {"student": str(model.folder), "anchors": model.anchors.features}
-        pools = _pools(model, FolderEncoder, options, gpus)
-        scored = streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
-        return _collected(files, headers, scored, model, done)
+        network = {"student": str(model.folder), "anchors": model.anchors.features}
+        pool = Pool(FolderEncoder, network, gpus=gpus_of(model, engine))
+        return scores_on(engine, model, files, headers, pool, console, done)
+
+
+def scores_on(
+    engine: Engine,
+    model: Model,
+    files: Sequence[str],
+    headers: Sequence[Row],
+    network: Pool,
+    console: Console,
+    done: Callable[[FileScore], None] | None = None,
+) -> list[FileScore]:
+    """The scores of files on an engine that runs, in the order of ``files``.
+
+    Args:
+        engine: Runs the rows.
+        model: The student.
+        files: Files, as the user named them.
+        headers: What `actors.folder.HeaderReader` says of each, in any order; `video_id` is a file's place in `files`.
+        network: The pool with `actors.folder.FolderEncoder`.
+        console: Shows the progress, and names files that end early.
+        done: Called with each answer as soon as it is there.
+    """
+    warn(files, headers, console)
+    pools = [Pool(Sampler, {"spec": model.spec, "options": model.options}), network]
+    scored = streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
+    return _collected(files, headers, scored, model, done)
 
 
 def gpus_of(model: Model, engine: RayEngine) -> float:
@@ -256,14 +271,6 @@ def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None
     for row in sorted(headers, key=lambda row: str(row["video_id"])):
         if row.get("note"):
             console.warn(f"{files[int(row['video_id'])]}: {row['note']}")
-
-
-def _pools(
-    model: Model, encoder: Callable[..., Any], options: Mapping[str, Any] | None = None, gpus: float = 0.0
-) -> list[Pool]:
-    """Read a window in the form of the student's run, then encode it and compare it with the anchors."""
-    reader = Pool(Sampler, {"spec": model.spec, "options": model.options})
-    return [reader, Pool(encoder, options or {}, gpus=gpus)]
 
 
 def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:

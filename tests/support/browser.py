@@ -59,13 +59,13 @@ def chromium():
             browser.quit()
 
 
-def show(browser, path, width=1300, mode="light"):
-    """Open a file at a width in pixels and in a colour mode of the system."""
+def show(browser, place, width=1300, mode="light"):
+    """Open a file or an address at a width in pixels and in a colour mode of the system."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     wish = [{"name": "prefers-color-scheme", "value": mode}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
-    browser.get(path.as_uri())
+    browser.get(place if isinstance(place, str) else place.as_uri())
 
 
 def until(browser, script, *arguments):
