@@ -8,7 +8,7 @@ from probed_files import broken, probed
 from actors.media.outcome import KINDS
 from actors.media.scenes import make_clip
 from cluster.in_process import InProcess
-from cluster.stream import _crashed
+from cluster.stream import crashed
 from pipeline.console import Console, UserError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import VIDEOS
@@ -62,7 +62,7 @@ class Deadly(InProcess):
 
     def stream(self, table, pools, *how, **options):
         deadly = pc.ends_with(table["uri"], "deadly.mp4")
-        yield [_crashed(row, "video_id") for row in table.filter(deadly).to_pylist()]
+        yield [crashed(row, "video_id") for row in table.filter(deadly).to_pylist()]
         yield from super().stream(table.filter(pc.invert(deadly)), pools, *how, **options)
 
 
