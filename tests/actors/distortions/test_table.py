@@ -25,16 +25,13 @@ def toy(value, setting):
 # The row is added before anything else of the project is imported, as if it stood in the table's source.
 WITH_A_ROW = """
 import sys
-from pathlib import Path
 from actors.distortions.table import DISTORTIONS, Distortion, family_of
 
 DISTORTIONS["toy"] = Distortion("toy", "spatial", {suite!r}, (40, 90), "grey level", "a test", 7.5, "toy_module")
 
 import run
 from actors.distortions.apply import apply
-from actors.media.rows import format_recipe
-from pipeline.costs.rates import row_seconds
-from pipeline.look.look import Look
+from pipeline.costs.rates import built_in, make
 from pipeline.settings.config import load
 
 clip, copy, run_folder = sys.argv[1:]
@@ -43,11 +40,7 @@ config = load("demo", overrides=switch)
 assert family_of("toy") == "spatial"
 print("trained", "toy" in config.distort.enabled, "order", ",".join(config.distort.enabled))
 print("benchmarks", "toy" in config.benchmark.seen, "toy" in config.benchmark.unseen)
-row = {{"duration_s": 2.0, "recipe": format_recipe([("toy", 2, 5)]), "still": False}}
-alone = {{**row, "recipe": format_recipe([("pristine", 0, 0)])}}
-only_making = Look(Path(), None, {{}}, {{}})
-seconds = [row_seconds(one, config, only_making) for one in (row, alone)]
-print("cost", round((seconds[0] - seconds[1]) / (2.0 * 320 * 240 / (960 * 540)) + 0.24, 6))
+print("cost", built_in().cpu_seconds(make("toy", config.distort.x265_preset)))
 apply("toy", 2, clip, 0.0, 0.3, copy, 1)
 code = run.main(["plan", "--preset", "demo", "--out", run_folder, *(word for one in switch for word in ("--set", one))])
 assert code == 0
