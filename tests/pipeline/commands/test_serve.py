@@ -44,12 +44,14 @@ def test_every_new_token_is_another_one_and_the_environment_gives_a_fixed_one(mo
 
 
 def test_packages_that_are_missing_are_named_with_the_remedy(call, trained, monkeypatch):
-    monkeypatch.delitem(sys.modules, "cluster.serving", raising=False)
-    monkeypatch.setitem(sys.modules, "ray.serve", None)
+    for name in ("pipeline.serve.service", "pipeline.serve.app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    monkeypatch.setattr("pipeline.commands.serve.open_model", lambda _folder: pytest.fail("it went on without them"))
     found = call("serve", trained)
     assert found.code == 3
     assert found.err.startswith(
-        "error: serve needs packages that are not installed (ray.serve): pip install -e '.[serve]'"
+        "error: serve needs packages that are not installed (fastapi): pip install -e '.[serve]'"
     )
 
 
