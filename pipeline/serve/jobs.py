@@ -178,24 +178,32 @@ class Desk:
             self._running.add(job)
             for place, other in enumerate(self._waiting):
                 other.tell(state="waiting", before=place)
+        end: Event | None = None
         try:
-            answer = self._answer(job)
-            self.answers.keep(answer)
-            job.tell(state="done", answer=answer)
-        except Cancelled:
-            pass
-        except Refusal as refusal:
-            job.tell(state="failed", refusal=_named(refusal, job.upload))
-        except Failure as failure:  # of the service's disk
-            job.tell(state="failed", refusal=refused_file(f"{failure.kind}: the disk of this service is full"))
-        except ClusterError as error:
-            job.tell(state="failed", refusal=Refusal(500, "crash", f"the service failed: {error}"))
-        except Exception:  # noqa: BLE001 - logged, and the thread goes on with the next job
-            _LOG.exception("a job failed by an error of the program")
-            job.tell(state="failed", refusal=Refusal(500, "crash", "the service failed; its log says more"))
+            end = self._end(job)
         finally:
             with self._lock:
                 self._running.discard(job)
+        if end is not None:  # told at last: whoever hears it finds the desk free
+            job.tell(**end)
+
+    def _end(self, job: Job) -> Event | None:
+        """Do the work of a job; its last event, or None where nobody waits for it any more."""
+        try:
+            answer = self._answer(job)
+        except Cancelled:
+            return None
+        except Refusal as refusal:
+            return {"state": "failed", "refusal": _named(refusal, job.upload)}
+        except Failure as failure:  # of the service's disk
+            return {"state": "failed", "refusal": refused_file(f"{failure.kind}: the disk of this service is full")}
+        except ClusterError as error:
+            return {"state": "failed", "refusal": Refusal(500, "crash", f"the service failed: {error}")}
+        except Exception:  # noqa: BLE001 - logged, and the thread goes on with the next job
+            _LOG.exception("a job failed by an error of the program")
+            return {"state": "failed", "refusal": Refusal(500, "crash", "the service failed; its log says more")}
+        self.answers.keep(answer)
+        return {"state": "done", "answer": answer}
 
     def _answer(self, job: Job) -> Answer:
         if job.cancelled.is_set():
