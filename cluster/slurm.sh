@@ -30,6 +30,7 @@ command -v ray > /dev/null || { echo "error: no program ray in $W2S/.venv/bin; i
 # the environment of a process can be seen by others.
 secret="$HOME/.w2s-$SLURM_JOB_ID"
 mkdir -p "$secret"
+temporary="$(mktemp -d)" # of Ray, on every node: a folder of this job alone
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secret/token"
 python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH"
 
@@ -44,6 +45,7 @@ end() {
     # shellcheck disable=SC2046 # one word for each process
     kill $(jobs -p) 2> /dev/null || true
     rm -r "$secret"
+    rm -rf "$temporary" || true # processes of Ray that are still ending may write into it
 }
 # 300 s before the time is up. SIGTERM comes from scancel, which shall end the job, and when a higher priority takes the nodes,
 # after which Slurm queues it again by itself (--requeue).
@@ -80,7 +82,7 @@ begin() { # begin OPTIONS OF SRUN... ray start...
 }
 begin --nodes=1 --ntasks=1 --nodelist="$head" \
     ray start --head --port="$port" --node-ip-address="$ip" --ray-client-server-port=$((port + 1)) \
-    --include-dashboard=false --dashboard-port=$((port + 3)) --temp-dir="/tmp/w2s-$SLURM_JOB_ID" "${node[@]}" &
+    --include-dashboard=false --dashboard-port=$((port + 3)) --temp-dir="$temporary" "${node[@]}" &
 first=$!
 until ray health-check --address "$RAY_ADDRESS" > /dev/null 2>&1; do
     kill -0 "$first" 2> /dev/null || { echo "error: Ray did not start on $head; its own words stand above" >&2; exit 3; }
