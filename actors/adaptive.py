@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from actors.folder import FolderEncoder
+from actors.folder import FolderEncoder, encoded
 from actors.media.rows import Row, failed, unpack, without_sample
 
 Comparison = tuple[int, bool]  # number of an anchor, and whether the window is shown first instead of second
@@ -58,9 +58,7 @@ class AdaptiveEncoder:
         return {**without_sample(row), "asked": json.dumps(asked), "logits": logits.tobytes()}
 
     def _encoded(self, row: Row) -> tuple[Asked, np.ndarray]:
-        sample = unpack(row)
-        key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
-        return self.judged(np.asarray(self.student.encode(key, luma, sample.fps, sample.views), np.float32))
+        return self.judged(encoded(self.student, unpack(row)))
 
     def judged(self, features: np.ndarray) -> tuple[Asked, np.ndarray]:
         """What a window with these features `[D]` is compared with, and the answers `[K, 5]`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from actors.compare import Comparer
 from actors.media.inputs import Inputs
 from actors.media.rows import Row, attempt, failed, fresh, unpack, without_sample
 from actors.media.scan import scan
+from actors.media.views import Sample
+
+if TYPE_CHECKING:
+    from trainers.student.base import Student  # loads torch
 
 
 class HeaderReader:
@@ -74,13 +79,16 @@ class FolderEncoder:
         """The row and its features `[D]`, or the row as failed and None."""
         if row["status"] != "ok":
             return row, None
-        sample = unpack(row)
-        key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
         try:
-            features = self.comparer.student.encode(key, luma, sample.fps, sample.views)
+            return row, encoded(self.comparer.student, unpack(row))
         except (ValueError, RuntimeError) as problem:
             return _unencoded(row, problem), None
-        return row, np.asarray(features, np.float32)
+
+
+def encoded(student: Student, sample: Sample) -> np.ndarray:
+    """Features float32 `[D]` of a decoded window."""
+    key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
+    return np.asarray(student.encode(key, luma, sample.fps, sample.views), np.float32)
 
 
 def _unencoded(row: Row, problem: Exception) -> Row:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.folder import FolderEncoder
+from actors.folder import FolderEncoder, encoded
 from actors.media.outcome import STORAGE, Failure
 from actors.media.rows import Row, attempt, fresh, unpack
 from actors.media.scan import scan
@@ -180,10 +180,8 @@ class SecondsScorer:
 
     def _judged(self, sample: Sample) -> Answer:
         comparer = self.encoder.comparer
-        key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
         try:
-            features = comparer.student.encode(key, luma, sample.fps, sample.views)
-            row = np.asarray(features, np.float32)[None]
+            row = encoded(comparer.student, sample)[None]
             logits = comparer.against_anchors(row)[0]
             usual = comparer.student.blocks_at_average(comparer.anchors, row)
         except (ValueError, RuntimeError) as problem:

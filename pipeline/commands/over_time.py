@@ -70,7 +70,7 @@ def main(
         facts: What every row says of the student.
         console: Shows progress and warnings.
     """
-    if max(map(bool, (options.strip, options.frames))) and len(selection.files) > MOST_FILES:
+    if (options.strip or options.frames) and len(selection.files) > MOST_FILES:
         raise UserError(f"--strip, --frames: one picture shows {MOST_FILES} files at most; name fewer files")
     rows = curves(
         model,

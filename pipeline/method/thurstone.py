@@ -40,11 +40,11 @@ def solve_map(matrix: ArrayLike, link: Link = "phi", counts: ArrayLike | None = 
     items = m.shape[-1]
     first, second = _pairs(items)
     wins = m.reshape(-1, items, items)[:, first, second]
-    often = np.ones((1, len(first))) if counts is None else _counts(counts, m)[:, first, second]
+    often = None if counts is None else _counts(counts, m)[:, first, second]
     q = np.empty((len(wins), items))
     for k in range(0, len(wins), _CHUNK):
-        times = often if len(often) == 1 else often[k : k + _CHUNK]
-        q[k : k + _CHUNK] = _newton(np.ascontiguousarray(wins[k : k + _CHUNK].T), items, link, times.T).T
+        times = None if often is None else often[k : k + _CHUNK].T
+        q[k : k + _CHUNK] = _newton(np.ascontiguousarray(wins[k : k + _CHUNK].T), items, link, times).T
     return q.reshape(m.shape[:-1])
 
 
@@ -152,14 +152,16 @@ def _solved(a: Floats, b: Floats) -> Floats:
 
 
 def _newton(
-    wins: Floats, items: int, link: Link, times: Floats | float = 1.0, tolerance: float = 1e-11, limit: int = 100
+    wins: Floats, items: int, link: Link, times: Floats | None = None, tolerance: float = 1e-11, limit: int = 100
 ) -> Floats:
-    """Qualities `[K, N]` from the wins `[pairs, N]` of the first of each pair, which was compared so many times."""
+    """Qualities `[K, N]` from the wins `[pairs, N]` of the first of each pair, which was compared so many times; None: once."""
     incidence = _incidence(items)
 
     def at(q: Floats) -> tuple[Floats, Floats, Floats]:
         """Objective [N], gradient [K, N] and bends [pairs, N]."""
-        value, pull, bend = (times * term for term in _terms(incidence @ q, wins, link))
+        value, pull, bend = _terms(incidence @ q, wins, link)
+        if times is not None:
+            value, pull, bend = times * value, times * pull, times * bend
         return value.sum(axis=0) - 0.5 * (q * q).sum(axis=0), incidence.T @ pull - q, bend
 
     q: Floats = np.zeros((items, wins.shape[1]))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.console import MACHINE, UserError
+from pipeline.run_folder.store import write_bytes
 from pipeline.weights.table import Weights
 
 RECORD = "weights.json"  # in the folder of weights: what was fetched, with its digest
@@ -163,7 +164,7 @@ def fetch(name: str, weights: Weights, folder: Path, progress: Progress, mirror:
                     "published": part.sha256 is not None,
                 },
             }
-            _write(folder / RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
+            write_bytes(folder / RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
             said = "as published" if part.sha256 else "no digest is published to compare with; kept in weights.json"
             lines.append(f"{part.name}: {size:,} bytes, sha256 {digest} ({said})")
     return lines
@@ -264,12 +265,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return tree if isinstance(tree, dict) else {}
-
-
-def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(data)
-    fresh.replace(path)
 
 
 @contextmanager
