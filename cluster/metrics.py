@@ -5,7 +5,6 @@ Ray exports them on every node under the names of `exported`, beside its own. Wi
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 import threading
@@ -127,11 +126,12 @@ def watched() -> Iterator[None]:
 
     def follow() -> None:
         while not ended.is_set():
-            # a cluster that goes away is told by the work itself
-            with contextlib.suppress(Exception):
+            try:
                 _resources()
                 for (name, tags), value in list(_values.items()):
                     put(name, value, **dict(tags))
+            except Exception as error:  # noqa: BLE001 - a cluster that goes away is told by the work itself
+                logger.debug("the cluster cannot be asked: %s", error)
             ended.wait(LOOK_S)
 
     thread = threading.Thread(target=follow, name="metrics", daemon=True)

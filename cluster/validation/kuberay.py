@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from cluster.preflight import RAY
@@ -135,11 +135,6 @@ def _counts(where: Path, group: dict[str, Any], name: str, least: object, most: 
             f"{count} is not between {least} and {most}",
             f"group {name}: correct one of the three",
         )
-
-
-def ray_documents(trees: Sequence[Any]) -> list[dict[str, Any]]:
-    """RayJobs and RayClusters among the documents of a file."""
-    return [tree for tree in trees if is_ray(tree)]
 
 
 def is_ray(tree: Any) -> bool:

@@ -17,13 +17,15 @@ from trainers.batches import read_encoded
 from trainers.places import Place
 
 MORE = 7  # anchors beyond the usual ones, where the pool has them
+Candidates = tuple[list[str], np.ndarray, np.ndarray]  # ids, means and variances of videos that may be anchors
 
 
 def complete(run: Run, folder: Place) -> Anchors:
     """Choose the anchors of a student; write them, more of them, and the sampling into its folder."""
-    anchors = choose_anchors(run, folder)
+    candidates = _candidates(run)
+    anchors = choose_anchors(run, folder, candidates)
     write_anchors(folder, anchors)
-    more = more_anchors(run, folder, anchors)
+    more = more_anchors(run, folder, anchors, candidates)
     if more is not None:
         write_anchors(folder, more, more=True)
     teachers, corpus = run.config.teachers, run.config.corpus
@@ -44,7 +46,7 @@ def complete(run: Run, folder: Place) -> Anchors:
     return anchors
 
 
-def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
+def anchor_videos(run: Run, candidates: Candidates | None = None) -> tuple[list[str], np.ndarray]:
     """One video per quality level of the pool's undistorted and degraded videos, on which the teachers agree most.
 
     Returns:
@@ -53,7 +55,7 @@ def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
     Raises:
         UserError: The pool has fewer videos than anchors are asked for.
     """
-    ids, mean, variance = _candidates(run)
+    ids, mean, variance = candidates or _candidates(run)
     try:
         chosen = select_anchors(mean, variance, ids, run.config.scoring.anchors)
     except ValueError as error:
@@ -61,7 +63,7 @@ def anchor_videos(run: Run) -> tuple[list[str], np.ndarray]:
     return [ids[k] for k in chosen], mean[chosen]
 
 
-def _candidates(run: Run) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _candidates(run: Run) -> Candidates:
     """Ids, means and variances of the pool's videos on which the teachers have an opinion."""
     members = {row["video_id"] for row in pool(run.layout)}
     rows = [row for row in read_table(run.layout.ensemble, ENSEMBLE).to_pylist() if row["video_id"] in members]
@@ -69,14 +71,14 @@ def _candidates(run: Run) -> tuple[list[str], np.ndarray, np.ndarray]:
     return [row["video_id"] for row in rows], mean, variance
 
 
-def choose_anchors(run: Run, folder: Place) -> Anchors:
+def choose_anchors(run: Run, folder: Place, candidates: Candidates | None = None) -> Anchors:
     """The anchors of a trained student: their features, and how it compares them with each other."""
-    return _compared(run, folder, *anchor_videos(run))
+    return _compared(run, folder, *anchor_videos(run, candidates))
 
 
-def more_anchors(run: Run, folder: Place, anchors: Anchors) -> Anchors | None:
+def more_anchors(run: Run, folder: Place, anchors: Anchors, candidates: Candidates) -> Anchors | None:
     """The anchors of a student and up to `MORE` others, spread over the scale like them; None if the pool has no other."""
-    ids, mean, variance = _candidates(run)
+    ids, mean, variance = candidates
     left = [k for k, name in enumerate(ids) if name not in anchors.ids and np.isfinite([mean[k], variance[k]]).all()]
     count = min(MORE, len(left))
     if not count:

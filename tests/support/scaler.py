@@ -11,7 +11,7 @@ from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingReque
 from ray.autoscaler.v2.utils import ResourceRequestUtil
 from ray.core.generated.autoscaler_pb2 import ClusterResourceConstraint
 
-from cluster.validation.kuberay import cluster_of, ray_documents
+from cluster.validation.kuberay import cluster_of, is_ray
 
 logging.getLogger("ray.autoscaler").setLevel(logging.ERROR)
 
@@ -28,7 +28,7 @@ def configuration(text):
     trees = list(yaml.safe_load_all(text))
     if "available_node_types" in trees[0]:
         return prepare_config(copy.deepcopy(trees[0]))
-    tree = ray_documents(trees)[0]
+    tree = next(tree for tree in trees if is_ray(tree))
     resource = {"metadata": {"name": "x", "namespace": "default"}, "spec": cluster_of(tree)[0]}
     return _derive_autoscaling_config_from_ray_cr(resource)
 
