@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from actors.distortions.table import DISTORTIONS
 from pipeline.console import UserError
 from pipeline.corpus.facts import Typical
+from pipeline.costs import own_file
 
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -135,23 +135,11 @@ def read(path: str) -> File:
     Raises:
         UserError: It cannot be read, or is no file of rates.
     """
-    try:
-        file = File.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
-        unknown = sorted(set(file.typical) - set(Typical.__dataclass_fields__))
-        if unknown:
-            raise UserError(
-                f"--rates {path}: typical has no {unknown[0]}; known: {', '.join(Typical.__dataclass_fields__)}"
-            )
-    except OSError as error:
-        raise UserError(f"--rates {path}: {error.strerror}; write one with `run.py plan --measure {path}`") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    advice = f"write one with `run.py plan --measure {path}`"
+    file = own_file.read(path, File, "--rates", advice, "pipeline/costs/rates.yaml")
+    unknown = sorted(set(file.typical) - set(Typical.__dataclass_fields__))
+    if unknown:
         raise UserError(
-            f"--rates {path}: this is not valid YAML ({next(iter(str(error).splitlines()), '')})"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(
-            f"--rates {path}: {place}: {first['msg']}; see pipeline/costs/rates.yaml for the form"
-        ) from error
+            f"--rates {path}: typical has no {unknown[0]}; known: {', '.join(Typical.__dataclass_fields__)}"
+        )
     return file

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.console import UserError
+from pipeline.costs import own_file
 
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 CLOUDS = ("aws", "gcp", "azure", "kubernetes")
@@ -67,17 +66,5 @@ def prices_of(path: str | None) -> Prices:
     if path is None:
         text = resources.files("pipeline.planning").joinpath("prices.yaml").read_text("utf-8")
         return Prices.model_validate(yaml.safe_load(text))
-    try:
-        return Prices.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
-    except OSError as error:
-        raise UserError(f"--prices {path}: {error.strerror}; copy pipeline/planning/prices.yaml and edit it") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"--prices {path}: this is not valid YAML ({next(iter(str(error).splitlines()), '')})"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(
-            f"--prices {path}: {place}: {first['msg']}; see pipeline/planning/prices.yaml for the form"
-        ) from error
+    advice = "copy pipeline/planning/prices.yaml and edit it"
+    return own_file.read(path, Prices, "--prices", advice, "pipeline/planning/prices.yaml")
