@@ -22,8 +22,7 @@ from pipeline.serve.guard import Guard
 from pipeline.serve.jobs import Desk, Pools
 from pipeline.serve.limits import Limits
 from pipeline.serve.uploads import uploads
-from pipeline.student.scoring import Model
-from trainers.student.table import student_name, student_row
+from pipeline.student.scoring import Model, gpus_of
 
 if TYPE_CHECKING:
     from cluster.serving import Service
@@ -74,8 +73,7 @@ def running(model: Model, limits: Limits, wish: Wish, console: Console) -> Itera
 
 
 def _pools(model: Model, session: Session) -> Pools:
-    large = student_row(student_name(model.folder)).whole_videos and session.capacity.most.gpus >= 1
-    gpus = 0.5 if large else 0.0  # the network is loaded twice, for files and for seconds
+    gpus = gpus_of(model, session.capacity) / 2  # the network is loaded twice, for files and for seconds
     network = {"student": str(model.folder), "anchors": model.anchors.features}
     seconds = {**network, "spec": model.spec, "options": model.options, "pictures": True}
     return Pools(Pool(HeaderReader), Pool(FolderEncoder, network, gpus=gpus), Pool(SecondsScorer, seconds, gpus=gpus))

@@ -214,7 +214,9 @@ def score_until(
             ray = stack.enter_context(RayEngine(lambda: connect(address, settings, console.line)))
             ray.start()
             engine, names = ray, [absolute(name) for name in names]
-            encoder = Pool(AdaptiveEncoder, {**options, "student": str(model.folder)}, gpus=gpus_of(model, ray))
+            encoder = Pool(
+                AdaptiveEncoder, {**options, "student": str(model.folder)}, gpus=gpus_of(model, ray.capacity)
+            )
         headers = list(streamed(engine, files_table(names), [Pool(HeaderReader)], console, "reading headers"))
         return score_on(engine, model, files, headers, [reader, encoder], thrift, console)
 

@@ -94,7 +94,7 @@ def curves(
         else:
             headers = _headers(engine, [absolute(name) for name in names], console)
         options = {**common, "student": str(model.folder), "anchors": model.anchors.features}
-        scorer = Pool(SecondsScorer, options, gpus=gpus_of(model, engine))
+        scorer = Pool(SecondsScorer, options, gpus=gpus_of(model, engine.capacity))
         return curves_on(engine, model, files, headers, scorer, console, most)
 
 

@@ -27,6 +27,7 @@ from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.sample import Sampler
+from cluster.capacity import Capacity
 from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.joining import chosen
@@ -230,7 +231,7 @@ def score_files(
             table = files_table([absolute(name) for name in names])
             headers = list(streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
         network = {"student": str(model.folder), "anchors": model.anchors.features}
-        pool = Pool(FolderEncoder, network, gpus=gpus_of(model, engine))
+        pool = Pool(FolderEncoder, network, gpus=gpus_of(model, engine.capacity))
         return scores_on(engine, model, files, headers, pool, console, done)
 
 
@@ -260,10 +261,10 @@ def scores_on(
     return _collected(files, headers, scored, model, done)
 
 
-def gpus_of(model: Model, engine: RayEngine) -> float:
+def gpus_of(model: Model, capacity: Capacity) -> float:
     """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
     large = student_row(student_name(model.folder)).whole_videos
-    return 1.0 if large and engine.capacity.most.gpus >= 1 else 0.0
+    return 1.0 if large and capacity.most.gpus >= 1 else 0.0
 
 
 def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
