@@ -22,8 +22,9 @@ from pipeline.serve.limits import TOO_LARGE, Limits, Refusal, refused_file
 from pipeline.serve.uploads import Upload
 from pipeline.student.curve import curves_on
 from pipeline.student.results import Results
-from pipeline.student.scoring import FAILED, OK, Model, files_table, scores_on, streamed
+from pipeline.student.scoring import FAILED, OK, Model, scores_on
 from pipeline.student.seconds import Curve
+from pipeline.student.workplace import files_table, streamed
 
 Event = dict[str, Any]
 _LOG = logging.getLogger(__name__)

@@ -22,7 +22,8 @@ from pipeline.serve.guard import Guard
 from pipeline.serve.jobs import Desk, Pools
 from pipeline.serve.limits import Limits
 from pipeline.serve.uploads import uploads
-from pipeline.student.scoring import Model, gpus_of
+from pipeline.student.scoring import Model
+from pipeline.student.workplace import gpus_of
 
 if TYPE_CHECKING:
     from cluster.serving import Service

@@ -16,20 +16,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from actors.adaptive import AdaptiveEncoder, Asked
-from actors.folder import HeaderReader
-from actors.media.inputs import from_path
 from actors.media.rows import Row, format_recipe
 from actors.sample import Sampler
-from cluster.engine import Engine, RayEngine
-from cluster.in_process import InProcess
-from cluster.joining import chosen
+from cluster.engine import Engine
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
@@ -42,15 +37,11 @@ from pipeline.student.scoring import (
     LEAST_WINDOWS,
     MOST_WINDOWS,
     OK,
-    WITHOUT_RAY,
     FileScore,
     Model,
-    absolute,
-    files_table,
-    gpus_of,
-    streamed,
     warn,
 )  # fmt: skip
+from pipeline.student.workplace import streamed, workplace
 
 LEAST_SHARE = 0.01  # of a file's variance: what its windows differ by, for more of them to be worth their cost
 
@@ -200,25 +191,11 @@ def score_until(
         Failure: ``storage``: the disk of temporary files is full.
     """
     thrift = thrift_of(model, until_std)
-    options = {"chooser": thrift, "anchors": thrift.anchors.features}
     reader = Pool(Sampler, {"spec": model.spec, "options": model.options})
-    with ExitStack() as stack:
-        engine: Engine = InProcess()
-        here = address is None and chosen(address).address is None and len(files) * LEAST_WINDOWS <= WITHOUT_RAY
-        names = [from_path(name) for name in files]
-        encoder = Pool(AdaptiveEncoder, {**options, "encoder": model.network})
-        if not here:
-            from cluster.session import SessionSettings, connect
-
-            settings = SessionSettings(verbose=verbose)
-            ray = stack.enter_context(RayEngine(lambda: connect(address, settings, console.line)))
-            ray.start()
-            engine, names = ray, [absolute(name) for name in names]
-            encoder = Pool(
-                AdaptiveEncoder, {**options, "student": str(model.folder)}, gpus=gpus_of(model, ray.capacity)
-            )
-        headers = list(streamed(engine, files_table(names), [Pool(HeaderReader)], console, "reading headers"))
-        return score_on(engine, model, files, headers, [reader, encoder], thrift, console)
+    least = LEAST_WINDOWS * len(files)
+    with workplace(model, files, console, address, verbose, lambda _headers: least) as place:
+        encoder = place.student(AdaptiveEncoder, chooser=thrift, anchors=thrift.anchors.features)
+        return score_on(place.engine, model, files, place.headers, [reader, encoder], thrift, console)
 
 
 def score_on(

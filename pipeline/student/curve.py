@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from actors.folder import HeaderReader
-from actors.media.inputs import from_path
 from actors.media.rows import Row, format_recipe
 from actors.seconds import SecondsScorer
-from cluster.engine import Engine, RayEngine
-from cluster.in_process import InProcess
-from cluster.joining import chosen
+from cluster.engine import Engine
 from cluster.pools import Pool
 from pipeline.console import Console
 from pipeline.corpus.rules import PRISTINE
-from pipeline.student.scoring import OK, WITHOUT_RAY, Model, absolute, files_table, gpus_of, streamed, warn
+from pipeline.student.scoring import OK, Model, warn
 from pipeline.student.seconds import Curve, curve_of
+from pipeline.student.workplace import streamed, workplace
 
 MOST_SECONDS = 600  # of a file that are judged; of a longer one these are spread evenly
 PIECE = 8  # seconds that share a decode
@@ -75,27 +72,13 @@ def curves(
         ClusterError: Ray cannot be started or joined.
         Failure: ``storage``: the disk of temporary files is full.
     """
-    names = [from_path(name) for name in files]
-    headers: list[Row] = []
-    common = {"spec": model.spec, "options": model.options, "pictures": pictures}
-    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
-        here = InProcess()
-        headers = _headers(here, names, console)
-        if sum(len(pieces(spans(row["length_s"], most))) for row in headers) <= WITHOUT_RAY:
-            scorer = Pool(SecondsScorer, {**common, "encoder": model.network})
-            return curves_on(here, model, files, headers, scorer, console, most)
-    from cluster.session import SessionSettings, connect
 
-    _ = model.network  # without this look, every worker would die of a damaged file
-    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
-        engine.start()
-        if headers:
-            headers = [{**row, "uri": absolute(row["uri"])} for row in headers]  # workers run in folders of their own
-        else:
-            headers = _headers(engine, [absolute(name) for name in names], console)
-        options = {**common, "student": str(model.folder), "anchors": model.anchors.features}
-        scorer = Pool(SecondsScorer, options, gpus=gpus_of(model, engine.capacity))
-        return curves_on(engine, model, files, headers, scorer, console, most)
+    def count(headers: Sequence[Row]) -> int:
+        return sum(len(pieces(spans(row["length_s"], most))) for row in headers)
+
+    with workplace(model, files, console, address, verbose, count) as place:
+        scorer = place.student(SecondsScorer, spec=model.spec, options=model.options, pictures=pictures)
+        return curves_on(place.engine, model, files, place.headers, scorer, console, most)
 
 
 def curves_on(
@@ -140,10 +123,6 @@ def curves_on(
         model,
         done,
     )
-
-
-def _headers(engine: Engine, uris: list[str], console: Console) -> list[Row]:
-    return list(streamed(engine, files_table(uris), [Pool(HeaderReader)], console, "reading headers"))
 
 
 def _collected(

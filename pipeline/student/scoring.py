@@ -14,23 +14,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from safetensors import SafetensorError
 
-from actors.folder import FolderEncoder, HeaderReader
+from actors.folder import FolderEncoder
 from actors.media.colour import AS_USUAL, Rendering
-from actors.media.inputs import from_path, scheme, to_path
 from actors.media.rows import Row, format_recipe
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.sample import Sampler
-from cluster.capacity import Capacity
-from cluster.engine import PIXEL_ROWS, Engine, RayEngine
-from cluster.in_process import InProcess
-from cluster.joining import chosen
+from cluster.engine import Engine
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
@@ -41,13 +36,13 @@ from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
 from pipeline.student.folder import ANCHORS_JSON, Anchors, read_anchors, read_processor
 from pipeline.student.released import add_anchors
+from pipeline.student.workplace import streamed, workplace
 from trainers.places import Place, place
 from trainers.student.table import is_released, student_name, student_row
 
 LEAST_WINDOWS, MOST_WINDOWS = 3, 30  # of a file, unless their number is asked for
 SECONDS_PER_WINDOW = 20.0  # of a file that is long enough for more than the least
 _SCORING = "scoring windows"
-WITHOUT_RAY = 8  # windows that this process scores itself: fewer than Ray needs time to start
 OK, FAILED = "ok", "failed"
 
 
@@ -213,26 +208,9 @@ def score_files(
         ClusterError: Ray cannot be started or joined.
         Failure: ``storage``: the disk of temporary files is full.
     """
-    names = [from_path(name) for name in files]
-    headers: list[Row] = []
-    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
-        here = InProcess()
-        headers = list(streamed(here, files_table(names), [Pool(HeaderReader)], console, ""))
-        if len(_windows_of(headers, model)) <= WITHOUT_RAY:
-            return scores_on(here, model, files, headers, Pool(lambda: model.network), console, done)
-    from cluster.session import SessionSettings, connect
-
-    _ = model.network  # without this look, every worker would die of a damaged file
-    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
-        engine.start()
-        if headers:
-            headers = [{**row, "uri": absolute(row["uri"])} for row in headers]  # workers run in folders of their own
-        else:
-            table = files_table([absolute(name) for name in names])
-            headers = list(streamed(engine, table, [Pool(HeaderReader)], console, "reading headers"))
-        network = {"student": str(model.folder), "anchors": model.anchors.features}
-        pool = Pool(FolderEncoder, network, gpus=gpus_of(model, engine.capacity))
-        return scores_on(engine, model, files, headers, pool, console, done)
+    with workplace(model, files, console, address, verbose, lambda headers: len(_windows_of(headers, model))) as place:
+        network = Pool(lambda: model.network) if place.here else place.student(FolderEncoder)
+        return scores_on(place.engine, model, files, place.headers, network, console, done)
 
 
 def scores_on(
@@ -261,12 +239,6 @@ def scores_on(
     return _collected(files, headers, scored, model, done)
 
 
-def gpus_of(model: Model, capacity: Capacity) -> float:
-    """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
-    large = student_row(student_name(model.folder)).whole_videos
-    return 1.0 if large and capacity.most.gpus >= 1 else 0.0
-
-
 def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None:
     """Name the files that end before their header says so: their score is that of the pictures that are there."""
     for row in sorted(headers, key=lambda row: str(row["video_id"])):
@@ -274,26 +246,8 @@ def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None
             console.warn(f"{files[int(row['video_id'])]}: {row['note']}")
 
 
-def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
-    """The rows of a table after they have passed the pools, with a bar on the console."""
-    with console.track(table.num_rows, title) as progress:
-        for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
-            yield from batch
-
-
-def files_table(uris: Sequence[str]) -> pa.Table:
-    """One row for each file; its `video_id` is its place."""
-    rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
-
-
 def _windows_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=LOOK_COLUMNS)
-
-
-def absolute(uri: str) -> str:
-    """A uri that names the same file from any folder."""
-    return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
 
 
 def _cut(length_s: float, model: Model) -> Iterator[tuple[float, float]]:

@@ -14,7 +14,7 @@ from actors.distortions import apply
 from actors.media import inputs
 from cluster import ClusterError
 from pipeline.run_folder.layout import RunLayout
-from pipeline.student import scoring
+from pipeline.student import workplace
 from pipeline.student.scoring import FileScore
 from pipeline.student.selection import expand
 from trainers.places import files_below, place, write_whole
@@ -116,7 +116,7 @@ def test_a_name_that_is_no_text_is_scored_like_any_other(call, trained, clip, tm
     assert said.json()[0]["score"] == said.json()[1]["score"]
     assert b"odd-\xff.mp4" in (tmp_path / "o.csv").read_bytes()
     assert expand([str(tmp_path)]).files == [odd]
-    assert scoring.absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
+    assert workplace.absolute(inputs.from_path("odd-\udcff")) == f"file://{Path.cwd()}/odd-%FF"
 
 
 def test_objects_of_a_bucket_are_scored_and_other_addresses_are_refused(call, trained, clip, bucket):
@@ -186,7 +186,7 @@ def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypat
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
-    many = [clip] * (scoring.WITHOUT_RAY + 1)
+    many = [clip] * (workplace.WITHOUT_RAY + 1)
     assert call("score", trained, *many).code == 3
     said = call("score", trained, clip, "--address", "auto")
     assert said.code == 3

@@ -5,7 +5,7 @@ import pytest
 
 from actors.seconds import Answer, pack_answers
 from pipeline.console import Console
-from pipeline.student import curve, seconds
+from pipeline.student import seconds, workplace
 from pipeline.student.curve import curves, pieces, spans
 from pipeline.student.scoring import open_model
 from pipeline.student.seconds import curve_of
@@ -138,6 +138,6 @@ def test_more_pieces_than_pay_off_here_go_to_ray(trained, clip, monkeypatch):
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
-    monkeypatch.setattr(curve, "WITHOUT_RAY", 1)
+    monkeypatch.setattr(workplace, "WITHOUT_RAY", 1)
     with pytest.raises(ClusterError):
         curves(open_model(str(trained)), [str(clip), str(clip)], Console())

@@ -1,0 +1,128 @@
+"""Where files are judged: few in this process, more, or those of a cluster, by actors of Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from actors.folder import HeaderReader
+from actors.media.inputs import from_path, scheme, to_path
+from actors.media.rows import Row
+from cluster.capacity import Capacity
+from cluster.engine import PIXEL_ROWS, Engine, RayEngine
+from cluster.in_process import InProcess
+from cluster.joining import chosen
+from cluster.pools import Pool
+from pipeline.console import Console
+from trainers.student.table import student_name, student_row
+
+if TYPE_CHECKING:
+    from pipeline.student.scoring import Model
+
+WITHOUT_RAY = 8  # pieces of files that this process judges itself: fewer than Ray needs time to start
+
+
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """An engine that runs, with the headers of the files that are to be judged.
+
+    Attributes:
+        model: The student.
+        engine: Runs the rows.
+        headers: What `actors.folder.HeaderReader` says of each file, in any order; `video_id` is a file's place.
+        gpus: GPUs of each actor that holds the student.
+    """
+
+    model: Model
+    engine: Engine
+    headers: list[Row]
+    gpus: float
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this process."""
+        return isinstance(self.engine, InProcess)
+
+    def student(self, work: Callable[..., Any], **options: Any) -> Pool:
+        """The pool of a class that holds the student: takes the one of this process, or loads it in every actor."""
+        if self.here:
+            return Pool(work, {**options, "encoder": self.model.network})
+        loaded = {"student": str(self.model.folder), "anchors": self.model.anchors.features}
+        return Pool(work, {**loaded, **options}, gpus=self.gpus)
+
+
+@contextmanager
+def workplace(
+    model: Model,
+    files: Sequence[str],
+    console: Console,
+    address: str | None,
+    verbose: bool,
+    pieces: Callable[[Sequence[Row]], int],
+) -> Iterator[Workplace]:
+    """Read the headers of files, and have an engine for the length of the block.
+
+    Args:
+        model: The student.
+        files: Files, as the user named them.
+        console: Shows the progress.
+        address: Ray cluster to use.
+        verbose: Show Ray's own log.
+        pieces: How many pieces the files with these headers have; up to `WITHOUT_RAY` of them are judged in this process.
+
+    Raises:
+        UserError: The student's network cannot be loaded.
+        ClusterError: Ray cannot be started or joined.
+        Failure: ``storage``: the disk of temporary files is full.
+    """
+    names = [from_path(name) for name in files]
+    headers: list[Row] = []
+    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
+        here = InProcess()
+        headers = _headers(here, names, console, "")
+        if pieces(headers) <= WITHOUT_RAY:
+            yield Workplace(model, here, headers, 0.0)
+            return
+    from cluster.session import SessionSettings, connect
+
+    _ = model.network  # without this look, every worker would die of a damaged file
+    with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
+        engine.start()
+        if headers:
+            headers = [{**row, "uri": absolute(row["uri"])} for row in headers]  # workers run in folders of their own
+        else:
+            headers = _headers(engine, [absolute(name) for name in names], console, "reading headers")
+        yield Workplace(model, engine, headers, gpus_of(model, engine.capacity))
+
+
+def gpus_of(model: Model, capacity: Capacity) -> float:
+    """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
+    large = student_row(student_name(model.folder)).whole_videos
+    return 1.0 if large and capacity.most.gpus >= 1 else 0.0
+
+
+def _headers(engine: Engine, uris: Sequence[str], console: Console, title: str) -> list[Row]:
+    return list(streamed(engine, files_table(uris), [Pool(HeaderReader)], console, title))
+
+
+def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+    """The rows of a table after they have passed the pools, with a bar on the console."""
+    with console.track(table.num_rows, title) as progress:
+        for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
+            yield from batch
+
+
+def files_table(uris: Sequence[str]) -> pa.Table:
+    """One row for each file; its `video_id` is its place."""
+    rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
+
+
+def absolute(uri: str) -> str:
+    """A uri that names the same file from any folder."""
+    return from_path(str(Path(to_path(uri)).absolute())) if scheme(uri) in ("", "file") else uri
