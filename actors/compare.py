@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from trainers.student.table import load_student
@@ -30,3 +32,7 @@ class Comparer:
     def pairs(self, first: Vectors, second: Vectors) -> np.ndarray:
         """Logits `[P, 5]` of the pairs `first[i], second[i]`."""
         return self.student.compare_all(first, second)
+
+    def sets(self, some: Sequence[tuple[Vectors, Vectors]]) -> list[np.ndarray]:
+        """Logits of several sets of pairs, each as `pairs` gives them: the student is loaded once."""
+        return [self.pairs(first, second) for first, second in some]

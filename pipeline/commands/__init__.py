@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 VIDEOS_HELP = "folder, glob, s3:// or gs:// folder, or CSV/Parquet manifest with a column uri"
 
@@ -27,6 +28,18 @@ def configuration_arguments(parser: argparse.ArgumentParser) -> None:
     address_argument(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")
+
+
+def at_least_one(what: str) -> Callable[[str], int]:
+    """The type of an option that is a number of something, 1 or more."""
+
+    def number(text: str) -> int:
+        found = int(text)
+        if found < 1:
+            raise argparse.ArgumentTypeError(f"one {what} is the least")
+        return found
+
+    return number
 
 
 def address_argument(parser: argparse.ArgumentParser) -> None:

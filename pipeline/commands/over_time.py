@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands import at_least_one
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.curve import MOST_SECONDS, curves
@@ -29,19 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--most-seconds",
         metavar="N",
-        type=_count,
+        type=at_least_one("second"),
         default=MOST_SECONDS,
         help=f"judge N seconds of a longer file, spread evenly (default {MOST_SECONDS})",
     )
     group.add_argument("--strip", metavar="FILE", help="draw the curves with their worst stretches (PNG)")
     group.add_argument("--frames", metavar="FILE", help="save pictures of the worst moments on one sheet (PNG)")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("one second is the least")
-    return number
 
 
 def check(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.commands import address_argument, over_time
+from pipeline.commands import address_argument, at_least_one, over_time
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.adaptive import score_until
@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--windows",
         metavar="N",
-        type=_count,
+        type=at_least_one("window"),
         help="judge up to N windows of a file (default: 3, or one for every 20 s of a longer file, at most 30)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON list in the order given")
@@ -64,13 +64,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     over_time.arguments(parser)
     parser.add_argument("--no-cache", action="store_true", help="score files again whose score is known")
     address_argument(parser)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("one window is the least")
-    return number
 
 
 def _deviation(text: str) -> float:

@@ -16,7 +16,7 @@ import os
 import secrets
 from dataclasses import dataclass
 
-from pipeline.commands import address_argument
+from pipeline.commands import address_argument, at_least_one
 from pipeline.console import DONE, MACHINE, Console, UserError
 from pipeline.student.scoring import open_model
 
@@ -34,23 +34,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token", action="store_true", help=f"ask for a token; it is that of {_VARIABLE}, or a new one that is printed"
     )
-    parser.add_argument("--replicas", metavar="N", type=_positive, help="processes that score (default: the CPUs)")
-    parser.add_argument("--max-mib", metavar="N", type=_positive, default=512, help="largest upload (default 512)")
-    parser.add_argument("--max-seconds", metavar="N", type=_positive, default=600, help="longest video (default 600)")
     parser.add_argument(
-        "--max-pixels", metavar="N", type=_positive, default=3840 * 2160, help="largest picture (default 3840x2160)"
+        "--replicas", metavar="N", type=at_least_one("replica"), help="processes that score (default: the CPUs)"
     )
     parser.add_argument(
-        "--max-requests", metavar="N", type=_positive, default=128, help="requests accepted together (default 128)"
+        "--max-mib", metavar="N", type=at_least_one("MiB"), default=512, help="largest upload (default 512)"
+    )
+    parser.add_argument(
+        "--max-seconds", metavar="N", type=at_least_one("second"), default=600, help="longest video (default 600)"
+    )
+    parser.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=at_least_one("pixel"),
+        default=3840 * 2160,
+        help="largest picture (default 3840x2160)",
+    )
+    parser.add_argument(
+        "--max-requests",
+        metavar="N",
+        type=at_least_one("request"),
+        default=128,
+        help="requests accepted together (default 128)",
     )
     address_argument(parser)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("one is the least")
-    return number
 
 
 @dataclass(frozen=True)

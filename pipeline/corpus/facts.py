@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.distortions.table import PRISTINE, suite
 from pipeline.corpus.members import HELDOUT, TRAIN
-from pipeline.corpus.rules import ROUND_SHARES, heldout_count
+from pipeline.corpus.rules import heldout_count, round_sizes
 from pipeline.corpus.windows import windows
 from pipeline.run_folder.records import OK, VIDEOS
 from pipeline.run_folder.run import Run
@@ -156,10 +155,7 @@ def expected(config: Config, files: int, file: Typical) -> CorpusFacts:
     held = heldout_count(files, corpus.heldout_share)
     candidates = (files - held) * len(cut)
     kept = candidates if config.shaping.keep is None else min(candidates, config.shaping.keep)
-    edges = np.cumsum(ROUND_SHARES) / sum(ROUND_SHARES) * kept
-    # a window of index i belongs to the first round whose edge is not below i + 1/2
-    ends = [0, *(int(np.floor(edge + 0.5)) for edge in edges)]
-    new = {number: ends[number] - ends[number - 1] for number in range(1, len(ends))}
+    new = round_sizes(kept)
     names = [row.name for row in suite("train")]
     each = 1.5 * corpus.degraded_copies / len(names)  # one or two simulators a copy, each pair as likely as any other
     area, rate = shown(file, corpus)

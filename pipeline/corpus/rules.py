@@ -15,7 +15,7 @@ from actors.distortions.table import PRISTINE as PRISTINE_NAME
 from actors.media.rows import Recipe, format_recipe
 
 PRISTINE = (PRISTINE_NAME, 0, 0)  # the window itself in the run's common form
-ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
+_ROUND_SHARES = (4, 2, 1)  # 200k, 100k and 50k new videos feed rounds 1, 2 and 3 (CVPR 2026, table 2)
 
 
 def short_id(*parts: object) -> str:
@@ -42,8 +42,19 @@ def heldout_count(contents: int, share: float) -> int:
 def pool_rounds(ids: Sequence[str], seed: int) -> dict[str, int]:
     """The round (1, 2, 3) in which each training window enters the pool, in the published shares."""
     order = shuffled(ids, seed, "round")
-    edges = np.cumsum(ROUND_SHARES) / sum(ROUND_SHARES) * len(order)
-    return {name: 1 + int(np.searchsorted(edges, index + 0.5)) for index, name in enumerate(order)}
+    return {name: 1 + int(number) for name, number in zip(order, _numbers(len(order)), strict=True)}
+
+
+def round_sizes(count: int) -> dict[int, int]:
+    """How many of so many training windows enter in each round."""
+    sizes = np.bincount(_numbers(count), minlength=len(_ROUND_SHARES))
+    return {number: int(size) for number, size in enumerate(sizes, 1)}
+
+
+def _numbers(count: int) -> np.ndarray:
+    """Of windows in their seeded order, the round less 1."""
+    edges = np.cumsum(_ROUND_SHARES) / sum(_ROUND_SHARES) * count
+    return np.searchsorted(edges, np.arange(count) + 0.5)
 
 
 def degradation(video_id: str, copy: int, seed: int) -> Recipe:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from actors.compare import Comparer
@@ -23,11 +25,12 @@ Candidates = tuple[list[str], np.ndarray, np.ndarray]  # ids, means and variance
 def complete(run: Run, folder: Place) -> Anchors:
     """Choose the anchors of a student; write them, more of them, and the sampling into its folder."""
     candidates = _candidates(run)
-    anchors = choose_anchors(run, folder, candidates)
+    chosen = [anchor_videos(run, candidates)]
+    chosen += _more(*chosen[0], candidates)
+    anchors, *more = _compared(run, folder, chosen)
     write_anchors(folder, anchors)
-    more = more_anchors(run, folder, anchors, candidates)
-    if more is not None:
-        write_anchors(folder, more, more=True)
+    for one in more:
+        write_anchors(folder, one, more=True)
     teachers, corpus = run.config.teachers, run.config.corpus
     spec = SampleSpec(teachers.key_frames, teachers.motion_frames)
     write_processor(
@@ -71,29 +74,34 @@ def _candidates(run: Run) -> Candidates:
     return [row["video_id"] for row in rows], mean, variance
 
 
-def choose_anchors(run: Run, folder: Place, candidates: Candidates | None = None) -> Anchors:
+def choose_anchors(run: Run, folder: Place) -> Anchors:
     """The anchors of a trained student: their features, and how it compares them with each other."""
-    return _compared(run, folder, *anchor_videos(run, candidates))
+    return _compared(run, folder, [anchor_videos(run)])[0]
 
 
-def more_anchors(run: Run, folder: Place, anchors: Anchors, candidates: Candidates) -> Anchors | None:
-    """The anchors of a student and up to `MORE` others, spread over the scale like them; None if the pool has no other."""
-    ids, mean, variance = candidates
-    left = [k for k, name in enumerate(ids) if name not in anchors.ids and np.isfinite([mean[k], variance[k]]).all()]
+def _more(ids: list[str], scores: np.ndarray, candidates: Candidates) -> list[tuple[list[str], np.ndarray]]:
+    """The anchors and up to `MORE` others, spread over the scale like them, with their scores; nothing without others."""
+    names, mean, variance = candidates
+    left = [k for k, name in enumerate(names) if name not in ids and np.isfinite([mean[k], variance[k]]).all()]
     count = min(MORE, len(left))
     if not count:
-        return None
-    chosen = [left[k] for k in select_anchors(mean[left], variance[left], [ids[k] for k in left], count)]
-    known = dict(zip(anchors.ids, anchors.scores.tolist(), strict=True)) | {ids[k]: float(mean[k]) for k in chosen}
-    names = sorted(known, key=lambda name: (known[name], name))
-    return _compared(run, folder, names, np.array([known[name] for name in names]))
+        return []
+    chosen = [left[k] for k in select_anchors(mean[left], variance[left], [names[k] for k in left], count)]
+    known = dict(zip(ids, scores.tolist(), strict=True)) | {names[k]: float(mean[k]) for k in chosen}
+    order = sorted(known, key=lambda name: (known[name], name))
+    return [(order, np.array([known[name] for name in order]))]
 
 
-def _compared(run: Run, folder: Place, ids: list[str], scores: np.ndarray) -> Anchors:
+def _compared(run: Run, folder: Place, chosen: Sequence[tuple[list[str], np.ndarray]]) -> list[Anchors]:
+    """Sets of anchors, given by their ids and scores, as the student compares the videos of each."""
     config = run.config
-    features = read_encoded(config.student.name, run.layout.features).take(ids)[:]
-    first, second = (features[[pair[k] for pair in anchor_pairs(len(ids))]] for k in (0, 1))
+    store = read_encoded(config.student.name, run.layout.features)
+    features = [store.take(ids)[:] for ids, _ in chosen]
+    pairs = [tuple(some[[pair[k] for pair in anchor_pairs(len(some))]] for k in (0, 1)) for some in features]
     gpus = config.pools.compare.gpus
-    (logits,) = run.engine.calls(Comparer, (str(folder), features), "pairs", [(first, second)], gpus)
-    matrix = anchor_matrix(logits, config.scoring.anchor_temperature)
-    return Anchors(features, matrix, scores, tuple(ids), config.scoring.test_temperature)
+    (logits,) = run.engine.calls(Comparer, (str(folder), features[0]), "sets", [(pairs,)], gpus)
+    scoring = config.scoring
+    return [
+        Anchors(some, anchor_matrix(said, scoring.anchor_temperature), scores, tuple(ids), scoring.test_temperature)
+        for (ids, scores), some, said in zip(chosen, features, logits, strict=True)
+    ]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.student.results import printable_row
 from pipeline.student.seconds import BLOCKS, Curve, Second
+from pipeline.student.tables import as_csv, as_parquet
 from trainers.levels import LEVELS
 
 _TEXT = ("video", "status", "reason", "error")
@@ -70,20 +67,13 @@ class CurveResults:
 
     def csv(self, curves: Sequence[Curve]) -> bytes:
         """CSV with a header; names that are no UTF-8 keep their bytes."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, (*COLUMNS, *self.facts), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows(curves))
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        return as_csv((*COLUMNS, *self.facts), self.rows(curves))
 
     def parquet(self, curves: Sequence[Curve]) -> memoryview:
         """Parquet with the columns of the CSV."""
         texts = {*_TEXT, *(name for name in self.facts if name != "interval")}
-        kinds = [
-            (name, pa.string() if name in texts else pa.int64() if name == "stretch" else pa.float64())
+        kinds = {
+            name: pa.string() if name in texts else pa.int64() if name == "stretch" else pa.float64()
             for name in (*COLUMNS, *self.facts)
-        ]
-        rows = [printable_row(row) for row in self.rows(curves)]
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), sink, compression="zstd")
-        return memoryview(sink.getvalue())
+        }
+        return as_parquet(kinds, self.rows(curves))

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.console import UserError, visible
 from pipeline.student.seconds import Curve, Second, Stretch
+from pipeline.student.tables import printable
 
 MOST_FILES = 50  # in one picture
 MOMENTS = 5  # of a file on the contact sheet, before its best one
@@ -187,7 +188,7 @@ def _runs(seconds: Sequence[Second]) -> list[list[Second]]:
 
 
 def _name(curve: Curve) -> str:
-    name = visible(PurePath(curve.video).name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    name = visible(printable(PurePath(curve.video).name))
     return name if len(name) <= 60 else f"{name[:40]}...{name[-17:]}"
 
 

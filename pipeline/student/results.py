@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.method.posterior import MASS
 from pipeline.student.folder import student_digest
 from pipeline.student.scoring import FileScore, Model
+from pipeline.student.tables import as_csv, as_parquet
 
-
-def printable_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row in whose texts bytes that are no UTF-8 have become escapes."""
-    return {
-        name: value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if isinstance(value, str)
-        else value
-        for name, value in row.items()
-    }
-
-
-_COUNTS = {field.name for field in dataclasses.fields(FileScore) if field.type == "int | None"}
-_NUMBERS = {field.name for field in dataclasses.fields(FileScore) if field.type == "float | None"}
+_KINDS = {"int | None": pa.int64(), "float | None": pa.float64()}  # of the fields; the others are texts
 
 
 class Results:
@@ -67,26 +53,10 @@ class Results:
 
     def csv(self, scores: Sequence[FileScore]) -> bytes:
         """CSV with a header; names that are no UTF-8 keep their bytes."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.row(score) for score in scores)
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        return as_csv(self.columns, map(self.row, scores))
 
     def parquet(self, scores: Sequence[FileScore]) -> memoryview:
         """Parquet; bytes of names that are no UTF-8 become escapes, since its text is always UTF-8."""
-        kinds = [
-            (
-                name,
-                pa.int64()
-                if name in _COUNTS
-                else pa.float64()
-                if name in _NUMBERS or name == "interval"
-                else pa.string(),
-            )
-            for name in self.columns
-        ]
-        rows = [printable_row(self.row(score)) for score in scores]
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), sink, compression="zstd")
-        return memoryview(sink.getvalue())
+        kinds = {field.name: _KINDS.get(str(field.type), pa.string()) for field in dataclasses.fields(FileScore)}
+        kinds |= {name: pa.float64() if name == "interval" else pa.string() for name in self.facts}
+        return as_parquet(kinds, map(self.row, scores))

@@ -15,7 +15,7 @@ from pipeline.student.folder import read_anchors, read_processor
 VIDEOS = {f"v{k}": (10.0 * k, 1.0) for k in range(8)}
 
 
-class Ruler:
+class Ruler(Comparer):
     """A student that is surer, the further two videos are apart."""
 
     def __init__(self, student, anchors):
