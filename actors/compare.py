@@ -33,6 +33,6 @@ class Comparer:
         """Logits `[P, 5]` of the pairs `first[i], second[i]`."""
         return self.student.compare_all(first, second)
 
-    def sets(self, some: Sequence[tuple[Vectors, Vectors]]) -> list[np.ndarray]:
-        """Logits of several sets of pairs, each as `pairs` gives them: the student is loaded once."""
-        return [self.pairs(first, second) for first, second in some]
+    def among(self, some: Sequence[tuple[np.ndarray, Sequence[tuple[int, int]]]]) -> list[np.ndarray]:
+        """Logits of several sets: features `[A, D]` and pairs of them, by their places. The student is loaded once."""
+        return [self.pairs(*(features[[pair[k] for pair in pairs]] for k in (0, 1))) for features, pairs in some]

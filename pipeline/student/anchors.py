@@ -97,9 +97,9 @@ def _compared(run: Run, folder: Place, chosen: Sequence[tuple[list[str], np.ndar
     config = run.config
     store = read_encoded(config.student.name, run.layout.features)
     features = [store.take(ids)[:] for ids, _ in chosen]
-    pairs = [tuple(some[[pair[k] for pair in anchor_pairs(len(some))]] for k in (0, 1)) for some in features]
+    sets = [(some, anchor_pairs(len(some))) for some in features]
     gpus = config.pools.compare.gpus
-    (logits,) = run.engine.calls(Comparer, (str(folder), features[0]), "sets", [(pairs,)], gpus)
+    (logits,) = run.engine.calls(Comparer, (str(folder), features[0]), "among", [(sets,)], gpus)
     scoring = config.scoring
     return [
         Anchors(some, anchor_matrix(said, scoring.anchor_temperature), scores, tuple(ids), scoring.test_temperature)
