@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import subprocess
@@ -72,11 +73,14 @@ def numbered(media):
 
 @pytest.fixture(scope="session")
 def make(media):
-    """``make(name, *FFmpeg arguments)`` writes a file into the session's folder."""
+    """``make(name, *FFmpeg arguments)`` writes a file; the same name with other arguments is another file."""
 
     def build(name, *args):
-        path = media / name
-        return path if path.exists() else make_media(path, *args)
+        path = media / hashlib.sha256(repr(args).encode()).hexdigest()[:8] / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            make_media(path, *args)
+        return path
 
     return build
 

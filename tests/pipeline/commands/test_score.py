@@ -212,9 +212,11 @@ def test_a_released_checkpoint_scores_once_it_has_anchors(call, make, clip, tmp_
 
     from trainers.student.table import build_student
 
-    folder, file = tmp_path / "released", clip.parent / "anchors.csv"
+    folder, file = tmp_path / "released", tmp_path / "anchors.csv"
     write_authors(build_student("llava", TINY), folder)
-    lines = [f"{make(f'anchor{k}.mkv', '-i', str(clip), '-frames:v', str(2 + k)).name},{20 * k}" for k in range(5)]
+    for k in range(5):
+        shutil.copy(make(f"anchor{k}.mkv", "-i", str(clip), "-frames:v", str(2 + k)), tmp_path)
+    lines = [f"anchor{k}.mkv,{20 * k}" for k in range(5)]
     said = call("score", folder, clip, "--json")
     assert said.code == 2
     assert "comes without anchors" in said.err
