@@ -259,12 +259,31 @@ def sha256_of(path: Path) -> str:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What was fetched into a folder: path -> digest, size, revision."""
+    """What was fetched into a folder: path -> digest, size, revision.
+
+    Raises:
+        UserError: There is a record, and it is not one: digests that are lost must not look like files of somebody else.
+    """
+    path = folder / RECORD
     try:
-        tree = json.loads((folder / RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
+        tree = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
         return {}
-    return tree if isinstance(tree, dict) else {}
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; make it readable") from error
+    except ValueError:
+        tree = None
+    if not isinstance(tree, dict) or not all(_is_fact(facts) for facts in tree.values()):
+        raise UserError(
+            f"{path} is damaged: it holds no digests; delete it, and fetch the weights of this folder again"
+        )
+    return tree
+
+
+def _is_fact(facts: object) -> bool:
+    """Whether an entry of the record has what `fetch` writes."""
+    kinds = {"sha256": str, "size": int, "revision": str}
+    return isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in kinds.items())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.console import UserError
 from pipeline.weights import fetch as fetching
-from pipeline.weights.fetch import check, fetch, parts, read_record
+from pipeline.weights.fetch import RECORD, check, fetch, parts, read_record
 from pipeline.weights.table import Weights
 
 DATA = bytes(range(256)) * 9000  # 2.3 MB
@@ -186,6 +186,20 @@ def test_damage_and_loss_are_found(shop, get, tmp_path):
     assert "damaged" in check(row, tmp_path)[1]
     (tmp_path / "net" / "a.safetensors").unlink()
     assert "fetched once" in check(row, tmp_path)[1]
+
+
+@pytest.mark.parametrize("content", ['{"net/a.safetensors": 3}', "[]", '{"net/a.safetensors": {"size": 1}}', "{"])
+def test_digests_that_were_lost_are_told_and_no_file_passes_for_somebody_elses(shop, get, tmp_path, content):
+    shop.repository("author/net", {"config.json": b"{}", "a.safetensors": DATA})
+    row = weights(hub="author/net", revision="main", place="net")
+    get(row)
+    (tmp_path / RECORD).write_text(content)
+    for action in (lambda: check(row, tmp_path), lambda: get(row)):
+        with pytest.raises(UserError, match=r"weights\.json is damaged: .* delete it, and fetch"):
+            action()
+    (tmp_path / RECORD).unlink()
+    get(row)
+    assert check(row, tmp_path) == (True, "2 file(s) as fetched")
 
 
 def test_files_copied_by_hand_are_said_to_be_unknown_unless_a_digest_is_published(tmp_path):
