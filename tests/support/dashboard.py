@@ -50,10 +50,13 @@ def prometheus(target, folder):
         [*command, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
-    def ask(expression):
-        query = urllib.parse.urlencode({"query": expression.replace("[5m]", "[30s]")})
+    def ask(expression, span=None):
+        """Answer now, or over `span`: (first second, last second, seconds between two)."""
+        words = {} if span is None else dict(zip(("start", "end", "step"), span, strict=True))
+        query = urllib.parse.urlencode({"query": expression.replace("[5m]", "[30s]"), **words})
+        path = "query" if span is None else "query_range"
         try:
-            return json.loads(text_of(f"http://{address}/api/v1/query?{query}"))["data"]["result"]
+            return json.loads(text_of(f"http://{address}/api/v1/{path}?{query}"))["data"]["result"]
         except ConnectionError:
             return []
         except urllib.error.HTTPError as error:  # a wrong expression, or one that starts
