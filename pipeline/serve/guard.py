@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
-from pipeline.serve.limits import Refusal
+from pipeline.serve.limits import BUSY, Refusal
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -53,8 +54,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        begun = False
+
         async def marked(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
                 message = {**message, "headers": [*message["headers"], *ours]}
             await send(message)
@@ -64,7 +69,15 @@ class Guard:
         if refusal is not None:
             await _answer(marked, refusal)
             return
-        await self._app(scope, receive, marked)
+        try:
+            await self._app(scope, receive, marked)
+        except (
+            asyncio.CancelledError
+        ):  # the server stops and waits no longer: its client gets a line, its log no traceback
+            if not begun:
+                await _answer(
+                    marked, Refusal(BUSY, "stopped", "the service stops; send the file again when it is back")
+                )
 
     def _refusal(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
         host = _host(headers.get("host", ""))

@@ -78,3 +78,29 @@ def test_with_the_token_it_is_and_the_page_and_health_need_none(given):
 )
 def test_a_page_of_somebody_else_cannot_make_this_service_work(site, status):
     assert asked(Guard(inner), host="h", sec_fetch_site=site)[0] == status
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_request_that_the_end_of_the_service_interrupts_gets_an_answer_and_raises_nothing(begun):
+    """The server cancels what has not ended within its grace."""
+    sent = []
+
+    async def slow(_scope, _receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    async def stop():
+        task = asyncio.create_task(Guard(slow)({"type": "http", "path": "/", "headers": []}, None, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(stop())
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [
+        200 if begun else 503
+    ]
+    assert begun or json.loads(sent[1]["body"])["error"]["kind"] == "stopped"
