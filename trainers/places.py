@@ -46,6 +46,12 @@ def absolute(name: str) -> str:
     return str(place(name).resolve())
 
 
+def nearby(where: Place) -> str:
+    """A place as a user in the present working directory writes it: relative if it lies below, else whole."""
+    here = Path.cwd()
+    return str(where.relative_to(here)) if isinstance(where, Path) and where.is_relative_to(here) else str(where)
+
+
 def node_folder(where: Place) -> Path:
     """A folder on the disk of whichever node asks, for files of a run in a bucket that need not last; a place on a disk itself."""
     if isinstance(where, Path):

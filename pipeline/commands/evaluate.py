@@ -37,6 +37,7 @@ from pipeline.method.bootstrap import plcc_interval, srcc_difference, srcc_inter
 from pipeline.method.metrics import MetricError, agreement, weighted_overall
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.scoring import FAILED, Model, open_model, score_files
+from trainers.places import nearby
 
 OVERALL = ("srcc", "plcc", "plcc_mapped", "krcc")
 FIGURES = (*OVERALL, "rmse")
@@ -102,7 +103,7 @@ def main(options: argparse.Namespace) -> int:
     benchmarks = _benchmarks(options)
     console = Console()
     models = [open_model(name) for name in options.model]
-    judged = [(f"student {model.folder}", _scored(model, benchmarks, console, options)) for model in models]
+    judged = [(f"student {nearby(model.folder)}", _scored(model, benchmarks, console, options)) for model in models]
     judged += [(name, _predicted(name, benchmarks)) for name in options.predictions]
     documents = [_document(name, benchmarks, answers) for name, answers in judged]
     differences = _differences(benchmarks, *(answers for _, answers in judged)) if len(judged) > 1 else []

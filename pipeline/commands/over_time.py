@@ -17,6 +17,7 @@ from pipeline.student.pictures import MOST_FILES, clock, contact_sheet, strip
 from pipeline.student.scoring import FAILED, Model
 from pipeline.student.seconds import Curve
 from pipeline.student.selection import Selection
+from trainers.places import nearby
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +106,7 @@ def _print(rows: Sequence[Curve], model: Model) -> None:
         table.append((row.video, row.status, row.median, low, high, row.coverage if scores else None))
     columns = ("video", "status", "median", "lowest", "highest", "seen")
     out = Console(sys.stdout)
-    out.table(f"student {model.folder}, every second", columns, table)
+    out.table(f"student {nearby(model.folder)}, every second", columns, table)
     stretches = [
         (row.video, rank, f"{clock(one.start_s)} - {clock(one.end_s)}", one.score, one.lowest, one.reason or "-")
         for row in rows

@@ -22,6 +22,7 @@ from pipeline.commands.opening import configuration, layout_of
 from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.step import Rows
 from pipeline.settings.config import Config
+from trainers.places import nearby
 
 if TYPE_CHECKING:
     from pipeline.planning.forecast import StepPlan
@@ -68,7 +69,9 @@ def main(options: argparse.Namespace) -> int:
         print(json.dumps(_json(steps, site), indent=1))  # noqa: T201 - this is the result
         return DONE
     console = Console(sys.stdout)
-    console.line(f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {run.layout.root}")
+    console.line(
+        f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {nearby(run.layout.root)}"
+    )
     from pipeline.steps.ingest import corpus_size
 
     console.line(f"videos: {_videos(config, files, 0 if files is not None else corpus_size(run))}")

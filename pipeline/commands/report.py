@@ -6,6 +6,7 @@ import argparse
 
 from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.layout import RunLayout
+from trainers.places import nearby
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def main(options: argparse.Namespace) -> int:
     from pipeline.report.page import write_report
 
     write_report(layout)
-    Console().line(f"report: {layout.report_html}")
+    Console().line(f"report: {nearby(layout.report_html)}")
     return DONE
 
 

@@ -13,6 +13,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
 from pipeline.settings.config import Config, check_weights
+from trainers.places import nearby
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _announce(config: Config, layout: RunLayout, console: Console) -> None:
-    lines = [f"preset {config.preset}, seed {config.seed}, run folder {layout.root}"]
+    lines = [f"preset {config.preset}, seed {config.seed}, run folder {nearby(layout.root)}"]
     if config.corpus.videos is None:
         lines.append(
             f"no --videos given: {config.corpus.made_clips} clips rendered by this program stand in for real ones; "
@@ -67,10 +68,10 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
         models += [(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]
         title = f"{suite} distortions: {count} copies of held-out videos"
         print_figures(console, title, "model", models, ("srcc", "within", "pair_accuracy"))
-    console.line(f"student: {layout.student(config.stages)}")
-    console.line(f"report:  {layout.report_html}")
+    console.line(f"student: {nearby(layout.student(config.stages))}")
+    console.line(f"report:  {nearby(layout.report_html)}")
     # A duplicate is skipped: it is in the table but does not count as a failure.
     failed = sum(kind != "duplicate" for kind in read_table(layout.quarantine, QUARANTINE)["error_kind"].to_pylist())
     if failed:
-        console.warn(f"{failed} input(s) could not be used; {layout.quarantine} says which and why")
+        console.warn(f"{failed} input(s) could not be used; {nearby(layout.quarantine)} says which and why")
     return SOME_FAILED if failed else 0

@@ -34,6 +34,7 @@ from pipeline.student.cache import ScoreCache
 from pipeline.student.results import Results
 from pipeline.student.scoring import FAILED, FileScore, Model, open_model, score_files
 from pipeline.student.selection import expand
+from trainers.places import nearby
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +117,7 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(results.json(rows))
     elif not options.ndjson:
-        _print(rows, f"student {model.folder}")
+        _print(rows, f"student {nearby(model.folder)}")
         tell_failed(rows, console)
     return SOME_FAILED if any(row.status == FAILED for row in rows) else DONE
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pipeline.commands import address_argument, at_least_one
 from pipeline.console import DONE, MACHINE, Console, UserError
 from pipeline.student.scoring import open_model
+from trainers.places import nearby
 
 PORT = 8321
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -113,7 +114,7 @@ def main(options: argparse.Namespace) -> int:
     model = open_model(options.model)
     wish = Wish(options.replicas, options.address, options.debug)
     with bound(place.host, place.port) as listening, running(model, limits, wish, console) as app:
-        console.line(f"student {model.folder}")
+        console.line(f"student {nearby(model.folder)}")
         console.line(f"page    {place.url(listening.getsockname()[1])}")
         answer(app, listening, place.names, place.token)
     return DONE

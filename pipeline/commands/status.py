@@ -19,7 +19,7 @@ from pipeline.run_folder.lock import holder
 from pipeline.run_folder.manifest import Manifest, read_manifests
 from pipeline.run_folder.store import StoreError, read_json, shards
 from trainers.launch import PROGRESS_FILE
-from trainers.places import Place, readable
+from trainers.places import Place, nearby, readable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     if options.follow:
         return _follow(layout, console, options.every)
     manifests = read_manifests(layout)
-    console.line(f"run folder {layout.root}")
+    console.line(f"run folder {nearby(layout.root)}")
     console.line(_activity(layout))
     if manifests:
         rows = [
@@ -56,7 +56,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _follow(layout: RunLayout, console: Console, every_s: float) -> int:
     """Print each step when it is done, and the progress of the one at work when it changes, until nothing runs."""
-    console.line(f"run folder {layout.root}")
+    console.line(f"run folder {nearby(layout.root)}")
     console.line(_activity(layout))
     told: set[str] = set()
     last: list[str] = []

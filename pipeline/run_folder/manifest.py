@@ -22,7 +22,7 @@ from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, read_json, write_json
 from pipeline.settings.config import fingerprint
 from trainers.bucket import BucketPath
-from trainers.places import Place, remove
+from trainers.places import Place, nearby, remove
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Steps:
         """Print one line if no step had to run."""
         if self._skipped and not self._ran:
             count = len(self._skipped)
-            self._console.line(f"everything is done already: {count} steps verified in {self._layout.root}")
+            self._console.line(f"everything is done already: {count} steps verified in {nearby(self._layout.root)}")
 
     def _announce(self, name: str, reason: str) -> None:
         if self._skipped and not self._ran:

@@ -7,7 +7,7 @@ from s3_server import SECRET
 
 from trainers import bucket, places
 from trainers.bucket import BucketError, BucketPath
-from trainers.places import files_below, on_disk, place, publish, remove
+from trainers.places import files_below, nearby, on_disk, place, publish, remove
 
 
 def names_below(where):
@@ -123,3 +123,10 @@ def test_an_environment_without_credentials_on_a_machine_without_a_role_is_said(
         monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(BucketError, match=r"s3://some/x: .* \(no credentials: the environment has none"):
             place("s3://some/x").read_bytes()
+
+
+def test_a_place_below_the_working_directory_is_shown_as_its_user_writes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert nearby(tmp_path / "runs" / "a") == "runs/a"
+    assert nearby(tmp_path.parent / "b") == str(tmp_path.parent / "b")
+    assert nearby(place("s3://bucket/runs/a")) == "s3://bucket/runs/a"
