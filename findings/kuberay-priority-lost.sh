@@ -67,6 +67,7 @@ print("in the RayCluster:", GIVEN)
 print("for the scheduler:", lost)
 print("the same numbers in Ray's own form:", kept)
 if lost == GIVEN or kept != GIVEN:
-    sys.exit("changed: the priority arrives, or Ray's own form does not take it any more")
+    print("changed: the priority arrives, or Ray's own form does not take it any more")
+    sys.exit(1)
 print("still there")
 PYTHON
