@@ -7,9 +7,20 @@ import: no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 ORIGINS = ("ensemble", "synthetic", "gmad", "missed")  # where a pair comes from
 SEVERITY_ORIGINS = ("synthetic", "missed")  # pairs of two copies of one source, labelled by severity
@@ -21,12 +32,24 @@ Share = Annotated[float, Field(ge=0, le=1)]
 # The weight of the confidence loss: fixed, adaptive (CVPR 2026, section 4.2), or the loss of Burns et al. (2023).
 Lambda = Share | Literal["adaptive", "auxiliary"]
 LAMBDA_RULE = "a number from 0 to 1, 'adaptive' or 'auxiliary'"
+WHOLE: Mapping[str, bool] = {"whole": True}  # context of a dump that leaves nothing out
 
 
 class Part(BaseModel):
-    """A frozen part of a configuration; a key that it does not know is an error."""
+    """A frozen part of a configuration; a key that it does not know is an error.
+
+    `LATER` names the keys that came later: fingerprints leave them out at their defaults, so that a run that was begun before
+    goes on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        tree: dict[str, Any] = dump(self)
+        usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in self.LATER}
+        return {name: value for name, value in tree.items() if name not in usual or value != usual[name]}
 
 
 class TrainingSettings(Part):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 VIDEOS_HELP = "folder, glob, s3:// or gs:// folder, or CSV/Parquet manifest with a column uri"
 
 
-def configuration_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that choose a configuration, shared by all commands that take one."""
+def configuration_arguments(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
+    """The options that choose a configuration, shared by all commands that take one; `out`: and its run folder."""
     parser.add_argument("--stages", type=int, metavar="N", help="rounds of weak-to-strong training (default 3)")
     parser.add_argument("--videos", metavar="PATH", help=VIDEOS_HELP)
     parser.add_argument(
@@ -24,7 +24,10 @@ def configuration_arguments(parser: argparse.ArgumentParser) -> None:
         dest="overrides",
         help="set one value of the configuration",
     )
-    parser.add_argument("--out", metavar="DIR", help="run folder (default runs/<name derived from the configuration>)")
+    if out:
+        parser.add_argument(
+            "--out", metavar="DIR", help="run folder (default runs/<name derived from the configuration>)"
+        )
     address_argument(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of every random choice (default 0)")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N videos")

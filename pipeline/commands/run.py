@@ -12,7 +12,8 @@ from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
-from pipeline.settings.config import Config, check_weights
+from pipeline.settings.ablations import ABLATIONS
+from pipeline.settings.config import Config, ablation_keys, check_weights
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,10 @@ def _announce(config: Config, layout: RunLayout, console: Console) -> None:
     else:
         lines.append(f"videos: {config.corpus.videos}")
     lines.append(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
+    if config.ablation is not None:
+        row = ABLATIONS[config.ablation]
+        lines.append(f"ablation {config.ablation}, {row.title}: {row.meaning}")
+        lines.append(f"  it sets {', '.join(ablation_keys(config))}")
     console.banner(f"Weak-to-strong video quality assessment, {config.stages} stage(s)", lines)
 
 

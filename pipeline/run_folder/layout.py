@@ -283,6 +283,10 @@ class RunLayout:
         """A page with the same figures as bars."""
         return self.root / "sweep.html"
 
+    def study(self, ending: str) -> Place:
+        """The results of a study whose runs lie below this folder: `json`, `md` or `html`."""
+        return self.root / f"study.{_part(ending)}"
+
     def round(self, number: int) -> Place:
         """Folder of one round, counted from 1."""
         if number < 1:

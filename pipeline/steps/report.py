@@ -9,6 +9,8 @@ from pipeline.report.page import write_report
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Load, Step
 
+KIND = "report"
+
 
 def step(run: Run) -> Step:
     """The step that reports on all rounds."""
@@ -21,7 +23,7 @@ def step(run: Run) -> Step:
         }
     inputs |= {f"answers {number}": layout.mined_answers(number) for number in range(1, stages)}
     return Step(
-        "report",
+        KIND,
         inputs,
         [layout.quarantine, layout.report_html, layout.report_json],
         lambda: report(run),
