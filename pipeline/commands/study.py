@@ -8,6 +8,7 @@ seed. The same command resumes.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pipeline.report.comparison import Judged, judged
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import exists, read_bytes, write_bytes, write_json
-from pipeline.settings.ablations import ABLATIONS, PUBLISHED
+from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
 from pipeline.settings.config import Config, ablation_keys, check_weights, load
 
 SEEDS = 3
@@ -93,15 +94,15 @@ def rows_of(text: str) -> list[str]:
 
 
 def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
-    """The configuration of one run: the options of the command with the keys of its row."""
+    """The configuration of one run: the options of the command with the keys of its row, which no option outvotes."""
     if options.stages is not None:
         raise UserError("--stages: the rows of a study say how many stages they have; choose rows with --rows")
     if any(entry.partition("=")[0].strip() in ("ablation", "seed", "stages") for entry in options.overrides):
         raise UserError("--set ablation, seed or stages: a study sets these itself; see --rows and --seeds")
-    return load(
-        options.preset, options.config, [*options.overrides, f"ablation={row}"],
-        videos=options.videos, seed=seed, limit=options.limit,
-    )  # fmt: skip
+    flags = {"videos": options.videos, "seed": seed, "limit": options.limit}
+    teachers = load(options.preset, options.config, options.overrides, **flags).teachers.names
+    keys = [f"{key}={json.dumps(value)}" for key, value in keys_of(row, teachers).items()]
+    return load(options.preset, options.config, [*options.overrides, *keys, f"ablation={row}"], **flags)
 
 
 def _announce(console: Console, rows: Sequence[str], seeds: Sequence[int], folder: RunLayout, config: Config) -> None:

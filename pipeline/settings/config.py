@@ -13,10 +13,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, field_validator, model_validator
 
 from actors.media.inputs import masked
 from actors.media.outcome import Failure
@@ -60,7 +60,7 @@ class Config(Part):
 
     LATER: ClassVar[tuple[str, ...]] = ("ablation",)
     preset: str
-    ablation: Literal["I", "II", "III", "IV", "V", "VI", "V-a", "V-b"] | None = None  # `pipeline.settings.ablations`
+    ablation: str | None = None  # a row of `pipeline.settings.ablations`, whose keys are set
     seed: Count = 0
     stages: Positive = 3
     corpus: CorpusConfig = CorpusConfig()
@@ -76,6 +76,11 @@ class Config(Part):
     pools: PoolsConfig = PoolsConfig()
     errors: ErrorsConfig = ErrorsConfig()
     run: RunConfig = RunConfig()
+
+    @field_validator("ablation")
+    @classmethod
+    def _known_row(cls, name: str | None) -> str | None:
+        return name if name is None else all_known((name,), tuple(ABLATIONS))[0]
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> Self:
