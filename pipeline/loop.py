@@ -18,6 +18,7 @@ from pipeline.run_folder.sharing import adopt
 from pipeline.run_folder.step import Step
 from pipeline.steps import (
     benchmark,
+    decide,
     ensemble,
     evaluate,
     ingest,
@@ -37,6 +38,8 @@ def steps_of(run: Run) -> Iterator[Step]:
     yield from preparation(run)
     for number in range(1, run.config.stages + 1):
         yield from one_round(run, number)
+        if decide.stopped(run.config, run.layout, number):
+            break
     yield report.step(run)
 
 
@@ -61,6 +64,10 @@ def one_round(run: Run, number: int) -> Iterator[Step]:
     yield evaluate.step(run, number)
     if number < run.config.stages:
         yield synthesise.step(run, number + 1)
+        if run.config.stopping.auto or run.config.stopping.measure:
+            yield decide.step(run, number)
+            if decide.stopped(run.config, run.layout, number):
+                return
         yield mine.step(run, number)
         yield pair.step(run, number + 1)
 
@@ -80,7 +87,7 @@ def run_all(run: Run, siblings: Sequence[RunLayout] = (), *, reported: bool = Tr
     """
 
     def adopted(step: Step, fingerprint: str, digests: Digests) -> str | None:
-        found = adopt(step.name, fingerprint, step.outputs, run.layout, digests, siblings)
+        found = adopt(step, fingerprint, run.layout, digests, siblings)
         return f"in {found[1].root.name}: {found[0].summary.get('what', '')}" if found is not None else None
 
     steps = Steps(run.layout, run.console, lambda: run.engine.start(needs(steps_of(run))), adopted)

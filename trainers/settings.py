@@ -49,7 +49,7 @@ class Part(BaseModel):
     def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         tree: dict[str, Any] = dump(self)
         usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in self.LATER}
-        return {name: value for name, value in tree.items() if name not in usual or value != usual[name]}
+        return {name: value for name, value in tree.items() if name not in usual or getattr(self, name) != usual[name]}
 
 
 class TrainingSettings(Part):
@@ -59,6 +59,9 @@ class TrainingSettings(Part):
         batch_size: Pairs per step over all workers.
         severity: How severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
             which reads "better" as "at least better": one step of CRF may be a large step.
+        loss: "ranking", the cross-entropy with the five labels as published, or "regression" of the difference between two means of
+            the teachers, where a pair has one; severity labels rank either way.
+        start: Where the training of a later round begins: from the "base" weights, as published, or from the "student" before.
         lr_warmup: Share of all steps.
         not_finite: What a loss or gradient that is not finite does: "stop" the training, or "skip" the update of that step;
             many in a row stop it all the same.
@@ -67,11 +70,14 @@ class TrainingSettings(Part):
             named, and a pair has the product.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("loss", "start")
     workers: Positive = 1
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
     batch_size: Positive = 16
     severity: Literal["level", "censored"] = "level"
+    loss: Literal["ranking", "regression"] = "ranking"
+    start: Literal["base", "student"] = "base"
     lr: PositiveReal = 1e-3
     weight_decay: NonNegativeReal = 0.05
     lambda_: Lambda = Field(default="adaptive", alias="lambda")

@@ -325,6 +325,10 @@ class RunLayout:
         """Table `Preference`: what the student of round `number` says of the synthetic pairs that it misjudges."""
         return self.round(number) / "mined-answers.parquet"
 
+    def decision(self, number: int) -> Place:
+        """JSON: whether another round than `number` would teach anything, and why."""
+        return self.round(number) / "decision.json"
+
     def training(self, number: int) -> Place:
         """JSON: the report of the training of round `number`."""
         return self.round(number) / "training.json"

@@ -16,38 +16,35 @@ from pathlib import Path
 from pipeline.run_folder.digests import Digests
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Manifest, read_manifest
+from pipeline.run_folder.step import Step
 from pipeline.run_folder.store import StoreError, write_json
 from trainers.places import Place, files_below, remove
 
 
 def adopt(
-    step: str,
-    fingerprint: str,
-    outputs: Sequence[Place],
-    layout: RunLayout,
-    digests: Digests,
-    siblings: Sequence[RunLayout],
+    step: Step, fingerprint: str, layout: RunLayout, digests: Digests, siblings: Sequence[RunLayout]
 ) -> tuple[Manifest, RunLayout] | None:
     """Commit a step with the outputs of the first sibling that has it whole; None if none has.
 
     Args:
-        step: Name of the step.
+        step: The step of this run.
         fingerprint: Of its inputs.
-        outputs: Its outputs in this run.
         layout: This run.
         digests: Of this run.
         siblings: Other runs, on disks.
     """
-    names = sorted(_below(layout, output) for output in outputs)
+    names = sorted(_below(layout, output) for output in step.outputs)
     for sibling in siblings:
-        committed = _committed(sibling, step)
+        committed = _committed(sibling, step.name)
         if committed is None or committed.fingerprint != fingerprint or sorted(committed.outputs) != names:
             continue
         if _linked(committed, layout, digests, sibling):
-            write_json(layout.manifest(step), asdict(committed))
-            layout.started(step).unlink(missing_ok=True)
+            for place in step.beside:
+                _take(sibling.root / _below(layout, place), place)
+            write_json(layout.manifest(step.name), asdict(committed))
+            layout.started(step.name).unlink(missing_ok=True)
             return committed, sibling
-        for output in outputs:
+        for output in step.outputs:
             remove(output)
     return None
 
@@ -63,15 +60,20 @@ def _linked(committed: Manifest, layout: RunLayout, digests: Digests, sibling: R
     """Link the outputs of a committed step; False if a file is gone or has another content than was committed."""
     for name, digest in committed.outputs.items():
         theirs, ours = sibling.root / name, layout.root / name
-        remove(ours)
-        try:
-            for file, _ in files_below(theirs):
-                _link(Path(str(theirs / file if file else theirs)), Path(str(ours / file if file else ours)))
-            if digests.of(ours) != digest:
-                return False
-        except FileNotFoundError:
+        if not _take(theirs, ours) or digests.of(ours) != digest:
             return False
     return True
+
+
+def _take(theirs: Place, ours: Place) -> bool:
+    """Put links to a file, or to all files of a folder, in the place of ours; False if there is none."""
+    remove(ours)
+    try:
+        for file, _ in files_below(theirs):
+            _link(Path(str(theirs / file if file else theirs)), Path(str(ours / file if file else ours)))
+    except FileNotFoundError:
+        return False
+    return ours.exists()
 
 
 def _link(source: Path, target: Path) -> None:

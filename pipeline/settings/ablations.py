@@ -84,6 +84,48 @@ ABLATIONS: dict[str, Ablation] = {
         {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "pairs.relabel": "none"},
         "V",
     ),
+    "IV-reliability": Ablation(
+        "teachers weighted by reliability",
+        "as IV, but a teacher counts by how closely it follows the target of the common scale",
+        {"stages": 1, "training.lambda": "adaptive", "teachers.weights": "reliability"},
+        "IV",
+    ),
+    "IV-regression": Ablation(
+        "regression instead of ranking",
+        "as IV, but real pairs teach the difference of the ensemble's means",
+        {"stages": 1, "training.lambda": "adaptive", "training.loss": "regression"},
+        "IV",
+    ),
+    "V-loss": Ablation(
+        "hardest by loss",
+        "as V, but the pairs with the highest cross-entropy",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "loss"},
+        "V",
+    ),
+    "V-confidence": Ablation(
+        "hardest by low confidence",
+        "as V, but the pairs of which the student is least sure",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "low_confidence"},
+        "V",
+    ),
+    "V-disagreement": Ablation(
+        "hardest by the teachers' disagreement",
+        "as V, but the real pairs that the teachers see most differently",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "disagreement"},
+        "V",
+    ),
+    "V-continued": Ablation(
+        "trained on from the student before",
+        "as V, but round 2 goes on from the student of round 1",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "training.start": "student"},
+        "V",
+    ),
+    "V-all": Ablation(
+        "pairs of all videos so far",
+        "as V, but hard pairs of the new and of the old videos",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "mining.videos": "all"},
+        "V",
+    ),
 }
 
 # the rows of the paper's tables; those after them are what reviewers asked for

@@ -39,6 +39,7 @@ from pipeline.settings.sections import (
     RunConfig,
     ScoringConfig,
     ShapingConfig,
+    StoppingConfig,
     StudentConfig,
     TeachersConfig,
     all_known,
@@ -58,7 +59,7 @@ class ConfigError(UserError):
 class Config(Part):
     """Everything that decides a run."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("ablation",)
+    LATER: ClassVar[tuple[str, ...]] = ("ablation", "stopping")
     preset: str
     ablation: str | None = None  # a row of `pipeline.settings.ablations`, whose keys are set
     seed: Count = 0
@@ -69,6 +70,7 @@ class Config(Part):
     distort: DistortConfig = DistortConfig()
     pairs: PairsConfig = PairsConfig()
     mining: MiningConfig = MiningConfig()
+    stopping: StoppingConfig = StoppingConfig()
     student: StudentConfig = StudentConfig()
     training: TrainingSettings = TrainingSettings()
     scoring: ScoringConfig = ScoringConfig()
@@ -76,6 +78,18 @@ class Config(Part):
     pools: PoolsConfig = PoolsConfig()
     errors: ErrorsConfig = ErrorsConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _automatic(cls, tree: Any) -> Any:
+        """Read `stages: auto` or `auto:N`, the most rounds."""
+        match = re.fullmatch(r"auto(?::([1-9][0-9]*))?", str(tree.get("stages"))) if isinstance(tree, dict) else None
+        if match is None:
+            return tree
+        most = {"stages": int(match[1])} if match[1] else {}
+        rest = {name: value for name, value in tree.items() if name != "stages"}
+        stopping = rest.get("stopping", {})
+        return {**rest, **most, "stopping": {**stopping, "auto": True} if isinstance(stopping, Mapping) else stopping}
 
     @field_validator("ablation")
     @classmethod
@@ -111,7 +125,7 @@ class Config(Part):
         The number of stages and what changes no result are left out of it, so that `--stages 3` goes on from what
         `--stages 2` has finished. So is the name of an ablation, whose keys are in the tree.
         """
-        tree = self.model_dump(mode="json", exclude={"ablation", "stages", "pools", "errors", "run"})
+        tree = self.model_dump(mode="json", exclude={"ablation", "stages", "stopping", "pools", "errors", "run"})
         parts = [self.preset]
         if self.corpus.videos is not None:
             stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(self.corpus.videos.rstrip("/")).stem).strip("-").lower()

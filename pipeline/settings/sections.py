@@ -15,6 +15,7 @@ from actors.distortions.table import by_family, optional, suite
 from actors.media.colour import AS_USUAL, Hdr, Interlaced
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
+from pipeline.method.stopping import AGREEMENT, DISAGREEMENT, MISJUDGED
 from trainers.settings import NonNegativeReal, Part, Positive, PositiveReal, Share
 from trainers.student.table import DEFAULT, STUDENTS, student_row
 
@@ -179,12 +180,23 @@ class MiningConfig(Part):
     The other ways to `select` choose as many of each kind as the published one would (`pipeline.steps.select`).
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("select",)
+    LATER: ClassVar[tuple[str, ...]] = ("select", "videos")
+    videos: Literal["new", "all"] = "new"  # real pairs are of videos that are new in the round, or of all until then
     select: Literal["gmad", "random", "loss", "low_confidence", "disagreement"] = "gmad"
     levels: Positive = 10  # the levels of equal quality, xi in CVPR 2026, equation 1
     pairs: Count = 40  # for each teacher and each direction
     max_uses: Positive = 5
     missed: FamilyCounts = FamilyCounts(spatial=10, temporal=5, streaming=5)
+
+
+class StoppingConfig(Part):
+    """When the rounds end: with `auto`, where what is mined no longer teaches (`pipeline.method.stopping`)."""
+
+    auto: bool = False  # stages is then the most rounds; `--stages auto`
+    measure: bool = False  # measure and tell the decision although the number of rounds is fixed
+    misjudged: Share = MISJUDGED
+    disagreement: Share = DISAGREEMENT
+    agreement: Share = AGREEMENT
 
 
 class StudentConfig(Part):

@@ -28,6 +28,7 @@ from pipeline.run_folder.records import MINED, PREFERENCES, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import read_table, write_table
+from pipeline.settings.config import Config
 from pipeline.steps import select
 from pipeline.steps.judge import preferences
 from pipeline.student.comparison import pair_logits
@@ -68,7 +69,9 @@ def asked(run: Run, number: int) -> int:
 def most(run: Run, number: int) -> Rows:
     """Largest number of pairs that round `number` can mine for the next."""
     mining = run.config.mining
-    new = corpus_facts(run).members.get(number + 1, 0)
+    members = corpus_facts(run).members
+    rounds = [number + 1] if mining.videos == "new" else range(1, number + 2)
+    new = sum(members.get(one, 0) for one in rounds)
     games = 2 * len(run.config.teachers.voices)
     each = min(mining.pairs, new * mining.max_uses // 2)
     missed = mining.missed
@@ -100,7 +103,8 @@ def games(run: Run, number: int) -> pa.Table:
     teachers = calibrated(run, members)  # fitted on the whole pool, so that all rounds have the same scale
     # A video that fewer than two teachers scored has no mean, so a pair with it could not be labelled.
     fits = np.isfinite(teachers.mean) & np.isfinite(student_scores)
-    fits &= pc.equal(videos["round"], number + 1).to_numpy()
+    of_round = pc.equal if config.mining.videos == "new" else pc.less_equal
+    fits &= of_round(videos["round"], number + 1).to_numpy()
     opinions = {name: teachers.mapped[fits, k] for k, name in enumerate(teachers.names)}
     opinions[STUDENT] = student_scores[fits]
     roles = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
@@ -134,8 +138,7 @@ def _table(ids: list[str], games: Sequence[Game], answers: Sequence[Disagreement
 def _missed(run: Run, number: int) -> list[Row]:
     """Severity pairs of the next round's copies whose label the student gets wrong, the most confident mistakes first.
 
-    Wrong means, as in training, another label, or with `censored` labels, an answer below the bound. With another
-    `mining.select` that is about copies, as many pairs that it chooses.
+    With another `mining.select` that is about copies, as many pairs that it chooses.
     """
     config, layout = run.config, run.layout
     encoded = read_encoded(config.student.name, layout.features)
@@ -145,12 +148,9 @@ def _missed(run: Run, number: int) -> list[Row]:
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
         logits = pair_logits(run, layout.student(number), encoded, first, second)
-        labels = severity_labels([pair.first.level for pair in pairs], [pair.second.level for pair in pairs])
-        answers = logits.argmax(axis=1)
-        censored = config.training.severity == "censored"
-        right = at_least(labels)[np.arange(len(pairs)), answers] if censored else answers == labels
-        how_wrong = np.where(right, -np.inf, loss(logits, labels))
-        count = min(getattr(config.mining.missed, family), int((~right).sum()))
+        wrong, labels = misjudged(config, pairs, logits)
+        how_wrong = np.where(wrong, loss(logits, labels), -np.inf)
+        count = min(getattr(config.mining.missed, family), int(wrong.sum()))
         chosen = hardest(how_wrong, list(zip(first, second, strict=True)), count)
         if config.mining.select in select.OF_COPIES:
             chosen = select.copy_pairs(config.mining.select, config.seed, pairs, labels, logits, count)
@@ -158,6 +158,24 @@ def _missed(run: Run, number: int) -> list[Row]:
         answered.append(preferences([first[k] for k in chosen], [second[k] for k in chosen], logits[chosen]))
     write_table(layout.mined_answers(number), pa.concat_tables(answered), PREFERENCES)
     return rows
+
+
+def misjudged(config: Config, pairs: Sequence[SyntheticPair], logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which severity pairs a student gets wrong, as in training: another label, or with `censored` labels, one below the bound.
+
+    Args:
+        config: The configuration.
+        pairs: P pairs.
+        logits: The student's answers `[P, 5]`.
+
+    Returns:
+        Whether each is wrong, and the labels, `[P]`.
+    """
+    labels = severity_labels([pair.first.level for pair in pairs], [pair.second.level for pair in pairs])
+    answers = logits.argmax(axis=1)
+    censored = config.training.severity == "censored"
+    right = at_least(labels)[np.arange(len(pairs)), answers] if censored else answers == labels
+    return ~right, labels
 
 
 def _missed_row(pair: SyntheticPair) -> Row:

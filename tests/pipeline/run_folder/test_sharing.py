@@ -24,16 +24,17 @@ class Study:
             self.made += 1
             write_bytes(layout.videos, str(value).encode())
             write_bytes(layout.features / "pool" / "shard-00000.parquet", b"features")
+            write_bytes(layout.scores("niqe") / "shard-00000.parquet", b"scores")
             return {"rows": 1, "what": "made"}
 
-        return Step("ingest", {"value": value}, [layout.videos, layout.features], work)
+        return Step("ingest", {"value": value}, [layout.videos, layout.features], work, beside=[layout.scores("niqe")])
 
     def run(self, number, value=1, siblings=True):
         layout, stream = self.layouts[number], io.StringIO()
         others = [one for one in self.layouts if one is not layout] if siblings else []
 
         def adopted(step, whole, digests):
-            found = adopt(step.name, whole, step.outputs, layout, digests, others)
+            found = adopt(step, whole, layout, digests, others)
             return f"in {found[1].root.name}" if found else None
 
         ran = Steps(layout, Console(stream), adopt=adopted).run(self.step(layout, value))
@@ -53,6 +54,7 @@ def test_a_step_with_equal_inputs_is_made_once_and_linked(study):
     first, second = study.layouts
     assert first.videos.samefile(second.videos)
     assert (first.features / "pool" / "shard-00000.parquet").samefile(second.features / "pool" / "shard-00000.parquet")
+    assert (second.scores("niqe") / "shard-00000.parquet").read_bytes() == b"scores", "what lies beside it comes along"
     assert study.run(1, siblings=False)[0] is False, "it is committed here as well"
 
 
@@ -101,4 +103,4 @@ def test_a_damaged_manifest_of_a_sibling_is_no_offer(study):
     study.layouts[0].manifest("ingest").write_text("{", encoding="utf-8")
     layout = study.layouts[1]
     step = study.step(layout, 1)
-    assert adopt("ingest", "f", step.outputs, layout, Digests(layout), [study.layouts[0]]) is None
+    assert adopt(step, "f", layout, Digests(layout), [study.layouts[0]]) is None
