@@ -17,6 +17,8 @@ COMMANDS = {
     "score": ("score", "quality of any videos with a trained student"),
     "serve": ("serve", "a page and an interface over HTTP that score videos with a trained student"),
     "evaluate": ("evaluate", "agreement of a student with human scores"),
+    "study": ("study", "train the published ablations with several seeds, and say what each part earns"),
+    "compare": ("compare", "compare the students of some runs on the proxy benchmarks"),
     "sweep": ("sweep", "Ray Tune over the weight of the confidence loss"),
     "teachers": ("teachers", "list the teachers, or score videos with one"),
     "plan": ("plan", "show what would run, without starting anything"),

@@ -10,11 +10,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
 from cluster.capacity import Bundle
+from pipeline.run_folder.digests import Digests
+from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.run import Run
+from pipeline.run_folder.sharing import adopt
 from pipeline.run_folder.step import Step
 from pipeline.steps import (
     benchmark,
+    decide,
     ensemble,
     evaluate,
     ingest,
@@ -34,6 +38,8 @@ def steps_of(run: Run) -> Iterator[Step]:
     yield from preparation(run)
     for number in range(1, run.config.stages + 1):
         yield from one_round(run, number)
+        if decide.stopped(run.config, run.layout, number):
+            break
     yield report.step(run)
 
 
@@ -58,6 +64,10 @@ def one_round(run: Run, number: int) -> Iterator[Step]:
     yield evaluate.step(run, number)
     if number < run.config.stages:
         yield synthesise.step(run, number + 1)
+        if run.config.stopping.auto or run.config.stopping.measure:
+            yield decide.step(run, number)
+            if decide.stopped(run.config, run.layout, number):
+                return
         yield mine.step(run, number)
         yield pair.step(run, number + 1)
 
@@ -67,10 +77,22 @@ def needs(steps: Iterable[Step]) -> dict[str, Sequence[Bundle]]:
     return {step.name: step.needs() for step in steps}
 
 
-def run_all(run: Run) -> Steps:
-    """Run every missing step; the result says which steps ran and which were already done."""
-    steps = Steps(run.layout, run.console, lambda: run.engine.start(needs(steps_of(run))))
+def run_all(run: Run, siblings: Sequence[RunLayout] = (), *, reported: bool = True) -> Steps:
+    """Run every missing step; the result says which steps ran and which were already done.
+
+    Args:
+        run: The run.
+        siblings: Runs whose committed steps are taken over where their inputs are equal.
+        reported: Write the report as well.
+    """
+
+    def adopted(step: Step, fingerprint: str, digests: Digests) -> str | None:
+        found = adopt(step, fingerprint, run.layout, digests, siblings)
+        return f"in {found[1].root.name}: {found[0].summary.get('what', '')}" if found is not None else None
+
+    steps = Steps(run.layout, run.console, lambda: run.engine.start(needs(steps_of(run))), adopted)
     for step in steps_of(run):
-        steps.run(step)
+        if reported or step.kind != report.KIND:
+            steps.run(step)
     shutil.rmtree(run.layout.downloads, ignore_errors=True)
     return steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from actors.teachers.score_table import ScoreTable
 from pipeline.console import UserError
 from pipeline.corpus.members import pool
 from pipeline.look.chain import weights_folder
-from pipeline.method.calibration import MIN_LOGISTIC_POINTS, Calibrated, CalibrationError, calibrate
+from pipeline.method.calibration import MIN_LOGISTIC_POINTS, MIN_TEACHERS, Calibrated, CalibrationError, calibrate
+from pipeline.method.labels import ensemble_labels, level_labels
 from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.records import SCORES
+from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.store import read_shards
+from pipeline.run_folder.store import read_shards, read_table
 from pipeline.settings.config import Config
 from trainers.places import Place
 
@@ -90,17 +91,55 @@ def signed(config: Config, scores: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 
 def calibrated(run: Run, ids: Sequence[str]) -> Calibrated:
-    """All teachers on one scale for the named pool videos.
+    """The teachers whose opinions label pairs (`TeachersConfig.voices`), on one scale for the named pool videos.
 
     Raises:
-        UserError: There are fewer than two usable teachers, or too few human scores.
+        UserError: There are fewer than two usable teachers (or none, where one alone labels), or too few human scores.
     """
     config = run.config
+    voices = config.teachers.voices
     target = human_scores(config, run.layout, ids)
+    scores = pool_scores(run, ids)
     try:
-        return calibrate(pool_scores(run, ids), directions(config), target, config.teachers.weights)
+        return calibrate(
+            {name: scores[name] for name in voices},
+            directions(config),
+            target,
+            config.teachers.weights,
+            least=min(MIN_TEACHERS, len(voices)),
+        )
     except CalibrationError as error:
         raise UserError(f"the teachers cannot be combined: {error}") from error
+
+
+Rule = Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray | None]]
+
+
+def label_rule(config: Config, layout: RunLayout) -> Rule:
+    """How pairs are labelled from opinions on their videos: means and variances of the first, then of the second ones, `[P]`.
+
+    Returns:
+        A function that gives labels, differences and their deviations, each `[P]`; where one teacher alone labels pairs, its
+        five levels say it (`pipeline.method.labels.level_labels`), and there are no deviations.
+
+    Raises:
+        UserError: That teacher rates all videos of the pool equal.
+    """
+    if len(config.teachers.voices) > 1:
+        floor = config.pairs.sigma_floor
+        return lambda *opinions: ensemble_labels(*opinions, floor)
+    mean = read_table(layout.ensemble, ENSEMBLE)["mean"].to_numpy()
+    low, high = float(mean.min()), float(mean.max())
+
+    def by_levels(
+        mean_first: np.ndarray, _: np.ndarray, mean_second: np.ndarray, __: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, None]:
+        try:
+            return (*level_labels(mean_first, mean_second, low, high), None)
+        except ValueError as error:
+            raise UserError(f"teacher {config.teachers.voices[0]} cannot label pairs: {error}") from error
+
+    return by_levels
 
 
 def mos_file(config: Config) -> Path | None:

@@ -36,7 +36,8 @@ class Features:
 class Pairs:
     """Training pairs as rows of the feature matrix; `weight` is the loss weight of each pair, 1 on average.
 
-    `synthetic`: the pair is of two copies of one source, labelled by severity.
+    `synthetic`: the pair is of two copies of one source, labelled by severity. `difference`: of the two means by which it was
+    labelled, second less first; NaN without.
     """
 
     first: np.ndarray
@@ -44,6 +45,7 @@ class Pairs:
     label: np.ndarray
     weight: np.ndarray
     synthetic: np.ndarray
+    difference: np.ndarray
 
     def __len__(self) -> int:
         return len(self.label)
@@ -107,11 +109,14 @@ def read_pairs(
             weight *= np.array([weights.get(value, 1.0) for value in table[column].to_pylist()], np.float64)
     origins = table["origin"].to_pylist() if "origin" in table.column_names else [""] * len(label)
     synthetic = np.array([origin in SEVERITY_ORIGINS for origin in origins], bool)
+    known = table["delta"].to_pylist() if "delta" in table.column_names else [None] * len(label)
+    difference = np.array([np.nan if value is None else value for value in known], np.float32)
     used = weight > 0
     if not used.any():
         raise ValueError(f"{path}: no pair left to train on (pairs: {len(label)}, with a weight above zero: 0)")
     weight = weight[used] / weight[used].mean()
-    return Pairs(rows["first"][used], rows["second"][used], label[used], weight.astype(np.float32), synthetic[used])
+    columns = (rows["first"], rows["second"], label)
+    return Pairs(*(column[used] for column in columns), weight.astype(np.float32), synthetic[used], difference[used])
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Examples(Protocol):
         lambda_: float | str,
         average: Average,
         accepted: Tensor | None,
+        differences: Tensor | None,
     ) -> LossTerms:
         """The loss of the pairs at `index`; arguments as of `trainers.losses.weak_to_strong_loss`."""
 

@@ -163,6 +163,13 @@ def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
     return torch.from_numpy(accepted).to(worker.engine.device)
 
 
+def _differences(worker: Worker, index: np.ndarray) -> Tensor | None:
+    """What a regression is on: differences of the teachers' means [n], NaN without; None for a ranking."""
+    if worker.job.settings.loss == "ranking":
+        return None
+    return torch.from_numpy(worker.pairs.difference[index]).to(worker.engine.device)
+
+
 def _train_step(worker: Worker, step: int) -> LossTerms | None:
     """One update; None if it was skipped."""
     job, engine = worker.job, worker.engine
@@ -179,6 +186,7 @@ def _train_step(worker: Worker, step: int) -> LossTerms | None:
         normaliser=batch.total_weight / worker.workers,
         average=worker.average,
         accepted=_accepted(worker, batch.index),
+        differences=_differences(worker, batch.index),
     )
     finite = bool(torch.isfinite(terms.cross_entropy + terms.entropy))
     if not finite and job.settings.not_finite == "stop":

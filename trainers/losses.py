@@ -15,6 +15,7 @@ WARMUP = 0.10
 TEMPERATURE_START, TEMPERATURE_END = 0.5, 0.1
 AUXILIARY_COEFFICIENT = 0.5
 ENTROPY_EPSILON = 1e-8
+LEVEL_POINTS = 20.0  # of the teachers' scale from 0 to 100, which has five levels
 
 Average = Callable[[Tensor], Tensor]
 
@@ -82,6 +83,17 @@ def auxiliary_targets(logits: Tensor, labels: Tensor) -> Tensor:
     return (expected[:, None] > cuts[None, :]).sum(dim=-1)
 
 
+def squared_errors(log_probabilities: Tensor, differences: Tensor) -> Tensor:
+    """Errors [N] of a regression on the teachers' means in place of a ranking.
+
+    The expected level of the answer (-2 to 2, from log-probabilities [N, 5]) less the difference of the two means in levels. Beyond
+    two levels no answer can follow, so there the difference is cut off. differences: [N], points of the teachers' scale.
+    """
+    levels = torch.arange(-2.0, 3.0, device=log_probabilities.device)
+    said = (log_probabilities.float().exp() * levels).sum(dim=-1)
+    return (said - (differences.float() / LEVEL_POINTS).clamp(-2.0, 2.0)) ** 2
+
+
 def weak_to_strong_loss(
     logits: Tensor,
     labels: Tensor,
@@ -92,6 +104,7 @@ def weak_to_strong_loss(
     normaliser: Tensor | float | None = None,
     average: Average | None = None,
     accepted: Tensor | None = None,
+    differences: Tensor | None = None,
 ) -> LossTerms:
     """The loss of one batch.
 
@@ -101,6 +114,7 @@ def weak_to_strong_loss(
     the weights; with several workers, the weight of the whole batch divided by the number of workers.
     accepted: bool [N, C], the levels that count as right; their probabilities add up in the cross-entropy. Default: the
     label alone.
+    differences: [N], points; where one is finite, `squared_errors` take the place of the cross-entropy.
     average: averages a tensor over the workers, so that all of them use one lambda.
     """
     weights = torch.ones(len(labels), device=logits.device) if weights is None else weights
@@ -109,6 +123,9 @@ def weak_to_strong_loss(
     if accepted is not None:
         log_p = functional.log_softmax(logits.float(), dim=-1)
         ce_rows = -torch.logsumexp(log_p.masked_fill(~accepted, -torch.inf), dim=-1)
+    if differences is not None:
+        errors = squared_errors(functional.log_softmax(logits.float(), dim=-1), torch.nan_to_num(differences))
+        ce_rows = torch.where(torch.isfinite(differences), errors, ce_rows)
     cross_entropy = _weighted_mean(ce_rows, weights * labelled, normaliser)
     entropy = _weighted_mean(entropy_per_row(logits), weights, normaliser)
 
@@ -129,10 +146,12 @@ def sequence_loss(
     normaliser: Tensor | float,
     lambda_: float | str = "adaptive",
     average: Average | None = None,
+    differences: Tensor | None = None,
 ) -> LossTerms:
     """The same loss of a batch of pairs whose losses a language model gives; arguments as in `weak_to_strong_loss`.
 
-    The auxiliary loss puts the student's own level in the place of the label's word and leaves the rest of the answer.
+    A regression puts its error in the place of the term of the word that says the level, the auxiliary loss the student's own level
+    in the place of the label's word; both leave the rest of the answer.
     """
 
     def own() -> Tensor:
@@ -140,7 +159,11 @@ def sequence_loss(
         instead = -losses.words.gather(1, hard[:, None])[:, 0] - losses.word_loss
         return _weighted_mean(losses.cross_entropy + losses.share * instead, weights, normaliser)
 
-    cross_entropy = _weighted_mean(losses.cross_entropy, weights, normaliser)
+    rows = losses.cross_entropy
+    if differences is not None:
+        instead = squared_errors(losses.words.log_softmax(dim=-1), torch.nan_to_num(differences)) - losses.word_loss
+        rows = torch.where(torch.isfinite(differences), rows + losses.share * instead, rows)
+    cross_entropy = _weighted_mean(rows, weights, normaliser)
     entropy = _weighted_mean(losses.entropy, weights, normaliser)
     return _combined(cross_entropy, entropy, own, progress, lambda_, average)
 

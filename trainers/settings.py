@@ -7,9 +7,20 @@ import: no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 ORIGINS = ("ensemble", "synthetic", "gmad", "missed")  # where a pair comes from
 SEVERITY_ORIGINS = ("synthetic", "missed")  # pairs of two copies of one source, labelled by severity
@@ -21,12 +32,24 @@ Share = Annotated[float, Field(ge=0, le=1)]
 # The weight of the confidence loss: fixed, adaptive (CVPR 2026, section 4.2), or the loss of Burns et al. (2023).
 Lambda = Share | Literal["adaptive", "auxiliary"]
 LAMBDA_RULE = "a number from 0 to 1, 'adaptive' or 'auxiliary'"
+WHOLE: Mapping[str, bool] = {"whole": True}  # context of a dump that leaves nothing out
 
 
 class Part(BaseModel):
-    """A frozen part of a configuration; a key that it does not know is an error."""
+    """A frozen part of a configuration; a key that it does not know is an error.
+
+    `LATER` names the keys that came later: fingerprints leave them out at their defaults, so that a run that was begun before
+    goes on.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        tree: dict[str, Any] = dump(self)
+        usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in self.LATER}
+        return {name: value for name, value in tree.items() if name not in usual or getattr(self, name) != usual[name]}
 
 
 class TrainingSettings(Part):
@@ -36,6 +59,9 @@ class TrainingSettings(Part):
         batch_size: Pairs per step over all workers.
         severity: How severity labels enter the cross-entropy: "level", the five-way label as published, or "censored",
             which reads "better" as "at least better": one step of CRF may be a large step.
+        loss: "ranking", the cross-entropy with the five labels as published, or "regression" of the difference between two means of
+            the teachers, where a pair has one; severity labels rank either way.
+        start: Where the training of a later round begins: from the "base" weights, as published, or from the "student" before.
         lr_warmup: Share of all steps.
         not_finite: What a loss or gradient that is not finite does: "stop" the training, or "skip" the update of that step;
             many in a row stop it all the same.
@@ -44,11 +70,14 @@ class TrainingSettings(Part):
             named, and a pair has the product.
     """
 
+    LATER: ClassVar[tuple[str, ...]] = ("loss", "start")
     workers: Positive = 1
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
     batch_size: Positive = 16
     severity: Literal["level", "censored"] = "level"
+    loss: Literal["ranking", "regression"] = "ranking"
+    start: Literal["base", "student"] = "base"
     lr: PositiveReal = 1e-3
     weight_decay: NonNegativeReal = 0.05
     lambda_: Lambda = Field(default="adaptive", alias="lambda")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster import LIBRARIES
 from pipeline.console import Console, UserError, one_line
@@ -16,6 +16,9 @@ from pipeline.journal import Journal, LibraryHandler
 from pipeline.run_folder.layout import RunLayout, default_root
 from pipeline.run_folder.run import Run
 from pipeline.settings.config import Config, load
+
+if TYPE_CHECKING:
+    from cluster.engine import Engine
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -86,19 +89,58 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
     Raises:
         UserError: The videos cannot be listed, a check of the machine fails, or another run uses the folder.
     """
+    found = checked(config, layout)
+    ready(layout)
+    with locked(layout), engine_of(config, layout, console, options) as engine:
+        yield Run(config, layout, console, engine, found)
+
+
+def checked(config: Config, layout: RunLayout) -> dict[str, Any]:
+    """Stop at a wrong path before anything starts; the result is what a run has found so far (`Run.found`).
+
+    Raises:
+        UserError: The videos cannot be listed, or the folder does not suit the configuration.
+    """
     if config.distort.keep or config.benchmark.keep:
         layout.on_disk("keeping distorted copies (distort.keep, benchmark.keep)")
-    found: dict[str, Any] = {}
-    if config.corpus.videos is not None:  # stop at a wrong path before anything starts
-        found["listing"] = list_inputs(config.corpus.videos, config.corpus.limit)
-    # Heavy imports wait until the options have been checked.
-    from cluster.engine import RayEngine
+    if config.corpus.videos is None:
+        return {}
+    return {"listing": list_inputs(config.corpus.videos, config.corpus.limit)}
+
+
+def ready(layout: RunLayout) -> None:
+    """Stop where this machine cannot run what is needed.
+
+    Raises:
+        ClusterError: A check fails.
+    """
     from cluster.preflight import doctor, require
-    from cluster.session import SessionSettings, connect
+
+    require(doctor(layout.disk, thorough=False))
+
+
+@contextmanager
+def locked(layout: RunLayout) -> Iterator[None]:
+    """Create, lock and clean a run folder.
+
+    Raises:
+        UserError: Another run uses it.
+    """
     from pipeline.run_folder.lock import RunLock
     from pipeline.run_folder.store import sweep_temporary
 
-    require(doctor(layout.disk, thorough=False))
+    with RunLock(layout):
+        sweep_temporary(layout.root)
+        yield
+
+
+@contextmanager
+def engine_of(config: Config, layout: RunLayout, console: Console, options: argparse.Namespace) -> Iterator[Engine]:
+    """The engine of a run, or of several with the same section `run`."""
+    # Heavy imports wait until the options have been checked.
+    from cluster.engine import RayEngine
+    from cluster.session import SessionSettings, connect
+
     settings = SessionSettings(
         threads=config.run.threads,
         max_cpus=config.run.max_cpus,
@@ -106,6 +148,5 @@ def opened(config: Config, layout: RunLayout, console: Console, options: argpars
         verbose=options.debug,
     )
     shared = layout.root if isinstance(layout.root, Path) else None
-    with RunLock(layout), RayEngine(lambda: connect(options.address, settings, console.line, shared)) as engine:
-        sweep_temporary(layout.root)
-        yield Run(config, layout, console, engine, found)
+    with RayEngine(lambda: connect(options.address, settings, console.line, shared)) as engine:
+        yield engine

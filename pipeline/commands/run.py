@@ -12,7 +12,9 @@ from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
-from pipeline.settings.config import Config, check_weights
+from pipeline.settings.ablations import ABLATIONS
+from pipeline.settings.config import Config, ablation_keys, check_weights
+from pipeline.steps.decide import last_round
 from trainers.places import nearby
 
 
@@ -51,7 +53,14 @@ def _announce(config: Config, layout: RunLayout, console: Console) -> None:
     else:
         lines.append(f"videos: {config.corpus.videos}")
     lines.append(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
-    console.banner(f"Weak-to-strong video quality assessment, {config.stages} stage(s)", lines)
+    if config.ablation is not None:
+        row = ABLATIONS[config.ablation]
+        lines.append(f"ablation {config.ablation}, {row.title}: {row.meaning}")
+        lines.append(f"  it sets {', '.join(ablation_keys(config))}")
+    stages = f"as many stages as teach something, at most {config.stages}"
+    if not config.stopping.auto:
+        stages = f"{config.stages} stage(s)"
+    console.banner(f"Weak-to-strong video quality assessment, {stages}", lines)
 
 
 def _write_config(config: Config, layout: RunLayout) -> None:
@@ -61,14 +70,22 @@ def _write_config(config: Config, layout: RunLayout) -> None:
 
 
 def _close(config: Config, layout: RunLayout, console: Console) -> int:
-    metrics = [read_json(layout.metrics(number)) for number in range(1, config.stages + 1)]
+    last = last_round(config, layout)
+    metrics = [read_json(layout.metrics(number)) for number in range(1, last + 1)]
     for suite in SUITES:
         count = metrics[-1]["benchmarks"][suite]["count"]
         models = list(metrics[-1]["benchmarks"][suite]["teachers"].items())
         models += [(f"student, stage {m['round']}", m["benchmarks"][suite]["student"]) for m in metrics]
         title = f"{suite} distortions: {count} copies of held-out videos"
         print_figures(console, title, "model", models, ("srcc", "within", "pair_accuracy"))
-    console.line(f"student: {nearby(layout.student(config.stages))}")
+    if last < config.stages:
+        said = read_json(layout.decision(last))
+        console.line(f"stopped after stage {last} of at most {config.stages}: {said['why']}")
+        if said["keep"] != last:
+            console.warn(
+                f"the student of stage {said['keep']} misjudges fewer new pairs: {nearby(layout.student(said['keep']))}"
+            )
+    console.line(f"student: {nearby(layout.student(last))}")
     console.line(f"report:  {nearby(layout.report_html)}")
     # A duplicate is skipped: it is in the table but does not count as a failure.
     failed = sum(kind != "duplicate" for kind in read_table(layout.quarantine, QUARANTINE)["error_kind"].to_pylist())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -66,8 +66,8 @@ class Calibrated:
     Attributes:
         names: The usable teachers, T of them.
         mapped: Scores `[V, T]`, NaN for a missing score.
-        mean: Weighted mean `[V]`, NaN for videos with fewer than two scores.
-        variance: Weighted variance `[V]` (ddof = 0), NaN for videos with fewer than two scores.
+        mean: Weighted mean `[V]`, NaN for videos with fewer scores than are needed.
+        variance: Weighted variance `[V]` (ddof = 0), NaN like the mean.
         count: Number of scores `[V]`.
         maps: The map of each teacher.
         weights: The weight of each teacher.
@@ -87,6 +87,11 @@ class Calibrated:
     agreement: dict[str, float]
     excluded: dict[str, str]
     target: Literal["given", "consensus"]
+
+    def some(self, videos: NDArray[np.bool_]) -> Calibrated:
+        """The opinions on some of the V videos only, chosen by a mask `[V]`."""
+        table = {name: getattr(self, name)[videos] for name in ("mapped", "mean", "variance", "count")}
+        return replace(self, **table)
 
     @property
     def contradicting(self) -> tuple[str, ...]:
@@ -171,6 +176,7 @@ def calibrate(
     target: ArrayLike | None = None,
     weights: Weighting = "uniform",
     min_coverage: float = 0.5,
+    least: int = MIN_TEACHERS,
 ) -> Calibrated:
     """Map every teacher onto one scale and return mean and variance per video.
 
@@ -182,9 +188,10 @@ def calibrate(
         target: MOS `[V]`, higher is better, NaN = unlabelled; None for the consensus.
         weights: "uniform", the published plain mean, or "reliability", the inverse variance of each teacher's residuals.
         min_coverage: Smallest share of the videos for which a teacher needs a score.
+        least: Smallest number of teachers, and of scores of a video. With 1, a video with one score has the variance 0.
 
     Raises:
-        CalibrationError: Fewer than two teachers remain, or a direction is not stated.
+        CalibrationError: Fewer than `least` teachers remain, or a direction is not stated.
     """
     if weights not in ("uniform", "reliability"):
         raise CalibrationError(f"unknown weighting {weights!r}: use 'uniform' or 'reliability'")
@@ -192,7 +199,7 @@ def calibrate(
     rising = _directions(names, higher_is_better)
     excluded = _unusable(names, table, min_coverage)
     usable = [t for t, name in enumerate(names) if name not in excluded]
-    _require_enough(len(usable), excluded)
+    _require_enough(len(usable), excluded, least)
     aligned = _percentiles(table[:, usable], rising[usable])
     goal = _row_mean(aligned, np.ones(len(usable))) if target is None else np.asarray(target, dtype=np.float64)
     maps: dict[str, Logistic] = {}
@@ -201,11 +208,11 @@ def calibrate(
             maps[names[t]] = fit_logistic(table[:, t], goal, bool(rising[t]))
         except CalibrationError as error:
             excluded[names[t]] = str(error)
-    _require_enough(len(maps), excluded)
+    _require_enough(len(maps), excluded, least)
     members = [t for t in usable if names[t] in maps]
     mapped = np.column_stack([maps[names[t]](table[:, t]) for t in members])
     weight = _weights([maps[names[t]] for t in members], goal, weights)
-    mean, variance, count = _moments(mapped, weight)
+    mean, variance, count = _moments(mapped, weight, least)
     return Calibrated(
         names=tuple(names[t] for t in members),
         mapped=mapped,
@@ -309,10 +316,12 @@ def _unusable(names: list[str], table: Floats, min_coverage: float) -> dict[str,
     return excluded
 
 
-def _require_enough(remaining: int, excluded: Mapping[str, str]) -> None:
-    if remaining < MIN_TEACHERS:
+def _require_enough(remaining: int, excluded: Mapping[str, str], least: int) -> None:
+    if remaining < least:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in excluded.items()) or "no more were given"
-        raise CalibrationError(f"{remaining} usable teacher(s), at least {MIN_TEACHERS} are needed ({reasons})")
+        raise CalibrationError(
+            f"{remaining} usable teacher(s), at least {least} {'is' if least == 1 else 'are'} needed ({reasons})"
+        )
 
 
 def _percentiles(table: Floats, rising: NDArray[np.bool_]) -> Floats:
@@ -335,11 +344,11 @@ def _row_mean(table: Floats, weight: Floats) -> Floats:
     return mean
 
 
-def _moments(mapped: Floats, weight: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def _moments(mapped: Floats, weight: Floats, least: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
     count = np.isfinite(mapped).sum(axis=1).astype(np.int64)
     mean = _row_mean(mapped, weight)
     variance = _row_mean((mapped - mean[:, None]) ** 2, weight)
-    enough = count >= MIN_TEACHERS
+    enough = count >= least
     return np.where(enough, mean, np.nan), np.where(enough, variance, np.nan), count
 
 

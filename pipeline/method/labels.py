@@ -1,4 +1,4 @@
-"""Five comparison labels from ensemble statistics and from distortion levels (CVPR 2026, section 4.1.2).
+"""Five comparison labels: from ensemble statistics, one teacher's scores, and distortion levels (CVPR 2026, section 4.1.2).
 
 A label compares the *second* video of a pair with the first, so the difference is second minus first. Labels are
 integers, 0 for the worst: inferior, worse, similar, better, superior (the words: `trainers.levels`).
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
+LEVELS = 5
 SIMILAR = 2
 SIGMA_FLOOR = 1e-3  # score units; without it, two identical videos (difference 0, spread 0) would be "inferior"
 
@@ -55,6 +56,34 @@ def ensemble_labels(
     # Each threshold that delta exceeds lifts the label by one level; all five inequalities are strict on the left.
     labels = sum((delta > k * sigma).astype(np.int64) for k in (-2, -1, 1, 2))
     return np.asarray(labels, dtype=np.int64), delta, sigma
+
+
+def level_labels(first: ArrayLike, second: ArrayLike, low: float, high: float) -> tuple[Labels, Floats]:
+    """Labels of pairs from the scores of one teacher, which has no variance to compare a difference with.
+
+    Its range is split into five levels of equal width, as where one model labels single videos (arXiv v3, section 3). Videos of
+    one level are similar; one level apart: better or worse; more: superior or inferior.
+
+    Args:
+        first: Scores of the first videos `[P]`, higher is better.
+        second: Scores of the second videos `[P]`.
+        low: Lower end of the teacher's range.
+        high: Upper end; scores beyond an end belong to the level there.
+
+    Returns:
+        Labels and differences, each `[P]`.
+
+    Raises:
+        ValueError: A number is not finite, or the range is empty.
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if not (np.isfinite(a).all() and np.isfinite(b).all() and np.isfinite([low, high]).all()):
+        raise ValueError("labels need finite scores; leave out videos without one")
+    if not high > low:
+        raise ValueError(f"the teacher's range from {low} to {high} is empty: it rates all videos equal")
+    places = [np.clip(np.floor((values - low) / (high - low) * LEVELS), 0, LEVELS - 1) for values in (a, b)]
+    gap = (places[1] - places[0]).astype(np.int64)
+    return np.asarray(SIMILAR + np.clip(gap, -2, 2), dtype=np.int64), np.asarray(b - a, dtype=np.float64)
 
 
 def severity_labels(level_first: ArrayLike, level_second: ArrayLike) -> Labels:

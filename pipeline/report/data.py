@@ -8,6 +8,7 @@
 | intervals of these figures, and the worst errors | `benchmarks/scores/<teacher>/*.parquet`, `round-<k>/benchmark-scores.parquet` |
 | fits and agreement of the teachers | `calibration.json`, `scores/<teacher>/*.parquet` |
 | histograms of the indicators | `shaping.json`, else `indicators.parquet` |
+| what was decided after each round | `round-<k>/decision.json` |
 | hard pairs and what each judge says | `round-<k>/mined.parquet`, `mined-answers.parquet`, `scores.parquet` |
 | quarantine by cause | `quarantine.parquet` |
 
@@ -79,6 +80,7 @@ class ReportData:
         corpus: Counts: `files`, `windows`, `copies`, `heldout`, `unusable`; empty before ingest.
         steps: `step`, `what`, `rows`, `seconds` of every committed step, in order.
         rounds: The rounds that have metrics.
+        decisions: The contents of `decision.json` of every round that has one.
         results: Figures with intervals of every teacher and of the student of each stage (`results.result_rows`).
         suites: Suite -> sources, a note on the intervals, and the lead of the last student (`results.add_intervals`).
         errors: Suite -> where the last student is most wrong (`results.errors`).
@@ -97,6 +99,7 @@ class ReportData:
     corpus: dict[str, int] = field(default_factory=dict)
     steps: list[Row] = field(default_factory=list)
     rounds: list[RoundData] = field(default_factory=list)
+    decisions: list[Row] = field(default_factory=list)
     results: list[Row] = field(default_factory=list)
     suites: dict[str, Row] = field(default_factory=dict)
     errors: dict[str, Row] = field(default_factory=dict)
@@ -131,6 +134,7 @@ def gather(layout: RunLayout) -> ReportData:
         corpus=_corpus(layout),
         steps=_steps(layout),
         rounds=rounds,
+        decisions=[read_json(layout.decision(one)) for one in layout.rounds() if exists(layout.decision(one))],
         results=results,
         suites=suites,
         errors=wrong,

@@ -51,6 +51,7 @@ def charts(data: ReportData) -> dict[str, list[Chart]]:
         "agreement": _agreement(data),
         "training": _training(data),
         "labels": _labels(data),
+        "stopping": _stopping(data),
         "indicators": _shaped(data) or _pool(data),
         "steps": _steps(data),
     }
@@ -240,6 +241,38 @@ def _thin(records: Sequence[Mapping[str, float]], key: str) -> list[tuple[float,
     size = max(1, math.ceil(len(known) / _CURVE_POINTS))
     groups = [known[start : start + size] for start in range(0, len(known), size)]
     return [(group[-1]["step"], sum(one[key] for one in group) / len(group)) for group in groups]
+
+
+def _stopping(data: ReportData) -> list[Chart]:
+    """The numbers that decide whether another round is wasted, by round."""
+    signals = {one["round"]: one["signals"] for one in data.decisions}
+    names = {
+        "misjudged": ("new severity pairs misjudged", "@stage1", "solid"),
+        "disagreement": ("1 - SRCC with the teachers", "@stage2", "dash"),
+        "agreement": ("SRCC with the student before", "@stage3", "dot"),
+    }
+    lines = []
+    for key, (title, color, dash) in names.items():
+        known = {f"after stage {number}": one[key] for number, one in signals.items() if one[key] is not None}
+        if known:
+            lines.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "name": title,
+                    "x": list(known),
+                    "y": list(known.values()),
+                    "line": {"color": color, "width": 2, "dash": dash},
+                    "marker": {"color": color, "size": 9},
+                    "hovertemplate": f"%{{x}}: {title} %{{y:.3f}}<extra></extra>",
+                }
+            )
+    if not lines:
+        return []
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    layout = framed(300, "", "share or SRCC", legend=legend, xaxis={"type": "category"}) | {"showlegend": True}
+    alt = f"{len(lines)} numbers on new videos and copies after {len(signals)} stages, which decide whether there is another"
+    return [Chart("stopping", "What new videos and copies say of each student", alt, {"data": lines, "layout": layout})]
 
 
 def _labels(data: ReportData) -> list[Chart]:

@@ -63,6 +63,9 @@ def _judges(
 
 
 def _game(row: Row, scores: Mapping[str, Scores]) -> Row:
+    if row["attacker"] is None:  # chosen in another way than by a game: what the student says of it
+        said = [_opinion(STUDENT, STUDENT, row, scores[STUDENT], None)]
+        return {"origin": "gmad", "first": row["first"], "second": row["second"], "opinions": said}
     opinions = [
         _opinion(row[role], role, row, scores.get(row[role], {}), row[f"{role}_gap"])
         for role in ("defender", "attacker")

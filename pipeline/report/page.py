@@ -72,7 +72,7 @@ def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
     """
     drawn = charts(data)
     last = data.rounds[-1] if data.rounds else None
-    return _filled(
+    return filled(
         "page.html.j2",
         data.run,
         drawn,
@@ -95,10 +95,10 @@ def render(data: ReportData, shown: Mapping[Key, Thumbnail]) -> str:
 
 def charts_page(title: str, heading: str, drawn: Sequence[Chart]) -> str:
     """Return a page that holds some charts only."""
-    return _filled("charts.html.j2", title, {"all": drawn}, heading=heading)
+    return filled("charts.html.j2", title, {"all": drawn}, heading=heading)
 
 
-def _filled(template: str, title: str, drawn: Mapping[str, Sequence[Chart]], **parts: object) -> str:
+def filled(template: str, title: str, drawn: Mapping[str, Sequence[Chart]], **parts: object) -> str:
     """A page with its style, its scripts and its charts in one file."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_part),

@@ -283,6 +283,10 @@ class RunLayout:
         """A page with the same figures as bars."""
         return self.root / "sweep.html"
 
+    def study(self, ending: str) -> Place:
+        """The results of a study whose runs lie below this folder: `json`, `md` or `html`."""
+        return self.root / f"study.{_part(ending)}"
+
     def round(self, number: int) -> Place:
         """Folder of one round, counted from 1."""
         if number < 1:
@@ -320,6 +324,10 @@ class RunLayout:
     def mined_answers(self, number: int) -> Place:
         """Table `Preference`: what the student of round `number` says of the synthetic pairs that it misjudges."""
         return self.round(number) / "mined-answers.parquet"
+
+    def decision(self, number: int) -> Place:
+        """JSON: whether another round than `number` would teach anything, and why."""
+        return self.round(number) / "decision.json"
 
     def training(self, number: int) -> Place:
         """JSON: the report of the training of round `number`."""

@@ -55,10 +55,15 @@ def read_manifests(layout: RunLayout) -> list[Manifest]:
         StoreError: A manifest is damaged.
     """
     files: list[Place] = list(layout.manifests.glob("*.json"))
-    return [_read(path) for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+    return [read_manifest(path) for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
 
-def _read(path: Place) -> Manifest:
+def read_manifest(path: Place) -> Manifest:
+    """Read one committed step.
+
+    Raises:
+        StoreError: There is none, or it is damaged.
+    """
     try:
         return Manifest(**read_json(path))
     except TypeError:
@@ -72,12 +77,20 @@ class Steps:
         layout: The run folder; the caller holds its lock.
         console: Where each step prints its line.
         before_work: Called once, before the first step that has to run; so a finished run starts no cluster.
+        adopt: Takes a step over from another run: given the step and its fingerprint, it says from where, or None.
     """
 
-    def __init__(self, layout: RunLayout, console: Console, before_work: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        layout: RunLayout,
+        console: Console,
+        before_work: Callable[[], object] | None = None,
+        adopt: Callable[[Step, str, Digests], str | None] | None = None,
+    ) -> None:
         self._layout = layout
         self._console = console
         self._before_work = before_work
+        self._adopt = adopt
         self._digests = Digests(layout)
         self._skipped: list[str] = []
         self._ran: list[str] = []
@@ -106,8 +119,15 @@ class Steps:
             if self._ran:
                 self._console.line(f"kept  {step.name}")
             return False
+        whole = fingerprint(prints)
+        whence = self._adopt(step, whole, self._digests) if self._adopt is not None else None
+        if whence is not None:
+            self._digests.save()
+            self._skipped.append(step.name)
+            self._console.line(f"as    {step.name:<22} {whence}")
+            return False
         self._announce(step.name, reason)
-        self._prepare(step, fingerprint(prints))
+        self._prepare(step, whole)
         if self._before_work is not None:
             ready, self._before_work = self._before_work, None
             ready()
@@ -148,7 +168,7 @@ class Steps:
         if not path.is_file():
             return ""
         try:
-            committed = _read(path)
+            committed = read_manifest(path)
         except StoreError:
             return "its manifest was damaged"
         if committed.fingerprint != fingerprint(prints):

@@ -86,6 +86,7 @@ class Step:
         work: Makes the outputs and returns the summary.
         reusable_outputs: Outputs that stay if the inputs change: their rows have their own key, and the step adds only
             the missing rows.
+        beside: What it makes besides, which later steps read but no manifest commits.
         round: Its round, counted from 1; 0 for steps before or after the rounds.
         rows: Expected number of rows of the result; None if unknown.
         resources: Resources that it needs on a number of CPUs.
@@ -98,6 +99,7 @@ class Step:
     outputs: Sequence[Place]
     work: Callable[[], Summary]
     reusable_outputs: Sequence[Place] = ()
+    beside: Sequence[Place] = ()
     round: int = 0
     rows: Callable[[], Rows | None] = _unknown
     resources: Callable[[int], Resources] = _one_process

@@ -1,6 +1,7 @@
 """The configuration of a run: one tree of frozen, validated objects, built from a preset, a file and `--set a.b=c`.
 
-Later sources win: preset, then file, then named flags, then `--set`. Lists that are "per round" repeat their last
+Later sources win: preset, then file, then named flags, then `--set`. The keys of an ablation stand just before the source
+that names it, so that what is given beside its name wins. Lists that are "per round" repeat their last
 entry, so that `--stages 5` needs no other change. The whole tree is written into the run folder; the fingerprint of a
 part of it is what a step is committed under.
 """
@@ -12,20 +13,21 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, field_validator, model_validator
 
 from actors.media.inputs import masked
 from actors.media.outcome import Failure
 from actors.teachers import load_teacher
 from pipeline.console import UserError
+from pipeline.settings.ablations import ABLATIONS, keys_of
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import (
+    DEFAULT_TEACHERS,
     SECOND,
     SEEN,
-    WHOLE,
     BenchmarkConfig,
     CorpusConfig,
     Count,
@@ -37,13 +39,14 @@ from pipeline.settings.sections import (
     RunConfig,
     ScoringConfig,
     ShapingConfig,
+    StoppingConfig,
     StudentConfig,
     TeachersConfig,
     all_known,
     nearest,
 )
 from trainers.places import Place, place
-from trainers.settings import Part, Positive, TrainingSettings
+from trainers.settings import WHOLE, Part, Positive, TrainingSettings
 from trainers.student.table import student_row
 
 T = TypeVar("T")
@@ -56,7 +59,9 @@ class ConfigError(UserError):
 class Config(Part):
     """Everything that decides a run."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("ablation", "stopping")
     preset: str
+    ablation: str | None = None  # a row of `pipeline.settings.ablations`, whose keys are set
     seed: Count = 0
     stages: Positive = 3
     corpus: CorpusConfig = CorpusConfig()
@@ -65,6 +70,7 @@ class Config(Part):
     distort: DistortConfig = DistortConfig()
     pairs: PairsConfig = PairsConfig()
     mining: MiningConfig = MiningConfig()
+    stopping: StoppingConfig = StoppingConfig()
     student: StudentConfig = StudentConfig()
     training: TrainingSettings = TrainingSettings()
     scoring: ScoringConfig = ScoringConfig()
@@ -72,6 +78,23 @@ class Config(Part):
     pools: PoolsConfig = PoolsConfig()
     errors: ErrorsConfig = ErrorsConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _automatic(cls, tree: Any) -> Any:
+        """Read `stages: auto` or `auto:N`, the most rounds."""
+        match = re.fullmatch(r"auto(?::([1-9][0-9]*))?", str(tree.get("stages"))) if isinstance(tree, dict) else None
+        if match is None:
+            return tree
+        most = {"stages": int(match[1])} if match[1] else {}
+        rest = {name: value for name, value in tree.items() if name != "stages"}
+        stopping = rest.get("stopping", {})
+        return {**rest, **most, "stopping": {**stopping, "auto": True} if isinstance(stopping, Mapping) else stopping}
+
+    @field_validator("ablation")
+    @classmethod
+    def _known_row(cls, name: str | None) -> str | None:
+        return name if name is None else all_known((name,), tuple(ABLATIONS))[0]
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> Self:
@@ -100,9 +123,9 @@ class Config(Part):
         """Return the name of the default run folder.
 
         The number of stages and what changes no result are left out of it, so that `--stages 3` goes on from what
-        `--stages 2` has finished.
+        `--stages 2` has finished. So is the name of an ablation, whose keys are in the tree.
         """
-        tree = self.model_dump(mode="json", exclude={"stages", "pools", "errors", "run"})
+        tree = self.model_dump(mode="json", exclude={"ablation", "stages", "stopping", "pools", "errors", "run"})
         parts = [self.preset]
         if self.corpus.videos is not None:
             stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(self.corpus.videos.rstrip("/")).stem).strip("-").lower()
@@ -155,7 +178,36 @@ def load(
     Raises:
         ConfigError: Unknown preset or key, unreadable file, or a value out of its range; one line.
     """
-    tree = _read_file(place(file)) if file is not None else {}
+    written = _read_file(place(file)) if file is not None else {}
+    given = _given(overrides, flags)
+    tree = _merge(written, given)
+    has_videos = isinstance(tree.get("corpus"), dict) and tree["corpus"].get("videos") is not None
+    named = tree.get("preset")
+    name = preset or (str(named) if named is not None else None) or ("local" if has_videos else "demo")
+    if name not in PRESETS:
+        raise ConfigError(f"no preset is named {name!r}; presets of this version: {', '.join(PRESETS)}")
+    if name in ("local", "paper", "paper-printed") and not has_videos:
+        instead = "demo" if name == "local" else "paper-shrunk"
+        raise ConfigError(
+            f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
+        )
+    sources = [written, given]
+    ablation = tree.get("ablation")
+    if ablation in ABLATIONS:
+        teachers = _merge(PRESETS[name], tree).get("teachers", {}).get("names", DEFAULT_TEACHERS)
+        sources.insert(sources.index(given) if "ablation" in given else 0, ablation_tree(ablation, teachers))
+    merged: dict[str, Any] = PRESETS[name]
+    for source in sources:
+        merged = _merge(merged, source)
+    try:
+        return Config.model_validate({**merged, "preset": name})
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error)) from None
+
+
+def _given(overrides: Sequence[str], flags: Mapping[str, object]) -> dict[str, Any]:
+    """The tree that named flags and `--set` give."""
+    tree: dict[str, Any] = {}
     places = {"seed": "seed", "stages": "stages", "videos": "corpus.videos", "limit": "corpus.limit"}
     for name, value in flags.items():
         if value is not None:
@@ -168,21 +220,34 @@ def load(
             _put(tree, key.strip(), yaml.safe_load(text))
         except yaml.YAMLError:
             raise ConfigError(f"--set {key.strip()}: the value {text!r} is not valid YAML; quote it") from None
-    written = tree.get("preset")
-    has_videos = isinstance(tree.get("corpus"), dict) and tree["corpus"].get("videos") is not None
-    name = preset or (str(written) if written is not None else None) or ("local" if has_videos else "demo")
-    if name not in PRESETS:
-        raise ConfigError(f"no preset is named {name!r}; presets of this version: {', '.join(PRESETS)}")
-    if name in ("local", "paper", "paper-printed") and not has_videos:
-        instead = "demo" if name == "local" else "paper-shrunk"
-        raise ConfigError(
-            f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
+    return tree
+
+
+def ablation_tree(name: str, teachers: Sequence[str]) -> dict[str, Any]:
+    """The keys of an ablation as a tree; see `pipeline.settings.ablations.keys_of`."""
+    tree: dict[str, Any] = {}
+    for key, value in keys_of(name, teachers).items():
+        _put(tree, key, value)
+    return tree
+
+
+def ablation_keys(config: Config) -> list[str]:
+    """What the ablation of a run has set, as `a.b=c`; with a remark where a value beside it won."""
+    if config.ablation is None:
+        return []
+    said = []
+    for key, value in keys_of(config.ablation, config.teachers.names).items():
+        one: Any = config.model_dump(mode="json", context=WHOLE)
+        for part in key.split("."):
+            one = one[part]
+        said.append(
+            f"{key}={_short(value)}" if one == value else f"{key}={_short(one)} (given in place of {_short(value)})"
         )
-    merged = _merge(PRESETS[name], {**tree, "preset": name})
-    try:
-        return Config.model_validate(merged)
-    except ValidationError as error:
-        raise ConfigError(_first_problem(error)) from None
+    return said
+
+
+def _short(value: object) -> str:
+    return json.dumps(value) if isinstance(value, Mapping | list) else str(value)
 
 
 def check_weights(config: Config) -> None:

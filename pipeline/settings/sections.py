@@ -7,30 +7,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
 from actors.distortions.table import by_family, optional, suite
 from actors.media.colour import AS_USUAL, Hdr, Interlaced
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
+from pipeline.method.stopping import AGREEMENT, DISAGREEMENT, MISJUDGED
 from trainers.settings import NonNegativeReal, Part, Positive, PositiveReal, Share
 from trainers.student.table import DEFAULT, STUDENTS, student_row
 
 SEEN = by_family(suite("train"))
 UNSEEN = tuple(row.name for row in suite("unseen"))
 SECOND = by_family(optional())
-# Keys that came later: left out of fingerprints at their defaults, so that a run that was begun before goes on.
-LATER = ("hdr", "interlaced")
-WHOLE: Mapping[str, bool] = {"whole": True}  # context of a dump that leaves nothing out
+ENSEMBLE = "ensemble"
+DEFAULT_TEACHERS = ("artefact", "brisque", "exposure", "niqe", "piqe", "sharpness", "temporal")
 
 X265Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
 Count = Annotated[int, Field(ge=0)]
@@ -69,6 +62,7 @@ class FamilyCounts(Part):
 class CorpusConfig(Part):
     """Which videos, and which windows of them. Without `videos` the run makes its own clips."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("hdr", "interlaced")
     videos: str | None = None
     window_s: NonNegativeReal = 5.0  # 0: the whole file
     windows_per_clip: Positive = 1
@@ -84,12 +78,6 @@ class CorpusConfig(Part):
     made_height: Annotated[int, Field(ge=64, multiple_of=2)] = 240
     made_seconds: PositiveReal = 2.0
     made_fps: PositiveReal = 24.0
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        tree: dict[str, Any] = dump(self)
-        usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in LATER}
-        return {name: value for name, value in tree.items() if name not in usual or value != usual[name]}
 
     @field_validator("videos")
     @classmethod
@@ -113,15 +101,9 @@ class ShapingConfig(Part):
 class TeachersConfig(Part):
     """The weak teachers and what they are shown of a window."""
 
-    names: Annotated[tuple[str, ...], Field(min_length=2)] = (
-        "artefact",
-        "brisque",
-        "exposure",
-        "niqe",
-        "piqe",
-        "sharpness",
-        "temporal",
-    )
+    LATER: ClassVar[tuple[str, ...]] = ("labels",)
+    names: Annotated[tuple[str, ...], Field(min_length=1)] = DEFAULT_TEACHERS
+    labels: str = ENSEMBLE  # whose opinion labels pairs: all teachers', or that of the one that is named
     weights: Literal["uniform", "reliability"] = "uniform"  # of teachers in the mean; published: uniform
     mos: Annotated[str, Field(min_length=1)] | None = (
         None  # table of human scores of pool videos, the target of the maps
@@ -135,6 +117,17 @@ class TeachersConfig(Part):
         own = tuple(name for name in names if ":" in name)  # the open forms
         all_known(names, (*TEACHERS, *own))
         return tuple(everywhere(name) for name in names)
+
+    @model_validator(mode="after")
+    def _labels_by_one_of_them(self) -> Self:
+        if self.labels != ENSEMBLE:
+            all_known((everywhere(self.labels),), (ENSEMBLE, *self.names))
+        return self
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The teachers whose opinions label pairs: all of them, or the one that `labels` names."""
+        return self.names if self.labels == ENSEMBLE else (everywhere(self.labels),)
 
 
 class DistortConfig(Part):
@@ -176,18 +169,34 @@ class PairsConfig(Part):
         False  # only homogeneous pairs that are labelled superior or inferior: more than two deviations apart
     )
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
-    # which homogeneous pairs of the union the latest student labels anew: all of them, or those that were mined
-    relabel: Literal["all", "mined"] = "all"
+    # which homogeneous pairs of the union the latest student labels anew: all, those that were mined, or none
+    relabel: Literal["all", "mined", "none"] = "all"
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
 
 class MiningConfig(Part):
-    """Hard pairs of the later rounds: gMAD against every teacher, and synthetic pairs that the student misjudges."""
+    """Hard pairs of the later rounds: gMAD against every teacher, and synthetic pairs that the student misjudges.
 
+    The other ways to `select` choose as many of each kind as the published one would (`pipeline.steps.select`).
+    """
+
+    LATER: ClassVar[tuple[str, ...]] = ("select", "videos")
+    videos: Literal["new", "all"] = "new"  # real pairs are of videos that are new in the round, or of all until then
+    select: Literal["gmad", "random", "loss", "low_confidence", "disagreement"] = "gmad"
     levels: Positive = 10  # the levels of equal quality, xi in CVPR 2026, equation 1
     pairs: Count = 40  # for each teacher and each direction
     max_uses: Positive = 5
     missed: FamilyCounts = FamilyCounts(spatial=10, temporal=5, streaming=5)
+
+
+class StoppingConfig(Part):
+    """When the rounds end: with `auto`, where what is mined no longer teaches (`pipeline.method.stopping`)."""
+
+    auto: bool = False  # stages is then the most rounds; `--stages auto`
+    measure: bool = False  # measure and tell the decision although the number of rounds is fixed
+    misjudged: Share = MISJUDGED
+    disagreement: Share = DISAGREEMENT
+    agreement: Share = AGREEMENT
 
 
 class StudentConfig(Part):

@@ -45,6 +45,7 @@ def step(run: Run, *, encode: bool = True) -> Step:
         [*(layout.benchmark(suite) for suite in SUITES), expensive],
         lambda: build(run, request),
         reusable_outputs=[expensive],
+        beside=[request.observed, *request.scores.values()],
         rows=lambda: Rows(benchmark_rows(corpus_facts(run), config)),
         resources=lambda cpus: look_resources(config, request, cpus),
         needs=lambda: look_needs(config, request),

@@ -22,10 +22,10 @@ _CURVE_POINTS = 41  # of each teacher's map, for the report
 def step(run: Run) -> Step:
     """The step that computes the ensemble scores of the pool."""
     config, layout = run.config, run.layout
-    scores = {f"scores {name}": layout.scores(name) for name in config.teachers.names}
+    inputs: dict[str, Any] = {f"scores {name}": layout.scores(name) for name in config.teachers.voices}
     return Step(
         "ensemble",
-        {**scores, "weights": config.teachers.weights, "mos": mos_file(config)},
+        {**inputs, "weights": config.teachers.weights, "mos": mos_file(config)},
         [layout.ensemble, layout.calibration],
         lambda: ensemble(run),
         rows=lambda: Rows(corpus_facts(run).pool),
@@ -54,10 +54,14 @@ def ensemble(run: Run) -> dict[str, Any]:
         },
     )
     spread = np.sqrt(np.nanmean(result.variance))
-    return {
-        "rows": len(rows),
-        "what": f"{len(result.names)} teachers on one scale, mean spread {spread:.1f} points",
-    }
+    what = f"{len(result.names)} teachers on one scale, mean spread {spread:.1f} points"
+    if len(result.names) == 1:
+        what = (
+            f"teacher {result.names[0]} alone, on a scale of its own percentiles"
+            if not mos_file(run.config)
+            else (f"teacher {result.names[0]} alone, on the scale of the human scores")
+        )
+    return {"rows": len(rows), "what": what}
 
 
 def _warn(run: Run, result: Calibrated) -> None:

@@ -1,8 +1,8 @@
 """Pair: the training set of a round. Only these rows carry information from one round to the next.
 
 Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
-Later rounds: the union of all rounds so far with the mined hard pairs. Homogeneous pairs, all of them or only the mined
-ones (`pairs.relabel`), are relabelled by the latest student's scores (section 4.3); severity labels stay.
+Later rounds: the union of all rounds so far with the mined hard pairs. Homogeneous pairs, all of them, only the mined ones or
+none (`pairs.relabel`), are relabelled by the latest student's scores (section 4.3); severity labels stay.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import by_family, copies, pool
 from pipeline.costs.loads import severity_pairs
 from pipeline.method.calibration import CalibrationError, fit_logistic
-from pipeline.method.labels import ensemble_labels, severity_labels
+from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
+from pipeline.opinions import Rule, label_rule
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, MINED, PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
@@ -30,7 +31,7 @@ from pipeline.steps import mine
 from trainers.levels import LEVELS, level_names
 
 HOMOGENEOUS = ("ensemble", "gmad")
-RELABELLED = {"all": HOMOGENEOUS, "mined": ("gmad",)}
+RELABELLED: dict[str, tuple[str, ...]] = {"all": HOMOGENEOUS, "mined": ("gmad",), "none": ()}
 
 
 def step(run: Run, number: int) -> Step:
@@ -75,14 +76,17 @@ def pair(run: Run, number: int) -> dict[str, Any]:
     teachers = {
         row["video_id"]: (row["mean"], row["variance"]) for row in read_table(layout.ensemble, ENSEMBLE).to_pylist()
     }
+    rule = label_rule(config, layout)
     if number == 1:
-        rows = [*_random(config, layout, teachers), *_severity(config, layout)]
+        rows = [*_random(config, layout, teachers, rule), *_severity(config, layout)]
     else:
         earlier = read_table(layout.pairs(number - 1), PAIRS).to_pylist()
-        rows = _union(earlier, _mined(layout, number))
+        new = [_relabelled(row, teachers, rule) if row["origin"] == "gmad" else row for row in _mined(layout, number)]
+        rows = _union(earlier, new)
         anew = RELABELLED[config.pairs.relabel]
-        quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
-        rows = [_relabelled(row, quality, config) if row["origin"] in anew else row for row in rows]
+        if anew:
+            quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
+            rows = [_relabelled(row, quality, rule) if row["origin"] in anew else row for row in rows]
         if config.pairs.decisive:
             rows = [row for row in rows if row["origin"] not in HOMOGENEOUS or _decisive(row)]
     write_table(layout.pairs(number), PAIRS.table(rows), PAIRS)
@@ -117,11 +121,11 @@ def student_quality(
     return {name: (float(value), variance_share * teachers[name][1]) for name, value in zip(ids, mapped, strict=True)}
 
 
-def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]]) -> list[Row]:
+def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]], rule: Rule) -> list[Row]:
     ids = [row["video_id"] for row in pool(layout) if row["round"] == 1 and row["video_id"] in teachers]
 
     def agreed(first: str, second: str) -> bool:
-        return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, config))
+        return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, rule))
 
     pairs = sample_pairs(
         ids,
@@ -131,7 +135,7 @@ def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, 
         accept=agreed if config.pairs.decisive else None,
     )
     rows = [_row(first, second, "ensemble", 1) for first, second in pairs]
-    return [_relabelled(row, teachers, config) for row in rows]
+    return [_relabelled(row, teachers, rule) for row in rows]
 
 
 def _severity(config: Config, layout: RunLayout) -> list[Row]:
@@ -171,14 +175,13 @@ def _row(first: str, second: str, origin: str, number: int) -> Row:
     }
 
 
-def _relabelled(row: Row, quality: dict[str, tuple[float, float]], config: Config) -> Row:
+def _relabelled(row: Row, quality: dict[str, tuple[float, float]], rule: Rule) -> Row:
     if row["first"] not in quality or row["second"] not in quality:
         return row
-    (mean_first, var_first), (mean_second, var_second) = quality[row["first"]], quality[row["second"]]
-    labels, delta, sigma = ensemble_labels(
-        [mean_first], [var_first], [mean_second], [var_second], config.pairs.sigma_floor
-    )
-    return row | {"label": level_names(labels)[0], "delta": float(delta[0]), "sigma": float(sigma[0])}
+    opinions = np.array([*quality[row["first"]], *quality[row["second"]]], np.float64)
+    labels, delta, sigma = rule(*opinions[:, None])
+    spread = None if sigma is None else float(sigma[0])
+    return row | {"label": level_names(labels)[0], "delta": float(delta[0]), "sigma": spread}
 
 
 def _decisive(row: Row) -> bool:

@@ -8,11 +8,14 @@ from pipeline.report import quarantine
 from pipeline.report.page import write_report
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Load, Step
+from pipeline.steps.decide import last_round
+
+KIND = "report"
 
 
 def step(run: Run) -> Step:
     """The step that reports on all rounds."""
-    layout, stages = run.layout, run.config.stages
+    layout, stages = run.layout, last_round(run.config, run.layout)
     inputs: dict[str, Any] = {"stages": stages}
     for number in range(1, stages + 1):
         inputs |= {
@@ -20,8 +23,11 @@ def step(run: Run) -> Step:
             f"scores {number}": layout.benchmark_student_scores(number),
         }
     inputs |= {f"answers {number}": layout.mined_answers(number) for number in range(1, stages)}
+    if run.config.stopping.auto or run.config.stopping.measure:
+        decided = range(1, min(stages + 1, run.config.stages))
+        inputs |= {f"decision {number}": layout.decision(number) for number in decided}
     return Step(
-        "report",
+        KIND,
         inputs,
         [layout.quarantine, layout.report_html, layout.report_json],
         lambda: report(run),
@@ -31,6 +37,6 @@ def step(run: Run) -> Step:
 
 def report(run: Run) -> dict[str, Any]:
     """Write `quarantine.parquet`, `report.html` and `report.json`."""
-    count = quarantine.collect(run.layout, run.config.stages)
+    count = quarantine.collect(run.layout, last_round(run.config, run.layout))
     write_report(run.layout)
     return {"what": f"report.html, {count} quarantined row(s)"}

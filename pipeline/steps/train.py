@@ -38,6 +38,8 @@ def step(run: Run, number: int) -> Step:
         "scoring": config.scoring,
         "seed": config.seed,
     }
+    if continues(config, number):
+        inputs |= {"student before": layout.student(number - 1)}
     looks = [
         layout.POOL,
         *(layout.copies_look(k) for k in range(1, number + 1)),
@@ -65,7 +67,7 @@ def _resources(config: Config) -> Resources:
 
 
 def train(run: Run, number: int, identity: str) -> dict[str, Any]:
-    """Train the student of round `number` from the base weights and complete `round-<k>/student/`.
+    """Train the student of round `number` (from the base weights as published) and complete `round-<k>/student/`.
 
     Args:
         run: The run.
@@ -120,6 +122,12 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
         settings=config.training,
         student=config.student.name,
         student_options=dict(config.student.options),
+        initial=str(layout.student(number - 1)) if continues(config, number) else None,
         seed=config.seed,
         gpu=config.run.train_on_gpus,
     )
+
+
+def continues(config: Config, number: int) -> bool:
+    """Whether the training of round `number` goes on from the student before, and not from the base weights."""
+    return config.training.start == "student" and number > 1

@@ -3,6 +3,7 @@ import pytest
 from pipeline import loop
 from pipeline.loop import run_all, steps_of
 from pipeline.run_folder.manifest import Steps
+from pipeline.run_folder.store import write_json
 
 BEFORE = ["ingest", "score", "teachers", "benchmark", "benchmark-teachers", "distort-1", "pair-1"]
 
@@ -32,6 +33,23 @@ def test_one_stage_more_only_appends_before_the_report(steps, stages):
     )
     assert names(fewer)[-1] == names(more)[-1] == "report"
     assert len(more) == len(fewer) + 6
+
+
+def test_measuring_whether_to_stop_adds_a_step_before_each_mining(steps):
+    usual, measured = names(steps("stages=3")), names(steps("stages=3", "stopping.measure=true"))
+    assert [name for name in measured if name not in usual] == ["decide-1", "decide-2"]
+    assert measured.index("decide-1") == measured.index("mine-1") - 1
+
+
+def test_the_rounds_end_where_it_was_decided_to_stop(steps, tables):
+    assert names(steps("stages=auto:3"))[-2] == "evaluate-3", "nothing has been decided yet"
+    write_json(tables.layout.decision(1), {"stop": False, "keep": 1})
+    write_json(tables.layout.decision(2), {"stop": True, "keep": 2})
+    assert names(steps("stages=auto:4"))[-2:] == ["decide-2", "report"]
+    assert names(steps("stages=4", "stopping.measure=true"))[-2] == "evaluate-4", "it is only measured"
+    report = steps("stages=auto:4")[-1]
+    assert [name for name in report.inputs if name.startswith("metrics")] == ["metrics 1", "metrics 2"]
+    assert [name for name in report.inputs if name.startswith("decision")] == ["decision 1", "decision 2"]
 
 
 def test_shaping_adds_its_two_steps_behind_ingest_and_nothing_else(steps):

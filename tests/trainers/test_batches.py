@@ -45,6 +45,17 @@ def test_origin_weights_scale_and_drop_pairs(tmp_path, write_ordering):
     assert len(read_pairs(paths["pairs"], features, {"synthetic": 0})) == 450
 
 
+def test_a_pair_keeps_the_difference_by_which_it_was_labelled(tmp_path, write_ordering):
+    paths = write_ordering(tmp_path)
+    features, table = read_features(paths["features"]), pq.read_table(paths["pairs"])
+    assert np.isnan(read_pairs(paths["pairs"], features).difference).all()
+    delta = [None if k % 3 else float(k) for k in range(table.num_rows)]
+    pq.write_table(table.append_column("delta", pa.array(delta, pa.float64())), tmp_path / "with.parquet")
+    found = read_pairs(tmp_path / "with.parquet", features).difference
+    assert found[:4].tolist()[::3] == [0.0, 3.0]
+    assert np.isnan(found[1:3]).all()
+
+
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [

@@ -3,7 +3,16 @@ import math
 import pytest
 import torch
 
-from trainers.losses import adaptive_weight, auxiliary_targets, entropy_per_row, temperature, weak_to_strong_loss
+from trainers.losses import (
+    SequenceLosses,
+    adaptive_weight,
+    auxiliary_targets,
+    entropy_per_row,
+    sequence_loss,
+    squared_errors,
+    temperature,
+    weak_to_strong_loss,
+)
 
 
 @pytest.fixture
@@ -91,3 +100,49 @@ def test_auxiliary_targets_of_two_classes_follow_the_published_threshold():
 def test_the_auxiliary_coefficient_warms_up_by_the_step_fraction(batch):
     weights = [weak_to_strong_loss(*batch, t, lambda_="auxiliary").lambda_.item() for t in (0, 0.1, 0.2)]
     assert weights == pytest.approx([0.0, 0.05, 0.5])
+
+
+SURE = torch.log(torch.tensor([[1.0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0.5, 0.5]]) + 1e-12)
+
+
+def test_a_regression_compares_the_expected_level_with_the_difference_in_levels_of_twenty_points():
+    errors = squared_errors(SURE, torch.tensor([-40.0, 20.0, 30.0]))
+    torch.testing.assert_close(errors, torch.tensor([0.0, 1.0, 0.0]))
+
+
+def test_no_answer_can_follow_beyond_two_levels():
+    torch.testing.assert_close(squared_errors(SURE[:1], torch.tensor([-90.0])), torch.zeros(1))
+
+
+def test_pairs_without_a_difference_are_ranked_as_before(batch):
+    logits, labels = batch
+    nothing = torch.full((12,), float("nan"))
+    plain = weak_to_strong_loss(logits, labels, 0.5)
+    same = weak_to_strong_loss(logits, labels, 0.5, differences=nothing)
+    torch.testing.assert_close(same.total, plain.total)
+    some = nothing.clone()
+    some[3] = 15.0
+    error = squared_errors(logits[3:4].log_softmax(-1), some[3:4])[0]
+    rows = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    rows[3] = error
+    torch.testing.assert_close(weak_to_strong_loss(logits, labels, 0.5, differences=some).cross_entropy, rows.mean())
+
+
+def test_a_regression_has_a_finite_gradient_where_some_pairs_have_no_difference(batch):
+    logits, labels = batch
+    logits.requires_grad_()
+    some = torch.full((12,), float("nan"))
+    some[:4] = 10.0
+    weak_to_strong_loss(logits, labels, 0.5, differences=some).total.backward()
+    assert torch.isfinite(logits.grad).all()
+    assert (logits.grad.abs().sum(dim=1) > 0).all()
+
+
+def test_a_language_models_regression_replaces_the_term_of_the_word_alone():
+    words = SURE[:2].log_softmax(-1)
+    losses = SequenceLosses(
+        torch.tensor([1.0, 2.0]), torch.zeros(2), torch.tensor([0.4, 0.8]), torch.tensor([0.25, 0.25]), words
+    )
+    args = {"weights": torch.ones(2), "normaliser": 2.0, "lambda_": 0.0}
+    found = sequence_loss(losses, torch.tensor([0, 2]), 0.5, differences=torch.tensor([float("nan"), 20.0]), **args)
+    torch.testing.assert_close(found.cross_entropy, torch.tensor((1.0 + 2.0 + 0.25 * (1.0 - 0.8)) / 2))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.method.labels import ensemble_labels, severity_labels
+from pipeline.method.labels import ensemble_labels, level_labels, severity_labels
 
 INFERIOR, WORSE, SIMILAR, BETTER, SUPERIOR = range(5)
 scores = st.floats(0, 100)
@@ -96,3 +96,23 @@ def test_severity_is_antisymmetric_and_never_similar(first, second):
 def test_equal_levels_are_refused():
     with pytest.raises(ValueError, match="same level"):
         severity_labels([1, 2], [2, 2])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "label"),
+    [(5, 95, 4), (95, 5, 0), (5, 25, 3), (25, 5, 1), (21, 39, 2), (30, 100, 4), (0, 19.9, 2)],
+)
+def test_one_teacher_compares_by_the_levels_of_its_range(first, second, label):
+    labels, delta = level_labels([first], [second], 0, 100)
+    assert labels.tolist() == [label]
+    assert delta.tolist() == [second - first]
+
+
+def test_scores_beyond_the_range_belong_to_the_level_at_its_end():
+    assert level_labels([-50, 100], [5, 150], 0, 100)[0].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(("first", "low", "high"), [(float("nan"), 0, 1), (0.5, 1, 1), (0.5, float("nan"), 1)])
+def test_levels_need_finite_scores_and_a_range(first, low, high):
+    with pytest.raises(ValueError, match=r"finite|empty"):
+        level_labels([first], [0.5], low, high)

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +12,10 @@ from actors.mine import Game, Miner
 from actors.teachers import load_teacher
 from cluster.in_process import InProcess
 from pipeline.look.observe import feature_table
+from pipeline.method.hardness import loss
+from pipeline.method.labels import ensemble_labels
 from pipeline.method.pairs import presented
+from pipeline.opinions import calibrated
 from pipeline.run_folder.records import FEATURES, MINED, PREFERENCES, SCORES
 from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps import mine as step
@@ -203,3 +207,79 @@ def test_mining_depends_on_the_seed_only_in_the_order_of_presentation(run, setti
 def test_no_new_videos_give_no_games(run, settings):
     run.videos([{"video_id": f"n{k:02d}"} for k in range(16)])
     assert mined(run, settings(), "gmad") == []
+
+
+SELECTS = ("random", "loss", "low_confidence", "disagreement")
+SMALL = ("mining.pairs=4", "mining.levels=3", "pairs.sigma_floor=0.001")
+
+
+@pytest.fixture
+def answered(run):
+    """The run with features of the new videos, whose number is their second one; the student is right about all of them."""
+    rows = [{"video_id": f"n{k:02d}", "features": np.array([0, -k], np.float32).tobytes()} for k in range(16)]
+    append_shard(run.layout.features_of("pool"), feature_table(rows), FEATURES)
+    ensemble = {f"n{k:02d}": (5.0 * k, 4.0 + 90 * (k == 3)) for k in range(16)}
+    run.ensemble({**ensemble, "o0": (50.0, 4.0), "o1": (52.0, 4.0)})
+    return run
+
+
+def keys(rows):
+    return {frozenset((row["first"], row["second"])) for row in rows}
+
+
+@pytest.mark.parametrize("select", SELECTS)
+def test_another_choice_has_as_many_pairs_of_the_same_new_videos_and_copies(answered, settings, select):
+    hard, missed = (mined(answered, settings(*SMALL), origin) for origin in ("gmad", "missed"))
+    config = settings(*SMALL, f"mining.select={select}")
+    others, copies = (mined(answered, config, origin) for origin in ("gmad", "missed"))
+    assert len(others) == len(hard) == len(keys(others))
+    assert keys(others) != keys(hard)
+    assert all(video.startswith("n") for row in others for video in (row["first"], row["second"]))
+    assert all((row["defender"], row["attacker"]) == (None, None) for row in others)
+    uses = Counter(video for row in others for video in (row["first"], row["second"]))
+    assert max(uses.values()) <= max(Counter(v for row in hard for v in (row["first"], row["second"])).values())
+    assert Counter(row["first"].split("-")[1] for row in copies) == Counter(
+        row["first"].split("-")[1] for row in missed
+    )
+    # Teachers do not score copies; and the surest mistakes are those with the highest loss.
+    assert (keys(copies) == keys(missed)) == (select in ("disagreement", "loss"))
+
+
+def test_random_pairs_depend_on_the_seed_alone(answered, settings):
+    chosen = [
+        keys(mined(answered, settings(*SMALL, "mining.select=random", f"seed={seed}"), "gmad")) for seed in (0, 0, 1)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_the_lowest_confidence_is_where_the_student_sees_no_difference_or_little(answered, settings):
+    rows = mined(answered, settings(*SMALL, "mining.select=low_confidence"), "gmad")
+    gaps = [abs(int(row["first"][1:]) - int(row["second"][1:])) for row in rows]
+    assert max(gaps) <= 2, "the judge is surer of wider gaps"
+
+
+def test_the_highest_loss_is_where_the_student_contradicts_the_teachers(answered, settings):
+    config = settings(*SMALL, "mining.select=loss")
+    rows = mined(answered, config, "gmad")
+    teachers = calibrated(answered.run(config), [*(f"n{k:02d}" for k in range(16)), "o0", "o1"])
+    every = {}
+    for a, b in combinations(range(16), 2):
+        opinions = [np.array([values[k]]) for k in (a, b) for values in (teachers.mean, teachers.variance)]
+        logits = Judge(None, None).pairs(np.array([[0, -a]]), np.array([[0, -b]]))
+        every[frozenset((f"n{a:02d}", f"n{b:02d}"))] = loss(logits, ensemble_labels(*opinions)[0])[0]
+    chosen = [every[key] for key in keys(rows)]
+    assert np.mean(chosen) > 1.5 * np.mean(list(every.values()))
+
+
+def test_teachers_disagree_most_about_the_pairs_that_are_chosen(answered, settings):
+    config = settings(*SMALL, "mining.select=disagreement")
+    rows = mined(answered, config, "gmad")
+    members = [f"n{k:02d}" for k in range(16)] + ["o0", "o1"]
+    opinions = calibrated(answered.run(config), members).mapped
+    spread = {
+        frozenset((members[a], members[b])): np.std(opinions[b] - opinions[a])
+        for a in range(16)
+        for b in range(a + 1, 16)
+    }
+    chosen = [spread[key] for key in keys(rows)]
+    assert np.mean(chosen) > 1.5 * np.mean(list(spread.values()))

@@ -181,6 +181,34 @@ def test_only_mined_pairs_are_labelled_anew_where_the_teachers_keep_their_own(se
     ]
 
 
+def test_mined_pairs_that_are_not_labelled_anew_have_the_label_of_the_teachers(second, configured):
+    before = {row["pair_id"]: row for row in pairs_of(second, 1)}
+    pair(second.run(configured(*SETTINGS, "pairs.relabel=none")), 2)
+    rows = {(row["first"], row["second"]): row for row in pairs_of(second, 2)}
+    assert [row for row in rows.values() if row["pair_id"] in before] == list(before.values())
+    assert (rows["w0", "w1"]["label"], rows["w0", "w1"]["delta"]) == ("superior", 33.0), (
+        "the teachers' means are 12 and 45"
+    )
+    assert (rows["v4", "w0"]["label"], rows["v4", "w0"]["delta"]) == ("inferior", -28.0)
+
+
+def test_one_teacher_alone_labels_pairs_by_its_five_levels(run, configured):
+    run.ensemble({f"v{k}": (10.0 * k, 0.0) for k in range(5)})  # levels of eight points
+    pair(run.run(configured(*SETTINGS, "pairs.homogeneous=[10]", "pairs.max_uses=5", "teachers.labels=niqe")), 1)
+    rows = [row for row in pairs_of(run) if row["origin"] == "ensemble"]
+    assert len(rows) == 10
+    for row in rows:
+        gap = int(row["second"][1]) - int(row["first"][1])
+        assert LEVELS.index(row["label"]) == 2 + max(-2, min(2, gap))
+        assert (row["delta"], row["sigma"]) == (10.0 * gap, None)
+
+
+def test_one_teacher_that_rates_all_videos_equal_cannot_label(run, configured):
+    run.ensemble({f"v{k}": (10.0, 0.0) for k in range(5)})
+    with pytest.raises(UserError, match=r"teacher niqe cannot label pairs: .*it rates all videos equal"):
+        pair(run.run(configured(*SETTINGS, "teachers.labels=niqe")), 1)
+
+
 def test_later_rounds_keep_only_the_pairs_that_the_student_calls_decisive(second, configured):
     pair(second.run(configured(*SETTINGS)), 2)
     all_of_them = {row["pair_id"]: row for row in pairs_of(second, 2)}

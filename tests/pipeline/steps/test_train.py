@@ -39,3 +39,12 @@ def test_the_job_of_a_training_names_the_files_of_its_round_and_nothing_of_anoth
     others = {train.job_of(config, layout, number, text).name for number, text in ((1, "identity"), (2, "other"))}
     assert job.name not in others, "no training resumes the checkpoint of another"
     assert len(others) == 2
+
+
+def test_a_later_training_goes_on_from_the_student_before_only_if_it_is_told_to(tables, configured):
+    layout = tables.layout
+    usual, onward = configured(), configured("training.start=student")
+    assert [train.job_of(usual, layout, number, "i").initial for number in (1, 2)] == [None, None]
+    assert [train.job_of(onward, layout, number, "i").initial for number in (1, 2)] == [None, str(layout.student(1))]
+    inputs = [set(train.step(tables.run(config), 2).inputs) for config in (usual, onward)]
+    assert inputs[1] - inputs[0] == {"student before"}

@@ -1,0 +1,168 @@
+"""Train every ablation with several seeds, and say which part of the method earns what on these videos.
+
+Each row of the study is a run of its own in FOLDER/seed-<k>/<row>; runs of one seed share every step whose inputs are equal, so the
+teachers' scores, the copies and the benchmarks are made once. Writes study.html, study.md and study.json into FOLDER after every
+seed. The same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands import at_least_one, configuration_arguments
+from pipeline.commands.opening import checked, engine_of, locked, ready
+from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.report.comparison import Judged, judged
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.run import Run
+from pipeline.run_folder.store import exists, read_bytes, write_bytes, write_json
+from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
+from pipeline.settings.config import Config, ablation_keys, check_weights, load
+
+SEEDS = 3
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("folder", metavar="FOLDER", help="where the runs and the results go")
+    parser.add_argument(
+        "--rows",
+        metavar="LIST",
+        default=",".join(PUBLISHED),
+        help=f"ablations, in order, of {', '.join(ABLATIONS)} (default the published ones)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=at_least_one("seed"),
+        metavar="N",
+        default=SEEDS,
+        help=f"seeds, from --seed on (default {SEEDS})",
+    )
+    configuration_arguments(parser, out=False)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run what is missing of the study and write its results; return 0, or 1 if a run failed."""
+    rows, folder = rows_of(options.rows), RunLayout.at(options.folder)
+    folder.on_disk("a study")
+    first = 0 if options.seed is None else options.seed
+    seeds = range(first, first + options.seeds)
+    plan = {(row, seed): configuration(options, row, seed) for seed in seeds for row in rows}
+    for config in plan.values():
+        check_weights(config)
+    console = Console()
+    runs: dict[tuple[str, int], Judged] = {}
+    failures: dict[tuple[str, int], str] = {}
+    some = plan[rows[0], first]
+    _announce(console, rows, seeds, folder, some)
+    found = checked(some, folder)
+    ready(folder)
+    with locked(folder), engine_of(some, folder, console, options) as engine:
+        for seed in seeds:
+            layouts = {row: RunLayout(folder.root / f"seed-{seed}" / row) for row in rows}
+            for row in rows:
+                config, layout = plan[row, seed], layouts[row]
+                console.line(f"seed {seed}, row {row}, {ABLATIONS[row].title}: {layout.root}")
+                try:
+                    others = [layouts[other] for other in rows if other != row]
+                    _run(Run(config, layout, console, engine, dict(found)), others)
+                    runs[row, seed] = judged(layout, config.stages)
+                except UserError as error:
+                    failures[row, seed] = str(error)
+                    console.warn(f"seed {seed}, row {row}: {error}")
+            _write(folder, rows, [one for one in seeds if one <= seed], runs, failures, some)
+    return _close(folder, console, rows, seeds, runs, failures, some)
+
+
+def rows_of(text: str) -> list[str]:
+    """Parse `--rows`, each once.
+
+    Raises:
+        UserError: There is no such ablation.
+    """
+    rows = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    unknown = [row for row in rows if row not in ABLATIONS]
+    if unknown or not rows:
+        raise UserError(
+            f"--rows {text}: {unknown[0] if unknown else 'none'} is no ablation; they are {', '.join(ABLATIONS)}"
+        )
+    return rows
+
+
+def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
+    """The configuration of one run: the options of the command with the keys of its row, which no option outvotes."""
+    if options.stages is not None:
+        raise UserError("--stages: the rows of a study say how many stages they have; choose rows with --rows")
+    if any(entry.partition("=")[0].strip() in ("ablation", "seed", "stages") for entry in options.overrides):
+        raise UserError("--set ablation, seed or stages: a study sets these itself; see --rows and --seeds")
+    flags = {"videos": options.videos, "seed": seed, "limit": options.limit}
+    teachers = load(options.preset, options.config, options.overrides, **flags).teachers.names
+    keys = [f"{key}={json.dumps(value)}" for key, value in keys_of(row, teachers).items()]
+    return load(options.preset, options.config, [*options.overrides, *keys, f"ablation={row}"], **flags)
+
+
+def _announce(console: Console, rows: Sequence[str], seeds: Sequence[int], folder: RunLayout, config: Config) -> None:
+    lines = [f"preset {config.preset}, seeds {', '.join(map(str, seeds))}, folder {folder.root}", *_corpus(config)]
+    console.banner(f"Study of {len(rows)} rows, {len(rows) * len(seeds)} runs", lines)
+
+
+def _corpus(config: Config) -> list[str]:
+    where = config.corpus.videos
+    of_what = f"videos: {where}" if where is not None else f"{config.corpus.made_clips} clips rendered by this program"
+    return [of_what, f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}"]
+
+
+def _run(run: Run, others: Sequence[RunLayout]) -> None:
+    """One run of the study, which shares the steps of the others."""
+    from pipeline.loop import run_all
+
+    run.console.line(f"  {', '.join(ablation_keys(run.config))}")
+    with locked(run.layout):
+        text = run.config.to_yaml().encode()
+        if not exists(run.layout.config) or read_bytes(run.layout.config) != text:
+            write_bytes(run.layout.config, text)
+        run_all(run, others, reported=False).close()
+
+
+def _write(
+    folder: RunLayout,
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    runs: dict[tuple[str, int], Judged],
+    failures: dict[tuple[str, int], str],
+    config: Config,
+) -> Any:
+    from pipeline.report.study import Study, as_json, markdown, page
+
+    about = [f"Preset {config.preset}; {'; '.join(_corpus(config))}.", f"Seeds {', '.join(map(str, seeds))}."]
+    study = Study(rows, seeds, runs, failures, about)
+    write_json(folder.study("json"), as_json(study))
+    write_bytes(folder.study("md"), markdown(study).encode())
+    write_bytes(folder.study("html"), page(study, Path(str(folder.root)).name).encode())
+    return study
+
+
+def _close(
+    folder: RunLayout,
+    console: Console,
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    runs: dict[tuple[str, int], Judged],
+    failures: dict[tuple[str, int], str],
+    config: Config,
+) -> int:
+    from pipeline.report.study import MEASURES, differences_table, figures_table, title
+
+    study = _write(folder, rows, seeds, runs, failures, config)
+    heads = [title(measure) for measure in MEASURES]
+    for name, table in (("row", figures_table(study)), ("difference", differences_table(study))):
+        cells = [[f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row] for row in table]
+        console.table({"row": "figures", "difference": "what each part earns"}[name], [name, "runs", *heads], cells)
+    console.line(f"study: {', '.join(str(folder.study(ending)) for ending in ('html', 'md', 'json'))}")
+    for (row, seed), why in failures.items():
+        console.warn(f"seed {seed}, row {row} did not finish: {why}")
+    return SOME_FAILED if failures else DONE

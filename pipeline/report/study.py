@@ -1,0 +1,268 @@
+"""What a study says: rows of ablations by seeds, as `study.json`, a page and a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.method.paired import Summary
+from pipeline.report.comparison import Judged, difference, of_runs
+from pipeline.report.figures import Chart, Figure, framed
+from pipeline.report.page import Cell, figure, filled
+from pipeline.report.results import FIGURES, SUITE_TITLES
+from pipeline.settings.ablations import ABLATIONS
+
+Row = dict[str, Any]
+Measure = tuple[str, str]
+
+# the published ones lead: unseen distortions stand for benchmarks outside of the domain, seen ones for those within
+MEASURES: tuple[Measure, ...] = (("unseen", "within"), ("unseen", "srcc"), ("seen", "within"), ("seen", "srcc"))
+TEACHERS = "teachers' ensemble"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The runs of a study that are finished, and why others are not.
+
+    Attributes:
+        rows: Names of the ablations, in order.
+        seeds: In order.
+        runs: (row, seed) -> the last student of that run.
+        failures: (row, seed) -> one line.
+        about: Sentences about the corpus and the settings that all runs share.
+    """
+
+    rows: Sequence[str]
+    seeds: Sequence[int]
+    runs: Mapping[tuple[str, int], Judged]
+    failures: Mapping[tuple[str, int], str]
+    about: Sequence[str] = ()
+
+    def of(self, row: str) -> list[Judged]:
+        """The finished runs of a row, by seed."""
+        return [self.runs[row, seed] for seed in self.seeds if (row, seed) in self.runs]
+
+    def both(self, row: str, against: str) -> list[tuple[Judged, Judged]]:
+        """Finished runs of two rows with the same seed: (against, row)."""
+        wanted = [((against, seed), (row, seed)) for seed in self.seeds]
+        return [(self.runs[a], self.runs[b]) for a, b in wanted if a in self.runs and b in self.runs]
+
+
+def title(measure: Measure) -> str:
+    """A figure on a suite, in words."""
+    return f"{SUITE_TITLES[measure[0]]}: {FIGURES[measure[1]]}"
+
+
+def comparisons(study: Study) -> list[tuple[str, str]]:
+    """(row, the row that it is compared with): the one that differs in one part alone, where it is in the study."""
+    pairs = [(row, ABLATIONS[row].against) for row in study.rows]
+    found = [(row, against) for row, against in pairs if against in study.rows]
+    whole = [("VI", "IV")] if {"VI", "IV"} <= set(study.rows) else []  # what all later stages bring together
+    return [(row, against) for row, against in found if against is not None] + whole
+
+
+def as_json(study: Study) -> Row:
+    """All figures, as plain values."""
+
+    def summed(found: Summary | None) -> Row | None:
+        return None if found is None else asdict(found)
+
+    return {
+        "about": list(study.about),
+        "seeds": list(study.seeds),
+        "rows": [
+            {"name": row, "title": ABLATIONS[row].title, "meaning": ABLATIONS[row].meaning, "runs": len(study.of(row))}
+            | {_key(measure): summed(of_runs(study.of(row), measure)) for measure in MEASURES}
+            for row in study.rows
+        ],
+        "differences": [
+            {"row": row, "against": against, "runs": len(study.both(row, against))}
+            | {_key(measure): summed(difference(study.both(row, against), measure)) for measure in MEASURES}
+            for row, against in comparisons(study)
+        ],
+        "failures": [{"row": row, "seed": seed, "error": why} for (row, seed), why in study.failures.items()],
+    }
+
+
+def _key(measure: Measure) -> str:
+    return "_".join(measure)
+
+
+def markdown(study: Study) -> str:
+    """The tables of the page, for a document."""
+    lines = [*study.about, ""]
+    heads = ["row", "runs", *(title(measure) for measure in MEASURES)]
+    lines += _table(heads, [[cell.text + _note(cell) for cell in row] for row in figures_table(study)])
+    heads = ["difference", "runs", *(title(measure) for measure in MEASURES)]
+    lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in differences_table(study)])]
+    for (row, seed), why in study.failures.items():
+        lines += ["", f"Row {row} of seed {seed} did not finish: {why}"]
+    return "\n".join(lines) + "\n"
+
+
+def _note(cell: Cell) -> str:
+    return f" ({cell.note})" if cell.note else ""
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    cells = [heads, ["---"] * len(heads), *rows]
+    return ["| " + " | ".join(one.replace("|", "\\|") for one in row) + " |" for row in cells]
+
+
+def figures_table(study: Study) -> list[list[Cell]]:
+    """One row for each ablation, and one for the teachers' ensemble: mean over the seeds, and the spread of them."""
+    table = []
+    for row in study.rows:
+        found = [of_runs(study.of(row), measure) for measure in MEASURES]
+        table.append([Cell(f"{row}: {ABLATIONS[row].title}"), _count(len(study.of(row))), *map(_figure, found)])
+    ensembles = [_ensemble(study, measure) for measure in MEASURES]
+    if any(one is not None for one in ensembles):
+        cells = [Cell(figure(one), "" if one is None else one) for one in ensembles]
+        table.append([Cell(TEACHERS, mark="ensemble"), Cell(""), *cells])
+    return table
+
+
+def _ensemble(study: Study, measure: Measure) -> float | None:
+    """Of the teachers' ensemble, over the seeds; where one row labels with one teacher, the other rows tell it."""
+    told = {}
+    for row in study.rows:
+        for seed in study.seeds:
+            run = study.runs.get((row, seed))
+            if run is not None and measure in run.ensemble and "teachers.labels" not in ABLATIONS[row].keys:
+                told.setdefault(seed, run.ensemble[measure])
+    return sum(told.values()) / len(told) if told else None
+
+
+def differences_table(study: Study) -> list[list[Cell]]:
+    """One row for each pair of ablations that differ in one part."""
+    table = []
+    for row, against in comparisons(study):
+        runs = study.both(row, against)
+        found = [difference(runs, measure) for measure in MEASURES]
+        table.append([Cell(f"{row} - {against}"), _count(len(runs)), *map(_difference, found)])
+    return table
+
+
+def _count(runs: int) -> Cell:
+    return Cell(str(runs), runs)
+
+
+def _figure(found: Summary | None) -> Cell:
+    if found is None:
+        return Cell(figure(None))
+    spread = "" if found.spread is None else f"\N{PLUS-MINUS SIGN} {found.spread:.3f}"
+    ends = "" if found.low is None else f"{figure(found.low)} to {figure(found.high)}"
+    return Cell(figure(found.mean), found.mean, ", ".join(part for part in (spread, ends) if part))
+
+
+def _difference(found: Summary | None) -> Cell:
+    if found is None:
+        return Cell(figure(None))
+    ends = "" if found.low is None else f"{figure(found.low, '+.3f')} to {figure(found.high, '+.3f')}"
+    above = sum(value > 0 for value in found.values)
+    seeds = f"above 0 on {above} of {len(found.values)}"
+    mark = "best" if found.holds_zero is False else ""
+    return Cell(figure(found.mean, "+.3f"), found.mean, ", ".join(part for part in (ends, seeds) if part), mark)
+
+
+def charts(study: Study) -> dict[str, list[Chart]]:
+    """For each figure: the rows with every seed and the mean; and the differences with their intervals."""
+    return {
+        "rows": [chart for measure in MEASURES if (chart := _rows_chart(study, measure))],
+        "differences": [chart for measure in MEASURES if (chart := _differences_chart(study, measure))],
+    }
+
+
+def _rows_chart(study: Study, measure: Measure) -> Chart | None:
+    found = {row: one for row in study.rows if (one := of_runs(study.of(row), measure)) is not None}
+    if not found:
+        return None
+    seeds = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "one seed",
+        "x": [value for one in found.values() for value in one.values],
+        "y": [row for row, one in found.items() for _ in one.values],
+        "marker": {"color": "@teacher", "size": 7, "symbol": "circle-open"},
+        "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
+    }
+    means = _points("mean", "@student", "diamond", list(found), list(found.values()), ".3f")
+    layout = framed(110 + 30 * len(found), FIGURES[measure[1]], yaxis={"autorange": "reversed", "type": "category"})
+    ensemble = _ensemble(study, measure)
+    if ensemble is not None:
+        layout["shapes"] = [_line(ensemble, "@ensemble")]
+    best = max(found, key=lambda row: found[row].mean)
+    alt = f"{title(measure)} of {len(found)} rows; highest: {best} with {found[best].mean:.3f}; the line is the teachers' ensemble"
+    return Chart(f"rows-{_key(measure)}", title(measure), alt, {"data": [seeds, means], "layout": layout})
+
+
+def _differences_chart(study: Study, measure: Measure) -> Chart | None:
+    pairs = {
+        f"{row} - {against}": one
+        for row, against in comparisons(study)
+        if (one := difference(study.both(row, against), measure)) is not None
+    }
+    if not pairs:
+        return None
+    points = _points("difference", "@student", "diamond", list(pairs), list(pairs.values()), "+.3f")
+    layout = framed(
+        110 + 30 * len(pairs),
+        f"difference of {FIGURES[measure[1]]}",
+        yaxis={"autorange": "reversed", "type": "category"},
+    )
+    layout["shapes"] = [_line(0.0, "@zero")]
+    sure = [name for name, one in pairs.items() if one.holds_zero is False]
+    alt = (
+        f"{title(measure)}: {len(pairs)} differences; those whose interval does not hold 0: {', '.join(sure) or 'none'}"
+    )
+    return Chart(f"differences-{_key(measure)}", title(measure), alt, {"data": [points], "layout": layout})
+
+
+def _points(name: str, color: str, symbol: str, names: Sequence[str], found: Sequence[Summary], form: str) -> Figure:
+    ends = [(one.mean if one.low is None else one.low, one.mean if one.high is None else one.high) for one in found]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [one.mean for one in found],
+        "y": list(names),
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [max(high - one.mean, 0.0) for one, (_, high) in zip(found, ends, strict=True)],
+            "arrayminus": [max(one.mean - low, 0.0) for one, (low, _) in zip(found, ends, strict=True)],
+            "color": color,
+            "thickness": 2,
+            "width": 4,
+        },
+        "marker": {"color": color, "size": 10, "symbol": symbol},
+        "customdata": [[format(low, form), format(high, form)] for low, high in ends],
+        "hovertemplate": f"%{{y}}: %{{x:{form}}}<br>95 %: %{{customdata[0]}} to %{{customdata[1]}}<extra></extra>",
+    }
+
+
+def _line(x: float, color: str) -> Figure:
+    return {
+        "type": "line",
+        "x0": x,
+        "x1": x,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "line": {"color": color, "width": 2, "dash": "dot"},
+    }
+
+
+def page(study: Study, name: str) -> str:
+    """The whole study as one page that needs no network."""
+    return filled(
+        "study.html.j2",
+        name,
+        charts(study),
+        study=study,
+        ablations=ABLATIONS,
+        heads=[title(measure) for measure in MEASURES],
+        figures_rows=figures_table(study),
+        differences_rows=differences_table(study),
+    )

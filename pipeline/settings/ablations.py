@@ -1,0 +1,143 @@
+"""The published ablations by name (CVPR 2026, main table and iteration ablation): each a small set of keys of the configuration.
+
+The paper's rows add one part of the method after another. A run with `ablation=NAME` is the preset with the keys of that row;
+what is given beside it (`--set`, named flags) still wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# The teacher of the single-teacher row: the paper's, or the best known of those that need no download; else the first one.
+SINGLE = ("minimalistic_ix", "niqe")
+_BY_ONE = "the single teacher"  # stands in the table where a teacher's name goes
+
+_NO_COPIES = [{"spatial": 0, "temporal": 0, "streaming": 0}]
+_REAL_ONLY: dict[str, Any] = {"pairs.synthetic": _NO_COPIES, "distort.sources": _NO_COPIES}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A row of the table.
+
+    Attributes:
+        title: What the row adds or changes, in a few words.
+        meaning: What its students learn from.
+        keys: Dotted key -> value.
+        against: The row that differs in this part alone; None for the first.
+    """
+
+    title: str
+    meaning: str
+    keys: Mapping[str, Any]
+    against: str | None
+
+
+ABLATIONS: dict[str, Ablation] = {
+    "I": Ablation(
+        "single teacher",
+        "homogeneous pairs of round 1, labelled by the levels of one teacher",
+        {"stages": 1, "teachers.labels": _BY_ONE, **_REAL_ONLY, "training.lambda": 0.0},
+        None,
+    ),
+    "II": Ablation(
+        "ensemble",
+        "homogeneous pairs of round 1, labelled by the mean and the variance of all teachers",
+        {"stages": 1, **_REAL_ONLY, "training.lambda": 0.0},
+        "I",
+    ),
+    "III": Ablation(
+        "+ synthetic pairs",
+        "the same, and pairs of two levels of one distortion",
+        {"stages": 1, "training.lambda": 0.0},
+        "II",
+    ),
+    "IV": Ablation(
+        "+ confidence loss",
+        "the same pairs, with the adaptive confidence loss",
+        {"stages": 1, "training.lambda": "adaptive"},
+        "III",
+    ),
+    "V": Ablation(
+        "+ stage 2",
+        "the same, and in round 2 hard pairs, labelled by the student of round 1",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad"},
+        "IV",
+    ),
+    "VI": Ablation(
+        "+ stage 3",
+        "the same, and in round 3 hard pairs, labelled by the student of round 2",
+        {"stages": 3, "training.lambda": "adaptive", "mining.select": "gmad"},
+        "V",
+    ),
+    "V-a": Ablation(
+        "random instead of hard pairs",
+        "as V, but as many pairs of the same new videos and copies are drawn at random",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "random"},
+        "V",
+    ),
+    "V-b": Ablation(
+        "hard pairs, not relabelled",
+        "as V, but hard pairs keep the label of the teachers",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "pairs.relabel": "none"},
+        "V",
+    ),
+    "IV-reliability": Ablation(
+        "teachers weighted by reliability",
+        "as IV, but a teacher counts by how closely it follows the target of the common scale",
+        {"stages": 1, "training.lambda": "adaptive", "teachers.weights": "reliability"},
+        "IV",
+    ),
+    "IV-regression": Ablation(
+        "regression instead of ranking",
+        "as IV, but real pairs teach the difference of the ensemble's means",
+        {"stages": 1, "training.lambda": "adaptive", "training.loss": "regression"},
+        "IV",
+    ),
+    "V-loss": Ablation(
+        "hardest by loss",
+        "as V, but the pairs with the highest cross-entropy",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "loss"},
+        "V",
+    ),
+    "V-confidence": Ablation(
+        "hardest by low confidence",
+        "as V, but the pairs of which the student is least sure",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "low_confidence"},
+        "V",
+    ),
+    "V-disagreement": Ablation(
+        "hardest by the teachers' disagreement",
+        "as V, but the real pairs that the teachers see most differently",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "disagreement"},
+        "V",
+    ),
+    "V-continued": Ablation(
+        "trained on from the student before",
+        "as V, but round 2 goes on from the student of round 1",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "training.start": "student"},
+        "V",
+    ),
+    "V-all": Ablation(
+        "pairs of all videos so far",
+        "as V, but hard pairs of the new and of the old videos",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "mining.videos": "all"},
+        "V",
+    ),
+}
+
+# the rows of the paper's tables; those after them are what reviewers asked for
+PUBLISHED = ("I", "II", "III", "IV", "V", "VI", "V-a", "V-b")
+
+
+def keys_of(name: str, teachers: Sequence[str]) -> dict[str, Any]:
+    """The keys of an ablation.
+
+    Args:
+        name: A key of `ABLATIONS`.
+        teachers: The names of the run's teachers, one of which is the single one.
+    """
+    single = next((teacher for teacher in SINGLE if teacher in teachers), teachers[0])
+    return {key: single if value == _BY_ONE else value for key, value in ABLATIONS[name].keys.items()}
