@@ -114,7 +114,7 @@ def main() -> int:
         parser.error("prometheus is not installed: apt-get install prometheus")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        code, answers = followed([*words, "--out", str(folder / "run")], folder)
+        code, answers = followed(["--out", str(folder / "run"), *words], folder)
         figure = drawing(answers)
         page, picture = folder / "page.html", folder / "page.png"
         figure.write_html(page, include_plotlyjs=True, config={"staticPlot": True})
