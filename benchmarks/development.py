@@ -19,12 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from development_copies import TEACHERS, Window, folders_of, make_all
-from development_heads import VARIANTS, Clips, Variant, figures, measure, read, test_rows
+from development_copies import Window, folders_of, make_all
+from development_heads import VARIANTS, Clips, Variant, measure, read, test_rows
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from actors.teachers import load_teacher
 from pipeline.corpus.rules import heldout_contents, shuffled
 
 HELDOUT = 0.25
@@ -55,13 +54,6 @@ def against(values: np.ndarray, chosen: np.ndarray) -> str:
     """Mean difference from the chosen one, and in how many parts it is better: within, overall."""
     gaps = values - chosen
     return ", ".join(f"{gap.mean():+.3f} ({int((gap > 0).sum())} of {len(gap)})" for gap in gaps.T)
-
-
-def teacher(clips: Clips, name: str, every: Parts) -> np.ndarray:
-    """Within and overall of a teacher, which learns nothing here."""
-    sign = 1.0 if load_teacher(name).higher_is_better else -1.0
-    tests = [test_rows(clips, tested) for _, tested in every]
-    return np.array([figures(sign * np.array([row["scores"][name] for row in rows]), rows) for rows in tests])
 
 
 def main() -> None:
@@ -99,9 +91,6 @@ def main() -> None:
             chosen = mine if variant is VARIANTS[0] else chosen
             gap = "" if variant is VARIANTS[0] else against(mine, chosen)
             print(f"| {variant.title} | {cell(values[: len(folds)])} | {cell(mine)} | {gap} |", flush=True)
-    for name in TEACHERS:
-        mine = teacher(clips, name, splits)
-        print(f"| teacher {name} | {cell(teacher(clips, name, folds))} | {cell(mine)} | {against(mine, chosen)} |")
 
 
 if __name__ == "__main__":

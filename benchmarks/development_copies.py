@@ -36,7 +36,6 @@ from actors.media.scan import scan
 from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
-from actors.teachers import load_teacher
 from pipeline.corpus.rules import short_id
 from trainers.student.lite.efficientnet import EfficientNetLite0, pretrained
 from trainers.student.lite.features import log_deviations, shrunk, tiles
@@ -44,10 +43,9 @@ from trainers.student.lite.freeze import freeze
 
 VERSION = 1
 LAYERS: tuple[int | str, ...] = ("stem", *range(9))
-ORDERS = (2, 4, 8, math.inf)
+ORDERS = (2, 8, math.inf)
 SIZES = (1, 2, 4)  # by which pictures are shrunk
 SPEC = SampleSpec(key_frames=2, motion_frames=48)
-TEACHERS = ("exposure", "niqe", "piqe", "sharpness")
 PRISTINE_STILL = "pristine-still"
 
 
@@ -246,13 +244,12 @@ def make(clip: Path, window: Window, folder: Path) -> None:
     start, seconds = max(0.0, (length - window.seconds) / 2), min(window.seconds, length)
     rows: list[dict[str, Any]] = []
     features, frozen = [], []
-    teachers = {name: load_teacher(name) for name in TEACHERS}
     with tempfile.TemporaryDirectory(prefix="w2s-development-") as scratch, Decoder(timeout_s=600) as decoder:
         reference = Path(scratch) / "reference.mkv"
         apply(PRISTINE, 0, clip, start, seconds, reference, 0, options=window.options)
         for job in jobs(folder.name):
             copy = Path(scratch) / ("copy.png" if job.still else "copy.mkv")
-            row: dict[str, Any] = {**asdict(job), "vmaf": None, "error": "", "scores": {}}
+            row: dict[str, Any] = {**asdict(job), "vmaf": None, "error": ""}
             rows.append(row)
             try:
                 apply(
@@ -272,8 +269,6 @@ def make(clip: Path, window: Window, folder: Path) -> None:
             except Failure as failure:
                 row["error"] = failure.message
                 continue
-            if job.use == "test":
-                row["scores"] = {name: teacher.score(sample) for name, teacher in teachers.items()}
             row["place"] = len(features)
             features.append(deviations(sample))
             frozen.append(freeze(sample.luma))

@@ -79,7 +79,6 @@ VARIANTS = (
     Variant("the map with a ridge of 3 in place of 30", ridge=3.0),
     Variant("the score of the undistorted original known and subtracted", oracle=True),
     Variant("order 2, stem and blocks 0-8, no map", order=2, layers=WIDE, content=False),
-    Variant("order 4, stem and blocks 0-8, no map", order=4, layers=WIDE, content=False),
     Variant("order 8, stem and blocks 0-8, no map", layers=WIDE, content=False),
     Variant("order 2, stem and blocks 0-3, no map", order=2, content=False),
     Variant("largest departure, stem and blocks 0-3, no map", order=math.inf, content=False),
