@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.distortions.apply import apply
 from actors.distortions.maker import Effect, Encoding, Frame, Setting
-from actors.distortions.table import DISTORTIONS, PRISTINE, Distortion, suite
+from actors.distortions.table import DISTORTIONS, PRISTINE, Distortion, Family, suite
 from actors.media import ffmpeg
 from actors.media.decode import Decoder
 from actors.media.files import atomic
@@ -54,9 +54,9 @@ def coder(name: str, value: float, options: dict[str, Any] | None = None) -> Enc
     return Encoding({"vcodec": name, "q:v": f"{value:g}", "g": 30, "threads": 1, **(options or {})})
 
 
-def filtered(name: str, *values: Any, **options: Any) -> Encoding:
+def filtered(name: str, **options: Any) -> Encoding:
     """A filter of FFmpeg, stored without loss."""
-    return Encoding(ffmpeg.lossless(1), lambda stream: stream.filter(name, *values, **options))
+    return Encoding(ffmpeg.lossless(1), lambda stream: stream.filter(name, **options))
 
 
 def mpeg4(value: float, _: Setting) -> Encoding:
@@ -149,9 +149,8 @@ def small_h264(factor: float, setting: Setting) -> Encoding:
     )
 
 
-def _row(name: str, family: str, levels: tuple[float, ...], unit: str) -> Distortion:
-    module = Path(__file__).stem
-    return Distortion(name, family, "extra", levels, unit, "chosen here", 0.5, module, least_side=16)  # type: ignore[arg-type]
+def _row(name: str, family: Family, levels: tuple[float, ...], unit: str) -> Distortion:
+    return Distortion(name, family, "extra", levels, unit, "chosen here", 0.5, Path(__file__).stem, least_side=16)
 
 
 SUITE = (
@@ -191,7 +190,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Job:
-    """One copy: `use` is "test" or "train"."""
+    """One copy: `use` is "test", "train" or, for the undistorted clip, "both"."""
 
     use: str
     distortion: str
@@ -220,19 +219,12 @@ def network() -> EfficientNetLite0:
 
 def deviations(sample: Sample) -> np.ndarray:
     """Log deviations float32 [sizes, orders, channels of LAYERS] of the pictures that the student's blocks look at."""
-    middle = sample.key[len(sample.key) // 2, :1]
-    frames = {1: middle}
-    return np.stack(
-        [
-            log_deviations(
-                network(),
-                [piece for frame in frames.get(size, sample.key[:, 0]) for piece in tiles(shrunk(frame, size))],
-                LAYERS,
-                ORDERS,
-            )
-            for size in SIZES
-        ]
-    )
+    parts = []
+    for size in SIZES:
+        frames = sample.key[:, 0] if size > 1 else sample.key[len(sample.key) // 2, :1]
+        pieces = [piece for frame in frames for piece in tiles(shrunk(frame, size))]
+        parts.append(log_deviations(network(), pieces, LAYERS, ORDERS))
+    return np.stack(parts)
 
 
 def make(clip: Path, window: Window, folder: Path) -> None:

@@ -29,7 +29,7 @@ from trainers.job import TrainJob
 from trainers.levels import at_least
 from trainers.loop import learning_rate
 from trainers.losses import weak_to_strong_loss
-from trainers.student.lite import content
+from trainers.student.lite.content import RIDGE
 from trainers.student.lite.efficientnet import channels_of
 from trainers.student.lite.features import BLOCKS
 from trainers.student.lite.features import LAYERS as CHOSEN
@@ -65,7 +65,7 @@ class Variant:
     layers: tuple[int | str, ...] = CHOSEN
     sizes: tuple[float, float, float] = (1.0, 1.0, 1.0)
     content: bool = True
-    ridge: float = content.RIDGE
+    ridge: float = RIDGE
     oracle: bool = False
     sources: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -263,7 +263,7 @@ def measure(
     features, groups, coarse = matrix(clips, variant)
     settings = load("local").training.changed(**variant.training)
     head = ComparisonHead(groups, coarse=coarse)
-    with patch.object(content, "RIDGE", variant.ridge):
+    with patch("trainers.student.lite.content.RIDGE", variant.ridge):
         train(head, features, pairs_of(clips, trained, variant, settings, seed), settings, seed)
     with torch.inference_mode():
         quality = head.quality(torch.from_numpy(features)).numpy()
