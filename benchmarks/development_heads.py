@@ -36,6 +36,7 @@ from trainers.student.lite.features import LAYERS as CHOSEN
 from trainers.student.lite.head import ComparisonHead
 
 Row = dict[str, Any]
+PRESET = load("local", overrides=["corpus.videos=clips"])  # the clips are given to this program, not to a run
 FREEZE = next(block for block in BLOCKS if block.name == "freeze")
 FAR = 20.0  # VMAF points between two copies, for a label of two levels
 NEAR = 5.0  # the least for a label at all
@@ -143,8 +144,7 @@ def matrix(clips: Clips, variant: Variant) -> tuple[np.ndarray, list[tuple[int, 
 
 def severity(clips: Clips, contents: Sequence[str], variant: Variant, seed: int) -> Iterator[tuple[int, int, int, str]]:
     """First and second copy, label and distortion of the severity pairs, chosen as the program chooses them."""
-    config = load("local")
-    counts, sources = per_round(config.pairs.synthetic, 1), per_round(config.distort.sources, 1)
+    counts, sources = per_round(PRESET.pairs.synthetic, 1), per_round(PRESET.distort.sources, 1)
     for family in FAMILIES:
         number = variant.sources or getattr(sources, family)
         chosen = set(shuffled(contents, seed, f"{family}-sources-1")[:number])
@@ -158,7 +158,7 @@ def severity(clips: Clips, contents: Sequence[str], variant: Variant, seed: int)
                 continue
             if (row["distortion"] == PRISTINE_STILL) != (family == "spatial"):
                 continue
-            types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]
+            types = [name for name in PRESET.distort.enabled if DISTORTIONS[name].family == family]
             copies += [Copy(f"{row['number']}", row["content"], name, 0) for name in types]
         for pair in synthetic_pairs(copies, getattr(counts, family), seed, include_pristine=True):
             label = int(severity_labels([pair.first.level], [pair.second.level])[0])
@@ -261,7 +261,7 @@ def measure(
 ) -> tuple[float, float]:
     """Train a variant on some contents and return its figures on others."""
     features, groups, coarse = matrix(clips, variant)
-    settings = load("local").training.changed(**variant.training)
+    settings = PRESET.training.changed(**variant.training)
     head = ComparisonHead(groups, coarse=coarse)
     with patch("trainers.student.lite.content.RIDGE", variant.ridge):
         train(head, features, pairs_of(clips, trained, variant, settings, seed), settings, seed)
