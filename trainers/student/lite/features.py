@@ -11,7 +11,8 @@ nearly every picture has some, while the share of smooth areas, which rules the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -100,28 +101,40 @@ def _padded(image: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.ndarray:
-    """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of LAYERS, means over all pixels of all images.
+def log_deviations(
+    network: EfficientNetLite0,
+    images: list[np.ndarray],
+    layers: Sequence[int | str] = LAYERS,
+    orders: Sequence[float] = (ORDER,),
+) -> np.ndarray:
+    """log((mean of |x - mean|^order)^(1/order) + 0.01) of every channel of the layers, means over all pixels of all images.
 
-    Returns float32 [sum of the channels of LAYERS].
+    An infinite order is the largest departure. Returns float32 [orders, sum of the channels of the layers].
     """
     pieces = [
-        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), LAYERS)
+        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), layers)
         for image in images
     ]
     parts = []
     for maps in zip(*pieces, strict=True):
         flat = torch.cat([activation[0].flatten(1) for activation in maps], dim=1).double()
-        power = (flat - flat.mean(dim=1, keepdim=True)).pow_(ORDER).mean(dim=1)
-        parts.append(torch.log(power.pow(1 / ORDER) + DEVIATION_FLOOR))
-    return torch.cat(parts).float().numpy()
+        departure = flat - flat.mean(dim=1, keepdim=True)
+        parts.append(torch.stack([torch.log(_deviation(departure, order) + DEVIATION_FLOOR) for order in orders]))
+    return torch.cat(parts, dim=1).float().numpy()
+
+
+def _deviation(departure: torch.Tensor, order: float) -> torch.Tensor:
+    """(mean of |x|^order)^(1/order) of each row of departures x [C, N], for an even order or infinity."""
+    if math.isinf(order):
+        return departure.abs().amax(dim=1)
+    return departure.pow(order).mean(dim=1).pow(1 / order)
 
 
 def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     def compute(views: Views) -> np.ndarray:
         frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
-        return log_deviations(views.network, pieces)
+        return log_deviations(views.network, pieces)[0]
 
     return compute
 
