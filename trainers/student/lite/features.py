@@ -17,12 +17,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
-from trainers.student.lite.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
+from trainers.student.lite.efficientnet import SMALLEST_SIDE, FoldedPyramid, channels_of, normalise
 from trainers.student.lite.freeze import freeze
 from trainers.student.lite.options import BlockName
 
-LAYERS: tuple[int | str, ...] = ("stem", *range(4))  # down to 1/8 of the size; deeper blocks see objects, not quality
+DEPTH = 4  # blocks of the network that are looked at
+LAYERS: tuple[int | str, ...] = ("stem", *range(DEPTH))  # to 1/8 of the size; deeper blocks see objects, not quality
 ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
 TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
 DEVIATION_FLOOR = 0.01
@@ -32,7 +34,7 @@ DEVIATION_FLOOR = 0.01
 class Views:
     """What the blocks look at: the frozen network and the two views of one video with its frame rate."""
 
-    network: EfficientNetLite0
+    network: FoldedPyramid
     key: np.ndarray
     luma: np.ndarray
     fps: float
@@ -100,30 +102,45 @@ def _padded(image: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def log_deviations(network: EfficientNetLite0, images: list[np.ndarray]) -> np.ndarray:
+def log_deviations(network: FoldedPyramid, images: list[np.ndarray]) -> np.ndarray:
     """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of LAYERS, means over all pixels of all images.
+
+    Powers of activations, which are at most some hundreds, fit well into float32; sums over images are in double precision.
 
     Returns float32 [sum of the channels of LAYERS].
     """
     pieces = [
-        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), LAYERS)
+        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]))
         for image in images
     ]
     parts = []
     for maps in zip(*pieces, strict=True):
-        flat = torch.cat([activation[0].flatten(1) for activation in maps], dim=1).double()
-        power = (flat - flat.mean(dim=1, keepdim=True)).pow_(ORDER).mean(dim=1)
-        parts.append(torch.log(power.pow(1 / ORDER) + DEVIATION_FLOOR))
+        # [pixels, channels], as they lie in memory
+        flat = [activation[0].permute(1, 2, 0).flatten(0, 1) for activation in maps]
+        count = sum(len(pixels) for pixels in flat)
+        mean = torch.stack([pixels.sum(dim=0).double() for pixels in flat]).sum(dim=0) / count
+        powers = torch.stack([_power_of_8(pixels - mean.float()).sum(dim=0).double() for pixels in flat])
+        parts.append(torch.log((powers.sum(dim=0) / count).pow(1 / ORDER) + DEVIATION_FLOOR))
     return torch.cat(parts).float().numpy()
+
+
+def _power_of_8(values: Tensor) -> Tensor:
+    """In place, by squaring three times: the general power takes sixteen times as long."""
+    return values.square_().square_().square_()
 
 
 def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     def compute(views: Views) -> np.ndarray:
-        frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
+        frames = _different(views.key[:, 0]) if every_frame else views.key[len(views.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
         return log_deviations(views.network, pieces)
 
     return compute
+
+
+def _different(frames: np.ndarray) -> np.ndarray:
+    """The frames [S, H, W, 3], or one of them where all are the same picture, whose statistics are theirs."""
+    return frames[:1] if all(np.array_equal(frame, frames[0]) for frame in frames[1:]) else frames
 
 
 def _freeze(views: Views) -> np.ndarray:
