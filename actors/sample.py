@@ -26,6 +26,7 @@ _MAX_BASES = 4  # intermediate files kept for the next rows, which often share t
 # VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
 NOT_MEASURED: Row = {"vmaf": float("nan"), "vmaf_v1": float("nan"), "vmaf_v1_note": ""}
 _PREFIX = "w2s-copies-"  # of an actor's folder
+_UNDISTORTED: Recipe = [(PRISTINE, 0, 0)]
 
 
 class Sampler:
@@ -104,6 +105,7 @@ class Synthesise:
         self.inputs = inputs or Inputs()
         self._scratch: Scratch | None = None
         self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
+        self._window = ""  # of the copy before
 
     @property
     def folder(self) -> Path:
@@ -146,12 +148,19 @@ class Synthesise:
         """Make the copy and return the columns of its measurement."""
         *before, (name, level, seed) = parse_recipe(row["recipe"])
         source, start, duration = self._base(row, before)
-        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options)
+        ready = None if before or row["still"] else self._ready(row)
+        passing = self.keep is None
+        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options, passing, ready)
         if not self.measure_vmaf:
             return NOT_MEASURED
-        reference = self._base(row, [(PRISTINE, 0, 0)])[0]
+        reference = self._base(row, _UNDISTORTED)[0]
         found = labels(reference, copy, self.options.threads)
         return {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
+
+    def _ready(self, row: Row) -> str | None:
+        """The undistorted window as a file, where it is needed anyway or other copies of the window came before."""
+        window, self._window = self._window, _window(row)
+        return self._base(row, _UNDISTORTED)[0] if self.measure_vmaf or window == self._window else None
 
     @staticmethod
     def _store(copy: Path, folder: Path) -> None:
@@ -165,8 +174,7 @@ class Synthesise:
         source, start, duration = str(row["uri"]), float(row["start_s"]), float(row["duration_s"])
         if not steps:
             return source, start, duration
-        window = f"{source}@{start}+{duration}"
-        key = (window, format_recipe(steps))
+        key = (_window(row), format_recipe(steps))
         if key in self.bases:
             self.bases.move_to_end(key)
             return str(self.bases[key]), 0.0, 0.0
@@ -174,11 +182,16 @@ class Synthesise:
             source, start, duration = self._base(row, steps[:-1])
         path = self.folder / f"base-{secrets.token_hex(6)}.mkv"  # no video has such an id
         name, level, seed = steps[-1]
-        apply(name, level, source, start, duration, path, seed, False, self.options)
+        apply(name, level, source, start, duration, path, seed, False, self.options, True)
         self.bases[key] = path
         while len(self.bases) > _MAX_BASES:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
         return str(path), 0.0, 0.0
+
+
+def _window(row: Row) -> str:
+    """A name for the window of a row."""
+    return f"{row['uri']}@{float(row['start_s'])}+{float(row['duration_s'])}"
 
 
 class Decode:

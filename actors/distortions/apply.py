@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,23 @@ from actors.media.files import atomic, room_in
 from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
 
+RAW_BYTES = 2**28  # of frames as they are: 1.6 s of 960x540 at 30 frames per second take 37 MB
+
+
+@dataclass(frozen=True)
+class _File:
+    """Where a copy is written.
+
+    Attributes:
+        path: The file, which takes its name when it is finished.
+        container: FFmpeg's muxer name.
+        lossless: Encoder options of a copy that loses nothing.
+    """
+
+    path: Path
+    container: str
+    lossless: dict[str, Any]
+
 
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | Path, container: str) -> None:
     """Encode the source window to a file in one FFmpeg process."""
@@ -25,43 +43,41 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
         raise window.scan.no_frame(window.source, window.start_s)
 
 
-def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
+def _transport(window: Window, encoding: Encoding, file: _File) -> None:
     """Encode to a raw stream, apply the transport to it, and store the frames that the decoder returns."""
-    options = window.options
-    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
-        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, encoding.raw)
+    options, codec = window.options, encoding.codec or file.lossless
+    with tempfile.NamedTemporaryFile(dir=file.path.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
+        _encode(window, encoding.chain(window.stream(still=False)), codec, stream.name, encoding.raw)
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
         # With several decoder threads, the concealment would depend on the order in which they finish.
         decoded = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
         retimed = decoded.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
-        stored = ffmpeg.target(
-            retimed.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container
-        )
+        stored = ffmpeg.target(retimed.filter("format", "yuv420p"), file.path, file.lossless, file.container)
         ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
 
 
-def _transform(window: Window, effect: Effect, still: bool, partial: Path, container: str) -> None:
+def _transform(window: Window, effect: Effect, still: bool, file: _File) -> None:
     """Decode to RGB, change each frame, store without loss; holds only a few frames in memory."""
     import cv2
 
     cv2.setNumThreads(window.options.threads)
     timeout_s = window.options.timeout_s
     read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
-    write = ffmpeg.target(window.raw_input(still), partial, ffmpeg.lossless(window.options.threads), container)
+    write = ffmpeg.target(window.raw_input(still), file.path, file.lossless, file.container)
     with ffmpeg.FrameWriter(write, timeout_s=timeout_s) as writer:
         for frame in ffmpeg.read_frames(read, window.width, window.height, timeout_s=timeout_s):
             writer.write(effect(frame))
 
 
-def _write(window: Window, recipe: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
+def _write(window: Window, recipe: Effect | Encoding, still: bool, file: _File) -> None:
     """Write the copy by the recipe that the distortion's function returned."""
     if not isinstance(recipe, Encoding):
-        _transform(window, recipe, still, partial, container)
+        _transform(window, recipe, still, file)
     elif recipe.raw:
-        _transport(window, recipe, partial, container)
+        _transport(window, recipe, file)
     else:
-        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
+        _encode(window, recipe.chain(window.stream(still)), recipe.codec or file.lossless, file.path, file.container)
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -93,6 +109,8 @@ def apply(
     seed: int,
     still: bool = False,
     options: EncodeOptions | None = None,
+    passing: bool = False,
+    ready: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write one copy of a window at one severity.
 
@@ -109,6 +127,9 @@ def apply(
         seed: Seed of all random choices.
         still: Write the middle frame of the window as a PNG (spatial family and level 0 only).
         options: Encoder settings.
+        passing: The file is read at once and then deleted: what is stored without loss is stored as it is, if that takes no
+            more than `RAW_BYTES`. Only Matroska holds such frames.
+        ready: The same window at level 0, made before with the same options: clips are made from it instead of the source.
 
     Raises:
         Failure: `usage` for an unknown name or level, `storage` for a full disk; other kinds as in `actors.media.ffmpeg`.
@@ -116,11 +137,15 @@ def apply(
     options = options or EncodeOptions()
     row = _check(name, level, still) if level else None
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
+    if ready is not None and not still:
+        window = replace(window, ready=os.fspath(ready))
     container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
     container = "image2pipe" if still else container
-    recipe: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
+    as_it_is = passing and container == "matroska" and window.bytes <= RAW_BYTES
+    lossless = ffmpeg.raw() if as_it_is else ffmpeg.lossless(options.threads)
+    recipe: Effect | Encoding = Encoding()
     if row is not None:
         _check_size(row, window)
         recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
-        _write(window, recipe, still, partial, container)
+        _write(window, recipe, still, _File(partial, container, lossless))
