@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
+import numpy as np
 
-from actors.distortions.maker import Effect, Encoding, Setting
+from actors.distortions.maker import Effect, Encoding, Frame, Setting
 from actors.distortions.table import DISTORTIONS, Distortion
 from actors.media import ffmpeg, ffmpeg_log
 from actors.media.files import atomic, room_in
@@ -18,6 +21,23 @@ from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
 
 RAW_BYTES = 2**28  # of frames as they are: 1.6 s of 960x540 at 30 frames per second take 37 MB
+ARRAY = ".npy"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What copies of one window share; all of them have the same options.
+
+    Attributes:
+        clip: The window at level 0, made before: clips are made from it instead of the source.
+        frames: File of its RGB frames as they are, or of its still: written by the first frame effect, read by the others.
+    """
+
+    clip: Path | None = None
+    frames: Path | None = None
+
+
+NOTHING = Prepared()
 
 
 @dataclass(frozen=True)
@@ -26,13 +46,15 @@ class _File:
 
     Attributes:
         path: The file, which takes its name when it is finished.
-        container: FFmpeg's muxer name.
+        container: FFmpeg's muxer name, or `ARRAY`.
         lossless: Encoder options of a copy that loses nothing.
+        frames: As of `Prepared`.
     """
 
     path: Path
     container: str
     lossless: dict[str, Any]
+    frames: Path | None = None
 
 
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | Path, container: str) -> None:
@@ -57,17 +79,41 @@ def _transport(window: Window, encoding: Encoding, file: _File) -> None:
         ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
 
 
+def _frames(window: Window, still: bool, stored: Path | None) -> Generator[Frame]:
+    """RGB frames of the window; those that are stored already, or else they are stored where they are few."""
+    if stored is not None and stored.exists():
+        with stored.open("rb") as file:
+            frame = np.empty((window.height, window.width, 3), np.uint8)
+            while file.readinto(frame.data) == frame.nbytes:
+                yield frame
+                frame = np.empty_like(frame)
+        return
+    read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
+    frames = ffmpeg.read_frames(read, window.width, window.height, timeout_s=window.options.timeout_s)
+    if stored is None or 2 * window.bytes > RAW_BYTES:
+        yield from frames
+        return
+    with atomic(stored) as partial, partial.open("wb") as file:
+        for frame in frames:
+            file.write(frame.data)
+            yield frame
+
+
 def _transform(window: Window, effect: Effect, still: bool, file: _File) -> None:
-    """Decode to RGB, change each frame, store without loss; holds only a few frames in memory."""
+    """Change each RGB frame and store it without loss; holds only a few frames in memory."""
     import cv2
 
     cv2.setNumThreads(window.options.threads)
-    timeout_s = window.options.timeout_s
-    read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
-    write = ffmpeg.target(window.raw_input(still), file.path, file.lossless, file.container)
-    with ffmpeg.FrameWriter(write, timeout_s=timeout_s) as writer:
-        for frame in ffmpeg.read_frames(read, window.width, window.height, timeout_s=timeout_s):
-            writer.write(effect(frame))
+    with contextlib.closing(_frames(window, still, file.frames)) as frames:
+        if file.container == ARRAY:
+            first, *_ = [effect(frame) for frame in frames]
+            with file.path.open("wb") as array:
+                np.save(array, first)
+            return
+        write = ffmpeg.target(window.raw_input(still), file.path, file.lossless, file.container)
+        with ffmpeg.FrameWriter(write, timeout_s=window.options.timeout_s) as writer:
+            for frame in frames:
+                writer.write(effect(frame))
 
 
 def _write(window: Window, recipe: Effect | Encoding, still: bool, file: _File) -> None:
@@ -78,6 +124,18 @@ def _write(window: Window, recipe: Effect | Encoding, still: bool, file: _File) 
         _transport(window, recipe, file)
     else:
         _encode(window, recipe.chain(window.stream(still)), recipe.codec or file.lossless, file.path, file.container)
+
+
+def _same(frame: Frame) -> Frame:
+    """No distortion."""
+    return frame
+
+
+def _container(suffix: str, still: bool) -> str:
+    """What kind of file has a suffix."""
+    if still:
+        return ARRAY if suffix == ARRAY else "image2pipe"
+    return "matroska" if suffix == ".mkv" else "mp4"
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -110,7 +168,7 @@ def apply(
     still: bool = False,
     options: EncodeOptions | None = None,
     passing: bool = False,
-    ready: str | os.PathLike[str] | None = None,
+    prepared: Prepared = NOTHING,
 ) -> None:
     """Write one copy of a window at one severity.
 
@@ -123,13 +181,14 @@ def apply(
         source: Input file.
         start_s: Start of the window, seconds.
         duration_s: Length of the window, seconds; 0 means to the end.
-        destination: Output file: Matroska if it ends in `.mkv`, otherwise MP4; PNG for stills. Written atomically.
+        destination: Output file: Matroska if it ends in `.mkv`, otherwise MP4; a still is an array of NumPy if it ends in
+            `ARRAY`, otherwise PNG. Written atomically.
         seed: Seed of all random choices.
         still: Write the middle frame of the window as a PNG (spatial family and level 0 only).
         options: Encoder settings.
         passing: The file is read at once and then deleted: what is stored without loss is stored as it is, if that takes no
             more than `RAW_BYTES`. Only Matroska holds such frames.
-        ready: The same window at level 0, made before with the same options: clips are made from it instead of the source.
+        prepared: What copies of this window share.
 
     Raises:
         Failure: `usage` for an unknown name or level, `storage` for a full disk; other kinds as in `actors.media.ffmpeg`.
@@ -137,15 +196,14 @@ def apply(
     options = options or EncodeOptions()
     row = _check(name, level, still) if level else None
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
-    if ready is not None and not still:
-        window = replace(window, ready=os.fspath(ready))
-    container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
-    container = "image2pipe" if still else container
+    if prepared.clip is not None and not still:
+        window = replace(window, ready=str(prepared.clip))
+    container = _container(Path(destination).suffix, still)
     as_it_is = passing and container == "matroska" and window.bytes <= RAW_BYTES
     lossless = ffmpeg.raw() if as_it_is else ffmpeg.lossless(options.threads)
-    recipe: Effect | Encoding = Encoding()
+    recipe: Effect | Encoding = _same if container == ARRAY else Encoding()
     if row is not None:
         _check_size(row, window)
         recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
-        _write(window, recipe, still, _File(partial, container, lossless))
+        _write(window, recipe, still, _File(partial, container, lossless, prepared.frames))
