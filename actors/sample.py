@@ -23,6 +23,7 @@ from actors.media.scratch import Scratch
 from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import labels
 from actors.media.window import EncodeOptions
+from actors.memory import keep_freed
 
 _MAX_BASES = 4  # intermediate files kept for the next rows, which often share the window or the start of a recipe
 # VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
@@ -57,6 +58,7 @@ class Sampler:
         timeout_s: float = 120.0,
         downloads: Keep | None = None,
     ) -> None:
+        keep_freed()
         inputs = Inputs(downloads)
         self.synthesise = Synthesise(options, measure_vmaf, keep, inputs)
         self.decode = Decode(spec, measure, timeout_s, inputs)

@@ -37,6 +37,7 @@ from actors.media.outcome import Failure
 from actors.media.scan import Scan, scan
 from actors.media.timeline import Cut
 from actors.media.views import Sample, SampleSpec
+from actors.memory import TRIM_BYTES
 
 CHILD = Path(__file__).with_name("decode_child.py")
 # Running the file by path keeps the child independent of how and where the project is installed.
@@ -49,8 +50,9 @@ class _Child:
 
     def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
         # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
-        # Without a fixed threshold the allocator keeps freed frames of up to 32 MB for itself.
-        freeing = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
+        # Without fixed thresholds the allocator keeps freed frames of up to 32 MB (one of 4K) for itself, or takes the pages of
+        # every small one anew (`actors.memory`).
+        freeing = {"MALLOC_MMAP_THRESHOLD_": str(16 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(TRIM_BYTES)}
         environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1", **freeing)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, str(program)],
