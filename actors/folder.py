@@ -12,6 +12,7 @@ from actors.media.inputs import Inputs
 from actors.media.rows import Row, attempt, failed, fresh, unpack, without_sample
 from actors.media.scan import scan
 from actors.media.views import Sample
+from actors.memory import keep_freed
 
 if TYPE_CHECKING:
     from trainers.student.base import Student  # loads torch
@@ -48,6 +49,7 @@ class FolderEncoder:
         """Args: ``student``: the folder; ``anchors``: features ``[A, D]``, lowest quality first."""
         import torch
 
+        keep_freed()
         torch.set_num_threads(1)  # one order of every sum: the same file gets the same score on every machine
         self.comparer = Comparer(student, anchors)
         self.comparer.student.eval()

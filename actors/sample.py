@@ -8,24 +8,28 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
-from actors.distortions.apply import apply
-from actors.distortions.table import PRISTINE
+import numpy as np
+
+from actors.distortions.apply import ARRAY, NOTHING, Prepared, apply
+from actors.distortions.table import DISTORTIONS, PRISTINE
 from actors.indicators import INDICATORS, Meter
-from actors.media.decode import Decoder
+from actors.media.decode import Decoder, picture
 from actors.media.downloads import Keep
 from actors.media.files import atomic, room_in
 from actors.media.inputs import Inputs
 from actors.media.outcome import Failure
 from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
 from actors.media.scratch import Scratch
-from actors.media.views import SampleSpec
+from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import labels
 from actors.media.window import EncodeOptions
+from actors.memory import keep_freed
 
-_MAX_BASES = 4  # intermediate files kept for the next rows, which often share the start of a recipe
+_MAX_BASES = 4  # intermediate files kept for the next rows, which often share the window or the start of a recipe
 # VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
 NOT_MEASURED: Row = {"vmaf": float("nan"), "vmaf_v1": float("nan"), "vmaf_v1_note": ""}
 _PREFIX = "w2s-copies-"  # of an actor's folder
+_UNDISTORTED: Recipe = [(PRISTINE, 0, 0)]
 
 
 class Sampler:
@@ -54,6 +58,7 @@ class Sampler:
         timeout_s: float = 120.0,
         downloads: Keep | None = None,
     ) -> None:
+        keep_freed()
         inputs = Inputs(downloads)
         self.synthesise = Synthesise(options, measure_vmaf, keep, inputs)
         self.decode = Decode(spec, measure, timeout_s, inputs)
@@ -104,6 +109,7 @@ class Synthesise:
         self.inputs = inputs or Inputs()
         self._scratch: Scratch | None = None
         self.bases: OrderedDict[tuple[str, str], Path] = OrderedDict()
+        self._window = ""  # of the copy before
 
     @property
     def folder(self) -> Path:
@@ -131,7 +137,7 @@ class Synthesise:
 
     def _make(self, row: Row) -> Row:
         with room_in(tempfile.gettempdir()):
-            copy = self.folder / f"{row['video_id']}.{'png' if row['still'] else 'mkv'}"
+            copy = self.folder / f"{row['video_id']}{self._suffix(bool(row['still']))}"
         try:
             with room_in(tempfile.gettempdir()):
                 measured = self._write(row, copy)
@@ -146,12 +152,34 @@ class Synthesise:
         """Make the copy and return the columns of its measurement."""
         *before, (name, level, seed) = parse_recipe(row["recipe"])
         source, start, duration = self._base(row, before)
-        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options)
+        prepared = NOTHING if before else Prepared(self._clip(row), self._frames(row, name))
+        passing = self.keep is None
+        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options, passing, prepared)
         if not self.measure_vmaf:
             return NOT_MEASURED
-        reference = self._base(row, [(PRISTINE, 0, 0)])[0]
+        reference = self._base(row, _UNDISTORTED)[0]
         found = labels(reference, copy, self.options.threads)
         return {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
+
+    def _suffix(self, still: bool) -> str:
+        """Of a copy: a still that nobody keeps needs no encoder."""
+        return (".png" if self.keep is not None else ARRAY) if still else ".mkv"
+
+    def _clip(self, row: Row) -> Path | None:
+        """The undistorted window, where it is needed anyway or another copy of it came before."""
+        window, self._window = self._window, _window(row)
+        wanted = self.measure_vmaf or (window == self._window and not row["still"])
+        return Path(self._base(row, _UNDISTORTED)[0]) if wanted else None
+
+    def _frames(self, row: Row, name: str) -> Path | None:
+        """Where the frames that effects change lie, or will."""
+        if name in DISTORTIONS and DISTORTIONS[name].family == "streaming":
+            return None
+        key = (_window(row), "still" if row["still"] else "frames")
+        if key not in self.bases:
+            self._remember(key, self.folder / f"base-{secrets.token_hex(6)}.rgb")
+        self.bases.move_to_end(key)
+        return self.bases[key]
 
     @staticmethod
     def _store(copy: Path, folder: Path) -> None:
@@ -165,8 +193,7 @@ class Synthesise:
         source, start, duration = str(row["uri"]), float(row["start_s"]), float(row["duration_s"])
         if not steps:
             return source, start, duration
-        window = f"{source}@{start}+{duration}"
-        key = (window, format_recipe(steps))
+        key = (_window(row), format_recipe(steps))
         if key in self.bases:
             self.bases.move_to_end(key)
             return str(self.bases[key]), 0.0, 0.0
@@ -174,11 +201,20 @@ class Synthesise:
             source, start, duration = self._base(row, steps[:-1])
         path = self.folder / f"base-{secrets.token_hex(6)}.mkv"  # no video has such an id
         name, level, seed = steps[-1]
-        apply(name, level, source, start, duration, path, seed, False, self.options)
+        apply(name, level, source, start, duration, path, seed, False, self.options, True)
+        self._remember(key, path)
+        return str(path), 0.0, 0.0
+
+    def _remember(self, key: tuple[str, str], path: Path) -> None:
+        """Keep an intermediate file for the next rows, and remove the oldest of too many."""
         self.bases[key] = path
         while len(self.bases) > _MAX_BASES:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
-        return str(path), 0.0, 0.0
+
+
+def _window(row: Row) -> str:
+    """A name for the window of a row."""
+    return f"{row['uri']}@{float(row['start_s'])}+{float(row['duration_s'])}"
 
 
 class Decode:
@@ -210,15 +246,20 @@ class Decode:
 
     def _sample(self, row: Row) -> Row:
         copy = row.get("path")
-        if copy:
-            return self._decode({**row, "uri": copy, "start_s": 0.0, "duration_s": 0.0})
-        return self.inputs.use(row, self._decode)
+        if not copy:
+            return self.inputs.use(row, self._decode)
+        if copy.endswith(ARRAY):
+            return self._packed(picture(np.load(copy), self.spec, str(row["video_id"]), self.meter))
+        return self._decode({**row, "uri": copy, "start_s": 0.0, "duration_s": 0.0})
 
     def _decode(self, row: Row) -> Row:
         uri, start, duration, seed = row["uri"], row["start_s"], row["duration_s"], str(row["video_id"])
         sample = self.decoder.decode(str(uri), float(start), float(duration), self.spec, seed, self.meter)
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
+        return self._packed(sample)
+
+    def _packed(self, sample: Sample) -> Row:
         return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}
 
     def _indicators(self) -> Row:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from actors.media.outcome import STORAGE, Failure
 from actors.media.rows import Row, failed, unpack, without_sample, without_views
+from actors.memory import keep_freed
 from actors.teachers import load_teacher
 from trainers.student.table import build_encoder
 from trainers.videos import VideoWriter
@@ -29,6 +30,7 @@ class TeacherScorer:
     """
 
     def __init__(self, names: Sequence[str], weights: str = "", last: Collection[str] = ()) -> None:
+        keep_freed()
         self.teachers = {name: load_teacher(name, weights) for name in names}
         self.last = frozenset(last)
 
@@ -96,6 +98,7 @@ class StudentEncoder:
     """
 
     def __init__(self, student: str, options: dict[str, Any], folder: str | None = None) -> None:
+        keep_freed()
         self.encoder = build_encoder(student, options)
         self.writer = VideoWriter(folder) if folder is not None else None
 

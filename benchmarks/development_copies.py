@@ -37,12 +37,13 @@ from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 from pipeline.corpus.rules import short_id
-from trainers.student.lite.efficientnet import EfficientNetLite0, pretrained
-from trainers.student.lite.features import log_deviations, shrunk, tiles
+from trainers.student.lite.efficientnet import FoldedPyramid, normalise, pretrained
+from trainers.student.lite.features import DEVIATION_FLOOR, padded, shrunk, tiles
 from trainers.student.lite.freeze import freeze
 
 VERSION = 1
-LAYERS: tuple[int | str, ...] = ("stem", *range(9))
+DEPTH = 9  # blocks of the network; the student looks at the first four
+LAYERS: tuple[int | str, ...] = ("stem", *range(DEPTH))
 ORDERS = (2, 8, math.inf)
 SIZES = (1, 2, 4)  # by which pictures are shrunk
 SPEC = SampleSpec(key_frames=2, motion_frames=48)
@@ -211,10 +212,32 @@ def jobs(clip: str) -> Iterator[Job]:
 
 
 @functools.lru_cache(maxsize=1)
-def network() -> EfficientNetLite0:
-    """The encoder of the student, with its ImageNet weights."""
+def network() -> FoldedPyramid:
+    """The encoder of the student, with its ImageNet weights, to greater depth."""
     torch.set_num_threads(1)
-    return pretrained()
+    return FoldedPyramid(pretrained(), DEPTH)
+
+
+@torch.inference_mode()
+def log_deviations(images: list[np.ndarray]) -> np.ndarray:
+    """The statistic of `trainers.student.lite.features` of all LAYERS at all ORDERS; an infinite one is the largest departure.
+
+    Returns float32 [orders, channels of LAYERS].
+    """
+    pieces = [
+        network()(normalise(torch.from_numpy(np.require(padded(image), requirements=["C", "W"]))[None]))
+        for image in images
+    ]
+    parts = []
+    for maps in zip(*pieces, strict=True):
+        flat = torch.cat([activation[0].flatten(1) for activation in maps], dim=1).double()
+        departure = (flat - flat.mean(dim=1, keepdim=True)).abs()
+        sizes = [
+            departure.amax(dim=1) if math.isinf(order) else departure.pow(order).mean(dim=1).pow(1 / order)
+            for order in ORDERS
+        ]
+        parts.append(torch.stack([torch.log(size + DEVIATION_FLOOR) for size in sizes]))
+    return torch.cat(parts, dim=1).float().numpy()
 
 
 def deviations(sample: Sample) -> np.ndarray:
@@ -223,7 +246,7 @@ def deviations(sample: Sample) -> np.ndarray:
     for size in SIZES:
         frames = sample.key[:, 0] if size > 1 else sample.key[len(sample.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, size))]
-        parts.append(log_deviations(network(), pieces, LAYERS, ORDERS))
+        parts.append(log_deviations(pieces))
     return np.stack(parts)
 
 

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import ffmpeg as graph
+import numpy as np
 
-from actors.distortions.maker import Effect, Encoding, Setting
+from actors.distortions.maker import Effect, Encoding, Frame, Setting
 from actors.distortions.table import DISTORTIONS, Distortion
 from actors.media import ffmpeg, ffmpeg_log
 from actors.media.files import atomic, room_in
 from actors.media.outcome import Failure
 from actors.media.window import EncodeOptions, Window
+
+RAW_BYTES = 2**28  # of frames as they are: 1.6 s of 960x540 at 30 frames per second take 37 MB
+ARRAY = ".npy"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What copies of one window share; all of them have the same options.
+
+    Attributes:
+        clip: The window at level 0, made before: clips are made from it instead of the source.
+        frames: File of its RGB frames as they are, or of its still: written by the first frame effect, read by the others.
+    """
+
+    clip: Path | None = None
+    frames: Path | None = None
+
+
+NOTHING = Prepared()
+
+
+@dataclass(frozen=True)
+class _File:
+    """Where a copy is written.
+
+    Attributes:
+        path: The file, which takes its name when it is finished.
+        container: FFmpeg's muxer name, or `ARRAY`.
+        lossless: Encoder options of a copy that loses nothing.
+        frames: As of `Prepared`.
+    """
+
+    path: Path
+    container: str
+    lossless: dict[str, Any]
+    frames: Path | None = None
 
 
 def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | Path, container: str) -> None:
@@ -25,43 +65,77 @@ def _encode(window: Window, stream: Any, codec: dict[str, Any], partial: str | P
         raise window.scan.no_frame(window.source, window.start_s)
 
 
-def _transport(window: Window, encoding: Encoding, partial: Path, container: str) -> None:
+def _transport(window: Window, encoding: Encoding, file: _File) -> None:
     """Encode to a raw stream, apply the transport to it, and store the frames that the decoder returns."""
-    options = window.options
-    with tempfile.NamedTemporaryFile(dir=partial.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
-        _encode(window, encoding.chain(window.stream(still=False)), encoding.codec, stream.name, encoding.raw)
+    options, codec = window.options, encoding.codec or file.lossless
+    with tempfile.NamedTemporaryFile(dir=file.path.parent, prefix=".partial-", suffix=f".{encoding.raw}") as stream:
+        _encode(window, encoding.chain(window.stream(still=False)), codec, stream.name, encoding.raw)
         path = Path(stream.name)
         path.write_bytes(encoding.transport(path.read_bytes()))
         # With several decoder threads, the concealment would depend on the order in which they finish.
         decoded = ffmpeg.source(path, max_pixels=options.max_pixels, threads=1)["V:0"]
         retimed = decoded.filter("setpts", f"N/({window.rate})/TB").filter("fps", fps=str(window.rate))
-        stored = ffmpeg.target(
-            retimed.filter("format", "yuv420p"), partial, ffmpeg.lossless(options.threads), container
-        )
+        stored = ffmpeg.target(retimed.filter("format", "yuv420p"), file.path, file.lossless, file.container)
         ffmpeg.run(ffmpeg.arguments(stored), timeout_s=options.timeout_s, kind="encode")
 
 
-def _transform(window: Window, effect: Effect, still: bool, partial: Path, container: str) -> None:
-    """Decode to RGB, change each frame, store without loss; holds only a few frames in memory."""
+def _frames(window: Window, still: bool, stored: Path | None) -> Generator[Frame]:
+    """RGB frames of the window; those that are stored already, or else they are stored where they are few."""
+    if stored is not None and stored.exists():
+        with stored.open("rb") as file:
+            frame = np.empty((window.height, window.width, 3), np.uint8)
+            while file.readinto(frame.data) == frame.nbytes:
+                yield frame
+                frame = np.empty_like(frame)
+        return
+    read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
+    frames = ffmpeg.read_frames(read, window.width, window.height, timeout_s=window.options.timeout_s)
+    if stored is None or 2 * window.bytes > RAW_BYTES:
+        yield from frames
+        return
+    with atomic(stored) as partial, partial.open("wb") as file:
+        for frame in frames:
+            file.write(frame.data)
+            yield frame
+
+
+def _transform(window: Window, effect: Effect, still: bool, file: _File) -> None:
+    """Change each RGB frame and store it without loss; holds only a few frames in memory."""
     import cv2
 
     cv2.setNumThreads(window.options.threads)
-    timeout_s = window.options.timeout_s
-    read = graph.output(window.rgb(still), "pipe:1", f="rawvideo", **({"frames:v": 1} if still else {}))
-    write = ffmpeg.target(window.raw_input(still), partial, ffmpeg.lossless(window.options.threads), container)
-    with ffmpeg.FrameWriter(write, timeout_s=timeout_s) as writer:
-        for frame in ffmpeg.read_frames(read, window.width, window.height, timeout_s=timeout_s):
-            writer.write(effect(frame))
+    with contextlib.closing(_frames(window, still, file.frames)) as frames:
+        if file.container == ARRAY:
+            first, *_ = [effect(frame) for frame in frames]
+            with file.path.open("wb") as array:
+                np.save(array, first)
+            return
+        write = ffmpeg.target(window.raw_input(still), file.path, file.lossless, file.container)
+        with ffmpeg.FrameWriter(write, timeout_s=window.options.timeout_s) as writer:
+            for frame in frames:
+                writer.write(effect(frame))
 
 
-def _write(window: Window, recipe: Effect | Encoding, still: bool, partial: Path, container: str) -> None:
+def _write(window: Window, recipe: Effect | Encoding, still: bool, file: _File) -> None:
     """Write the copy by the recipe that the distortion's function returned."""
     if not isinstance(recipe, Encoding):
-        _transform(window, recipe, still, partial, container)
+        _transform(window, recipe, still, file)
     elif recipe.raw:
-        _transport(window, recipe, partial, container)
+        _transport(window, recipe, file)
     else:
-        _encode(window, recipe.chain(window.stream(still)), recipe.codec, partial, container)
+        _encode(window, recipe.chain(window.stream(still)), recipe.codec or file.lossless, file.path, file.container)
+
+
+def _same(frame: Frame) -> Frame:
+    """No distortion."""
+    return frame
+
+
+def _container(suffix: str, still: bool) -> str:
+    """What kind of file has a suffix."""
+    if still:
+        return ARRAY if suffix == ARRAY else "image2pipe"
+    return "matroska" if suffix == ".mkv" else "mp4"
 
 
 def _check(name: str, level: int, still: bool) -> Distortion:
@@ -93,6 +167,8 @@ def apply(
     seed: int,
     still: bool = False,
     options: EncodeOptions | None = None,
+    passing: bool = False,
+    prepared: Prepared = NOTHING,
 ) -> None:
     """Write one copy of a window at one severity.
 
@@ -105,10 +181,14 @@ def apply(
         source: Input file.
         start_s: Start of the window, seconds.
         duration_s: Length of the window, seconds; 0 means to the end.
-        destination: Output file: Matroska if it ends in `.mkv`, otherwise MP4; PNG for stills. Written atomically.
+        destination: Output file: Matroska if it ends in `.mkv`, otherwise MP4; a still is an array of NumPy if it ends in
+            `ARRAY`, otherwise PNG. Written atomically.
         seed: Seed of all random choices.
         still: Write the middle frame of the window as a PNG (spatial family and level 0 only).
         options: Encoder settings.
+        passing: The file is read at once and then deleted: what is stored without loss is stored as it is, if that takes no
+            more than `RAW_BYTES`. Only Matroska holds such frames.
+        prepared: What copies of this window share.
 
     Raises:
         Failure: `usage` for an unknown name or level, `storage` for a full disk; other kinds as in `actors.media.ffmpeg`.
@@ -116,11 +196,14 @@ def apply(
     options = options or EncodeOptions()
     row = _check(name, level, still) if level else None
     window = Window.open(ffmpeg.check_file(source), start_s, duration_s, still, options)
-    container = "matroska" if Path(destination).suffix == ".mkv" else "mp4"
-    container = "image2pipe" if still else container
-    recipe: Effect | Encoding = Encoding(ffmpeg.lossless(options.threads))
+    if prepared.clip is not None and not still:
+        window = replace(window, ready=str(prepared.clip))
+    container = _container(Path(destination).suffix, still)
+    as_it_is = passing and container == "matroska" and window.bytes <= RAW_BYTES
+    lossless = ffmpeg.raw() if as_it_is else ffmpeg.lossless(options.threads)
+    recipe: Effect | Encoding = _same if container == ARRAY else Encoding()
     if row is not None:
         _check_size(row, window)
         recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
-        _write(window, recipe, still, partial, container)
+        _write(window, recipe, still, _File(partial, container, lossless, prepared.frames))

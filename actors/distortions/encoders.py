@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any
 
 from actors.distortions.maker import Encoding, Setting
-from actors.media import ffmpeg
 
 # Frames per second that FFmpeg's MPEG-2 encoder takes as they are (measured: a copy has the times of its reference). It takes
 # 7.49 for 7.5, 12 for 12.5 and 24 for 24.5.
@@ -69,12 +68,9 @@ def mjpeg(quantiser: float, setting: Setting) -> Encoding:
     return Encoding({"vcodec": "mjpeg", **quality, "threads": setting.options.threads})
 
 
-def denoise(strength: float, setting: Setting) -> Encoding:
+def denoise(strength: float, _: Setting) -> Encoding:
     """A denoiser that is too strong (hqdn3d, the same strength in space and time), stored without loss."""
-    return Encoding(
-        ffmpeg.lossless(setting.options.threads),
-        lambda stream: stream.filter("hqdn3d", strength, strength, strength, strength),
-    )
+    return Encoding(chain=lambda stream: stream.filter("hqdn3d", strength, strength, strength, strength))
 
 
 def noise_h264(strength: float, setting: Setting) -> Encoding:

@@ -60,14 +60,14 @@ class Encoding:
     """One process of FFmpeg, from the window to the copy.
 
     Attributes:
-        codec: Output options: the encoder and its parameters.
+        codec: Output options: the encoder and its parameters. None: the frames are stored without loss.
         chain: Adds filters to the ffmpeg-python stream before the encoder.
         raw: FFmpeg's name of the raw format of the encoded stream, where the copy is what a decoder returns for that
             stream, stored without loss at the window's rate. Empty: the encoded stream is the copy.
         transport: Changes such a raw stream before the decoder reads it.
     """
 
-    codec: dict[str, Any]
+    codec: dict[str, Any] | None = None
     chain: Chain = unchanged
     raw: str = ""
     transport: Callable[[bytes], bytes] = untouched

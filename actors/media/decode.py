@@ -32,11 +32,12 @@ from actors.indicators import Meter
 from actors.media import colour, ffmpeg
 from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
 from actors.media.excerpt import excerpt, track
-from actors.media.network_views import Clip, Gatherer, plan
+from actors.media.network_views import Clip, Gatherer, gather, plan
 from actors.media.outcome import Failure
 from actors.media.scan import Scan, scan
 from actors.media.timeline import Cut
 from actors.media.views import Sample, SampleSpec
+from actors.memory import TRIM_BYTES
 
 CHILD = Path(__file__).with_name("decode_child.py")
 # Running the file by path keeps the child independent of how and where the project is installed.
@@ -49,8 +50,9 @@ class _Child:
 
     def __init__(self, program: Path, threads: int, memory_bytes: int) -> None:
         # No copy of the parent's import path entry: its folder may hold modules that shadow those of libraries.
-        # Without a fixed threshold the allocator keeps freed frames of up to 32 MB for itself.
-        freeing = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
+        # Without fixed thresholds the allocator keeps freed frames of up to 32 MB (one of 4K) for itself, or takes the pages of
+        # every small one anew (`actors.memory`).
+        freeing = {"MALLOC_MMAP_THRESHOLD_": str(16 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(TRIM_BYTES)}
         environment = ffmpeg.environment(OMP_NUM_THREADS=str(threads), PYTHONSAFEPATH="1", **freeing)
         self.process = subprocess.Popen(
             [sys.executable, "-c", _BOOT, str(program)],
@@ -311,6 +313,23 @@ class Decoder:
             size = Clip(len(numbers), header.height, header.width, fps)
             gatherer = Gatherer(plan(window.spec.views, size, window.seed))
             return _gather(window, _repeated(frames, numbers), len(numbers), fps, gatherer)
+
+
+def picture(frame: NDArray[np.uint8], spec: SampleSpec, seed: str = "", meter: Meter | None = None) -> Sample:
+    """The sample of a still, RGB ``[H, W, 3]``, that is in memory already: what `Decoder.decode` gives for a file of it.
+
+    Raises:
+        Failure: ``too_large``.
+    """
+    height, width = frame.shape[:2]
+    if height * width > spec.max_pixels:
+        raise Failure("too_large", f"a still is {width}x{height}; the limit max_pixels is {spec.max_pixels}")
+    key = np.broadcast_to(frame, (spec.key_frames, 2, *frame.shape)).copy()
+    views = gather([frame], plan(spec.views, Clip(1, height, width, 0.0), seed))
+    if meter is not None:
+        meter.clear()
+        meter.add(frame, frame)
+    return Sample(key, luma_strip(frame, spec.motion_short_side)[None], 0.0, views)
 
 
 class _ShortError(Exception):

@@ -34,7 +34,7 @@ from actors.media.outcome import Failure
 
 __all__ = [
     "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "ask", "binary", "check_file", "environment",
-    "lossless", "opening", "probe", "raw_source", "read_frames", "run", "source", "target",
+    "lossless", "opening", "probe", "raw", "raw_source", "read_frames", "run", "source", "target",
 ]  # fmt: skip
 
 # Containers and still-image streams that hold their own data. Not here, on purpose: concat, hls, dash, imf, sdp, image2
@@ -170,6 +170,11 @@ def target(node: Any, path: str | os.PathLike[str], codec: dict[str, Any], conta
 def lossless(threads: int) -> dict[str, Any]:
     """Encoder options that lose nothing of a 4:2:0 picture."""
     return {"vcodec": "libx264", "preset": "ultrafast", "qp": 0, "threads": threads}
+
+
+def raw() -> dict[str, Any]:
+    """Encoder options that store a 4:2:0 picture as it is: five times as large as `lossless`, a fifth of the time."""
+    return {"vcodec": "rawvideo"}
 
 
 def arguments(node: Any) -> list[str]:

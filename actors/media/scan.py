@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -162,12 +162,23 @@ def scan(path: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Scan:
     """
     name = ffmpeg.check_file(path)
     facts = Path(name).stat()
-    return _remembered(name, facts.st_size, facts.st_mtime_ns, facts.st_ino, timeout_s)
+    return _remembered(_State(name, facts.st_size, facts.st_mtime_ns, facts.st_ino, timeout_s))
+
+
+@dataclass(frozen=True)
+class _State:
+    """A file as it is now. Who waits how long for the answer makes no other state of it."""
+
+    name: str
+    size: int
+    time_ns: int
+    inode: int
+    timeout_s: float = field(compare=False)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(name: str, _size: int, _time: int, _inode: int, timeout_s: float) -> Scan:
-    return _read(name, timeout_s)
+def _remembered(state: _State) -> Scan:
+    return _read(state.name, state.timeout_s)
 
 
 def _read(name: str, timeout_s: float) -> Scan:

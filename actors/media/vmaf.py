@@ -19,6 +19,7 @@ import ffmpeg as graph
 from actors.media import ffmpeg
 from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
+from actors.media.scan import scan
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _checked(reference: str | os.PathLike[str], distorted: str | os.PathLike[str
     """The header of both files."""
     if os.fspath(reference) == os.fspath(distorted):
         raise Failure("usage", f"VMAF needs two files, got {reference} twice")
-    first, second = ffmpeg.probe(reference), ffmpeg.probe(distorted)
+    first, second = scan(reference).header, scan(distorted).header  # which the decode of the copy asks for too
     if (first.width, first.height) != (second.width, second.height):
         sizes = f"{first.width}x{first.height} and {second.width}x{second.height}"
         raise Failure("usage", f"VMAF needs equal frame sizes, got {sizes} for {reference} and {distorted}")

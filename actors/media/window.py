@@ -55,6 +55,7 @@ class Window:
         options: Limits and threads.
         scan: What the file's packets say.
         cut: The pictures that the window shows.
+        ready: A file that holds the window in this form already, without loss, and is read instead; empty for none.
     """
 
     source: str
@@ -68,6 +69,7 @@ class Window:
     options: EncodeOptions
     scan: Scan
     cut: Cut
+    ready: str = ""
 
     @classmethod
     def open(cls, source: str, start_s: float, duration_s: float, still: bool, options: EncodeOptions) -> Window:
@@ -107,6 +109,11 @@ class Window:
         """What the file's header says of its colours."""
         return self.scan.header.tags
 
+    @property
+    def bytes(self) -> int:
+        """Size of its frames as they are."""
+        return self.width * self.height * 3 // 2 * -(-self.cut.count // max(self.keep_every, 1))
+
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
@@ -117,6 +124,9 @@ class Window:
 
     def stream(self, still: bool) -> Any:
         """ffmpeg-python video stream: native frames with exact times, doubled only where a player holds them."""
+        if self.ready:
+            made = ffmpeg.source(self.ready, threads=self.options.threads)["V:0"]
+            return made.filter("settb", f"1/({self.rate})").filter("setpts", "N").filter("fps", fps=str(self.rate))
         node = colour.render(self._pictures(), self.tags, self.options.rendering)
         if self.keep_every > 1:
             node = node.filter("select", f"not(mod(n,{self.keep_every}))")

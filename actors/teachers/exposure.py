@@ -26,9 +26,15 @@ NOISE_SCALE = 20.0  # additional grey levels of noise that cost a factor of e
 MINIMUM = 8
 
 
+# Luma has 256 levels, so that what is a function of one pixel is a table.
+_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
+_LINEAR = _LEVELS ** np.float32(GAMMA)
+_WEIGHTS = np.exp(-((_LEVELS - np.float32(0.5)) ** 2) / np.float32(2 * EXPOSED_SPREAD**2)).astype(np.float64)
+
+
 def contrast_factor(plane: Plane) -> float:
     """Global contrast factor of luma 0..255: weighted mean local contrast of perceptual luminance over the scales."""
-    linear = (plane / np.float32(255)) ** np.float32(GAMMA)
+    linear = cv2.LUT(plane.astype(np.uint8), _LINEAR)
     total = 0.0
     for index, scale in enumerate(SCALES, start=1):
         height, width = plane.shape[0] // scale, plane.shape[1] // scale
@@ -36,8 +42,8 @@ def contrast_factor(plane: Plane) -> float:
             break
         superpixels = cv2.resize(linear, (width, height), interpolation=cv2.INTER_AREA) if scale > 1 else linear
         lightness = 100 * np.sqrt(np.asarray(superpixels, np.float32))
-        rows = float(np.abs(np.diff(lightness, axis=0)).mean(dtype=np.float64))
-        columns = float(np.abs(np.diff(lightness, axis=1)).mean(dtype=np.float64))
+        rows = cv2.norm(lightness[1:], lightness[:-1], cv2.NORM_L1) / lightness[1:].size
+        columns = cv2.norm(lightness[:, 1:], lightness[:, :-1], cv2.NORM_L1) / lightness[:, 1:].size
         weight = (-0.406385 * index / 9 + 0.334573) * index / 9 + 0.0877526
         total += weight * (rows + columns) / 2
     return total
@@ -45,8 +51,8 @@ def contrast_factor(plane: Plane) -> float:
 
 def well_exposedness(plane: Plane) -> float:
     """Mean Gaussian weight of luma around mid grey, 0 to 1: clipped shadows and highlights count almost nothing."""
-    offset = plane / np.float32(255) - np.float32(0.5)
-    return float(np.exp(-(offset**2) / np.float32(2 * EXPOSED_SPREAD**2)).mean(dtype=np.float64))
+    counts = np.bincount(plane.astype(np.uint8).ravel(), minlength=256)
+    return float(counts @ _WEIGHTS / plane.size)
 
 
 class Exposure(FrameTeacher):

@@ -60,16 +60,24 @@ def pair_products(mscn: Plane) -> tuple[Plane, Plane, Plane, Plane]:
     )
 
 
+def sums(values: NDArray[np.floating], axes: tuple[int, ...]) -> Values:
+    """Sums over `axes`: of each line along the last of them in the numbers' own precision, of the lines in double precision.
+
+    NumPy adds a line pairwise, so hardly anything is lost, and several times faster than when every number is converted first.
+    """
+    return np.asarray(values.sum(axis=axes[-1]).sum(axis=axes[:-1], dtype=np.float64), np.float64)
+
+
 def fit_aggd(blocks: NDArray[np.floating], axes: tuple[int, ...]) -> Aggd:
     """Fit an AGGD by moment matching over `axes`; flat blocks get the smallest shape and zero spread."""
-    square = blocks * blocks
-    total = square.sum(axis=axes, dtype=np.float64)
-    left_total = np.where(blocks < 0, square, 0).sum(axis=axes, dtype=np.float64)
-    left_count = (blocks < 0).sum(axis=axes)
+    negative = np.minimum(blocks, 0)
+    total = sums(blocks * blocks, axes)
+    left_total = sums(negative * negative, axes)
+    left_count = sums((blocks < 0).astype(blocks.dtype), axes)
     count = math.prod(blocks.shape[axis] for axis in axes)
     left = np.sqrt(left_total / np.maximum(left_count, 1))
     right = np.sqrt((total - left_total).clip(min=0) / np.maximum(count - left_count, 1))
-    magnitude = np.abs(blocks).mean(axis=axes, dtype=np.float64)
+    magnitude = (sums(blocks, axes) - 2 * sums(negative, axes)) / count
     ratio = magnitude**2 / np.maximum(total / count, _FLAT)
     skew = left / np.maximum(right, _FLAT)
     # For large skew the correction tends to 1; clip it there so that no power overflows.

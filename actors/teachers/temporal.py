@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors.media.views import Sample
 from actors.teachers.base import Teacher
-from actors.teachers.nss import Values, fit_aggd, window_moments
+from actors.teachers.nss import Values, fit_aggd, sums, window_moments
 from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
 from trainers.student.lite.freeze import FAST_SHARE, HELD_SHARE, REACH, held_steps
 
@@ -37,7 +37,7 @@ def shake(frames: NDArray[np.float32]) -> float:
     window = np.asarray(cv2.createHanningWindow((frames.shape[2], frames.shape[1]), cv2.CV_32F), np.float32)
     # OpenCV's own window argument may multiply the caller's frames in place, so the window is applied here.
     tapered = (frames - frames.mean(axis=(1, 2), keepdims=True)) * window
-    textured = frames.std(axis=(1, 2)) > 1
+    textured = [float(cv2.meanStdDev(frame)[1][0, 0]) > 1 for frame in frames]
     shifts, trust = np.zeros((len(frames) - 1, 2)), np.zeros(len(frames) - 1)
     for index, (before, after) in enumerate(pairwise(tapered)):
         # Without texture there is no peak to find.
@@ -84,7 +84,9 @@ def grain(differences: list[Plane]) -> float:
     for difference in differences:
         rows, columns = difference.shape[0] // 8, difference.shape[1] // 8
         blocks = difference[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8)
-        levels.append(float(np.quantile(blocks.std(axis=(1, 3)), CALM_SHARE)) / math.sqrt(2))
+        mean, square = (sums(some.sum(axis=1), (2,)) / 64 for some in (blocks, blocks * blocks))
+        deviation = np.sqrt(np.maximum(square - mean**2, 0))
+        levels.append(float(np.quantile(deviation, CALM_SHARE)) / math.sqrt(2))
     return math.fsum(levels) / max(1, len(differences))
 
 

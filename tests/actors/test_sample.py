@@ -139,11 +139,13 @@ def test_vmaf_falls_with_the_level_and_shares_its_reference(maker, clip, applied
 )
 def test_failures_become_rows(maker, tmp_path, temporary, clip, step, kind):
     uri = tmp_path / "gone.mp4" if kind == "missing" else clip
-    row = maker(measure_vmaf=True)(row_of(uri, step))
+    make = maker(measure_vmaf=True)
+    row = make(row_of(uri, step))
     assert (row["status"], row["error_kind"], row["path"]) == ("failed", kind, "")
     assert row["error"]
     assert "\n" not in row["error"]
-    assert files_below(temporary) == []
+    left = [path.name for path in make.bases.values() if path.suffix == ".mkv"]
+    assert files_below(temporary) == left, "the reference may serve the next row"
 
 
 def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monkeypatch):
@@ -157,9 +159,39 @@ def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monke
     assert files_below(temporary) == [path.name for path in make.bases.values()], "the reference may serve the next row"
 
 
+@pytest.mark.parametrize("before", [(), ((PRISTINE, 0, 0),)])
+@pytest.mark.parametrize("last", [("brighten", 3, 0), ("resize", 0, 0)])
+def test_a_still_is_the_same_picture_whether_it_is_kept_as_a_file_or_not(maker, clip, decode, tmp_path, before, last):
+    row = row_of(clip, *before, last, still=True)
+    passing, kept = maker()(row), maker(keep=str(tmp_path / "kept"))(row)
+    assert [Path(made["path"]).suffix for made in (passing, kept)] == [".npy", ".png"]
+    one, other = decode(passing), decode(kept)
+    for name in (*SAMPLE_COLUMNS, "width", "height", "status"):
+        assert one[name] == other[name], name
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_copies_of_one_window_share_its_frames_and_are_the_same_as_alone(maker, clip, decode, monkeypatch, still):
+    """The second effect starts no process that reads the source."""
+    rows = [
+        row_of(clip, (name, level, 3), still=still) for name, level in (("resize", 2), ("resize", 0), ("darken", 3))
+    ]
+    alone = [decode(maker()(row)) for row in rows]
+    make = maker()
+    together = [decode(make(row)) for row in rows[:2]]
+    read = []
+    monkeypatch.setattr(ffmpeg, "source", lambda path, *_given, **_named: read.append(path))
+    made = make(rows[2])
+    monkeypatch.undo()
+    assert made["status"] == "ok"
+    assert read == []
+    for one, other in zip(alone, [*together, decode(made)], strict=True):
+        assert (one["key"], one["luma"], one["sample_fps"]) == (other["key"], other["luma"], other["sample_fps"])
+
+
 def test_a_still_recipe_is_one_picture(maker, clip, decode):
     row = maker()(row_of(clip, (PRISTINE, 0, 0), ("brighten", 3, 0), still=True))
-    assert Path(row["path"]).name == "copy.png"
+    assert row["status"] == "ok"
     sample_of_copy = unpack(decode(row))
     assert sample_of_copy.is_still
     assert sample_of_copy.height == 96

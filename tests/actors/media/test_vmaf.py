@@ -97,23 +97,21 @@ def test_the_second_model_wants_larger_frames_than_the_first(size, fine):
     assert FIRST.refusal(*size) == ""
 
 
-def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path, monkeypatch):
-    path, copy = tmp_path / "a.mkv", tmp_path / "b.mkv"
-    for number, file in enumerate((path, copy)):
-        node = ffmpeg.target(
-            ffmpeg.raw_source(FIRST.least_side, FIRST.least_side, 10).filter("format", "yuv420p"),
-            file,
-            ffmpeg.lossless(1),
-            "matroska",
-        )
-        with ffmpeg.FrameWriter(node, timeout_s=60) as writer:
-            for frame in range(4):
-                writer.write(np.full((FIRST.least_side, FIRST.least_side, 3), 40 * frame + 20 * number, np.uint8))
-    assert 0 <= vmaf(path, copy) <= 100
-    header = ffmpeg.Probe(FIRST.least_side - 2, 40, 10.0, 0.4, None, "h264", "yuv420p")
-    monkeypatch.setattr(ffmpeg, "probe", lambda _path: header)
+def _grey(path, width, height, lift=0):
+    """A file of four grey frames."""
+    raw = ffmpeg.raw_source(width, height, 10).filter("format", "yuv420p")
+    with ffmpeg.FrameWriter(ffmpeg.target(raw, path, ffmpeg.lossless(1), "matroska"), timeout_s=60) as writer:
+        for frame in range(4):
+            writer.write(np.full((height, width, 3), 40 * frame + lift, np.uint8))
+    return path
+
+
+def test_frames_of_the_smallest_side_have_a_score_and_smaller_ones_are_refused(tmp_path):
+    least = FIRST.least_side
+    assert 0 <= vmaf(_grey(tmp_path / "a.mkv", least, least), _grey(tmp_path / "b.mkv", least, least, 20)) <= 100
+    small = _grey(tmp_path / "c.mkv", least - 2, 40), _grey(tmp_path / "d.mkv", least - 2, 40, 20)
     with pytest.raises(
-        Failure, match=r"a\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side"
+        Failure, match=r"c\.mkv has frames of 16x40; VMAF v0\.6\.1 needs at least 18 pixels a side"
     ) as caught:
-        vmaf(path, copy)
+        vmaf(*small)
     assert caught.value.kind == "too_small"

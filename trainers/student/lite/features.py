@@ -11,19 +11,20 @@ nearly every picture has some, while the share of smooth areas, which rules the 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
-from trainers.student.lite.efficientnet import SMALLEST_SIDE, EfficientNetLite0, channels_of, normalise
+from trainers.student.lite.efficientnet import SMALLEST_SIDE, FoldedPyramid, channels_of, normalise
 from trainers.student.lite.freeze import freeze
 from trainers.student.lite.options import BlockName
 
-LAYERS: tuple[int | str, ...] = ("stem", *range(4))  # down to 1/8 of the size; deeper blocks see objects, not quality
+DEPTH = 4  # blocks of the network that are looked at
+LAYERS: tuple[int | str, ...] = ("stem", *range(DEPTH))  # to 1/8 of the size; deeper blocks see objects, not quality
 ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
 TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
 DEVIATION_FLOOR = 0.01
@@ -33,7 +34,7 @@ DEVIATION_FLOOR = 0.01
 class Views:
     """What the blocks look at: the frozen network and the two views of one video with its frame rate."""
 
-    network: EfficientNetLite0
+    network: FoldedPyramid
     key: np.ndarray
     luma: np.ndarray
     fps: float
@@ -92,7 +93,7 @@ def shrunk(frame: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _padded(image: np.ndarray) -> np.ndarray:
+def padded(image: np.ndarray) -> np.ndarray:
     """Reflect the border of an image [H, W, 3] up to the smallest side that the network can take."""
     lacking = [max(0, SMALLEST_SIDE - side) for side in image.shape[:2]]
     if not any(lacking):
@@ -101,42 +102,45 @@ def _padded(image: np.ndarray) -> np.ndarray:
 
 
 @torch.inference_mode()
-def log_deviations(
-    network: EfficientNetLite0,
-    images: list[np.ndarray],
-    layers: Sequence[int | str] = LAYERS,
-    orders: Sequence[float] = (ORDER,),
-) -> np.ndarray:
-    """log((mean of |x - mean|^order)^(1/order) + 0.01) of every channel of the layers, means over all pixels of all images.
+def log_deviations(network: FoldedPyramid, images: list[np.ndarray]) -> np.ndarray:
+    """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of LAYERS, means over all pixels of all images.
 
-    An infinite order is the largest departure. Returns float32 [orders, sum of the channels of the layers].
+    Powers of activations, which are at most some hundreds, fit well into float32; sums over images are in double precision.
+
+    Returns float32 [sum of the channels of LAYERS].
     """
     pieces = [
-        network(normalise(torch.from_numpy(np.require(_padded(image), requirements=["C", "W"]))[None]), layers)
+        network(normalise(torch.from_numpy(np.require(padded(image), requirements=["C", "W"]))[None]))
         for image in images
     ]
     parts = []
     for maps in zip(*pieces, strict=True):
-        flat = torch.cat([activation[0].flatten(1) for activation in maps], dim=1).double()
-        departure = flat - flat.mean(dim=1, keepdim=True)
-        parts.append(torch.stack([torch.log(_deviation(departure, order) + DEVIATION_FLOOR) for order in orders]))
-    return torch.cat(parts, dim=1).float().numpy()
+        # [pixels, channels], as they lie in memory
+        flat = [activation[0].permute(1, 2, 0).flatten(0, 1) for activation in maps]
+        count = sum(len(pixels) for pixels in flat)
+        mean = torch.stack([pixels.sum(dim=0).double() for pixels in flat]).sum(dim=0) / count
+        powers = torch.stack([_power_of_8(pixels - mean.float()).sum(dim=0).double() for pixels in flat])
+        parts.append(torch.log((powers.sum(dim=0) / count).pow(1 / ORDER) + DEVIATION_FLOOR))
+    return torch.cat(parts).float().numpy()
 
 
-def _deviation(departure: torch.Tensor, order: float) -> torch.Tensor:
-    """(mean of |x|^order)^(1/order) of each row of departures x [C, N], for an even order or infinity."""
-    if math.isinf(order):
-        return departure.abs().amax(dim=1)
-    return departure.pow(order).mean(dim=1).pow(1 / order)
+def _power_of_8(values: Tensor) -> Tensor:
+    """In place, by squaring three times: the general power takes sixteen times as long."""
+    return values.square_().square_().square_()
 
 
 def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     def compute(views: Views) -> np.ndarray:
-        frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
+        frames = _different(views.key[:, 0]) if every_frame else views.key[len(views.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
-        return log_deviations(views.network, pieces)[0]
+        return log_deviations(views.network, pieces)
 
     return compute
+
+
+def _different(frames: np.ndarray) -> np.ndarray:
+    """The frames [S, H, W, 3], or one of them where all are the same picture, whose statistics are theirs."""
+    return frames[:1] if all(np.array_equal(frame, frames[0]) for frame in frames[1:]) else frames
 
 
 def _freeze(views: Views) -> np.ndarray:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from trainers.levels import LEVELS
 from trainers.student.base import NO_VIEWS, Student
-from trainers.student.lite.efficientnet import EfficientNetLite0, pretrained
-from trainers.student.lite.features import BLOCKS, FeatureBlock, Views
+from trainers.student.lite.efficientnet import EfficientNetLite0, FoldedPyramid, pretrained
+from trainers.student.lite.features import BLOCKS, DEPTH, FeatureBlock, Views
 from trainers.student.lite.head import ComparisonHead
 from trainers.student.lite.options import LiteOptions
 from trainers.student.table import LITE
@@ -71,13 +71,17 @@ class LiteStudent(Student):
         """All feature blocks in a row, float32 [D]. Raises ValueError for views of another shape."""
         if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
             raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
-        self.backbone.eval()
-        sample = Views(self.backbone, key, luma, fps)
+        sample = Views(self._pyramid, key, luma, fps)
         parts = [block.compute(sample) for block in self.blocks]
         features = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(features).all():
             raise ValueError("the encoder gave a number that is not finite")
         return features
+
+    @cached_property
+    def _pyramid(self) -> FoldedPyramid:
+        """The part of the frozen network that encodes; its weights are there before the first video."""
+        return FoldedPyramid(self.backbone.eval(), DEPTH)
 
     @cached_property
     def _encoder_digest(self) -> str:
