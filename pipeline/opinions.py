@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def label_rule(config: Config, layout: RunLayout) -> Rule:
     """
     if len(config.teachers.voices) > 1:
         floor = config.pairs.sigma_floor
-        return lambda *opinions: ensemble_labels(*opinions, floor)
+        return partial(ensemble_labels, floor=floor)
     mean = read_table(layout.ensemble, ENSEMBLE)["mean"].to_numpy()
     low, high = float(mean.min()), float(mean.max())
 

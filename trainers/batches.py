@@ -115,8 +115,8 @@ def read_pairs(
     if not used.any():
         raise ValueError(f"{path}: no pair left to train on (pairs: {len(label)}, with a weight above zero: 0)")
     weight = weight[used] / weight[used].mean()
-    columns = (rows["first"], rows["second"], label)
-    return Pairs(*(column[used] for column in columns), weight.astype(np.float32), synthetic[used], difference[used])
+    first, second = rows["first"][used], rows["second"][used]
+    return Pairs(first, second, label[used], weight.astype(np.float32), synthetic[used], difference[used])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -16,10 +15,9 @@ from pipeline.report.scores import student_scores
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import exists, read_json
 
-Row = dict[str, Any]
+Measure = tuple[str, str]  # suite and figure
 
 KEYS = ("within", "srcc")
-MEASURES = {(suite, key) for suite in SUITES for key in KEYS}
 _SEED = 0  # of the resamples
 
 
@@ -37,9 +35,9 @@ class Judged:
 
     stage: int
     copies: Mapping[str, tuple[tuple[str, float], ...]]
-    values: Mapping[tuple[str, str], float]
-    drawn: Mapping[tuple[str, str], np.ndarray]
-    ensemble: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    values: Mapping[Measure, float]
+    drawn: Mapping[Measure, np.ndarray]
+    ensemble: Mapping[Measure, float] = field(default_factory=dict)
 
 
 def judged(layout: RunLayout, stage: int | None = None) -> Judged:
@@ -59,7 +57,10 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
     number = evaluated[-1] if stage is None else stage
     raw = student_scores(layout.benchmark_student_scores(number), "raw")
     teachers = read_json(layout.benchmark_teachers)
-    copies, values, drawn, ensemble = {}, {}, {}, {}
+    copies: dict[str, tuple[tuple[str, float], ...]] = {}
+    values: dict[Measure, float] = {}
+    drawn: dict[Measure, np.ndarray] = {}
+    ensemble: dict[Measure, float] = {}
     for suite in SUITES:
         rows = [row for row in items(layout, suite) if row["video_id"] in raw]
         labels = np.array([row["mos"] for row in rows], np.float64)
@@ -77,7 +78,7 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
     return Judged(number, copies, values, drawn, ensemble)
 
 
-def of_runs(runs: Sequence[Judged], measure: tuple[str, str]) -> Summary | None:
+def of_runs(runs: Sequence[Judged], measure: Measure) -> Summary | None:
     """A figure over runs that differ in their seed; None where it is undefined in one of them."""
     if not runs or any(measure not in one.values for one in runs):
         return None
@@ -90,7 +91,7 @@ def same_copies(first: Judged, second: Judged, suite: str) -> bool:
     return first.copies[suite] == second.copies[suite]
 
 
-def difference(runs: Sequence[tuple[Judged, Judged]], measure: tuple[str, str]) -> Summary | None:
+def difference(runs: Sequence[tuple[Judged, Judged]], measure: Measure) -> Summary | None:
     """A figure of one kind of run less that of another, run by run: pairs of (less, from) with the same seed.
 
     On the same copies both have the same draws, so that what is easy or hard for both cancels. On others the draws are
@@ -104,7 +105,7 @@ def difference(runs: Sequence[tuple[Judged, Judged]], measure: tuple[str, str]) 
     return summary(values, [_gap(first, second, measure) for first, second in runs])
 
 
-def _gap(first: Judged, second: Judged, measure: tuple[str, str]) -> np.ndarray:
+def _gap(first: Judged, second: Judged, measure: Measure) -> np.ndarray:
     less = first.drawn[measure]
     if not same_copies(first, second, measure[0]):
         less = np.random.default_rng(_SEED + 1).permutation(less)

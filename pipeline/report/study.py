@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.method.paired import Summary
-from pipeline.report.comparison import Judged, difference, of_runs
+from pipeline.report.comparison import Judged, Measure, difference, of_runs
 from pipeline.report.figures import Chart, Figure, framed
 from pipeline.report.page import Cell, figure, filled
 from pipeline.report.results import FIGURES, SUITE_TITLES
 from pipeline.settings.ablations import ABLATIONS
 
 Row = dict[str, Any]
-Measure = tuple[str, str]
 
 # the published ones lead: unseen distortions stand for benchmarks outside of the domain, seen ones for those within
 MEASURES: tuple[Measure, ...] = (("unseen", "within"), ("unseen", "srcc"), ("seen", "within"), ("seen", "srcc"))
@@ -125,7 +124,7 @@ def figures_table(study: Study) -> list[list[Cell]]:
 
 def _ensemble(study: Study, measure: Measure) -> float | None:
     """Of the teachers' ensemble, over the seeds; where one row labels with one teacher, the other rows tell it."""
-    told = {}
+    told: dict[int, float] = {}
     for row in study.rows:
         for seed in study.seeds:
             run = study.runs.get((row, seed))

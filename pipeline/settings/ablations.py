@@ -114,6 +114,12 @@ ABLATIONS: dict[str, Ablation] = {
         {"stages": 2, "training.lambda": "adaptive", "mining.select": "disagreement"},
         "V",
     ),
+    "V-answer": Ablation(
+        "relabelled by the student's answer",
+        "as V, but the student of round 1 labels hard pairs by its own answer where both orders agree",
+        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "pairs.relabel_by": "answer"},
+        "V",
+    ),
     "V-continued": Ablation(
         "trained on from the student before",
         "as V, but round 2 goes on from the student of round 1",

@@ -160,6 +160,7 @@ class DistortConfig(Part):
 class PairsConfig(Part):
     """How many pairs each round makes, and how they are labelled (CVPR 2026, section 4.1)."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("relabel_by",)
     homogeneous: Annotated[tuple[Count, ...], Field(min_length=1)] = (60,)
     synthetic: Annotated[tuple[FamilyCounts, ...], Field(min_length=1)] = (
         FamilyCounts(spatial=60, temporal=18, streaming=24),
@@ -171,6 +172,8 @@ class PairsConfig(Part):
     sigma_floor: PositiveReal = 1e-3  # keeps the label table defined where all teachers agree exactly
     # which homogeneous pairs of the union the latest student labels anew: all, those that were mined, or none
     relabel: Literal["all", "mined", "none"] = "all"
+    # by what: its scores as the ensemble's would, or its own answer to the pair where both orders agree
+    relabel_by: Literal["scores", "answer"] = "scores"
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
 

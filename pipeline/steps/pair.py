@@ -16,18 +16,21 @@ from cluster.engine import Row
 from pipeline.console import UserError
 from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import by_family, copies, pool
-from pipeline.costs.loads import severity_pairs
+from pipeline.costs.loads import compare_needs, compare_resources, severity_pairs
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import severity_labels
 from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
+from pipeline.method.position import agreed_labels
 from pipeline.opinions import Rule, label_rule
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, MINED, PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.step import Rows, Step
+from pipeline.run_folder.step import Resources, Rows, Step
 from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import Config, per_round
 from pipeline.steps import mine
+from pipeline.student.comparison import pair_logits
+from trainers.batches import read_encoded
 from trainers.levels import LEVELS, level_names
 
 HOMOGENEOUS = ("ensemble", "gmad")
@@ -46,6 +49,9 @@ def step(run: Run, number: int) -> Step:
     if number > 1:
         inputs |= {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)}
         inputs |= {"scores before": layout.student_scores(number - 1)}
+    asks = number > 1 and config.pairs.relabel_by == "answer"
+    if asks:
+        inputs |= {"student before": layout.student(number - 1), "features": layout.features_of(layout.POOL)}
     return Step(
         "pair",
         inputs,
@@ -53,6 +59,8 @@ def step(run: Run, number: int) -> Step:
         lambda: pair(run, number),
         round=number,
         rows=lambda: expected(run, number),
+        resources=lambda _cpus: compare_resources(config) if asks else Resources(),
+        needs=lambda: compare_needs(config) if asks else (),
     )
 
 
@@ -84,7 +92,9 @@ def pair(run: Run, number: int) -> dict[str, Any]:
         new = [_relabelled(row, teachers, rule) if row["origin"] == "gmad" else row for row in _mined(layout, number)]
         rows = _union(earlier, new)
         anew = RELABELLED[config.pairs.relabel]
-        if anew:
+        if anew and config.pairs.relabel_by == "answer":
+            rows = _answered(run, number - 1, rows, anew)
+        elif anew:
             quality = student_quality(layout, number - 1, teachers, config.pairs.student_variance)
             rows = [_relabelled(row, quality, rule) if row["origin"] in anew else row for row in rows]
         if config.pairs.decisive:
@@ -182,6 +192,30 @@ def _relabelled(row: Row, quality: dict[str, tuple[float, float]], rule: Rule) -
     labels, delta, sigma = rule(*opinions[:, None])
     spread = None if sigma is None else float(sigma[0])
     return row | {"label": level_names(labels)[0], "delta": float(delta[0]), "sigma": spread}
+
+
+def _answered(run: Run, number: int, rows: list[Row], anew: tuple[str, ...]) -> list[Row]:
+    """The rows with the labels that the student of round `number` gives the pairs itself, where both orders agree.
+
+    Where they do not, a pair keeps the label that it had. How much the student depends on the order is told.
+    """
+    encoded = read_encoded(run.config.student.name, run.layout.features)
+    asked = [k for k, row in enumerate(rows) if row["origin"] in anew]
+    if not asked:
+        return rows
+    first, second = ([rows[k][side] for k in asked] for side in ("first", "second"))
+    student = run.layout.student(number)
+    orders = [pair_logits(run, student, encoded, *both) for both in ((first, second), (second, first))]
+    labels, agree, bias = agreed_labels(*orders)
+    run.console.line(
+        f"  position bias of the student of stage {number}: {bias.disagreeing:.1%} of {len(asked)} pairs have another answer in "
+        f"the other order and keep their label; the second place is preferred by {bias.second:+.3f} levels"
+    )
+    names = level_names(labels)
+    known = {k: names[place] for place, k in enumerate(asked) if agree[place]}
+    return [
+        row | {"label": known[k], "delta": None, "sigma": None} if k in known else row for k, row in enumerate(rows)
+    ]
 
 
 def _decisive(row: Row) -> bool:

@@ -1,13 +1,18 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from actors.compare import Comparer
+from cluster.in_process import InProcess
 from pipeline.console import UserError
 from pipeline.corpus.members import copies as usable_copies
+from pipeline.look.observe import feature_table
 from pipeline.method.pairs import Copy
-from pipeline.run_folder.records import MINED, PAIRS
-from pipeline.run_folder.store import read_table
+from pipeline.run_folder.records import FEATURES, MINED, PAIRS
+from pipeline.run_folder.store import append_shard, read_table
 from pipeline.steps.pair import pair, severity_row, student_quality
+from pipeline.student.folder import Anchors, write_anchors
 from trainers.levels import LEVELS
 
 SETTINGS = (
@@ -190,6 +195,43 @@ def test_mined_pairs_that_are_not_labelled_anew_have_the_label_of_the_teachers(s
         "the teachers' means are 12 and 45"
     )
     assert (rows["v4", "w0"]["label"], rows["v4", "w0"]["delta"]) == ("inferior", -28.0)
+
+
+class Biased:
+    """A student whose feature is a quality, which prefers the second place where both are near each other."""
+
+    def __init__(self, student, anchors):
+        pass
+
+    def pairs(self, first, second):
+        says = np.clip(2 + np.round(second[:, 0] - first[:, 0] + 0.6), 0, 4)
+        return -((np.arange(5) - says[:, None]) ** 2)
+
+
+class Judged(InProcess):
+    """An engine whose student is `Biased`."""
+
+    def calls(self, kind, *how):
+        return super().calls(Biased if kind is Comparer else kind, *how)
+
+
+def test_a_student_labels_by_its_own_answer_only_where_both_orders_agree(second, configured):
+    second.engine = Judged()
+    quality = {"v4": 9.0, "w0": 1.0, "w1": 1.2}
+    rows = [
+        {"video_id": name, "features": np.array([value, 0], np.float32).tobytes()} for name, value in quality.items()
+    ]
+    append_shard(second.layout.features_of("pool"), feature_table(rows), FEATURES)
+    anchors = Anchors(np.zeros((5, 2), np.float32), np.full((5, 5), 0.5), np.arange(5.0), tuple("abcde"), 5.0)
+    write_anchors(second.layout.student(1), anchors)
+    pair(second.run(configured(*SETTINGS, "pairs.relabel=mined", "pairs.relabel_by=answer")), 2)
+    rows = {(row["first"], row["second"]): row for row in pairs_of(second, 2)}
+    assert (rows["v4", "w0"]["label"], rows["v4", "w0"]["delta"]) == ("inferior", None)
+    kept = rows["w0", "w1"]
+    assert (kept["label"], kept["delta"]) == ("superior", 33.0), (
+        "it prefers whichever is second, so the teachers' label stays"
+    )
+    assert "position bias of the student of stage 1: 50.0% of 2 pairs" in second.stream.getvalue()
 
 
 def test_one_teacher_alone_labels_pairs_by_its_five_levels(run, configured):
