@@ -5,14 +5,14 @@
 #   nodes, or asks for the GPUs of its next step, between two datasets.
 # Happens: the first execution of Ray Data starts an actor for the whole cluster that writes the sum of what the datasets want over
 #   the same request every few seconds, and goes on after the last dataset. Three GPUs that were asked for when nothing ran any
-#   more are an empty list within 20 s. Nothing is logged. Without a dataset the same request stays.
+#   more are an empty list after 20 s at most, if the machine is not busy. Nothing is logged. Without a dataset the same request stays.
 # Versions: ray[data] 2.58.0; seen on 2026-11-29, Python 3.11, Linux on x86-64
 # Output:
 #   Ray 2.58.0
 #   asked: [{'GPU': 1}, {'GPU': 1}, {'GPU': 1}]
 #   without any dataset it stays for 60 s: True
 #   a dataset of two rows has ended; asked: [{'GPU': 1}, {'GPU': 1}, {'GPU': 1}]
-#   with nothing running it stays for 60 s: False []
+#   with nothing running it stays for 180 s: False []
 #   still there
 set -euo pipefail
 
@@ -60,8 +60,8 @@ print("without any dataset it stays for 60 s:", alone)
 ray.data.range(2).map(lambda row: row).materialize()
 request_resources(bundles=WANTED)
 print("a dataset of two rows has ended; asked:", request())
-after = stays(60)
-print("with nothing running it stays for 60 s:", after, request())
+after = stays(180)
+print("with nothing running it stays for 180 s:", after, request())
 if not alone or after:
     print("changed: the request stays, or does not last by itself")
     sys.exit(1)
