@@ -213,8 +213,13 @@ class Synthesise:
 
 
 def _window(row: Row) -> str:
-    """A name for the window of a row."""
-    return f"{row['uri']}@{float(row['start_s'])}+{float(row['duration_s'])}"
+    """A name for the window of a row in the file as it is now: what was made of another state of it is not taken for its own."""
+    try:
+        facts = Path(row["uri"]).stat()
+        state = f"{facts.st_size}-{facts.st_mtime_ns}-{facts.st_ino}"
+    except (OSError, ValueError):  # whoever reads it says what is wrong with it
+        state = ""
+    return f"{row['uri']}@{float(row['start_s'])}+{float(row['duration_s'])} {state}"
 
 
 class Decode:

@@ -1,5 +1,6 @@
 import errno
 import math
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -116,6 +117,16 @@ def test_another_window_or_seed_is_another_beginning(maker, clip, applied):
     make(row_of(clip, ("gaussian_noise", 1, 1), ("resize", 1, 0)))
     make({**row_of(clip, ("gaussian_noise", 1, 0), ("resize", 1, 0)), "start_s": 0.4})
     assert applied == ["gaussian_noise", "resize"] * 3
+
+
+def test_a_file_that_was_replaced_under_its_name_shares_nothing_with_the_one_before(maker, clip, numbered, tmp_path):
+    place, make = tmp_path / "same.mp4", maker()
+    for step in (("jitter", 2, 0), ("resize", 2, 0)):
+        for source in (clip, numbered):
+            shutil.copy(source, place)
+            made = make(row_of(place, (PRISTINE, 0, 0), step))
+            alone = maker()(row_of(source, (PRISTINE, 0, 0), step, video="alone"))
+            assert Path(made["path"]).read_bytes() == Path(alone["path"]).read_bytes()
 
 
 def test_few_shared_files_are_kept_and_none_after_the_end(maker, clip, temporary):
