@@ -8,27 +8,33 @@ import tempfile
 from collections import OrderedDict
 from pathlib import Path
 
+import ffmpeg as graph
 import numpy as np
 
 from actors.distortions.apply import ARRAY, NOTHING, Prepared, apply
 from actors.distortions.table import DISTORTIONS, PRISTINE
 from actors.indicators import INDICATORS, Meter
-from actors.media.decode import Decoder, picture
+from actors.media.decode import Decoder
 from actors.media.downloads import Keep
 from actors.media.files import atomic, room_in
 from actors.media.inputs import Inputs
+from actors.media.network_views import Clip
 from actors.media.outcome import Failure
 from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe, fresh, pack, parse_recipe
+from actors.media.samples import picture, streamed
 from actors.media.scratch import Scratch
 from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import labels
-from actors.media.window import EncodeOptions
+from actors.media.window import EncodeOptions, Window
 from actors.memory import keep_freed
 
 _MAX_BASES = 4  # intermediate files kept for the next rows, which often share the window or the start of a recipe
 # VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
 NOT_MEASURED: Row = {"vmaf": float("nan"), "vmaf_v1": float("nan"), "vmaf_v1_note": ""}
 _PREFIX = "w2s-copies-"  # of an actor's folder
+# Frames of a window that are read without a file between: a longer one may have less of it decoded, one of few or slow frames
+# is held on the screen, and the offsets of views need a copy's own rate.
+_FEWEST, _MOST, _SLOWEST = 3, 256, 2.0
 _UNDISTORTED: Recipe = [(PRISTINE, 0, 0)]
 
 
@@ -65,6 +71,9 @@ class Sampler:
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
+        shown = self._shown(row)
+        if shown is not None:
+            return shown
         made = self.synthesise(row)
         try:
             result = self.decode(made)
@@ -72,6 +81,20 @@ class Sampler:
             self.synthesise.drop(made)
         del result["path"]  # nobody else could open it
         return result
+
+    def _shown(self, row: Row) -> Row | None:
+        """The undistorted window in the form of the run, by one process and without a file; None where that is not the same.
+
+        What fails goes the way of a copy, which says why.
+        """
+        making = self.synthesise
+        if row["still"] or making.keep is not None or making.measure_vmaf or not _is_undistorted(row):
+            return None
+        try:
+            found = self.decode.directly(row, making.options)
+        except Failure:
+            return None
+        return None if found is None else {**fresh(row), **NOT_MEASURED, **found}
 
     def close(self) -> None:
         """Remove the copies and end the decoding process."""
@@ -212,6 +235,11 @@ class Synthesise:
             self.bases.popitem(last=False)[1].unlink(missing_ok=True)
 
 
+def _is_undistorted(row: Row) -> bool:
+    steps = parse_recipe(row["recipe"])
+    return len(steps) == 1 and steps[0][1] == 0
+
+
 def _window(row: Row) -> str:
     """A name for the window of a row in the file as it is now: what was made of another state of it is not taken for its own."""
     try:
@@ -263,6 +291,26 @@ class Decode:
         if sample.key.shape[0] == 0:
             raise Failure("decode", f"{uri}: no frame could be decoded")
         return self._packed(sample)
+
+    def directly(self, row: Row, options: EncodeOptions) -> Row | None:
+        """The columns of a row's window in the common form; None where a copy of it might be read otherwise.
+
+        Raises:
+            Failure: As `actors.media.window.Window.open` and `actors.media.ffmpeg.read_frames`.
+        """
+        seed, spec = str(row["video_id"]), self.spec
+
+        def work(local: Row) -> Row:
+            uri, start, duration = str(local["uri"]), float(local["start_s"]), float(local["duration_s"])
+            window = Window.open(uri, start, duration, False, options)
+            clip = Clip(window.frames, window.height, window.width, float(window.rate))
+            if spec.views or not _FEWEST <= clip.frames <= _MOST or clip.fps < _SLOWEST:
+                return {}
+            node = graph.output(window.stream(still=False), "pipe:1", f="rawvideo", pix_fmt="rgb24")
+            sample = streamed(node, clip, uri, spec, seed, self.meter, options.timeout_s)
+            return {} if sample is None else self._packed(sample)
+
+        return self.inputs.use(row, work) or None
 
     def _packed(self, sample: Sample) -> Row:
         return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 
 from actors.indicators import Meter
 from actors.media import colour, ffmpeg
-from actors.media.decode_child import KEY, key_positions, luma_strip, second_positions
+from actors.media.decode_child import KEY
 from actors.media.excerpt import excerpt, track
-from actors.media.network_views import Clip, Gatherer, gather, plan
+from actors.media.network_views import Clip
 from actors.media.outcome import Failure
+from actors.media.samples import gathered
 from actors.media.scan import Scan, scan
 from actors.media.timeline import Cut
 from actors.media.views import Sample, SampleSpec
@@ -310,26 +311,8 @@ class Decoder:
         timeout_s = max(0.1, window.deadline - time.monotonic())
         frames = ffmpeg.read_frames(node, header.width, header.height, timeout_s=timeout_s, reuse=True)
         with contextlib.closing(frames):  # type: ignore[type-var]
-            size = Clip(len(numbers), header.height, header.width, fps)
-            gatherer = Gatherer(plan(window.spec.views, size, window.seed))
-            return _gather(window, _repeated(frames, numbers), len(numbers), fps, gatherer)
-
-
-def picture(frame: NDArray[np.uint8], spec: SampleSpec, seed: str = "", meter: Meter | None = None) -> Sample:
-    """The sample of a still, RGB ``[H, W, 3]``, that is in memory already: what `Decoder.decode` gives for a file of it.
-
-    Raises:
-        Failure: ``too_large``.
-    """
-    height, width = frame.shape[:2]
-    if height * width > spec.max_pixels:
-        raise Failure("too_large", f"a still is {width}x{height}; the limit max_pixels is {spec.max_pixels}")
-    key = np.broadcast_to(frame, (spec.key_frames, 2, *frame.shape)).copy()
-    views = gather([frame], plan(spec.views, Clip(1, height, width, 0.0), seed))
-    if meter is not None:
-        meter.clear()
-        meter.add(frame, frame)
-    return Sample(key, luma_strip(frame, spec.motion_short_side)[None], 0.0, views)
+            clip = Clip(len(numbers), header.height, header.width, fps)
+            return gathered(_repeated(frames, numbers), clip, window.name, window.spec, window.seed, window.meter)
 
 
 class _ShortError(Exception):
@@ -363,40 +346,3 @@ def _sample(
     """What a child has sent; a KeyError or an IndexError when something is missing."""
     key = views[KEY].reshape(-1, 2, *views[KEY].shape[1:])
     return Sample(key, arrays[0], float(answer["fps"]), {name: views[name] for name in spec.views})
-
-
-def _gather(window: _Window, frames: Any, count: int, fps: float, gatherer: Gatherer) -> Sample:
-    """Keep what a sample needs of the ``count`` frames of a window, reading no further than needed.
-
-    ``frames`` may come all in the same memory: nothing of a frame's own size is held but the key frames, which go to
-    their places at once, and the first frame of a second that is measured.
-    """
-    spec, meter, header = window.spec, window.meter, window.scan.header
-    places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
-    for part, at in enumerate(key_positions(count, spec.key_frames)):
-        places.setdefault(at, []).append((part, 0))
-        places.setdefault(min(at + 1, count - 1), []).append((part, 1))
-    key = np.empty((spec.key_frames, 2, header.height, header.width, 3), np.uint8)
-    seconds = second_positions(count, fps) if meter is not None else []
-    measured = (min(at + 1, count - 1) for at in seconds)
-    last = max(*places, *gatherer.needed, *measured, min(spec.motion_frames, count) - 1)
-    if meter is not None:
-        meter.clear()
-    held: NDArray[np.uint8] | None = None  # the first frame of a second, until its successor comes
-    luma: list[NDArray[np.uint8]] = []
-    for number, frame in enumerate(frames):
-        if number < spec.motion_frames:
-            luma.append(luma_strip(frame, spec.motion_short_side))
-        for part, shift in places.pop(number, ()):
-            key[part, shift] = frame
-        gatherer.add(number, frame)
-        if meter is not None and held is not None:
-            meter.add(held, frame)
-        held = frame.copy() if number in seconds else None
-        if number == last:
-            break
-    if meter is not None and held is not None:  # a window of one frame
-        meter.add(held, held)
-    if places:
-        raise Failure("decode", f"{window.name}: frames went missing between two reads; copy the file again")
-    return Sample(key, np.stack(luma), fps, gatherer.pictures)

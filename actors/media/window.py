@@ -110,9 +110,14 @@ class Window:
         return self.scan.header.tags
 
     @property
+    def frames(self) -> int:
+        """How many frames it has, if all can be decoded."""
+        return -(-self.cut.count // max(self.keep_every, 1))
+
+    @property
     def bytes(self) -> int:
         """Size of its frames as they are."""
-        return self.width * self.height * 3 // 2 * -(-self.cut.count // max(self.keep_every, 1))
+        return self.width * self.height * 3 // 2 * self.frames
 
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""

@@ -12,7 +12,7 @@ from actors.media import ffmpeg
 from actors.media.outcome import Failure
 from actors.media.rows import SAMPLE_COLUMNS, format_recipe, unpack
 from actors.media.views import SampleSpec
-from actors.media.window import EncodeOptions
+from actors.media.window import EncodeOptions, Window
 from actors.sample import Decode, Sampler, Synthesise
 
 FAST = EncodeOptions(x265_preset="ultrafast", max_short_side=96)
@@ -288,3 +288,33 @@ def test_a_row_that_failed_before_is_not_decoded(clip, decode):
     row = {**row_of(clip), "status": "failed", "error_kind": "encode", "error": "no encoder"}
     done = decode(row)
     assert (done["error_kind"], done["error"], done["width"]) == ("encode", "no encoder", 0)
+
+
+def test_an_undistorted_window_is_shown_as_its_copy_would_be_without_a_file(sampler, maker, clip, decode, applied):
+    row = row_of(clip, (PRISTINE, 0, 0)) | {"start_s": 0.1, "duration_s": 0.8}
+    shown = sampler()(row)
+    assert applied == []
+    copy = decode(maker()(row))
+    assert applied == [PRISTINE]
+    del copy["path"]
+    assert shown.keys() == copy.keys()
+    for name, value in copy.items():
+        assert shown[name] == value or (math.isnan(shown[name]) and math.isnan(value)), name
+
+
+def test_a_window_of_two_frames_is_a_matter_of_the_clock_and_copied(sampler, clip, applied):
+    row = sampler()(row_of(clip, (PRISTINE, 0, 0)) | {"duration_s": 0.1})
+    assert (row["status"], applied) == ("ok", [PRISTINE])
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_window_that_has_not_the_frames_that_its_file_promises_is_copied(sampler, clip, applied, monkeypatch, more):
+    promised = Window.frames.fget
+    monkeypatch.setattr(Window, "frames", property(lambda window: promised(window) + more))
+    row = sampler()(row_of(clip, (PRISTINE, 0, 0)))
+    assert (row["status"], applied) == ("ok", [PRISTINE])
+
+
+def test_a_window_that_cannot_be_read_fails_as_its_copy_does(sampler, broken_files):
+    row = sampler()(row_of(broken_files["format.text.mp4"], (PRISTINE, 0, 0)))
+    assert (row["status"], row["error_kind"]) == ("failed", "format")
