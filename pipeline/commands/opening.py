@@ -15,7 +15,8 @@ from pipeline.corpus.listing import list_inputs
 from pipeline.journal import Journal, LibraryHandler
 from pipeline.run_folder.layout import RunLayout, default_root
 from pipeline.run_folder.run import Run
-from pipeline.settings.config import Config, load
+from pipeline.settings.ablations import ABLATIONS
+from pipeline.settings.config import Config, ablation_keys, load
 
 if TYPE_CHECKING:
     from cluster.engine import Engine
@@ -32,6 +33,24 @@ def configuration(options: argparse.Namespace) -> Config:
         seed=options.seed,
         limit=options.limit,
     )
+
+
+def described(config: Config) -> str:
+    """How many stages a run has, in words."""
+    if config.stopping.auto:
+        return f"as many stages as teach something, at most {config.stages}"
+    return f"{config.stages} stage(s)"
+
+
+def ablation_lines(config: Config) -> list[str]:
+    """What the ablation of a run is and sets; nothing without one."""
+    if config.ablation is None:
+        return []
+    row = ABLATIONS[config.ablation]
+    return [
+        f"ablation {config.ablation}, {row.title}: {row.meaning}",
+        f"  it sets {', '.join(ablation_keys(config))}",
+    ]
 
 
 def layout_of(options: argparse.Namespace, config: Config) -> RunLayout:

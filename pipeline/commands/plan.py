@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import configuration_arguments
-from pipeline.commands.opening import configuration, layout_of
+from pipeline.commands.opening import ablation_lines, configuration, described, layout_of
 from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.step import Rows
 from pipeline.settings.config import Config
@@ -70,8 +70,10 @@ def main(options: argparse.Namespace) -> int:
         return DONE
     console = Console(sys.stdout)
     console.line(
-        f"preset {config.preset}, {config.stages} stage(s), seed {config.seed}, run folder {nearby(run.layout.root)}"
+        f"preset {config.preset}, {described(config)}, seed {config.seed}, run folder {nearby(run.layout.root)}"
     )
+    for line in ablation_lines(config):
+        console.line(line)
     from pipeline.steps.ingest import corpus_size
 
     console.line(f"videos: {_videos(config, files, 0 if files is not None else corpus_size(run))}")

@@ -6,14 +6,13 @@ import argparse
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.figures import print_figures
-from pipeline.commands.opening import configuration, journalled, layout_of, opened
+from pipeline.commands.opening import ablation_lines, configuration, described, journalled, layout_of, opened
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
-from pipeline.settings.ablations import ABLATIONS
-from pipeline.settings.config import Config, ablation_keys, check_weights
+from pipeline.settings.config import Config, check_weights
 from pipeline.steps.decide import last_round
 from trainers.places import nearby
 
@@ -53,14 +52,8 @@ def _announce(config: Config, layout: RunLayout, console: Console) -> None:
     else:
         lines.append(f"videos: {config.corpus.videos}")
     lines.append(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
-    if config.ablation is not None:
-        row = ABLATIONS[config.ablation]
-        lines.append(f"ablation {config.ablation}, {row.title}: {row.meaning}")
-        lines.append(f"  it sets {', '.join(ablation_keys(config))}")
-    stages = f"as many stages as teach something, at most {config.stages}"
-    if not config.stopping.auto:
-        stages = f"{config.stages} stage(s)"
-    console.banner(f"Weak-to-strong video quality assessment, {stages}", lines)
+    lines += ablation_lines(config)
+    console.banner(f"Weak-to-strong video quality assessment, {described(config)}", lines)
 
 
 def _write_config(config: Config, layout: RunLayout) -> None:

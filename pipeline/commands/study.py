@@ -11,12 +11,25 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.commands import at_least_one, configuration_arguments
 from pipeline.commands.opening import checked, engine_of, locked, ready
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.report.comparison import Judged, judged
+from pipeline.report.page import Cell
+from pipeline.report.study import (
+    MEASURES,
+    Decided,
+    Study,
+    as_json,
+    decided,
+    decisions_table,
+    differences_table,
+    figures_table,
+    markdown,
+    page,
+    title,
+)
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import exists, read_bytes, write_bytes, write_json
@@ -57,8 +70,11 @@ def main(options: argparse.Namespace) -> int:
     console = Console()
     runs: dict[tuple[str, int], Judged] = {}
     failures: dict[tuple[str, int], str] = {}
+    decisions: list[Decided] = []
     some = plan[rows[0], first]
-    _announce(console, rows, seeds, folder, some)
+    about = _about(some, options.overrides)
+    lines = [f"seeds {', '.join(map(str, seeds))}, folder {folder.root}", *about]
+    console.banner(f"Study of {len(rows)} rows, {len(plan)} runs", lines)
     found = checked(some, folder)
     ready(folder)
     with locked(folder), engine_of(some, folder, console, options) as engine:
@@ -71,11 +87,13 @@ def main(options: argparse.Namespace) -> int:
                     others = [layouts[other] for other in rows if other != row]
                     _run(Run(config, layout, console, engine, dict(found)), others)
                     runs[row, seed] = judged(layout, config.stages)
+                    decisions += decided(layout, row, seed, config.stages)
                 except UserError as error:
                     failures[row, seed] = str(error)
                     console.warn(f"seed {seed}, row {row}: {error}")
-            _write(folder, rows, [one for one in seeds if one <= seed], runs, failures, some)
-    return _close(folder, console, rows, seeds, runs, failures, some)
+            study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, decisions)
+            _write(folder, study)
+    return _close(folder, console, study)
 
 
 def rows_of(text: str) -> list[str]:
@@ -105,15 +123,15 @@ def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
     return load(options.preset, options.config, [*options.overrides, *keys, f"ablation={row}"], **flags)
 
 
-def _announce(console: Console, rows: Sequence[str], seeds: Sequence[int], folder: RunLayout, config: Config) -> None:
-    lines = [f"preset {config.preset}, seeds {', '.join(map(str, seeds))}, folder {folder.root}", *_corpus(config)]
-    console.banner(f"Study of {len(rows)} rows, {len(rows) * len(seeds)} runs", lines)
-
-
-def _corpus(config: Config) -> list[str]:
+def _about(config: Config, overrides: Sequence[str]) -> list[str]:
+    """Sentences about what all runs share."""
     where = config.corpus.videos
     of_what = f"videos: {where}" if where is not None else f"{config.corpus.made_clips} clips rendered by this program"
-    return [of_what, f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}"]
+    found = [
+        f"Preset {config.preset}, {of_what}.",
+        f"Teachers: {', '.join(config.teachers.names)}; student: {config.student.name}.",
+    ]
+    return [*found, f"Set for every row: {', '.join(overrides)}."] if overrides else found
 
 
 def _run(run: Run, others: Sequence[RunLayout]) -> None:
@@ -128,41 +146,29 @@ def _run(run: Run, others: Sequence[RunLayout]) -> None:
         run_all(run, others, reported=False).close()
 
 
-def _write(
-    folder: RunLayout,
-    rows: Sequence[str],
-    seeds: Sequence[int],
-    runs: dict[tuple[str, int], Judged],
-    failures: dict[tuple[str, int], str],
-    config: Config,
-) -> Any:
-    from pipeline.report.study import Study, as_json, markdown, page
-
-    about = [f"Preset {config.preset}; {'; '.join(_corpus(config))}.", f"Seeds {', '.join(map(str, seeds))}."]
-    study = Study(rows, seeds, runs, failures, about)
+def _write(folder: RunLayout, study: Study) -> None:
     write_json(folder.study("json"), as_json(study))
     write_bytes(folder.study("md"), markdown(study).encode())
     write_bytes(folder.study("html"), page(study, Path(str(folder.root)).name).encode())
-    return study
 
 
-def _close(
-    folder: RunLayout,
-    console: Console,
-    rows: Sequence[str],
-    seeds: Sequence[int],
-    runs: dict[tuple[str, int], Judged],
-    failures: dict[tuple[str, int], str],
-    config: Config,
-) -> int:
-    from pipeline.report.study import MEASURES, differences_table, figures_table, title
-
-    study = _write(folder, rows, seeds, runs, failures, config)
+def _close(folder: RunLayout, console: Console, study: Study) -> int:
     heads = [title(measure) for measure in MEASURES]
-    for name, table in (("row", figures_table(study)), ("difference", differences_table(study))):
-        cells = [[f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row] for row in table]
-        console.table({"row": "figures", "difference": "what each part earns"}[name], [name, "runs", *heads], cells)
+    tables = {
+        "row": ("figures", figures_table(study)),
+        "difference": ("what each part earns", differences_table(study)),
+        "stopping rule": ("what the stopping rule said, and what the next stage brought", decisions_table(study)),
+    }
+    for name, (what, table) in tables.items():
+        second = "said" if name == "stopping rule" else "runs"
+        cells = [[row[0].text, row[1].text, *(_said(cell) for cell in row[2:])] for row in table]
+        if cells:
+            console.table(what, [name, second, *heads], cells)
     console.line(f"study: {', '.join(str(folder.study(ending)) for ending in ('html', 'md', 'json'))}")
-    for (row, seed), why in failures.items():
+    for (row, seed), why in study.failures.items():
         console.warn(f"seed {seed}, row {row} did not finish: {why}")
-    return SOME_FAILED if failures else DONE
+    return SOME_FAILED if study.failures else DONE
+
+
+def _said(cell: Cell) -> str:
+    return f"{cell.text} ({cell.note})" if cell.note else cell.text

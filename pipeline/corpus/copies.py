@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from actors.distortions.table import DISTORTIONS, FAMILIES
 from actors.media.rows import format_recipe, parse_recipe
 from cluster.engine import Row
+from pipeline.corpus.counts import counts_of
 from pipeline.corpus.members import pool
 from pipeline.corpus.rules import PRISTINE, short_id, shuffled
 from pipeline.run_folder.layout import RunLayout
-from pipeline.settings.config import Config, per_round
+from pipeline.settings.config import Config
 
 
 def planned(config: Config, layout: RunLayout, number: int) -> list[Row]:
     """The copies of round `number`: for each family a seeded choice of sources, with every type at every level."""
     members = {row["video_id"]: row for row in pool(layout) if row["round"] == number}
-    counts = per_round(config.distort.sources, number)
+    counts = counts_of(config, number, len(members)).sources
     rows: list[Row] = []
     for family in FAMILIES:
         types = [name for name in config.distort.enabled if DISTORTIONS[name].family == family]

@@ -9,6 +9,7 @@ from actors.distortions.table import DISTORTIONS, FAMILIES, PRISTINE
 from actors.teachers import is_network
 from cluster.capacity import Bundle, least
 from cluster.pools import Room, actor_counts
+from pipeline.corpus.counts import counts_of
 from pipeline.corpus.facts import CorpusFacts
 from pipeline.corpus.proxies import SUITES, spread
 from pipeline.costs.large_student import is_large, tokens
@@ -16,7 +17,7 @@ from pipeline.costs.rates import make
 from pipeline.look.chain import pools
 from pipeline.look.look import Look, packs
 from pipeline.run_folder.step import Load, Resources
-from pipeline.settings.config import Config, per_round
+from pipeline.settings.config import Config
 
 MEMORY_GIB = {"Sampler": 0.45, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
 OTHER_GIB = 0.15
@@ -74,9 +75,9 @@ def candidates_load(facts: CorpusFacts, config: Config, look: Look) -> Load:
 
 def copies_of(facts: CorpusFacts, config: Config, number: int) -> dict[str, tuple[int, int]]:
     """Simulator -> (sources, copies of each) of the distorted copies of a round."""
-    counts = per_round(config.distort.sources, number)
     first = 0 if config.distort.include_pristine else 1
     members = facts.members.get(number, 0)
+    counts = counts_of(config, number, members).sources
     return {
         name: (min(getattr(counts, family), members), len(DISTORTIONS[name].levels) + 1 - first)
         for family in FAMILIES
@@ -166,7 +167,7 @@ def _look_load(
 
 def severity_pairs(facts: CorpusFacts, config: Config) -> int:
     """Severity pairs of round 1: two levels of one source and simulator."""
-    counts = per_round(config.pairs.synthetic, 1)
+    counts = counts_of(config, 1, facts.members.get(1, 0)).synthetic
     made = copies_of(facts, config, 1)
     return sum(
         min(getattr(counts, family), sum(made[name][0] * made[name][1] * (made[name][1] - 1) // 2 for name in names))

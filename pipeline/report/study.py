@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.method.paired import Summary
-from pipeline.report.comparison import Judged, Measure, difference, of_runs
+from pipeline.report.comparison import Judged, Measure, difference, judged, of_runs
 from pipeline.report.figures import Chart, Figure, framed
 from pipeline.report.page import Cell, figure, filled
 from pipeline.report.results import FIGURES, SUITE_TITLES
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.store import exists, read_json
 from pipeline.settings.ablations import ABLATIONS
 
 Row = dict[str, Any]
@@ -18,6 +20,44 @@ Row = dict[str, Any]
 # the published ones lead: unseen distortions stand for benchmarks outside of the domain, seen ones for those within
 MEASURES: tuple[Measure, ...] = (("unseen", "within"), ("unseen", "srcc"), ("seen", "within"), ("seen", "srcc"))
 TEACHERS = "teachers' ensemble"
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What the stopping rule said after a stage, and what the next one brought.
+
+    Attributes:
+        row: The ablation.
+        seed: Of the run.
+        stage: After which it was said.
+        stop: What was said.
+        why: In a sentence.
+        brought: Figure -> the next stage less this one, on the same copies.
+    """
+
+    row: str
+    seed: int
+    stage: int
+    stop: bool
+    why: str
+    brought: Mapping[Measure, Summary]
+
+    def right(self, measure: Measure) -> bool | None:
+        """Whether the rule went on exactly where the next stage raised a figure; None where that is undefined."""
+        return None if measure not in self.brought else self.stop == (self.brought[measure].mean <= 0)
+
+
+def decided(layout: RunLayout, row: str, seed: int, stages: int) -> list[Decided]:
+    """What the stopping rule said in a run after each stage but the last; empty where it was not measured."""
+    found = []
+    for stage in range(1, stages):
+        if not exists(layout.decision(stage)):
+            continue
+        said = read_json(layout.decision(stage))
+        both = [(judged(layout, stage), judged(layout, stage + 1))]
+        brought = {measure: one for measure in MEASURES if (one := difference(both, measure)) is not None}
+        found.append(Decided(row, seed, stage, said["stop"], said["why"], brought))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +70,7 @@ class Study:
         runs: (row, seed) -> the last student of that run.
         failures: (row, seed) -> one line.
         about: Sentences about the corpus and the settings that all runs share.
+        decisions: What the stopping rule said in each run, `decided`.
     """
 
     rows: Sequence[str]
@@ -37,6 +78,7 @@ class Study:
     runs: Mapping[tuple[str, int], Judged]
     failures: Mapping[tuple[str, int], str]
     about: Sequence[str] = ()
+    decisions: Sequence[Decided] = ()
 
     def of(self, row: str) -> list[Judged]:
         """The finished runs of a row, by seed."""
@@ -80,6 +122,11 @@ def as_json(study: Study) -> Row:
             | {_key(measure): summed(difference(study.both(row, against), measure)) for measure in MEASURES}
             for row, against in comparisons(study)
         ],
+        "decisions": [
+            {"row": one.row, "seed": one.seed, "stage": one.stage, "stop": one.stop, "why": one.why}
+            | {_key(measure): summed(one.brought.get(measure)) for measure in MEASURES}
+            for one in study.decisions
+        ],
         "failures": [{"row": row, "seed": seed, "error": why} for (row, seed), why in study.failures.items()],
     }
 
@@ -95,6 +142,9 @@ def markdown(study: Study) -> str:
     lines += _table(heads, [[cell.text + _note(cell) for cell in row] for row in figures_table(study)])
     heads = ["difference", "runs", *(title(measure) for measure in MEASURES)]
     lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in differences_table(study)])]
+    if study.decisions:
+        heads = ["stopping rule", "said", *(f"next stage, {title(measure)}" for measure in MEASURES)]
+        lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in decisions_table(study)])]
     for (row, seed), why in study.failures.items():
         lines += ["", f"Row {row} of seed {seed} did not finish: {why}"]
     return "\n".join(lines) + "\n"
@@ -143,6 +193,23 @@ def differences_table(study: Study) -> list[list[Cell]]:
     return table
 
 
+def decisions_table(study: Study) -> list[list[Cell]]:
+    """One row for each decision, with what the next stage brought, and at the end how often the rule was right."""
+    table = []
+    for one in study.decisions:
+        name = f"row {one.row}, seed {one.seed}, after stage {one.stage}"
+        said = Cell("stop" if one.stop else "go on", note=one.why)
+        table.append([Cell(name), said, *(_difference(one.brought.get(measure)) for measure in MEASURES)])
+    if table:
+        table.append([Cell("right", mark="ensemble"), Cell(""), *(_right(study, measure) for measure in MEASURES)])
+    return table
+
+
+def _right(study: Study, measure: Measure) -> Cell:
+    known = [one for decision in study.decisions if (one := decision.right(measure)) is not None]
+    return Cell(f"{sum(known)} of {len(known)}")
+
+
 def _count(runs: int) -> Cell:
     return Cell(str(runs), runs)
 
@@ -160,7 +227,7 @@ def _difference(found: Summary | None) -> Cell:
         return Cell(figure(None))
     ends = "" if found.low is None else f"{figure(found.low, '+.3f')} to {figure(found.high, '+.3f')}"
     above = sum(value > 0 for value in found.values)
-    seeds = f"above 0 on {above} of {len(found.values)}"
+    seeds = f"above 0 on {above} of {len(found.values)}" if len(found.values) > 1 else ""
     mark = "best" if found.holds_zero is False else ""
     return Cell(figure(found.mean, "+.3f"), found.mean, ", ".join(part for part in (ends, seeds) if part), mark)
 
@@ -264,4 +331,5 @@ def page(study: Study, name: str) -> str:
         heads=[title(measure) for measure in MEASURES],
         figures_rows=figures_table(study),
         differences_rows=differences_table(study),
+        decisions_rows=decisions_table(study),
     )

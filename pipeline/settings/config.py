@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError, field_validator, model_validator
@@ -59,8 +59,10 @@ class ConfigError(UserError):
 class Config(Part):
     """Everything that decides a run."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("ablation", "stopping")
+    LATER: ClassVar[tuple[str, ...]] = ("ablation", "counts", "stopping")
     preset: str
+    # pairs, copies and hard pairs of each round: as pairs, distort and mining say, or the published numbers scaled to the corpus
+    counts: Literal["keys", "published"] = "keys"
     ablation: str | None = None  # a row of `pipeline.settings.ablations`, whose keys are set
     seed: Count = 0
     stages: Positive = 3

@@ -17,6 +17,7 @@ from actors.gmad import Disagreement
 from actors.mine import Game, Miner
 from cluster.engine import Row
 from cluster.metrics import add
+from pipeline.corpus.counts import Counts, counts_input, counts_of
 from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import TRAIN, by_family, copies, usable
 from pipeline.costs.loads import compare_load, compare_needs, compare_resources, copies_of
@@ -44,7 +45,7 @@ def step(run: Run, number: int) -> Step:
     config, layout = run.config, run.layout
     inputs: dict[str, Any] = {"scores": layout.student_scores(number), "student": layout.student(number)}
     inputs |= {"ensemble": layout.ensemble, "distorted": layout.distorted(number + 1), "mining": config.mining}
-    inputs |= {"seed": config.seed, "severity": config.training.severity}
+    inputs |= {"seed": config.seed, "severity": config.training.severity, **counts_input(config)}
     if config.mining.select != GMAD:
         inputs |= {"features": layout.features_of(layout.POOL), "floor of sigma": config.pairs.sigma_floor}
     return Step(
@@ -73,8 +74,9 @@ def most(run: Run, number: int) -> Rows:
     rounds = [number + 1] if mining.videos == "new" else range(1, number + 2)
     new = sum(members.get(one, 0) for one in rounds)
     games = 2 * len(run.config.teachers.voices)
-    each = min(mining.pairs, new * mining.max_uses // 2)
-    missed = mining.missed
+    counts = counts_of(run.config, number + 1, members.get(number + 1, 0))
+    each = min(counts.mined, new * mining.max_uses // 2)
+    missed = counts.missed
     return Rows(games * each + missed.spatial + missed.temporal + missed.streaming, at_most=True)
 
 
@@ -108,7 +110,7 @@ def games(run: Run, number: int) -> pa.Table:
     opinions = {name: teachers.mapped[fits, k] for k, name in enumerate(teachers.names)}
     opinions[STUDENT] = student_scores[fits]
     roles = [game for name in teachers.names for game in (Game(name, STUDENT), Game(STUDENT, name))]
-    settings = (config.mining.pairs, config.mining.levels, config.mining.max_uses)
+    settings = (_counts(run, number).mined, config.mining.levels, config.mining.max_uses)
     places = np.flatnonzero(fits)  # the pool is ordered by id, and integers compare faster than names
     answers = run.engine.calls(Miner, (places, opinions), "play", [(game, *settings) for game in roles])
     names = [members[place] for place in places]
@@ -144,13 +146,14 @@ def _missed(run: Run, number: int) -> list[Row]:
     encoded = read_encoded(config.student.name, layout.features)
     rows: list[Row] = []
     answered = [PREFERENCES.schema.empty_table()]
+    most_missed = _counts(run, number).missed
     for family, members in by_family(copies(layout, number + 1)).items():
         pairs = synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
         first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
         logits = pair_logits(run, layout.student(number), encoded, first, second)
         wrong, labels = misjudged(config, pairs, logits)
         how_wrong = np.where(wrong, loss(logits, labels), -np.inf)
-        count = min(getattr(config.mining.missed, family), int(wrong.sum()))
+        count = min(getattr(most_missed, family), int(wrong.sum()))
         chosen = hardest(how_wrong, list(zip(first, second, strict=True)), count)
         if config.mining.select in select.OF_COPIES:
             chosen = select.copy_pairs(config.mining.select, config.seed, pairs, labels, logits, count)
@@ -158,6 +161,12 @@ def _missed(run: Run, number: int) -> list[Row]:
         answered.append(preferences([first[k] for k in chosen], [second[k] for k in chosen], logits[chosen]))
     write_table(layout.mined_answers(number), pa.concat_tables(answered), PREFERENCES)
     return rows
+
+
+def _counts(run: Run, number: int) -> Counts:
+    """The numbers of the round for which the student of round `number` mines."""
+    new = pc.sum(pc.equal(usable(run.layout, TRAIN)["round"], number + 1)).as_py() or 0
+    return counts_of(run.config, number + 1, int(new))
 
 
 def misjudged(config: Config, pairs: Sequence[SyntheticPair], logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

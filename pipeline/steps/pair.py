@@ -14,6 +14,7 @@ import numpy as np
 
 from cluster.engine import Row
 from pipeline.console import UserError
+from pipeline.corpus.counts import counts_input, counts_of
 from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import by_family, copies, pool
 from pipeline.costs.loads import compare_needs, compare_resources, severity_pairs
@@ -27,7 +28,7 @@ from pipeline.run_folder.records import ENSEMBLE, MINED, PAIRS, STUDENT_SCORES
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Resources, Rows, Step
 from pipeline.run_folder.store import read_table, write_table
-from pipeline.settings.config import Config, per_round
+from pipeline.settings.config import Config
 from pipeline.steps import mine
 from pipeline.student.comparison import pair_logits
 from trainers.batches import read_encoded
@@ -46,7 +47,9 @@ def step(run: Run, number: int) -> Step:
         "config": config.pairs,
         "seed": config.seed,
     }
-    if number > 1:
+    if number == 1:
+        inputs |= counts_input(config)
+    else:
         inputs |= {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)}
         inputs |= {"scores before": layout.student_scores(number - 1)}
     asks = number > 1 and config.pairs.relabel_by == "answer"
@@ -72,7 +75,7 @@ def expected(run: Run, number: int) -> Rows:
     facts = corpus_facts(run)
     videos = facts.members.get(1, 0)
     possible = min(videos * (videos - 1) // 2, videos * config.pairs.max_uses // 2)
-    wanted = per_round(config.pairs.homogeneous, 1)
+    wanted = counts_of(config, 1, videos).homogeneous
     # A draw that uses almost every video up may end before it has all possible pairs.
     total = min(wanted, possible) + severity_pairs(facts, config)
     return Rows(total, at_most=config.pairs.decisive or wanted > possible // 2)
@@ -132,14 +135,15 @@ def student_quality(
 
 
 def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, float]], rule: Rule) -> list[Row]:
-    ids = [row["video_id"] for row in pool(layout) if row["round"] == 1 and row["video_id"] in teachers]
+    members = [row["video_id"] for row in pool(layout) if row["round"] == 1]
+    ids = [name for name in members if name in teachers]
 
     def agreed(first: str, second: str) -> bool:
         return _decisive(_relabelled(_row(first, second, "ensemble", 1), teachers, rule))
 
     pairs = sample_pairs(
         ids,
-        per_round(config.pairs.homogeneous, 1),
+        counts_of(config, 1, len(members)).homogeneous,
         config.seed,
         config.pairs.max_uses,
         accept=agreed if config.pairs.decisive else None,
@@ -149,12 +153,14 @@ def _random(config: Config, layout: RunLayout, teachers: dict[str, tuple[float, 
 
 
 def _severity(config: Config, layout: RunLayout) -> list[Row]:
-    return [severity_row(one.first, one.second, "synthetic", 1) for one in _severity_pairs(config, copies(layout, 1))]
+    members = sum(row["round"] == 1 for row in pool(layout))
+    pairs = _severity_pairs(config, copies(layout, 1), members)
+    return [severity_row(one.first, one.second, "synthetic", 1) for one in pairs]
 
 
-def _severity_pairs(config: Config, rows: list[Row]) -> list[SyntheticPair]:
-    """The severity pairs of round 1 among these copies, family by family."""
-    counts = per_round(config.pairs.synthetic, 1)
+def _severity_pairs(config: Config, rows: list[Row], members: int) -> list[SyntheticPair]:
+    """The severity pairs of round 1, in which so many videos are new, among these copies, family by family."""
+    counts = counts_of(config, 1, members).synthetic
     pristine = config.distort.include_pristine
     return [
         one

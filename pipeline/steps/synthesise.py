@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.corpus.copies import planned
+from pipeline.corpus.counts import counts_input
 from pipeline.corpus.facts import corpus_facts
 from pipeline.costs.loads import copies_load, copies_of, look_needs, look_resources
 from pipeline.look.look import Look, look_settings
@@ -28,6 +29,7 @@ def step(run: Run, number: int) -> Step:
             "config": config.distort,
             "seed": config.seed,
             "look": look_settings(request, config),
+            **counts_input(config),
         },
         [layout.distorted(number), *shards],
         lambda: synthesise(run, number),

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import BENCHMARK, STUDENT_SCORES
-from pipeline.run_folder.store import write_bytes, write_json, write_table
+from pipeline.run_folder.store import exists, write_bytes, write_json, write_table
 
 SOURCES, COPIES = 6, 5
 TEACHERS = {"srcc": 0.1, "plcc": 0.1, "within": 0.2, "pair_accuracy": 0.5}
@@ -24,7 +24,8 @@ def judged_run(root, noise, seed=0, stage=1, sources=SOURCES):
         sources: Held-out windows.
     """
     layout = RunLayout(root)
-    write_bytes(layout.config, b"preset: demo\n")
+    if not exists(layout.config):
+        write_bytes(layout.config, b"preset: demo\n")
     random, of_student = np.random.default_rng(seed), np.random.default_rng([seed, int(1000 * noise), stage])
     scores = []
     for suite in SUITES:

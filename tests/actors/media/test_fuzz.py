@@ -117,7 +117,9 @@ def test_mutated_files_end_as_rows_and_leave_nothing_behind(name, make, tmp_path
     own = decode.decoder._child.process.pid if decode.decoder._child else None
     assert {pid for pid, _ in children()} - before <= {own}
     assert "Z" not in {state for _, state in children()}
-    assert set(synthesise.folder.iterdir()) <= set(synthesise.bases.values()), "what is kept for the next copies of a window"
+    assert set(synthesise.folder.iterdir()) <= set(synthesise.bases.values()), (
+        "what is kept for the next copies of a window"
+    )
     synthesise.close()
 
 

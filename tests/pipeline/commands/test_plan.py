@@ -150,3 +150,12 @@ def test_rates_are_measured_on_own_videos_and_used(call, tmp_path, monkeypatch):
     assert tree["typical"]["width"] == 312
     plan = call("plan", "--videos", clips, "--rates", rates, "--out", tmp_path / "run", *settings)
     assert f"rates: {rates}, 1 videos measured on" in plan.out
+
+
+def test_a_plan_says_what_an_ablation_sets_and_that_the_stages_may_be_fewer(call, tmp_path):
+    said = call("plan", "--set", "ablation=III", "--stages", "auto:2", "--out", tmp_path / "run")
+    text = said.out + said.err
+    assert said.code == 0
+    assert "as many stages as teach something, at most 2" in text
+    assert "ablation III, + synthetic pairs" in text
+    assert "it sets stages=2 (given in place of 1), training.lambda=0.0" in text

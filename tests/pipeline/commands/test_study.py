@@ -1,7 +1,12 @@
-import pytest
+import json
 
+import pytest
+from judged_runs import judged_run
+
+from pipeline import loop
 from pipeline.commands.study import configuration, rows_of
 from pipeline.console import UserError
+from pipeline.run_folder.manifest import Steps
 from pipeline.settings.ablations import PUBLISHED, keys_of
 from run import parse
 
@@ -51,3 +56,50 @@ def test_a_misspelt_row_is_one_line_before_any_work(call, tmp_path):
     output = call("study", tmp_path / "s", "--rows", "X")
     assert (output.code, output.err.count("\n")) == (2, 1)
     assert not (tmp_path / "s").exists()
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Runs are written instead of trained, the later rows with less noise; `trained` lists them. Row III of seed 1 fails."""
+    runs = []
+
+    def written(run, siblings, *, reported):
+        row, seed = run.config.ablation, run.config.seed
+        runs.append((row, seed, [one.root.name for one in siblings], reported))
+        if (row, seed) == ("III", 1):
+            raise UserError("no pair is left")
+        judged_run(run.layout.root, {"II": 1.0, "III": 0.5, "IV": 0.1}[row], seed, run.config.stages)
+        return Steps(run.layout, run.console)
+
+    monkeypatch.setattr(loop, "run_all", written)
+    return runs
+
+
+def test_every_row_is_a_run_of_every_seed_beside_its_siblings(call, tmp_path, trained):
+    output = call("study", tmp_path / "s", "--rows", "II,IV", "--seeds", "2", "--seed", "5")
+    assert output.code == 0
+    assert trained == [(row, seed, [other], False) for seed in (5, 6) for row, other in (("II", "IV"), ("IV", "II"))]
+    for seed in (5, 6):
+        text = (tmp_path / "s" / f"seed-{seed}" / "IV" / "config.yaml").read_text(encoding="utf-8")
+        assert f"seed: {seed}" in text
+    assert "IV: + confidence loss" in output.err
+    assert "training.lambda=adaptive" in output.err
+
+
+def test_the_results_are_a_page_a_table_and_values(call, tmp_path, trained):
+    call("study", tmp_path, "--rows", "II,IV", "--seeds", "2")
+    tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
+    assert [row["runs"] for row in tree["rows"]] == [2, 2]
+    assert tree["seeds"] == [0, 1]
+    assert "| IV: + confidence loss | 2 |" in (tmp_path / "study.md").read_text(encoding="utf-8")
+    assert "What each part earns" in (tmp_path / "study.html").read_text(encoding="utf-8")
+
+
+def test_a_row_that_fails_is_told_and_the_others_go_on(call, tmp_path, trained):
+    output = call("study", tmp_path, "--rows", "II,III,IV", "--seeds", "2")
+    assert output.code == 1
+    assert len(trained) == 6
+    assert "warning: seed 1, row III did not finish: no pair is left" in output.err
+    tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
+    assert tree["failures"] == [{"row": "III", "seed": 1, "error": "no pair is left"}]
+    assert {row["row"]: row["runs"] for row in tree["differences"]} == {"III": 1, "IV": 1}

@@ -65,7 +65,7 @@ def test_copies_are_counted_without_making_them(small):
 
 def test_severity_pairs_are_counted_without_making_them(small):
     rows = planned(small.config, small.layout, 1)
-    assert severity_pairs(corpus_facts(small), small.config) == len(_severity_pairs(small.config, rows))
+    assert severity_pairs(corpus_facts(small), small.config) == len(_severity_pairs(small.config, rows, 0))
 
 
 def test_every_request_is_its_own_work(facts, bare, tmp_path):

@@ -48,3 +48,17 @@ def test_an_answer_that_an_older_version_did_not_keep_is_told(layout, tmp_path):
 
 def test_a_round_that_mined_nothing_has_none(layout):
     assert hard_pairs(layout, {}, 2) == []
+
+
+def test_a_pair_that_no_game_chose_has_what_the_student_says_of_it(layout, tmp_path):
+    from shutil import copytree
+
+    from pipeline.run_folder.layout import RunLayout
+    from pipeline.run_folder.records import MINED
+    from pipeline.run_folder.store import write_table
+
+    other = RunLayout(copytree(layout.root, tmp_path / "run"))
+    row = dict.fromkeys(MINED.schema.names) | {"first": "v1", "second": "v6", "origin": "gmad"}
+    write_table(other.mined(1), MINED.table([row]), MINED)
+    (pair,) = hard_pairs(other, read_json(other.calibration), 1)
+    assert [(one["judge"], one["says"]) for one in pair["opinions"]] == [("student", "49 and 44: the first is better")]

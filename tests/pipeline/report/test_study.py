@@ -10,11 +10,14 @@ from pipeline.report.study import (
     as_json,
     charts,
     comparisons,
+    decided,
+    decisions_table,
     differences_table,
     figures_table,
     markdown,
     page,
 )
+from pipeline.run_folder.store import write_json
 
 NOISE = {"I": 8.0, "II": 0.4, "III": 0.3, "IV": 0.3, "VI": 0.1}
 
@@ -81,6 +84,24 @@ def test_every_chart_names_its_rows_and_its_best(study):
     assert chart.figure["data"][1]["y"] == list(NOISE)
     assert "highest: VI with" in chart.alt
     assert "II - I" in drawn["differences"][0].alt
+
+
+def test_the_stopping_rule_is_right_where_it_goes_on_and_the_next_stage_is_better(tmp_path):
+    layout = judged_run(tmp_path / "a", 2.0)
+    for stage, noise in ((2, 0.3), (3, 5.0)):
+        judged_run(tmp_path / "a", noise, stage=stage)
+    for stage, stop in ((1, False), (2, False)):
+        write_json(layout.decision(stage), {"stop": stop, "why": "because <it> is", "keep": stage})
+    found = decided(layout, "VI", 4, 3)
+    assert [(one.row, one.seed, one.stage, one.stop) for one in found] == [("VI", 4, 1, False), ("VI", 4, 2, False)]
+    assert [one.right(("unseen", "within")) for one in found] == [True, False]
+    study = Study(["VI"], [4], {}, {}, (), found)
+    table = decisions_table(study)
+    assert [cell.text for cell in table[0][:2]] == ["row VI, seed 4, after stage 1", "go on"]
+    assert table[-1][2].text == "1 of 2"
+    assert "because &lt;it&gt; is" in page(study, "s")
+    assert "| row VI, seed 4, after stage 2 | go on (because <it> is) |" in markdown(study)
+    assert decided(judged_run(tmp_path / "b", 1.0), "VI", 4, 3) == [], "it was not measured"
 
 
 def test_the_page_escapes_what_comes_from_outside(study):
