@@ -134,7 +134,8 @@ def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     def compute(views: Views) -> np.ndarray:
         frames = views.key[:, 0] if every_frame else views.key[len(views.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
-        return log_deviations(views.network, pieces)[0]
+        (deviations,) = log_deviations(views.network, pieces)
+        return np.asarray(deviations)
 
     return compute
 
