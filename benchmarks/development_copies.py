@@ -300,9 +300,13 @@ def folders_of(clips: Sequence[Path], window: Window, cache: Path) -> list[Path]
 
 
 def make_all(clips: Sequence[Path], folders: Sequence[Path], window: Window, processes: int) -> None:
-    """Make what is missing of all clips."""
+    """Make what is missing of all clips; one that cannot be opened is told and left out."""
     with ProcessPoolExecutor(processes) as pool:
         futures = [pool.submit(make, clip, window, folder) for clip, folder in zip(clips, folders, strict=True)]
         for number, (clip, future) in enumerate(zip(clips, futures, strict=True), 1):
-            future.result()
-            print(f"{number} of {len(clips)}: {clip.name}", file=sys.stderr, flush=True)
+            try:
+                future.result()
+                outcome = clip.name
+            except Failure as failure:
+                outcome = f"left out: {failure.message}"
+            print(f"{number} of {len(clips)}: {outcome}", file=sys.stderr, flush=True)

@@ -41,6 +41,7 @@ FREEZE = next(block for block in BLOCKS if block.name == "freeze")
 FAR = 20.0  # VMAF points between two copies, for a label of two levels
 NEAR = 5.0  # the least for a label at all
 ACROSS = 300  # pairs across contents of the variant that has them
+CANDIDATES = 200_000  # random pairs of copies, among which the pairs with VMAF as the label are the first that fit
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,16 @@ def across(clips: Clips, contents: Sequence[str], seed: int) -> Iterator[tuple[i
 
 def by_vmaf(clips: Clips, contents: Sequence[str], seed: int, *, within: bool) -> Iterator[tuple[int, int, int, str]]:
     """As many pairs of test copies of the training contents as the program has severity pairs, with VMAF as the label."""
-    random = np.random.default_rng(seed)
-    rows = [row for row in clips.rows if row["content"] in set(contents) and row["use"] == "test"]
-    count, made = 720, 0
-    while made < count:
-        first, second = (rows[k] for k in random.integers(len(rows), size=2))
-        gap = second["vmaf"] - first["vmaf"]
-        if abs(gap) < NEAR or (within and first["content"] != second["content"]):
-            continue
-        made += 1
-        yield first["number"], second["number"], 2 + int(np.sign(gap)) * (2 if abs(gap) > FAR else 1), ""
+    rows = test_rows(clips, contents)
+    label = np.array([row["vmaf"] for row in rows])
+    content_of = np.array([row["content"] for row in rows])
+    first, second = np.random.default_rng(seed).integers(len(rows), size=(2, CANDIDATES))
+    gap = label[second] - label[first]
+    counts = per_round(PRESET.pairs.synthetic, 1)
+    count = sum(getattr(counts, family) for family in FAMILIES)
+    fit = (np.abs(gap) >= NEAR) & ((content_of[first] == content_of[second]) | (not within))
+    for a, b, between in list(zip(first[fit], second[fit], gap[fit], strict=True))[:count]:
+        yield rows[a]["number"], rows[b]["number"], 2 + int(np.sign(between)) * (2 if abs(between) > FAR else 1), ""
 
 
 def pairs_of(clips: Clips, contents: Sequence[str], variant: Variant, settings: Any, seed: int) -> Pairs:
