@@ -27,7 +27,7 @@ from pipeline.costs.cpu import TreeClock
 from pipeline.settings.config import load
 
 POLL_S = 0.2
-OF_RAY = ("actor", "worker", "row")  # rates of what Ray costs beside the work
+OF_RAY = ("session", "actor", "worker", "row")  # rates of what Ray costs beside the work
 
 
 def command(options: argparse.Namespace, name: str, *more: str) -> list[str]:
@@ -35,6 +35,12 @@ def command(options: argparse.Namespace, name: str, *more: str) -> list[str]:
     settings = [word for one in options.set for word in ("--set", one)]
     shared = ["--videos", options.videos, "--preset", options.preset, "--stages", str(options.stages), *settings]
     return [sys.executable, str(ROOT / "run.py"), name, *shared, *more]
+
+
+def _committed(folder: Path) -> list[str]:
+    """The steps that are finished, the first one first: of two between two looks, it took the time."""
+    manifests = sorted((folder / "manifests").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    return [path.stem for path in manifests]
 
 
 def watched(options: argparse.Namespace, folder: Path) -> dict[str, tuple[float, float]]:
@@ -52,8 +58,9 @@ def watched(options: argparse.Namespace, folder: Path) -> dict[str, tuple[float,
     steps: dict[str, tuple[float, float]] = {}
     while run.poll() is None:
         cpu, wall = clock.seconds(), time.monotonic() - started
-        done = {path.stem for path in (folder / "manifests").glob("*.json")} - set(steps)
-        for name in done:
+        for name in _committed(folder):
+            if name in steps:
+                continue
             steps[name] = (cpu - last_cpu, wall - last_wall)
             last_cpu, last_wall = cpu, wall
         time.sleep(POLL_S)

@@ -44,8 +44,8 @@ def look_needs(config: Config, look: Look) -> list[Bundle]:
 
 
 def ingest_load(facts: CorpusFacts, config: Config) -> Load:
-    """The work of probing all files, and of rendering them if the run makes its own clips."""
-    amounts = {"probe": facts.files, "scan": facts.files * facts.file_bytes / _GIB, "row": facts.files}
+    """The work of probing all files, and of rendering them if the run makes its own clips; Ray starts with it."""
+    amounts = {"session": 1, "probe": facts.files, "scan": facts.files * facts.file_bytes / _GIB, "row": facts.files}
     if config.corpus.videos is None:
         amounts["render"] = facts.files * config.corpus.made_seconds
     read = facts.files * facts.file_bytes
