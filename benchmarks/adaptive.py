@@ -1,11 +1,11 @@
 """Accuracy against cost of a score: fixed numbers of windows, and `score --until-std` for several deviations.
 
-    python benchmarks/adaptive.py STUDENT VIDEO...
+    python benchmarks/adaptive.py STUDENT VIDEO... [--svg FILE]
 
 Every window of every file is encoded once. The answer to compare with is the score from all windows and all anchors of the
 student, `anchors-more.json` included. A line gives, for the mean file: windows, comparisons with anchors, the reported
 standard deviation, how far the score is from that answer (root mean square, and at most), and its SRCC with it over the files.
-Position bias is told for students that do not mirror their answers.
+Position bias is told for students that do not mirror their answers. `--svg` draws the error against the comparisons.
 """
 
 from __future__ import annotations
@@ -82,11 +82,46 @@ def encoded(model: Model, headers: list[dict]) -> dict[tuple[str, float], np.nda
     return found
 
 
+def drawing(lines: list[tuple[str, float, float]]) -> str:
+    """Accuracy against cost: lines of (policy, comparisons, RMSE), the three kinds of policy apart."""
+    width, height, left, base = 760, 380, 60, 330
+    most_x, most_y = 1.08 * max(x for _, x, _ in lines), 1.15 * max(y for *_, y in lines)
+    kinds = {"usual anchors": "#0072b2", "all anchors": "#b45309", "until": "#3f7d20"}
+    parts = [
+        f'<text x="{left + (width - left) * share}" y="{base + 18}" text-anchor="middle">{most_x * share:.0f}</text>'
+        f'<text x="{left - 8}" y="{base - (base - 30) * share + 4}" text-anchor="end">{most_y * share:.1f}</text>'
+        f'<path d="M {left} {base - (base - 30) * share} H {width}" stroke="#e2e8f0"/>'
+        for share in (0, 0.25, 0.5, 0.75)
+    ]
+    for number, (kind, colour) in enumerate(kinds.items()):
+        places = [
+            (left + (width - left) * x / most_x, base - (base - 30) * y / most_y, name)
+            for name, x, y in lines
+            if kind in name
+        ]
+        path = " L ".join(f"{x:.1f} {y:.1f}" for x, y, _ in sorted(places))
+        parts.append(f'<path d="M {path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{name}</title></circle>'
+            for x, y, name in places
+        ]
+        title = "as many as --until-std asks for" if kind == "until" else f"1, 3 and 6 windows, {kind}"
+        parts.append(f'<text x="{width - 10}" y="{24 + 18 * number}" text-anchor="end" fill="{colour}">{title}</text>')
+    parts.append(
+        f'<text x="{left}" y="{height - 12}">comparisons a file; upwards: RMSE from the answer of all of them, points</text>'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13" '
+        f'fill="#334155"><rect width="{width}" height="{height}" fill="#ffffff"/>{"".join(parts)}</svg>\n'
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("student")
     parser.add_argument("videos", nargs="+")
+    parser.add_argument("--svg", metavar="FILE", help="draw the error against the comparisons")
     options = parser.parse_args()
     model = open_model(options.student)
     thrift = thrift_of(model, 10.0)
@@ -100,9 +135,12 @@ def main() -> None:
         one = replace(thrift, until_std=until)
         return score_on(Known(features, encoder), model, options.videos, headers, [], one, quiet)
 
+    drawn: list[tuple[str, float, float]] = []
+
     def line(name: str, found: list) -> None:
         gaps = np.array([row.score for row in found]) - truth
         cost = [np.mean([getattr(row, key) for row in found]) for key in ("windows", "comparisons", "std")]
+        drawn.append((name, float(cost[1]), float(np.sqrt(np.mean(gaps**2)))))
         srcc = spearmanr([row.score for row in found], truth).statistic
         print(f"| {name} | {cost[0]:.1f} | {cost[1]:.1f} | {cost[2]:.1f} | {np.sqrt(np.mean(gaps**2)):.2f} "
               f"| {np.abs(gaps).max():.2f} | {srcc:.3f} |")  # fmt: skip
@@ -137,6 +175,8 @@ def main() -> None:
         )
     else:
         print("\nposition bias: none, the student mirrors its answers exactly")
+    if options.svg:
+        Path(options.svg).write_text(drawing(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":
