@@ -26,9 +26,9 @@ from pipeline.report.study import (
     decisions_table,
     differences_table,
     figures_table,
+    head,
     markdown,
     page,
-    title,
 )
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
@@ -153,10 +153,10 @@ def _write(folder: RunLayout, study: Study) -> None:
 
 
 def _close(folder: RunLayout, console: Console, study: Study) -> int:
-    heads = [title(measure) for measure in MEASURES]
+    heads = [head(measure) for measure in MEASURES]
     tables = {
-        "row": ("figures", figures_table(study)),
-        "difference": ("what each part earns", differences_table(study)),
+        "row": ("SRCC of each row: mean over the seeds, deviation, 95 % interval", figures_table(study)),
+        "difference": ("what each part earns: differences of SRCC", differences_table(study)),
         "stopping rule": ("what the stopping rule said, and what the next stage brought", decisions_table(study)),
     }
     for name, (what, table) in tables.items():

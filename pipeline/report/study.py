@@ -95,6 +95,11 @@ def title(measure: Measure) -> str:
     return f"{SUITE_TITLES[measure[0]]}: {FIGURES[measure[1]]}"
 
 
+def head(measure: Measure) -> str:
+    """The head of a column of SRCCs."""
+    return f"{measure[0]}, {'within source' if measure[1] == 'within' else 'all copies'}"
+
+
 def comparisons(study: Study) -> list[tuple[str, str]]:
     """(row, the row that it is compared with): the one that differs in one part alone, where it is in the study."""
     pairs = [(row, ABLATIONS[row].against) for row in study.rows]
@@ -138,12 +143,12 @@ def _key(measure: Measure) -> str:
 def markdown(study: Study) -> str:
     """The tables of the page, for a document."""
     lines = [*study.about, ""]
-    heads = ["row", "runs", *(title(measure) for measure in MEASURES)]
+    heads = ["SRCC of row", "runs", *map(head, MEASURES)]
     lines += _table(heads, [[cell.text + _note(cell) for cell in row] for row in figures_table(study)])
-    heads = ["difference", "runs", *(title(measure) for measure in MEASURES)]
+    heads = ["difference of rows", "runs", *map(head, MEASURES)]
     lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in differences_table(study)])]
     if study.decisions:
-        heads = ["stopping rule", "said", *(f"next stage, {title(measure)}" for measure in MEASURES)]
+        heads = ["next stage less this one", "stopping rule said", *map(head, MEASURES)]
         lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in decisions_table(study)])]
     for (row, seed), why in study.failures.items():
         lines += ["", f"Row {row} of seed {seed} did not finish: {why}"]
@@ -328,7 +333,7 @@ def page(study: Study, name: str) -> str:
         charts(study),
         study=study,
         ablations=ABLATIONS,
-        heads=[title(measure) for measure in MEASURES],
+        heads=[head(measure) for measure in MEASURES],
         figures_rows=figures_table(study),
         differences_rows=differences_table(study),
         decisions_rows=decisions_table(study),

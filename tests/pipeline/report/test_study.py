@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from browser import chromium, show
 from judged_runs import judged_run
 
 from pipeline.report.comparison import judged
@@ -115,3 +116,15 @@ def test_a_study_without_a_finished_run_has_a_page_too():
     empty = Study(["I", "II"], [0], {}, {("I", 0): "no", ("II", 0): "no"})
     assert "No row has finished yet." in page(empty, "study")
     assert as_json(empty)["rows"][0]["unseen_within"] is None
+
+
+def test_a_browser_draws_every_chart_and_says_nothing(study, tmp_path):
+    (tmp_path / "study.html").write_text(page(study, "study"), encoding="utf-8")
+    with chromium() as browser:
+        show(browser, tmp_path / "study.html")
+        drawn = browser.execute_script(
+            "const count = (one) => one.querySelectorAll('.scatterlayer .trace').length;"
+            "return [...document.querySelectorAll('[data-figure]')].map(count)"
+        )
+        assert drawn == [1] * 4 + [2] * 4
+        assert [entry["message"] for entry in browser.get_log("browser")] == []
