@@ -146,7 +146,7 @@ def markdown(study: Study) -> str:
     rows = [[f"{row}: {ABLATIONS[row].title}", ABLATIONS[row].meaning] for row in study.rows]
     parts.append(_table(["row", "its students learn from"], rows))
     parts.append(
-        "SRCC with VMAF v0.6.1 on copies of held-out videos, with *seen* distortions of training and with *unseen* ones: mean over the seeds, "
+        "SRCC with VMAF v0.6.1 on copies of held-out videos, with *seen* distortions of training and with *unseen* ones: mean and "
         "deviation over the seeds, and 95 % interval over draws of seeds and of source videos."
     )
     parts.append(_table(["row", "seeds", *map(head, MEASURES)], _cells(figures_table(study))))
