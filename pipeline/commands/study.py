@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from pipeline.report.study import (
     decisions_table,
     differences_table,
     figures_table,
+    head,
     markdown,
     page,
-    title,
 )
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
@@ -72,7 +73,7 @@ def main(options: argparse.Namespace) -> int:
     failures: dict[tuple[str, int], str] = {}
     decisions: list[Decided] = []
     some = plan[rows[0], first]
-    about = _about(some, options.overrides)
+    about = _about(some, options, rows)
     lines = [f"seeds {', '.join(map(str, seeds))}, folder {folder.root}", *about]
     console.banner(f"Study of {len(rows)} rows, {len(plan)} runs", lines)
     found = checked(some, folder)
@@ -123,15 +124,20 @@ def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
     return load(options.preset, options.config, [*options.overrides, *keys, f"ablation={row}"], **flags)
 
 
-def _about(config: Config, overrides: Sequence[str]) -> list[str]:
-    """Sentences about what all runs share."""
+def _about(config: Config, options: argparse.Namespace, rows: Sequence[str]) -> list[str]:
+    """Sentences about the command, and about what all runs share."""
+    words = ["python run.py study FOLDER", f"--seeds {options.seeds}"]
+    words += [f"--rows {','.join(rows)}"] if tuple(rows) != PUBLISHED else []
+    given = {"preset": options.preset, "config": options.config, "videos": options.videos, "limit": options.limit}
+    words += [f"--{name} {value}" for name, value in {**given, "seed": options.seed}.items() if value is not None]
+    command = " ".join([*words, *(f"--set {shlex.quote(entry)}" for entry in options.overrides)])
     where = config.corpus.videos
     of_what = f"videos: {where}" if where is not None else f"{config.corpus.made_clips} clips rendered by this program"
-    found = [
+    return [
+        f"Made by `{command}`.",
         f"Preset {config.preset}, {of_what}.",
         f"Teachers: {', '.join(config.teachers.names)}; student: {config.student.name}.",
     ]
-    return [*found, f"Set for every row: {', '.join(overrides)}."] if overrides else found
 
 
 def _run(run: Run, others: Sequence[RunLayout]) -> None:
@@ -153,10 +159,10 @@ def _write(folder: RunLayout, study: Study) -> None:
 
 
 def _close(folder: RunLayout, console: Console, study: Study) -> int:
-    heads = [title(measure) for measure in MEASURES]
+    heads = [head(measure) for measure in MEASURES]
     tables = {
-        "row": ("figures", figures_table(study)),
-        "difference": ("what each part earns", differences_table(study)),
+        "row": ("SRCC of each row: mean over the seeds, deviation, 95 % interval", figures_table(study)),
+        "difference": ("what each part earns: differences of SRCC", differences_table(study)),
         "stopping rule": ("what the stopping rule said, and what the next stage brought", decisions_table(study)),
     }
     for name, (what, table) in tables.items():

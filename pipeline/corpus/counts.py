@@ -62,29 +62,35 @@ def counts_of(config: Config, number: int, members: int) -> Counts:
     Args:
         config: The configuration.
         number: The round, counted from 1.
-        members: Videos of the pool that are new in it; the published numbers are scaled to them, and rounded up.
+        members: Videos of the pool that are new in it; the published numbers are scaled to them, and rounded up. What the keys
+            make none of, such as the pairs that an ablation leaves out, stays none.
     """
+    pairs, mining = config.pairs, config.mining
+    keys = Counts(
+        per_round(pairs.homogeneous, 1),
+        per_round(pairs.synthetic, 1),
+        per_round(config.distort.sources, number),
+        mining.pairs,
+        mining.missed,
+    )
     if config.counts == "keys":
-        pairs, mining = config.pairs, config.mining
-        sources = per_round(config.distort.sources, number)
-        return Counts(
-            per_round(pairs.homogeneous, 1), per_round(pairs.synthetic, 1), sources, mining.pairs, mining.missed
-        )
+        return keys
     row = per_round(TABLE, number)
     games = 2 * len(config.teachers.voices)
 
-    def scaled(count: int) -> int:
-        return math.ceil(count * members / row.videos)
+    def scaled(count: int, key: int, share: float = 1.0) -> int:
+        return math.ceil(share * count * members / row.videos) if key else 0
 
-    def families(some: FamilyCounts) -> FamilyCounts:
-        return FamilyCounts(**{name: scaled(count) for name, count in some.model_dump().items()})
+    def families(some: FamilyCounts, of_keys: FamilyCounts) -> FamilyCounts:
+        both = ((name, count, getattr(of_keys, name)) for name, count in some.model_dump().items())
+        return FamilyCounts(**{name: scaled(count, key) for name, count, key in both})
 
     return Counts(
-        scaled(row.homogeneous),
-        families(row.synthetic),
-        families(row.sources),
-        math.ceil(row.gmad * members / row.videos / games),
-        families(row.missed),
+        scaled(row.homogeneous, keys.homogeneous),
+        families(row.synthetic, keys.synthetic),
+        families(row.sources, keys.sources),
+        scaled(row.gmad, keys.mined, 1 / games),
+        families(row.missed, keys.missed),
     )
 
 

@@ -95,6 +95,11 @@ def title(measure: Measure) -> str:
     return f"{SUITE_TITLES[measure[0]]}: {FIGURES[measure[1]]}"
 
 
+def head(measure: Measure) -> str:
+    """The head of a column of SRCCs."""
+    return f"{measure[0]}, {'within source' if measure[1] == 'within' else 'all copies'}"
+
+
 def comparisons(study: Study) -> list[tuple[str, str]]:
     """(row, the row that it is compared with): the one that differs in one part alone, where it is in the study."""
     pairs = [(row, ABLATIONS[row].against) for row in study.rows]
@@ -136,27 +141,41 @@ def _key(measure: Measure) -> str:
 
 
 def markdown(study: Study) -> str:
-    """The tables of the page, for a document."""
-    lines = [*study.about, ""]
-    heads = ["row", "runs", *(title(measure) for measure in MEASURES)]
-    lines += _table(heads, [[cell.text + _note(cell) for cell in row] for row in figures_table(study)])
-    heads = ["difference", "runs", *(title(measure) for measure in MEASURES)]
-    lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in differences_table(study)])]
+    """The study as a document: how it was made, what its rows are, and the tables of the page."""
+    parts = ["# Study: what each part of the method earns", " ".join(study.about)]
+    rows = [[f"{row}: {ABLATIONS[row].title}", ABLATIONS[row].meaning] for row in study.rows]
+    parts.append(_table(["row", "its students learn from"], rows))
+    parts.append(
+        "SRCC with VMAF v0.6.1 on copies of held-out videos, with *seen* distortions of training and with *unseen* ones: mean and "
+        "deviation over the seeds, and 95 % interval over draws of seeds and of source videos."
+    )
+    parts.append(_table(["row", "seeds", *map(head, MEASURES)], _cells(figures_table(study))))
+    if comparisons(study):
+        parts.append(
+            "Differences of rows that differ in one part, on the same copies; in bold where the interval does not hold 0:"
+        )
+        parts.append(_table(["rows", "seeds", *map(head, MEASURES)], _cells(differences_table(study))))
     if study.decisions:
-        heads = ["stopping rule", "said", *(f"next stage, {title(measure)}" for measure in MEASURES)]
-        lines += ["", *_table(heads, [[cell.text + _note(cell) for cell in row] for row in decisions_table(study)])]
-    for (row, seed), why in study.failures.items():
-        lines += ["", f"Row {row} of seed {seed} did not finish: {why}"]
-    return "\n".join(lines) + "\n"
+        parts.append("What the stopping rule said after a stage, and what the next stage then brought:")
+        parts.append(_table(["run", "said", *map(head, MEASURES)], _cells(decisions_table(study))))
+    parts += [f"Row {row} of seed {seed} did not finish: {why}" for (row, seed), why in study.failures.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(table: Sequence[Sequence[Cell]]) -> list[list[str]]:
+    return [
+        [f"**{cell.text}**" + _note(cell) if cell.mark == "best" else cell.text + _note(cell) for cell in row]
+        for row in table
+    ]
 
 
 def _note(cell: Cell) -> str:
     return f" ({cell.note})" if cell.note else ""
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     cells = [heads, ["---"] * len(heads), *rows]
-    return ["| " + " | ".join(one.replace("|", "\\|") for one in row) + " |" for row in cells]
+    return "\n".join("| " + " | ".join(one.replace("|", "\\|") for one in row) + " |" for row in cells)
 
 
 def figures_table(study: Study) -> list[list[Cell]]:
@@ -328,7 +347,7 @@ def page(study: Study, name: str) -> str:
         charts(study),
         study=study,
         ablations=ABLATIONS,
-        heads=[title(measure) for measure in MEASURES],
+        heads=[head(measure) for measure in MEASURES],
         figures_rows=figures_table(study),
         differences_rows=differences_table(study),
         decisions_rows=decisions_table(study),

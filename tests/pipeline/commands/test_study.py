@@ -87,11 +87,13 @@ def test_every_row_is_a_run_of_every_seed_beside_its_siblings(call, tmp_path, tr
 
 
 def test_the_results_are_a_page_a_table_and_values(call, tmp_path, trained):
-    call("study", tmp_path, "--rows", "II,IV", "--seeds", "2")
+    call("study", tmp_path, "--rows", "II,IV", "--seeds", "2", "--set", "pairs.max_uses=3")
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
     assert [row["runs"] for row in tree["rows"]] == [2, 2]
     assert tree["seeds"] == [0, 1]
-    assert "| IV: + confidence loss | 2 |" in (tmp_path / "study.md").read_text(encoding="utf-8")
+    text = (tmp_path / "study.md").read_text(encoding="utf-8")
+    assert "| IV: + confidence loss | 2 |" in text
+    assert "Made by `python run.py study FOLDER --seeds 2 --rows II,IV --set pairs.max_uses=3`." in text
     assert "What each part earns" in (tmp_path / "study.html").read_text(encoding="utf-8")
 
 

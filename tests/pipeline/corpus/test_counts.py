@@ -43,6 +43,13 @@ def test_a_corpus_without_new_videos_has_no_new_pairs(configured):
     assert (found.mined, found.sources, found.missed) == (0, FamilyCounts(), FamilyCounts())
 
 
+def test_what_an_ablation_leaves_out_stays_out(configured):
+    found = counts_of(configured("counts=published", "ablation=II"), 1, 1_000)
+    assert (found.synthetic, found.sources) == (FamilyCounts(), FamilyCounts())
+    assert found.homogeneous == 1_250
+    assert counts_of(configured("counts=published", "mining.pairs=0"), 2, 1_000).mined == 0
+
+
 def test_a_run_that_was_begun_before_this_key_goes_on(configured):
     tree = configured().model_dump(mode="json")
     assert "counts" not in tree

@@ -284,3 +284,29 @@ def test_a_curve_that_runs_away_to_a_far_level_gives_way_to_a_line_whatever_the_
     fits = [fit_logistic(x * (1 + error), y, increasing=True) for error in (0.0, 1e-15, -1e-13, 1e-11)]
     assert {fit.kind for fit in fits} == {"linear"}
     assert max(np.abs(fit(x) - fits[0](x)).max() for fit in fits) < 1e-6 * np.ptp(y)
+
+
+def test_one_teacher_alone_is_on_the_scale_of_its_own_percentiles_and_has_no_variance():
+    x = np.random.default_rng(0).normal(3, 0.1, 60)
+    x[5] = np.nan
+    alone = calibrate({"a": x}, {"a": False}, least=1)
+    assert np.isnan(alone.mean[5])
+    known = np.delete(np.arange(60), 5)
+    assert spearmanr(alone.mean[known], x[known]).statistic == pytest.approx(-1)
+    assert -10 < alone.mean[known].min() < 12
+    assert 88 < alone.mean[known].max() < 110, "a logistic may end a little beyond its target"
+    assert (alone.variance[known] == 0).all()
+    with pytest.raises(CalibrationError, match="at least 2 are needed"):
+        calibrate({"a": x}, {"a": False})
+    with pytest.raises(CalibrationError, match="at least 1 is needed"):
+        calibrate({"a": np.ones(9)}, {"a": True}, least=1)
+
+
+def test_the_opinions_on_some_videos_are_rows_of_those_on_all():
+    _, scores = _teachers(np.random.default_rng(1), videos=30)
+    result = calibrate(scores, {**UP, "c": False})
+    mask = np.arange(30) % 3 == 0
+    some = result.some(mask)
+    np.testing.assert_array_equal(some.mean, result.mean[mask])
+    np.testing.assert_array_equal(some.mapped, result.mapped[mask])
+    assert some.names == result.names

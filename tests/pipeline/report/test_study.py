@@ -1,11 +1,11 @@
 import json
 
 import pytest
+from browser import chromium, show
 from judged_runs import judged_run
 
 from pipeline.report.comparison import judged
 from pipeline.report.study import (
-    MEASURES,
     Study,
     as_json,
     charts,
@@ -69,11 +69,14 @@ def test_the_figures_are_plain_values_for_programs(study):
     assert {row["row"] for row in tree["differences"]} == {"II", "III", "IV", "VI"}
 
 
-def test_the_markdown_tables_have_cells_of_one_number_and_name_what_failed(study):
+def test_the_document_says_how_it_was_made_what_the_rows_are_and_what_failed(study):
     text = markdown(study)
-    tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") - line.count("\\|") for line in tables} == {2 + 2 + len(MEASURES) - 1}
-    assert len(tables) == (2 + 6) + (2 + 4)
+    assert text.startswith("# Study: what each part of the method earns\n\nPreset demo | 20 clips.\n")
+    tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    assert [len(lines) for lines in tables] == [2 + 5, 2 + 6, 2 + 4]
+    for lines in tables:
+        assert len({line.count("|") - line.count("\\|") for line in lines}) == 1, "as many cells in each line"
+    assert "| II - I | 2 | **+" in text, "its interval does not hold 0"
     assert "Row III of seed 1 did not finish: too few <pairs>" in text
 
 
@@ -115,3 +118,15 @@ def test_a_study_without_a_finished_run_has_a_page_too():
     empty = Study(["I", "II"], [0], {}, {("I", 0): "no", ("II", 0): "no"})
     assert "No row has finished yet." in page(empty, "study")
     assert as_json(empty)["rows"][0]["unseen_within"] is None
+
+
+def test_a_browser_draws_every_chart_and_says_nothing(study, tmp_path):
+    (tmp_path / "study.html").write_text(page(study, "study"), encoding="utf-8")
+    with chromium() as browser:
+        show(browser, tmp_path / "study.html")
+        drawn = browser.execute_script(
+            "const count = (one) => one.querySelectorAll('.scatterlayer .trace').length;"
+            "return [...document.querySelectorAll('[data-figure]')].map(count)"
+        )
+        assert drawn == [1] * 4 + [2] * 4
+        assert [entry["message"] for entry in browser.get_log("browser")] == []

@@ -7,7 +7,7 @@ from actors.teachers import load_teacher
 from pipeline.console import UserError
 from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.store import read_json, read_table
-from pipeline.steps.ensemble import ensemble
+from pipeline.steps.ensemble import ensemble, step
 
 NAMES = ("artefact", "exposure", "sharpness")
 COUNT = 40
@@ -105,3 +105,24 @@ def test_reliability_weights_are_written_down(tables, configured, quality):
     weights = read_json(tables.layout.calibration)["weights"]
     assert weights["artefact"] > weights["sharpness"]
     assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_one_teacher_can_label_alone_while_the_others_are_only_measured(tables, configured, quality):
+    said = ensemble(tables.run(configured(TEACHERS, "teachers.labels=exposure")))["what"]
+    assert said == "teacher exposure alone, on a scale of its own percentiles"
+    table = read_table(tables.layout.ensemble, ENSEMBLE)
+    assert set(table["variance"].to_pylist()) == {0.0}
+    assert set(table["n_teachers"].to_pylist()) == {1}
+    assert list(read_json(tables.layout.calibration)["teachers"]) == ["exposure"]
+
+
+def test_a_run_with_one_teacher_labels_by_it(tables, configured, quality):
+    ensemble(tables.run(configured("teachers.names=[sharpness]")))
+    assert read_table(tables.layout.ensemble, ENSEMBLE).num_rows == COUNT
+
+
+def test_other_labels_than_the_ensembles_change_the_inputs_of_the_step(tables, configured):
+    usual = step(tables.run(configured(TEACHERS))).inputs
+    single = step(tables.run(configured(TEACHERS, "teachers.labels=niqe", "teachers.names=[niqe, exposure]"))).inputs
+    assert [key for key in usual if key.startswith("scores")] == [f"scores {name}" for name in NAMES]
+    assert [key for key in single if key.startswith("scores")] == ["scores niqe"]
