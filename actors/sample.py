@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import ffmpeg as graph
 import numpy as np
@@ -24,13 +25,14 @@ from actors.media.rows import Recipe, Row, attempt, empty_sample, format_recipe,
 from actors.media.samples import picture, streamed
 from actors.media.scratch import Scratch
 from actors.media.views import Sample, SampleSpec
-from actors.media.vmaf import labels
+from actors.media.vmaf import Look, labels
 from actors.media.window import EncodeOptions, Window
 from actors.memory import keep_freed
 
 _MAX_BASES = 4  # intermediate files kept for the next rows, which often share the window or the start of a recipe
 # VMAF v0.6.1 and v1.0.16 of a copy, NaN if not measured, and why the second has no score.
 NOT_MEASURED: Row = {"vmaf": float("nan"), "vmaf_v1": float("nan"), "vmaf_v1_note": ""}
+SAMPLE = "sample"  # column of a row between the two parts of a `Sampler`
 _PREFIX = "w2s-copies-"  # of an actor's folder
 # Frames of a window that are read without a file between: a longer one may have less of it decoded, one of few or slow frames
 # is held on the screen, and the offsets of views need a copy's own rate.
@@ -66,8 +68,8 @@ class Sampler:
     ) -> None:
         keep_freed()
         inputs = Inputs(downloads)
-        self.synthesise = Synthesise(options, measure_vmaf, keep, inputs)
         self.decode = Decode(spec, measure, timeout_s, inputs)
+        self.synthesise = Synthesise(options, measure_vmaf, keep, inputs, self.decode)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -79,7 +81,8 @@ class Sampler:
             result = self.decode(made)
         finally:
             self.synthesise.drop(made)
-        del result["path"]  # nobody else could open it
+        for name in ("path", SAMPLE):  # nobody else could open the file
+            result.pop(name, None)
         return result
 
     def _shown(self, row: Row) -> Row | None:
@@ -117,6 +120,7 @@ class Synthesise:
         measure_vmaf: Measure VMAF.
         keep: Folder of the run that gets the copies, or None to keep none.
         inputs: Where the bytes of videos come from.
+        decode: Is shown the frames of a copy while it is measured, if they are few; they are then in `SAMPLE`.
     """
 
     def __init__(
@@ -125,8 +129,10 @@ class Synthesise:
         measure_vmaf: bool = False,
         keep: str | None = None,
         inputs: Inputs | None = None,
+        decode: Decode | None = None,
     ) -> None:
         self.options = options
+        self.decode = decode
         self.measure_vmaf = measure_vmaf
         self.keep = Path(keep) if keep is not None else None
         self.inputs = inputs or Inputs()
@@ -177,12 +183,16 @@ class Synthesise:
         source, start, duration = self._base(row, before)
         prepared = NOTHING if before else Prepared(self._clip(row), self._frames(row, name))
         passing = self.keep is None
-        apply(name, level, source, start, duration, copy, seed, bool(row["still"]), self.options, passing, prepared)
+        still = bool(row["still"])
+        window = apply(name, level, source, start, duration, copy, seed, still, self.options, passing, prepared)
         if not self.measure_vmaf:
             return NOT_MEASURED
         reference = self._base(row, _UNDISTORTED)[0]
-        found = labels(reference, copy, self.options.threads)
-        return {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
+        samples: list[Sample | None] = []
+        look = None if self.decode is None else self.decode.looking(window, row, samples)
+        found = labels(reference, copy, self.options.threads, look)
+        labelled = {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
+        return labelled if samples in ([], [None]) else {**labelled, SAMPLE: samples[0]}
 
     def _suffix(self, still: bool) -> str:
         """Of a copy: a still that nobody keeps needs no encoder."""
@@ -279,6 +289,8 @@ class Decode:
 
     def _sample(self, row: Row) -> Row:
         copy = row.get("path")
+        if SAMPLE in row:
+            return self._packed(row[SAMPLE])
         if not copy:
             return self.inputs.use(row, self._decode)
         if copy.endswith(ARRAY):
@@ -303,14 +315,40 @@ class Decode:
         def work(local: Row) -> Row:
             uri, start, duration = str(local["uri"]), float(local["start_s"]), float(local["duration_s"])
             window = Window.open(uri, start, duration, False, options)
-            clip = Clip(window.frames, window.height, window.width, float(window.rate))
-            if spec.views or not _FEWEST <= clip.frames <= _MOST or clip.fps < _SLOWEST:
+            clip = self._passing(window)
+            if clip is None:
                 return {}
             node = graph.output(window.stream(still=False), "pipe:1", f="rawvideo", pix_fmt="rgb24")
             sample = streamed(node, clip, uri, spec, seed, self.meter, options.timeout_s)
             return {} if sample is None else self._packed(sample)
 
         return self.inputs.use(row, work) or None
+
+    def looking(self, window: Window, row: Row, samples: list[Sample | None]) -> Look | None:
+        """What reads the frames of a copy of a window while another part of FFmpeg measures it; None where they are read later.
+
+        Args:
+            window: The window.
+            row: Of the copy.
+            samples: Is given the sample, or None where the copy has not the frames of its window.
+        """
+        clip = self._passing(window)
+        if clip is None or row["still"]:
+            return None
+        seed, timeout_s = str(row["video_id"]), window.options.timeout_s
+
+        def look(node: Any) -> str:
+            log: list[str] = []
+            samples.append(streamed(node, clip, window.source, self.spec, seed, self.meter, timeout_s, log))
+            return log[0]
+
+        return look
+
+    def _passing(self, window: Window) -> Clip | None:
+        """The frames of a window if they are read as they pass, without a file that is opened again."""
+        clip = Clip(window.frames, window.height, window.width, float(window.rate))
+        few = _FEWEST <= clip.frames <= _MOST and clip.fps >= _SLOWEST
+        return clip if few and not self.spec.views else None
 
     def _packed(self, sample: Sample) -> Row:
         return {**pack(sample), "width": sample.width, "height": sample.height, **self._indicators()}

@@ -169,7 +169,7 @@ def apply(
     options: EncodeOptions | None = None,
     passing: bool = False,
     prepared: Prepared = NOTHING,
-) -> None:
+) -> Window:
     """Write one copy of a window at one severity.
 
     The window is first normalised (even size, 4:2:0, constant rate, optional `max_short_side` and `max_fps`) in the same
@@ -190,6 +190,9 @@ def apply(
             more than `RAW_BYTES`. Only Matroska holds such frames.
         prepared: What copies of this window share.
 
+    Returns:
+        The window, whose size, rate and number of frames the copy has.
+
     Raises:
         Failure: `usage` for an unknown name or level, `storage` for a full disk; other kinds as in `actors.media.ffmpeg`.
     """
@@ -207,3 +210,4 @@ def apply(
         recipe = row.make(row.levels[level - 1], Setting.of(window, seed))
     with room_in(Path(destination).parent), atomic(destination) as partial:
         _write(window, recipe, still, _File(partial, container, lossless, prepared.frames))
+    return window

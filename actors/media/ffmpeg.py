@@ -33,8 +33,8 @@ from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
 
 __all__ = [
-    "FORMATS", "MAX_PIXELS", "FrameWriter", "Probe", "Process", "arguments", "ask", "binary", "check_file", "environment",
-    "lossless", "opening", "probe", "raw", "raw_source", "read_frames", "run", "source", "target",
+    "FORMATS", "MAX_PIXELS", "VERBOSE", "FrameWriter", "Probe", "Process", "arguments", "ask", "binary", "check_file",
+    "environment", "lossless", "opening", "probe", "raw", "raw_source", "read_frames", "run", "source", "target",
 ]  # fmt: skip
 
 # Containers and still-image streams that hold their own data. Not here, on purpose: concat, hls, dash, imf, sdp, image2
@@ -57,11 +57,10 @@ MAX_PIXELS = 7680 * 4320
 MEMORY_BYTES = 12 * 2**30  # address space, not resident: x265 and libvmaf map far more than they touch
 FILE_BYTES = 8 * 2**30
 _LOG_BYTES = 2**18
+VERBOSE = ("-loglevel", "verbose")  # libvmaf's scores, and how many frames of each file were decoded
 
 # One matrix and one range for everything written, so that no reader shows a copy and its reference in other colours.
 COLOUR = {"colorspace": MATRIX, "color_range": "tv", "color_primaries": MATRIX, "color_trc": MATRIX}
-
-
 _SECRET = re.compile("KEY|SECRET|TOKEN|PASSW|CREDENTIAL", re.IGNORECASE)
 
 
@@ -344,24 +343,28 @@ class FrameWriter:
 
 
 def read_frames(
-    node: Any, width: int, height: int, *, timeout_s: float, reuse: bool = False
+    node: Any, width: int, height: int, *, timeout_s: float, reuse: bool = False, log: list[str] | None = None
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield RGB frames, uint8 ``[height, width, 3]``, from an output node that writes rgb24 to ``pipe:1``.
 
     With ``reuse`` every frame comes in the memory of the one before: what is kept longer must be copied.
-    A file that breaks after some good frames yields those frames; one that gives none raises.
+    A file that breaks after some good frames yields those frames; one that gives none raises. With ``log`` the process does
+    other work beside, which must succeed: what it says of it, with FFmpeg's details, is appended at the end.
 
     Raises:
         Failure: No frame could be decoded, or the time-out passed.
     """
     frame = np.empty((height, width, 3), np.uint8)
-    with Process(arguments(node), timeout_s=timeout_s, stdout=True) as child:
+    words = arguments(node) if log is None else [*VERBOSE, *arguments(node)]
+    with Process(words, timeout_s=timeout_s, stdout=True) as child:
         pipe = cast("BufferedReader", child.process.stdout)
         count = 0
         while pipe.readinto(frame.data) == frame.nbytes:
             count += 1
             yield frame
             frame = frame if reuse else np.empty_like(frame)
+        if log is not None:
+            log.append(child.check())
         status = child.wait()
         if count == 0:
             empty = Failure("decode", "no frame could be decoded in the window; check start_s and duration_s")

@@ -86,7 +86,14 @@ def picture(frame: Frame, spec: SampleSpec, seed: str = "", meter: Meter | None 
 
 
 def streamed(
-    node: Any, clip: Clip, name: str, spec: SampleSpec, seed: str, meter: Meter | None, timeout_s: float
+    node: Any,
+    clip: Clip,
+    name: str,
+    spec: SampleSpec,
+    seed: str,
+    meter: Meter | None,
+    timeout_s: float,
+    log: list[str] | None = None,
 ) -> Sample | None:
     """The sample of an FFmpeg output that writes RGB frames to its pipe; None where they are not as many as promised.
 
@@ -95,6 +102,7 @@ def streamed(
         clip: What is promised.
         name: As of `gathered`, like `spec`, `seed` and `meter`.
         timeout_s: Wall-clock limit, seconds.
+        log: As of `actors.media.ffmpeg.read_frames`.
 
     Raises:
         Failure: As `actors.media.ffmpeg.read_frames`.
@@ -107,7 +115,7 @@ def streamed(
             read += 1
             yield frame
 
-    frames = ffmpeg.read_frames(node, clip.width, clip.height, timeout_s=timeout_s, reuse=True)
+    frames = ffmpeg.read_frames(node, clip.width, clip.height, timeout_s=timeout_s, reuse=True, log=log)
     passing = counted()
     try:
         sample = gathered(passing, clip, name, spec, seed, meter)

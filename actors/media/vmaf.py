@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,9 @@ from actors.media import ffmpeg
 from actors.media.ffmpeg_log import Probe
 from actors.media.outcome import Failure
 from actors.media.scan import scan
+
+# Runs an ffmpeg-python node that also writes the copy's RGB frames to its pipe, and returns its log.
+Look = Callable[[Any], str]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,12 @@ def vmaf(
 
 
 def labels(
-    reference: str | os.PathLike[str], distorted: str | os.PathLike[str], threads: int = 1, *, timeout_s: float = 900.0
+    reference: str | os.PathLike[str],
+    distorted: str | os.PathLike[str],
+    threads: int = 1,
+    look: Look | None = None,
+    *,
+    timeout_s: float = 900.0,
 ) -> Labels:
     """Mean VMAF of both models over all frames, matched by frame number; both files are decoded once.
 
@@ -95,6 +103,7 @@ def labels(
         reference: Pristine clip.
         distorted: Copy of equal frame size and frame count.
         threads: libvmaf threads.
+        look: Reads the frames of the copy from the process that measures it.
         timeout_s: Wall-clock limit in seconds.
 
     Raises:
@@ -105,8 +114,8 @@ def labels(
     refusal = SECOND.refusal(header.width, header.height)
     note = f"frames of {header.width}x{header.height}; {refusal}" if refusal else "" if has_second() else _LACKING
     if note:
-        return Labels(_scores(reference, distorted, (FIRST,), threads, timeout_s)[0], math.nan, note)
-    first, second = _scores(reference, distorted, (FIRST, SECOND), threads, timeout_s)
+        return Labels(_scores(reference, distorted, (FIRST,), threads, timeout_s, look)[0], math.nan, note)
+    first, second = _scores(reference, distorted, (FIRST, SECOND), threads, timeout_s, look)
     return Labels(first, second)
 
 
@@ -131,18 +140,26 @@ def _scores(
     models: Sequence[VmafModel],
     threads: int,
     timeout_s: float,
+    look: Look | None = None,
 ) -> list[float]:
     """Scores in the order of the models, which is that of libvmaf's lines."""
     # Timestamps are replaced by frame numbers: containers round them differently.
-    streams: list[Any] = [
-        ffmpeg.source(path, threads=threads)["V:0"].filter("settb", "1/1000") for path in (distorted, reference)
-    ]
+    streams: list[Any] = [ffmpeg.source(path, threads=threads)["V:0"] for path in (distorted, reference)]
+    shown: list[Any] = []
+    if look is not None:
+        both = streams[0].filter_multi_output("split")
+        streams[0] = both[0]
+        shown = [graph.output(both[1], "pipe:1", f="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")]
+    streams = [stream.filter("settb", "1/1000") for stream in streams]
     nodes = [stream.filter("setpts", "N*40").filter("format", "yuv420p") for stream in streams]
     # two models without names of their own give one score
     named = "|".join(f"version={model.name}:name={model.name}" for model in models)
     joined = graph.filter(nodes, "libvmaf", model=named, n_threads=threads)
-    args = ["-loglevel", "verbose", *ffmpeg.arguments(graph.output(joined, "pipe:1", f="null"))]
-    log = ffmpeg.run(args, timeout_s=timeout_s)
+    node = graph.output(joined, "-", f="null")
+    if look is None:
+        log = ffmpeg.run([*ffmpeg.VERBOSE, *ffmpeg.arguments(node)], timeout_s=timeout_s)
+    else:
+        log = look(graph.merge_outputs(node, *shown))
     counts = [int(hit) for hit in re.findall(r"(\d+) frames decoded", log)]
     if len(counts) != 2 or counts[0] != counts[1]:
         raise Failure("usage", f"VMAF needs equal frame counts, got {counts} for {distorted} and {reference}")
