@@ -9,6 +9,7 @@ from pipeline.commands.figures import print_figures
 from pipeline.commands.opening import ablation_lines, configuration, described, journalled, layout_of, opened
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus.proxies import SUITES
+from pipeline.run_folder.kept import kept_student
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
@@ -76,9 +77,9 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
         console.line(f"stopped after stage {last} of at most {config.stages}: {said['why']}")
         if said["keep"] != last:
             console.warn(
-                f"the student of stage {said['keep']} misjudges fewer new pairs: {nearby(layout.student(said['keep']))}"
+                f"the student of stage {said['keep']} misjudges fewer new pairs than that of stage {last}: it is kept"
             )
-    console.line(f"student: {nearby(layout.student(last))}")
+    console.line(f"student: {nearby(kept_student(layout))}")
     console.line(f"report:  {nearby(layout.report_html)}")
     # A duplicate is skipped: it is in the table but does not count as a failure.
     failed = sum(kind != "duplicate" for kind in read_table(layout.quarantine, QUARANTINE)["error_kind"].to_pylist())

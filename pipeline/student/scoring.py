@@ -31,6 +31,7 @@ from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
 from pipeline.corpus.windows import windows
 from pipeline.look.look import LOOK_COLUMNS
+from pipeline.run_folder.kept import kept_student
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.settings.sections import CorpusConfig
@@ -177,7 +178,7 @@ def _student_folder(name: str) -> Place:
     layout = RunLayout.at(path)
     if not layout.manifests.is_dir() and not layout.rounds():
         raise UserError(f"{name}: neither a student (no config.json) nor a run (no manifests); {advice}")
-    folder = layout.last_student()
+    folder = kept_student(layout)
     _check_config(folder, advice)
     return folder
 

@@ -57,16 +57,16 @@ def test_rounds_count_from_one(tmp_path):
     assert layout.rounds() == [2, 10]
 
 
-def test_the_last_student_is_that_of_the_last_round_that_committed(tmp_path):
+def test_the_last_round_with_a_student_is_the_last_that_committed(tmp_path):
     layout = RunLayout(tmp_path)
     with pytest.raises(UserError, match="no round"):
-        layout.last_student()
+        layout.last_trained()
     layout.manifests.mkdir()
     for number in (1, 2, 3):
         layout.student(number).mkdir(parents=True)
     for number in (1, 2):
         layout.manifest(f"train-{number}").write_text("{}", encoding="ascii")
-    assert layout.last_student() == layout.student(2)
+    assert layout.last_trained() == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+import pytest
+
+from pipeline.console import UserError
+from pipeline.run_folder.kept import kept_student
+from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.store import write_json
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """A run that has trained two students."""
+    layout = RunLayout(tmp_path)
+    layout.manifests.mkdir()
+    for number in (1, 2):
+        layout.student(number).mkdir(parents=True)
+        layout.manifest(f"train-{number}").write_text("{}", encoding="ascii")
+    return layout
+
+
+def test_the_last_student_is_the_one_to_use(layout):
+    assert kept_student(layout) == layout.student(2)
+    write_json(layout.decision(1), {"stop": False, "keep": 1})
+    assert kept_student(layout) == layout.student(2), "that was said before the last stage"
+
+
+def test_where_the_last_stage_did_harm_its_predecessor_is_used(layout):
+    write_json(layout.decision(2), {"stop": True, "keep": 1})
+    assert kept_student(layout) == layout.student(1)
+
+
+def test_a_run_without_a_student_has_none_to_use(tmp_path):
+    with pytest.raises(UserError, match="no round of this run has trained a student yet"):
+        kept_student(RunLayout(tmp_path))
