@@ -55,27 +55,31 @@ except ImportError:
         def close(self):
             self.decode.decoder.close()
 from actors.score import StudentEncoder, TeacherScorer
-def cpu(): return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+TICK = os.sysconf("SC_CLK_TCK")
+def cpu():
+    total = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    for task in os.listdir("/proc/self/task"):
+        for child in open(f"/proc/self/task/{task}/children").read().split():  # the decoder lives on
+            total += sum(map(int, open(f"/proc/{child}/stat").read().rpartition(")")[2].split()[11:15])) / TICK
+    return total
 rows, kind = json.load(open(sys.argv[1])), sys.argv[2]
 spec = SampleSpec(key_frames=2, motion_frames=48)
 options = EncodeOptions(x265_preset="veryfast", max_short_side=540, max_fps=30.0)
 teachers = sys.argv[3].split(",") if kind == "benchmark" else []
 later = ([TeacherScorer(teachers)] if teachers else []) + [StudentEncoder("lite", {})]
-def work(first, row):
-    for actor in (first, *later): row = actor(row)
-    return row
-warm = First(spec, options, False)
-work(warm, {**rows[0], "video_id": "warm"})
-warm.close()
 first = First(spec, options, kind == "benchmark")
-before, found = cpu(), []
-for row in rows:
-    row = work(first, row)
+def work(row):
+    for actor in (first, *later): row = actor(row)
     if row["status"] != "ok": raise SystemExit(row["error"])
     scores = [row["score_" + name] for name in teachers]
-    found.append([row["vmaf"], scores, np.frombuffer(row["features"], np.float32).tolist()])
+    return [row["vmaf"], scores, np.frombuffer(row["features"], np.float32).tolist()]
+work({**rows[-1], "video_id": "warm"})
+for number, _ in enumerate(sys.stdin):
+    before, found = cpu(), []
+    for row in rows:  # another second of another window each time: intermediate files are made anew
+        found.append(work({**row, "start_s": row["start_s"] + 0.01 * number}))
+    print(json.dumps({"cpu": cpu() - before, "rows": found}), flush=True)
 first.close()
-print(json.dumps({"cpu": cpu() - before, "rows": found}))
 """
 
 
@@ -94,13 +98,31 @@ def rows_of(kind: str, clips: list[str]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def measured(code: Path, rows: Path, kind: str) -> dict[str, Any]:
-    """One run of a checkout."""
-    environment = {**os.environ, "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-c", _PROGRAM, str(rows), kind, ",".join(TEACHERS)]
-    ended = subprocess.run(line, env=environment, cwd=code, stdout=subprocess.PIPE, text=True, check=True)
-    facts: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    return facts
+class Side:
+    """A process that runs the actors of a checkout again and again."""
+
+    def __init__(self, code: Path, rows: Path, kind: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
+        line = [sys.executable, "-c", _PROGRAM, str(rows), kind, ",".join(TEACHERS)]
+        self._process = subprocess.Popen(
+            line, env=environment, cwd=code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def measured(self) -> dict[str, Any]:
+        """One run of all rows."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit("the other process has ended; its message stands above")
+        facts: dict[str, Any] = json.loads(answer)
+        return facts
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
@@ -134,14 +156,17 @@ def main() -> None:
             file = Path(place) / f"{kind}.json"
             file.write_text(json.dumps(rows))
             sides: list[list[dict[str, Any]]] = [[], []]
+            processes = [Side(code, file, kind) for code in codes]
             for _ in range(options.repeat):
-                for side, code in zip(sides, codes, strict=True):
-                    side.append(measured(code, file, kind))
+                for side, process in zip(sides, processes, strict=True):
+                    side.append(process.measured())
                 old, new = ([facts["cpu"] / len(rows) for facts in side] for side in sides)
                 ratios = [b / a for a, b in zip(old, new, strict=True)]
                 spread = f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
                 middle = f"{statistics.median(old):.3f} -> {statistics.median(new):.3f} CPU s a row"
                 print(f"{kind:10} {len(rows)} rows, {len(ratios)} pairs: {middle}, {spread}", flush=True)
+            for process in processes:
+                process.close()
             print(f"{kind:10} {difference(sides[0][-1], sides[1][-1])}", flush=True)
 
 

@@ -27,7 +27,7 @@ def applied(monkeypatch):
 
     def counted(name, *others):
         names.append(name)
-        real(name, *others)
+        return real(name, *others)
 
     monkeypatch.setattr(sample, "apply", counted)
     return names
@@ -318,3 +318,16 @@ def test_a_window_that_has_not_the_frames_that_its_file_promises_is_copied(sampl
 def test_a_window_that_cannot_be_read_fails_as_its_copy_does(sampler, broken_files):
     row = sampler()(row_of(broken_files["format.text.mp4"], (PRISTINE, 0, 0)))
     assert (row["status"], row["error_kind"]) == ("failed", "format")
+
+
+@pytest.mark.parametrize("step", [("h264", 3, 0), ("jitter", 2, 0), ("mpeg2", 2, 0), ("packet_loss", 2, 0)])
+def test_a_measured_copy_is_shown_while_it_is_measured_as_it_would_be_afterwards(sampler, maker, clip, decode, step):
+    row = row_of(clip, step)
+    actor = sampler(measure_vmaf=True)
+    looked = actor(row)
+    assert actor.decode.decoder._child is None, "nothing was decoded again"
+    made = maker(measure_vmaf=True)(row)
+    afterwards = decode(made)
+    for name in (*SAMPLE_COLUMNS, "vmaf", "vmaf_v1_note", "width", "height", "status"):
+        assert looked[name] == afterwards[name], name
+    assert looked.keys() == afterwards.keys() - {"path"}
