@@ -57,7 +57,8 @@ MAX_PIXELS = 7680 * 4320
 MEMORY_BYTES = 12 * 2**30  # address space, not resident: x265 and libvmaf map far more than they touch
 FILE_BYTES = 8 * 2**30
 _LOG_BYTES = 2**18
-VERBOSE = ("-loglevel", "verbose")  # libvmaf's scores, and how many frames of each file were decoded
+# libvmaf's scores, and how many frames of each file were decoded; two equal scores in a row are two lines, not "repeated"
+VERBOSE = ("-loglevel", "repeat+verbose")
 
 # One matrix and one range for everything written, so that no reader shows a copy and its reference in other colours.
 COLOUR = {"colorspace": MATRIX, "color_range": "tv", "color_primaries": MATRIX, "color_trc": MATRIX}

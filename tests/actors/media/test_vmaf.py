@@ -70,6 +70,14 @@ def test_both_models_come_from_one_pass_and_only_the_second_sees_that_colours_ar
     assert found.first == vmaf(*large)
 
 
+@pytest.mark.parametrize(("change", "score"), [("negate", 0.0), ("unsharp=5:5:0.2", 100.0)])
+def test_both_models_have_their_score_where_the_scores_are_equal(make, change, score):
+    """FFmpeg's log collapses a line that equals the one before."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x320:rate=10:duration=0.6", "-pix_fmt", "yuv420p", "-qp", "0")
+    found = labels(make("moving.mkv", *picture), make("moving.mkv", *picture, "-vf", change))
+    assert (found.first, found.second) == (score, score)
+
+
 def test_frames_that_are_too_small_for_the_second_model_have_the_first_and_a_reason(copies):
     found = labels(copies / "reference.mkv", copies / "blurred.mp4")
     assert found.first == vmaf(copies / "reference.mkv", copies / "blurred.mp4")

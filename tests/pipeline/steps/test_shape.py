@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actors.indicators import INDICATORS as ROWS
-from actors.media.decode import Decoder
+from actors.media import ffmpeg
 from cluster.in_process import InProcess
 from pipeline.console import Console, UserError
 from pipeline.corpus.members import HELDOUT, TRAIN
@@ -198,10 +198,8 @@ def test_candidates_are_measured_once_and_what_fails_is_counted(layout, clip, nu
 
 def test_indicators_come_with_the_scores_from_one_decode(clip, tmp_path, monkeypatch):
     decodes = []
-    real = Decoder.decode
-    monkeypatch.setattr(
-        Decoder, "decode", lambda self, *arguments: decodes.append(arguments[0]) or real(self, *arguments)
-    )
+    real = ffmpeg.read_frames
+    monkeypatch.setattr(ffmpeg, "read_frames", lambda *given, **more: decodes.append(given) or real(*given, **more))
     run = RunLayout(tmp_path / "scored")
     candidates_of(run, clip)
     config = load("demo", overrides=["teachers.names=[artefact, sharpness]"])
