@@ -86,15 +86,15 @@ def drawing(answers: list[list[tuple[str, dict[str, Any]]]]) -> go.Figure:
     first = min(float(one["values"][0][0]) for found in answers for _, one in found)
     for number, (panel, found) in enumerate(zip(PANELS, answers, strict=True)):
         row, column = number // ACROSS + 1, number % ACROSS + 1
-        for place, (name, series) in enumerate(found):
+        legend = "legend" if number == 0 else f"legend{number + 1}"
+        for name, series in found:
             at, values = zip(*series["values"], strict=True)
             lines = {"x": [float(second) - first for second in at], "y": [float(value) for value in values]}
-            figure.add_scatter(
-                **lines, name=name, mode="lines+markers", marker_size=3, showlegend=False, row=row, col=column
-            )
-            if name and place < 8:
-                note = {"text": name, "x": lines["x"][-1], "y": lines["y"][-1], "showarrow": False, "font_size": 10}
-                figure.add_annotation(**note, xanchor="right", yanchor="bottom", row=row, col=column)
+            shown = {"mode": "lines+markers", "marker_size": 3, "showlegend": bool(name), "legend": legend}
+            figure.add_scatter(**lines, **shown, name=name, row=row, col=column)
+        place = figure.get_subplot(row, column)
+        corner = {"x": place.xaxis.domain[1] - 0.085, "y": place.yaxis.domain[1], "font": {"size": 9}}
+        figure.update_layout({legend: {**corner, "bgcolor": "rgba(255,255,255,0.6)", "tracegroupgap": 0}})
         unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit")
         figure.update_yaxes(
             tickformat=".0%" if unit == "percentunit" else None, rangemode="tozero", row=row, col=column
