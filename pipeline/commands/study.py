@@ -2,7 +2,7 @@
 
 Each row of the study is a run of its own in FOLDER/seed-<k>/<row>; runs of one seed share every step whose inputs are equal, so the
 teachers' scores, the copies and the benchmarks are made once. Writes study.html, study.md and study.json into FOLDER after every
-seed. The same command resumes.
+run. The same command resumes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import exists, read_bytes, write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
 from pipeline.settings.config import Config, ablation_keys, check_weights, load
+from trainers.job import TrainingError
 
 SEEDS = 3
 
@@ -89,11 +90,11 @@ def main(options: argparse.Namespace) -> int:
                     _run(Run(config, layout, console, engine, dict(found)), others)
                     runs[row, seed] = judged(layout, config.stages)
                     decisions += decided(layout, row, seed, config.stages)
-                except UserError as error:
+                except (UserError, TrainingError) as error:
                     failures[row, seed] = str(error)
                     console.warn(f"seed {seed}, row {row}: {error}")
-            study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, decisions)
-            _write(folder, study)
+                study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, decisions)
+                _write(folder, study)
     return _close(folder, console, study)
 
 
