@@ -18,6 +18,13 @@ from actors.media.views import Sample, SampleSpec
 Frame = NDArray[np.uint8]
 
 
+def _on_one_thread() -> None:
+    """An actor has one core: further threads of OpenCV would spin while they wait for theirs."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
 def gathered(
     frames: Iterable[Frame], clip: Clip, name: str, spec: SampleSpec, seed: str = "", meter: Meter | None = None
 ) -> Sample:
@@ -37,6 +44,7 @@ def gathered(
     Raises:
         Failure: ``decode``: they are fewer.
     """
+    _on_one_thread()
     count, gatherer = clip.frames, Gatherer(plan(spec.views, clip, seed))
     places: dict[int, list[tuple[int, int]]] = {}  # of a frame among the key frames and their successors
     for part, at in enumerate(key_positions(count, spec.key_frames)):
@@ -77,6 +85,7 @@ def picture(frame: Frame, spec: SampleSpec, seed: str = "", meter: Meter | None 
     height, width = frame.shape[:2]
     if height * width > spec.max_pixels:
         raise Failure("too_large", f"a still is {width}x{height}; the limit max_pixels is {spec.max_pixels}")
+    _on_one_thread()
     key = np.broadcast_to(frame, (spec.key_frames, 2, *frame.shape)).copy()
     views = gather([frame], plan(spec.views, Clip(1, height, width, 0.0), seed))
     if meter is not None:

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from actors.media import colour, ffmpeg
 from actors.media.colour import AS_USUAL, MATRIX, SCALER, Rendering, Tags
 from actors.media.excerpt import excerpt, held, track
 from actors.media.outcome import Failure
 from actors.media.scan import Scan, scan
 from actors.media.timeline import Cut
+
+_INSTANT_S = 1e-5  # times in a file are rounded, FFmpeg's to microseconds
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,17 @@ class Window:
     @property
     def frames(self) -> int:
         """How many frames it has, if all can be decoded."""
-        return -(-self.cut.count // max(self.keep_every, 1))
+        count, times = self.cut.count, self.scan.timeline.times
+        if self._is_cut_by_ffmpeg and self.duration_s > 0:
+            # FFmpeg counts a length from the first picture that comes out
+            end = float(times[self.cut.first]) + self.duration_s - _INSTANT_S
+            count = int(np.searchsorted(times, end)) - self.cut.first
+        return -(-count // max(self.keep_every, 1))
+
+    @property
+    def _is_cut_by_ffmpeg(self) -> bool:
+        """Whether FFmpeg's own seek and length cut it out."""
+        return self.scan.is_plain and self.cut.schedule is None
 
     @property
     def bytes(self) -> int:
@@ -122,7 +136,7 @@ class Window:
     def _pictures(self) -> Any:
         """ffmpeg-python video stream of the window's pictures, each once, or sampled where pictures are held."""
         limits = {"max_pixels": self.options.max_pixels, "threads": self.options.threads}
-        if self.scan.is_plain and self.cut.schedule is None:
+        if self._is_cut_by_ffmpeg:
             return track(ffmpeg.source(self.source, self.start_s, self.duration_s, **limits), self.scan)
         part = excerpt(self.source, self.scan, self.cut, **limits)
         return part.node if self.cut.schedule is None else held(part, self.cut)

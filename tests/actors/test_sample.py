@@ -290,8 +290,12 @@ def test_a_row_that_failed_before_is_not_decoded(clip, decode):
     assert (done["error_kind"], done["error"], done["width"]) == ("encode", "no encoder", 0)
 
 
-def test_an_undistorted_window_is_shown_as_its_copy_would_be_without_a_file(sampler, maker, clip, decode, applied):
-    row = row_of(clip, (PRISTINE, 0, 0)) | {"start_s": 0.1, "duration_s": 0.8}
+@pytest.mark.parametrize(("start_s", "duration_s"), [(0.0, 0.0), (0.03, 0.8), (0.1, 0.75), (0.2, 0.5)])
+def test_an_undistorted_window_is_shown_as_its_copy_would_be_without_a_file(
+    sampler, maker, clip, decode, applied, start_s, duration_s
+):
+    """Also where it begins between two pictures, and FFmpeg counts its length from the second of them."""
+    row = row_of(clip, (PRISTINE, 0, 0)) | {"start_s": start_s, "duration_s": duration_s}
     shown = sampler()(row)
     assert applied == []
     copy = decode(maker()(row))
