@@ -195,8 +195,9 @@ class Synthesise:
         return labelled if samples in ([], [None]) else {**labelled, SAMPLE: samples[0]}
 
     def _suffix(self, still: bool) -> str:
-        """Of a copy: a still that nobody keeps needs no encoder."""
-        return (".png" if self.keep is not None else ARRAY) if still else ".mkv"
+        """Of a copy: a still that `decode` reads at once, and nobody keeps, needs no encoder."""
+        passing = self.decode is not None and self.keep is None
+        return (ARRAY if passing else ".png") if still else ".mkv"
 
     def _clip(self, row: Row) -> Path | None:
         """The undistorted window, where it is needed anyway or another copy of it came before."""

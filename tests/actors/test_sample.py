@@ -174,7 +174,8 @@ def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monke
 @pytest.mark.parametrize("last", [("brighten", 3, 0), ("resize", 0, 0)])
 def test_a_still_is_the_same_picture_whether_it_is_kept_as_a_file_or_not(maker, clip, decode, tmp_path, before, last):
     row = row_of(clip, *before, last, still=True)
-    passing, kept = maker()(row), maker(keep=str(tmp_path / "kept"))(row)
+    passing, kept = maker(decode=decode)(row), maker(keep=str(tmp_path / "kept"), decode=decode)(row)
+    assert Path(maker()(row)["path"]).suffix == ".png", "for whoever reads files"
     assert [Path(made["path"]).suffix for made in (passing, kept)] == [".npy", ".png"]
     one, other = decode(passing), decode(kept)
     for name in (*SAMPLE_COLUMNS, "width", "height", "status"):

@@ -38,6 +38,14 @@ def test_a_window_and_a_copy_of_it_differ(empty, videos, tmp_path):
         assert ffmpeg.probe(path).width == 176
 
 
+def test_a_still_and_a_copy_of_one_are_pictures(empty, videos, tmp_path):
+    one = replace(videos["blur-3"], still=True)
+    made = thumbnails(empty, load(), [(one, "picture"), (one, "clip")])
+    for kind in ("picture", "clip"):
+        assert made["blur-3", kind].reason == ""
+        assert ffmpeg.probe(shown(made["blur-3", kind], tmp_path / "shown")[1]).width == 176
+
+
 def test_they_are_made_once_and_survive_their_source(empty, videos, tmp_path):
     moved = replace(videos["v1"], uri=str(shutil.copy(videos["v1"].uri, tmp_path / "film.mp4")))
     first = thumbnails(empty, load(), [(moved, "clip")])
