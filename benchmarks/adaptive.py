@@ -32,7 +32,7 @@ from pipeline.student import adaptive
 from pipeline.student.adaptive import Thrift, grid, judge, order_gap, score_on, thrift_of
 from pipeline.student.scoring import Model, open_model
 
-DEVIATIONS = (15.0, 14.4, 14.2, 12.0, 5.0)
+QUANTILES = (0.75, 0.5, 0.25)  # of the deviations that three windows and the usual anchors leave: what is asked for
 FIXED = (1, 3, 6)
 
 
@@ -165,8 +165,9 @@ def main() -> None:
             adaptive.LEAST_WINDOWS = count
             line(f"{count} windows, {name}", scores(chooser, np.inf))
     adaptive.LEAST_WINDOWS = 3
-    for until in DEVIATIONS:
-        line(f"until {until:g}", scores(replace(thrift, until_std=until), until))
+    left = [row.std for row in scores(usual, np.inf)]
+    for until in (*np.quantile(left, QUANTILES), 0.9 * min(left), 0.5 * min(left)):
+        line(f"until {until:.1f}", scores(replace(thrift, until_std=until), until))
     if thrift.orders:
         both = AdaptiveEncoder(Everything(thrift, orders=True), thrift.anchors.features, encoder=model.network)
         asked, logits = zip(*(both.judged(one) for one in features.values()), strict=True)
