@@ -160,7 +160,9 @@ class Timeline:
 
     def _held(self, begin: float, stop: float, first: int, past: int, most_fps: float) -> Cut:
         """Sample what is on the screen."""
-        rate = float(Fraction(min(1.0 / self.step_s, most_fps, SCREEN_FPS)).limit_denominator(1001))
+        # In a window shorter than a step the nearest picture may be one that comes after it: there all pictures are held.
+        pace = 1.0 / self.step_s if self.step_s <= stop - begin else SCREEN_FPS
+        rate = float(Fraction(min(pace, most_fps, SCREEN_FPS)).limit_denominator(1001))
         anchor = begin + _phase((self.times[first:past] - begin) * rate) / rate
         count = max(1, round((stop - begin) * rate))
         # The nearest instant, halves up, as FFmpeg's filter fps takes it.

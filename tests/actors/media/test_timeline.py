@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.media.timeline import SCREEN_FPS, Timeline
@@ -50,7 +50,14 @@ def test_a_window_that_reaches_beyond_them_ends_with_them():
     assert (cut.first, cut.end, cut.count) == (50, 60, 10)
 
 
+def test_a_short_window_of_a_slide_show_shows_the_slide_that_is_on_the_screen():
+    cut = Timeline(np.array([0.0, 3.0]), 4.0, 30.0, 30.0).cut(2.0, 0.5)
+    assert cut is not None
+    assert set(cut.numbers()) == {0}
+
+
 @given(st.lists(st.floats(0.02, 9.0), min_size=1, max_size=40), st.floats(0, 1), st.floats(0.1, 5))
+@example([3.0], 0.5, 0.5)
 def test_a_window_shows_what_is_on_the_screen_and_no_more_than_fits(gaps, at, length):
     times = np.append(0.0, np.cumsum(gaps))
     film = Timeline(times, float(times[-1]) + 1.0, 30.0, 30.0)
