@@ -43,20 +43,15 @@ def free_port() -> int:
 
 def followed(words: list[str], folder: Path) -> tuple[int, list[list[tuple[str, dict[str, Any]]]]]:
     """Run to the end; exit code, and for each panel the series with their names."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_metrics_report_interval_ms"] = "1000"  # every ten seconds is too seldom for a run of minutes
     port = free_port()
-    ray = str(Path(sys.executable).with_name("ray"))
-    temporary = ["--temp-dir", str(folder / "ray")]
-    subprocess.run(
-        [ray, "start", "--head", "--port", "0", "--metrics-export-port", str(port), *temporary],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "RAY_metrics_report_interval_ms": "1000"},
-    )
-    address = (folder / "ray" / "ray_current_cluster").read_text().strip()
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": os.cpu_count(), "metrics_export_port": port})
     try:
         with prometheus(port, folder) as ask:
             first = time.time()
-            run = subprocess.run([sys.executable, str(ROOT / "run.py"), *words, "--address", address], check=False)
+            run = subprocess.run([sys.executable, str(ROOT / "run.py"), *words, "--address", nodes.address], check=False)
             span = (first, time.time() + 2, 1)
             time.sleep(3)
             return run.returncode, [
@@ -68,7 +63,7 @@ def followed(words: list[str], folder: Path) -> tuple[int, list[list[tuple[str, 
                 for panel in PANELS
             ]
     finally:
-        subprocess.run([ray, "stop", "--force"], check=True, stdout=subprocess.DEVNULL)
+        nodes.shutdown()
 
 
 def named(legend: str, series: dict[str, Any]) -> str:
