@@ -45,7 +45,8 @@ def followed(words: list[str], folder: Path) -> tuple[int, list[list[tuple[str, 
     """Run to the end; exit code, and for each panel the series with their names."""
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_metrics_report_interval_ms"] = "1000"  # every ten seconds is too seldom for a run of minutes
+    # Every ten seconds is too seldom for a run of minutes.
+    os.environ["RAY_metrics_report_interval_ms"] = "1000"  # noqa: SIM112 - Ray's own name
     port = free_port()
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": os.cpu_count(), "metrics_export_port": port})
     try:
