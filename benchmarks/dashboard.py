@@ -52,7 +52,9 @@ def followed(words: list[str], folder: Path) -> tuple[int, list[list[tuple[str, 
     try:
         with prometheus(port, folder) as ask:
             first = time.time()
-            run = subprocess.run([sys.executable, str(ROOT / "run.py"), *words, "--address", nodes.address], check=False)
+            run = subprocess.run(
+                [sys.executable, str(ROOT / "run.py"), *words, "--address", nodes.address], check=False
+            )
             span = (first, time.time() + 2, 1)
             time.sleep(3)
             return run.returncode, [
