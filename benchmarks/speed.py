@@ -121,6 +121,7 @@ def reap() -> None:
 def watched(code: Path, arguments: Sequence[str], *, memory: bool = False) -> Usage:
     """Run a command of a checkout and measure it."""
     environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
+    environment.pop("RAY_ADDRESS", None)  # each starts a Ray of its own
     environment["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="speed-cache-")  # no score is known from the run before
     used, before, start, over = Usage(), ended_s(), time.monotonic(), threading.Event()
 
@@ -186,7 +187,7 @@ class Bench:
     def _pipeline(self, code: Path, words: list[str]) -> Usage:
         out = self.work / "run"
         shutil.rmtree(out, ignore_errors=True)
-        words = ["run.py", *words, *self.overrides, "--address", "local", "--out", str(out)]
+        words = ["run.py", *words, *self.overrides, "--out", str(out)]
         return watched(code, words, memory=True)
 
     def student(self, code: Path) -> Path:
@@ -195,7 +196,7 @@ class Bench:
             out = self.work / f"student-{len(self.students)}"
             few = ["corpus.made_clips=8", "benchmark.levels=1", "training.epochs=2", "corpus.degraded_copies=1"]
             sets = [word for entry in few for word in ("--set", entry)]
-            watched(code, ["run.py", "--stages", "1", *sets, "--address", "local", "--out", str(out)])
+            watched(code, ["run.py", "--stages", "1", *sets, "--out", str(out)])
             self.students[code] = out
         return self.students[code]
 
