@@ -116,13 +116,18 @@ def drawing(lines: list[tuple[str, float, float]]) -> str:
     )
 
 
-def main() -> None:
-    """Measure and print."""
+def arguments() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("student")
     parser.add_argument("videos", nargs="+")
     parser.add_argument("--svg", metavar="FILE", help="draw the error against the comparisons")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments()
     model = open_model(options.student)
     thrift = thrift_of(model, 10.0)
     read = HeaderReader()

@@ -17,12 +17,10 @@ from pipeline.commands.report import open_run
 from pipeline.console import DONE, Console, UserError
 from pipeline.corpus.proxies import SUITES
 from pipeline.method.paired import Summary
-from pipeline.report.comparison import Judged, difference, judged, of_runs, same_copies
+from pipeline.report.comparison import KEYS, Judged, difference, judged, of_runs, same_copies
 from pipeline.report.results import FIGURES, SUITE_TITLES
 from pipeline.run_folder.store import write_json
 from trainers.places import place
-
-KEYS = ("within", "srcc")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +45,8 @@ def main(options: argparse.Namespace) -> int:
         )
         rows = []
         for one in found["runs"]:
-            cells = [_said(one[suite][key]) for key in KEYS]
-            gaps = [_gap(one[suite][f"difference_{key}"]) for key in KEYS]
+            cells = [_said(one[suite][key], ".3f") for key in KEYS]
+            gaps = [_said(one[suite][f"difference_{key}"], "+.3f") for key in KEYS]
             rows.append((one["run"], one["stage"], *cells, *gaps))
         copies = len(students[0].copies[suite])
         out.table(f"{SUITE_TITLES[suite].lower()}: {copies} copies of the first run, label VMAF v0.6.1", columns, rows)
@@ -88,13 +86,8 @@ def _plain(found: Summary | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _said(one: dict[str, Any] | None) -> str | None:
+def _said(one: dict[str, Any] | None, form: str) -> str | None:
     if one is None:
         return None
-    return f"{one['mean']:.3f}" + (f" [{one['low']:.3f}, {one['high']:.3f}]" if one["low"] is not None else "")
-
-
-def _gap(one: dict[str, Any] | None) -> str | None:
-    if one is None:
-        return None
-    return f"{one['mean']:+.3f}" + (f" [{one['low']:+.3f}, {one['high']:+.3f}]" if one["low"] is not None else "")
+    ends = f" [{one['low']:{form}}, {one['high']:{form}}]" if one["low"] is not None else ""
+    return f"{one['mean']:{form}}{ends}"

@@ -153,6 +153,15 @@ def locked(layout: RunLayout) -> Iterator[None]:
         yield
 
 
+def write_config(config: Config, layout: RunLayout) -> None:
+    """Write `config.yaml` where it is not there already."""
+    from pipeline.run_folder.store import exists, read_bytes, write_bytes
+
+    text = config.to_yaml().encode()
+    if not exists(layout.config) or read_bytes(layout.config) != text:
+        write_bytes(layout.config, text)
+
+
 @contextmanager
 def engine_of(config: Config, layout: RunLayout, console: Console, options: argparse.Namespace) -> Iterator[Engine]:
     """The engine of a run, or of several with the same section `run`."""

@@ -6,13 +6,21 @@ import argparse
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.figures import print_figures
-from pipeline.commands.opening import ablation_lines, configuration, described, journalled, layout_of, opened
+from pipeline.commands.opening import (
+    ablation_lines,
+    configuration,
+    described,
+    journalled,
+    layout_of,
+    opened,
+    write_config,
+)
 from pipeline.console import SOME_FAILED, Console
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.kept import kept_student
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import QUARANTINE
-from pipeline.run_folder.store import exists, read_bytes, read_json, read_table, write_bytes
+from pipeline.run_folder.store import read_json, read_table
 from pipeline.settings.config import Config, check_weights
 from pipeline.steps.decide import last_round
 from trainers.places import nearby
@@ -37,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
             from pipeline.loop import run_all
 
             _announce(config, layout, console)
-            _write_config(config, layout)
+            write_config(config, layout)
             steps = run_all(run)
         steps.close()
         return _close(config, layout, console)
@@ -55,12 +63,6 @@ def _announce(config: Config, layout: RunLayout, console: Console) -> None:
     lines.append(f"teachers: {', '.join(config.teachers.names)}; student: {config.student.name}")
     lines += ablation_lines(config)
     console.banner(f"Weak-to-strong video quality assessment, {described(config)}", lines)
-
-
-def _write_config(config: Config, layout: RunLayout) -> None:
-    text = config.to_yaml().encode()
-    if not exists(layout.config) or read_bytes(layout.config) != text:
-        write_bytes(layout.config, text)
 
 
 def _close(config: Config, layout: RunLayout, console: Console) -> int:

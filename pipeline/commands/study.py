@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands import at_least_one, configuration_arguments
-from pipeline.commands.opening import checked, engine_of, locked, ready
+from pipeline.commands.opening import checked, engine_of, locked, ready, write_config
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.report.comparison import Judged, judged
 from pipeline.report.page import Cell
@@ -33,7 +33,7 @@ from pipeline.report.study import (
 )
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
-from pipeline.run_folder.store import exists, read_bytes, write_bytes, write_json
+from pipeline.run_folder.store import write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
 from pipeline.settings.config import Config, ablation_keys, check_weights, load
 from trainers.job import TrainingError
@@ -147,9 +147,7 @@ def _run(run: Run, others: Sequence[RunLayout]) -> None:
 
     run.console.line(f"  {', '.join(ablation_keys(run.config))}")
     with locked(run.layout):
-        text = run.config.to_yaml().encode()
-        if not exists(run.layout.config) or read_bytes(run.layout.config) != text:
-            write_bytes(run.layout.config, text)
+        write_config(run.config, run.layout)
         run_all(run, others, reported=False).close()
 
 

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import special
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def log_softmax(logits: ArrayLike) -> Floats:
     """Log-probabilities of logits `[P, C]`."""
-    x = np.asarray(logits, dtype=np.float64)
-    shifted = x - x.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    return np.asarray(special.log_softmax(np.asarray(logits, np.float64), axis=-1))
 
 
 def loss(logits: ArrayLike, labels: ArrayLike) -> Floats:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
-from pipeline.method.hardness import log_softmax
 from pipeline.method.labels import LEVELS, SIMILAR
 
 Labels = NDArray[np.int64]
@@ -45,6 +45,6 @@ def agreed_labels(logits: ArrayLike, swapped: ArrayLike) -> tuple[Labels, NDArra
     labels = here.argmax(axis=1)
     agree = labels == LEVELS - 1 - there.argmax(axis=1)
     levels = np.arange(LEVELS) - SIMILAR
-    expected = [np.exp(log_softmax(one)) @ levels for one in (here, there)]
+    expected = [softmax(one, axis=-1) @ levels for one in (here, there)]
     bias = PositionBias(float(1 - agree.mean()), float((expected[0] + expected[1]).mean() / 2))
     return np.asarray(labels, dtype=np.int64), agree, bias

@@ -71,13 +71,11 @@ class Guard:
             return
         try:
             await self._app(scope, receive, marked)
-        except (
-            asyncio.CancelledError
-        ):  # the server stops and waits no longer: its client gets a line, its log no traceback
+        except asyncio.CancelledError:
+            # The server stops and waits no longer: its client gets a line, its log no traceback.
             if not begun:
-                await _answer(
-                    marked, Refusal(BUSY, "stopped", "the service stops; send the file again when it is back")
-                )
+                stopped = Refusal(BUSY, "stopped", "the service stops; send the file again when it is back")
+                await _answer(marked, stopped)
 
     def _refusal(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
         host = _host(headers.get("host", ""))

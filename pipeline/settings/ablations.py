@@ -16,6 +16,8 @@ _BY_ONE = "the single teacher"  # stands in the table where a teacher's name goe
 
 _NO_COPIES = [{"spatial": 0, "temporal": 0, "streaming": 0}]
 _REAL_ONLY: dict[str, Any] = {"pairs.synthetic": _NO_COPIES, "distort.sources": _NO_COPIES}
+_IV: dict[str, Any] = {"stages": 1, "training.lambda": "adaptive"}
+_V: dict[str, Any] = {**_IV, "stages": 2, "mining.select": "gmad"}
 
 
 @dataclass(frozen=True)
@@ -57,79 +59,79 @@ ABLATIONS: dict[str, Ablation] = {
     "IV": Ablation(
         "+ confidence loss",
         "the same pairs, with the adaptive confidence loss",
-        {"stages": 1, "training.lambda": "adaptive"},
+        _IV,
         "III",
     ),
     "V": Ablation(
         "+ stage 2",
         "the same, and in round 2 hard pairs, labelled by the student of round 1",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad"},
+        _V,
         "IV",
     ),
     "VI": Ablation(
         "+ stage 3",
         "the same, and in round 3 hard pairs, labelled by the student of round 2",
-        {"stages": 3, "training.lambda": "adaptive", "mining.select": "gmad"},
+        {**_V, "stages": 3},
         "V",
     ),
     "V-a": Ablation(
         "random instead of hard pairs",
         "as V, but as many pairs of the same new videos and copies are drawn at random",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "random"},
+        {**_V, "mining.select": "random"},
         "V",
     ),
     "V-b": Ablation(
         "hard pairs, not relabelled",
         "as V, but hard pairs keep the label of the teachers",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "pairs.relabel": "none"},
+        {**_V, "pairs.relabel": "none"},
         "V",
     ),
     "IV-reliability": Ablation(
         "teachers weighted by reliability",
         "as IV, but a teacher counts by how closely it follows the target of the common scale",
-        {"stages": 1, "training.lambda": "adaptive", "teachers.weights": "reliability"},
+        {**_IV, "teachers.weights": "reliability"},
         "IV",
     ),
     "IV-regression": Ablation(
         "regression instead of ranking",
         "as IV, but real pairs teach the difference of the ensemble's means",
-        {"stages": 1, "training.lambda": "adaptive", "training.loss": "regression"},
+        {**_IV, "training.loss": "regression"},
         "IV",
     ),
     "V-loss": Ablation(
         "hardest by loss",
         "as V, but the pairs with the highest cross-entropy",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "loss"},
+        {**_V, "mining.select": "loss"},
         "V",
     ),
     "V-confidence": Ablation(
         "hardest by low confidence",
         "as V, but the pairs of which the student is least sure",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "low_confidence"},
+        {**_V, "mining.select": "low_confidence"},
         "V",
     ),
     "V-disagreement": Ablation(
         "hardest by the teachers' disagreement",
         "as V, but the real pairs that the teachers see most differently",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "disagreement"},
+        {**_V, "mining.select": "disagreement"},
         "V",
     ),
     "V-answer": Ablation(
         "relabelled by the student's answer",
         "as V, but the student of round 1 labels hard pairs by its own answer where both orders agree",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "pairs.relabel_by": "answer"},
+        {**_V, "pairs.relabel_by": "answer"},
         "V",
     ),
     "V-continued": Ablation(
         "trained on from the student before",
         "as V, but round 2 goes on from the student of round 1",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "training.start": "student"},
+        {**_V, "training.start": "student"},
         "V",
     ),
     "V-all": Ablation(
         "pairs of all videos so far",
         "as V, but hard pairs of the new and of the old videos",
-        {"stages": 2, "training.lambda": "adaptive", "mining.select": "gmad", "mining.videos": "all"},
+        {**_V, "mining.videos": "all"},
         "V",
     ),
 }

@@ -237,9 +237,9 @@ def ablation_keys(config: Config) -> list[str]:
     """What the ablation of a run has set, as `a.b=c`; with a remark where a value beside it won."""
     if config.ablation is None:
         return []
-    said = []
+    said, tree = [], config.model_dump(mode="json", context=WHOLE)
     for key, value in keys_of(config.ablation, config.teachers.names).items():
-        one: Any = config.model_dump(mode="json", context=WHOLE)
+        one: Any = tree
         for part in key.split("."):
             one = one[part]
         said.append(

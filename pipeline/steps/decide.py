@@ -72,7 +72,8 @@ def decision(run: Run, number: int) -> dict[str, Any]:
 def signals(run: Run, number: int) -> Signals:
     """What the new videos and copies of the next round say of the student of round `number`."""
     pairs = _pairs(run, number)
-    wrong = {k: _wrong(run, k, pairs) for k in ([number] if number == 1 else [number - 1, number])}
+    encoded = read_encoded(run.config.student.name, run.layout.features) if pairs else None
+    wrong = {k: _wrong(run, k, pairs, encoded) for k in ([number] if number == 1 else [number - 1, number])}
     sources = [pair.first.source_id for pair in pairs]
     change: Gain | None = None
     if number > 1 and pairs:
@@ -104,11 +105,10 @@ def _pairs(run: Run, number: int) -> list[SyntheticPair]:
     ]
 
 
-def _wrong(run: Run, number: int, pairs: Sequence[SyntheticPair]) -> np.ndarray:
+def _wrong(run: Run, number: int, pairs: Sequence[SyntheticPair], encoded: Any) -> np.ndarray:
     """Whether the student of a round misjudges each pair `[P]`."""
     if not pairs:
         return np.zeros(0, bool)
-    encoded = read_encoded(run.config.student.name, run.layout.features)
     first, second = [pair.first.video_id for pair in pairs], [pair.second.video_id for pair in pairs]
     logits = pair_logits(run, run.layout.student(number), encoded, first, second)
     return misjudged(run.config, pairs, logits)[0]

@@ -56,11 +56,8 @@ def ensemble(run: Run) -> dict[str, Any]:
     spread = np.sqrt(np.nanmean(result.variance))
     what = f"{len(result.names)} teachers on one scale, mean spread {spread:.1f} points"
     if len(result.names) == 1:
-        what = (
-            f"teacher {result.names[0]} alone, on a scale of its own percentiles"
-            if not mos_file(run.config)
-            else (f"teacher {result.names[0]} alone, on the scale of the human scores")
-        )
+        scale = "the scale of the human scores" if mos_file(run.config) else "a scale of its own percentiles"
+        what = f"teacher {result.names[0]} alone, on {scale}"
     return {"rows": len(rows), "what": what}
 
 

@@ -26,9 +26,8 @@ from pipeline.run_folder.run import Run
 from pipeline.student.comparison import pair_logits
 from trainers.batches import read_encoded
 
-CANDIDATES = (
-    8  # real pairs that are looked at for each that is chosen: all of them would be half the square of the videos
-)
+# Real pairs that are looked at for each that is chosen: all of them would be half the square of the videos.
+CANDIDATES = 8
 
 
 @dataclass(frozen=True, eq=False)
