@@ -13,7 +13,7 @@ import json
 import math
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -250,19 +250,36 @@ def deviations(sample: Sample) -> np.ndarray:
     return np.stack(parts)
 
 
-def make(clip: Path, window: Window, folder: Path) -> None:
-    """Make, label and encode all copies of one clip, and keep what came of them in `folder`."""
+def statistics(sample: Sample) -> dict[str, np.ndarray]:
+    """What the variants of the small student's head are made of."""
+    return {"deviations": deviations(sample), "freeze": freeze(sample.luma)}
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of the copies: what `observe` says of a decoded sample, for those that have one of `uses`."""
+
+    observe: Callable[[Sample], dict[str, np.ndarray]] = statistics
+    uses: tuple[str, ...] = ("both", "test", "train")
+    spec: SampleSpec = SPEC
+
+
+ALL = Keeping()
+
+
+def make(clip: Path, window: Window, folder: Path, keeping: Keeping = ALL) -> None:
+    """Make, label and look at the copies of one clip, and keep what came of them in `folder`."""
     if (folder / "rows.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     length = scan(str(clip)).length_s
     start, seconds = max(0.0, (length - window.seconds) / 2), min(window.seconds, length)
     rows: list[dict[str, Any]] = []
-    features, frozen = [], []
+    found: dict[str, list[np.ndarray]] = {}
     with tempfile.TemporaryDirectory(prefix="w2s-development-") as scratch, Decoder(timeout_s=600) as decoder:
         reference = Path(scratch) / "reference.mkv"
         apply(PRISTINE, 0, clip, start, seconds, reference, 0, options=window.options)
-        for job in jobs(folder.name):
+        for job in (job for job in jobs(folder.name) if job.use in keeping.uses):
             copy = Path(scratch) / ("copy.png" if job.still else "copy.mkv")
             row: dict[str, Any] = {**asdict(job), "vmaf": None, "error": ""}
             rows.append(row)
@@ -280,14 +297,14 @@ def make(clip: Path, window: Window, folder: Path) -> None:
                 )
                 if job.use == "test":
                     row["vmaf"] = vmaf(reference, copy)
-                sample = decoder.decode(str(copy), 0.0, 0.0, SPEC)
+                sample = decoder.decode(str(copy), 0.0, 0.0, keeping.spec)
             except Failure as failure:
                 row["error"] = failure.message
                 continue
-            row["place"] = len(features)
-            features.append(deviations(sample))
-            frozen.append(freeze(sample.luma))
-    np.savez(folder / "features.npz", deviations=np.stack(features), freeze=np.stack(frozen))
+            for name, values in keeping.observe(sample).items():
+                found.setdefault(name, []).append(values)
+                row["place"] = len(found[name]) - 1
+    np.savez(folder / "features.npz", **{name: np.stack(values) for name, values in found.items()})
     with atomic(folder / "rows.json") as partial:
         Path(partial).write_text(json.dumps(rows), encoding="utf-8")
 
@@ -299,10 +316,14 @@ def folders_of(clips: Sequence[Path], window: Window, cache: Path) -> list[Path]
     return [cache / hashlib.sha256(key + clip.read_bytes()).hexdigest()[:16] for clip in clips]
 
 
-def make_all(clips: Sequence[Path], folders: Sequence[Path], window: Window, processes: int) -> None:
+def make_all(
+    clips: Sequence[Path], folders: Sequence[Path], window: Window, processes: int, keeping: Keeping = ALL
+) -> None:
     """Make what is missing of all clips; one that cannot be opened is told and left out."""
     with ProcessPoolExecutor(processes) as pool:
-        futures = [pool.submit(make, clip, window, folder) for clip, folder in zip(clips, folders, strict=True)]
+        futures = [
+            pool.submit(make, clip, window, folder, keeping) for clip, folder in zip(clips, folders, strict=True)
+        ]
         for number, (clip, future) in enumerate(zip(clips, futures, strict=True), 1):
             try:
                 future.result()

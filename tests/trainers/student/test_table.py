@@ -46,7 +46,11 @@ def test_a_student_that_is_not_in_the_table_is_refused():
         ),
         ("lite", {"hidden": -1}, "student.options.hidden: input should be greater than or equal to 0 (given: -1)"),
         ("lite", {"dropout": 1.5}, "student.options.dropout: input should be less than or equal to 1 (given: 1.5)"),
-        ("lite", {"blocks": ["native", "tenth"]}, "student.options.blocks: input should be 'native', 'half'"),
+        (
+            "lite",
+            {"blocks": ["native", "tenth"]},
+            "student.options.blocks: input should be 'degradation', 'native', 'half'",
+        ),
         ("lite", {"blocks": []}, "student.options.blocks: "),
         ("lite", {"blocks": ["half", "half"]}, "student.options.blocks: a block is named twice"),
         ("llava", {"trained": "all"}, "student.options.trained: input should be 'published', 'lora' or 'full'"),

@@ -2,7 +2,10 @@
 
 `key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
 
-The spatial blocks are *log deviations of order 8*: how far each channel of a frozen ImageNet network departs from its
+The block `degradation` is what a network that was trained to see degradations makes of key frames and of what changes up to the
+frame after them (`trainers.student.lite.degradation`).
+
+The blocks of detail are *log deviations of order 8*: how far each channel of a frozen ImageNet network departs from its
 mean where the picture is strongest. Distortions scale deviations, so in the logarithm a distortion is a shift that is
 nearly the same for all contents; channel means follow the content instead. The high order listens to the strongest edges:
 nearly every picture has some, while the share of smooth areas, which rules the standard deviation (order 2), is content.
@@ -11,17 +14,20 @@ nearly every picture has some, while the share of smooth areas, which rules the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainers.student.lite.degradation import REDUCTION, WIDTHS, DegradationNetwork
 from trainers.student.lite.efficientnet import SMALLEST_SIDE, FoldedPyramid, channels_of, normalise
 from trainers.student.lite.freeze import freeze
 from trainers.student.lite.options import BlockName
+from trainers.student.lite.shake import shake
 
 DEPTH = 4  # blocks of the network that are looked at
 LAYERS: tuple[int | str, ...] = ("stem", *range(DEPTH))  # to 1/8 of the size; deeper blocks see objects, not quality
@@ -32,12 +38,13 @@ DEVIATION_FLOOR = 0.01
 
 @dataclass(frozen=True)
 class Views:
-    """What the blocks look at: the frozen network and the two views of one video with its frame rate."""
+    """What the blocks look at: the two views of one video with its frame rate, and the frozen networks that they need."""
 
-    network: FoldedPyramid
     key: np.ndarray
     luma: np.ndarray
     fps: float
+    pyramid: FoldedPyramid | None = None
+    degradation: DegradationNetwork | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class FeatureBlock:
     """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
 
     The head gives every group the same weight, whatever its length, times `weight`. A `coarse` block tells what all others
-    owe to the content (`trainers.student.lite.content`).
+    owe to the content (`trainers.student.lite.content`). `network` is the field of `Views` that it needs.
     """
 
     name: BlockName
@@ -53,6 +60,7 @@ class FeatureBlock:
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0
     coarse: bool = False
+    network: Literal["pyramid", "degradation"] | None = None
 
     @property
     def size(self) -> int:
@@ -133,7 +141,8 @@ def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
     def compute(views: Views) -> np.ndarray:
         frames = _different(views.key[:, 0]) if every_frame else views.key[len(views.key) // 2, :1]
         pieces = [piece for frame in frames for piece in tiles(shrunk(frame, factor))]
-        return log_deviations(views.network, pieces)
+        assert views.pyramid is not None
+        return log_deviations(views.pyramid, pieces)
 
     return compute
 
@@ -143,16 +152,45 @@ def _different(frames: np.ndarray) -> np.ndarray:
     return frames[:1] if all(np.array_equal(frame, frames[0]) for frame in frames[1:]) else frames
 
 
+@torch.inference_mode()
+def _degradation(views: Views) -> np.ndarray:
+    """The weighted mean of the network's features over all positions of all key frames, float32 [C]."""
+    assert views.degradation is not None
+    total, weight = torch.zeros(WIDTHS[-1], dtype=torch.float64), 0.0
+    for pair in _different(views.key):
+        for pieces in zip(*(tiles(frame) for frame in pair), strict=True):
+            features, weights = views.degradation.positions(_luma(pieces))
+            total += (features * weights).sum(dim=(0, 2, 3), dtype=torch.float64)
+            weight += float(weights.sum(dtype=torch.float64))
+    return (total / weight).float().numpy()
+
+
+def _luma(pair: Sequence[np.ndarray]) -> Tensor:
+    """Luma 16..235 of two RGB pictures [H, W, 3], float32 [1, 2, H', W'], reflected up to whole positions."""
+    luma = np.stack([cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in pair])
+    lacking = [-side % REDUCTION for side in luma.shape[1:]]
+    padded_luma = np.pad(luma, ((0, 0), (0, lacking[0]), (0, lacking[1])), mode="symmetric")
+    whole = torch.from_numpy(padded_luma)[None].float() * (219 / 255) + 16
+    return whole.contiguous(memory_format=torch.channels_last)
+
+
 def _freeze(views: Views) -> np.ndarray:
     return freeze(views.luma)
+
+
+def _shake(views: Views) -> np.ndarray:
+    return shake(views.luma)
 
 
 _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False)),
-    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True)),
-    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True),
+    FeatureBlock("degradation", (WIDTHS[-1],), _degradation, network="degradation"),
+    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False), network="pyramid"),
+    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), network="pyramid"),
+    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True, network="pyramid"),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),
+    FeatureBlock("shake", (1,), _shake),
 )
+USUAL: tuple[BlockName, ...] = ("degradation", "freeze", "shake")  # of a student whose options name none

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from trainers.student.options import StudentOptions
 
-BlockName = Literal["native", "half", "quarter", "freeze"]
+BlockName = Literal["degradation", "native", "half", "quarter", "freeze", "shake"]
 
 
 class LiteOptions(StudentOptions):
@@ -17,8 +17,9 @@ class LiteOptions(StudentOptions):
     Attributes:
         hidden: Units of the head's hidden layer; 0 for a linear head.
         dropout: Share of the features that are left out in a step.
-        blocks: Feature blocks to use; all of them by default.
-        content: Take out of the features what their content makes of them (`trainers.student.lite.content`).
+        blocks: Feature blocks to use; by default those of `trainers.student.lite.features.USUAL`.
+        content: Take out of the features what their content makes of them (`trainers.student.lite.content`), where
+            there is a block that tells the content.
     """
 
     hidden: Annotated[int, Field(ge=0)] = 0

@@ -1,4 +1,4 @@
-"""The lite student: frozen ImageNet features and motion statistics, one trained comparison head.
+"""The lite student: features of frozen networks and motion statistics, one trained comparison head.
 
 It runs on a CPU, needs no download, and the folder it saves stands alone (encoder weights included).
 """
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from trainers.levels import LEVELS
 from trainers.student.base import NO_VIEWS, Student
+from trainers.student.lite.degradation import DegradationNetwork, trained
 from trainers.student.lite.efficientnet import EfficientNetLite0, FoldedPyramid, pretrained
-from trainers.student.lite.features import BLOCKS, DEPTH, FeatureBlock, Views
+from trainers.student.lite.features import BLOCKS, DEPTH, USUAL, FeatureBlock, Views
 from trainers.student.lite.head import ComparisonHead
 from trainers.student.lite.options import LiteOptions
 from trainers.student.table import LITE
@@ -30,17 +31,24 @@ DEFAULTS = LiteOptions()
 
 
 class LiteStudent(Student):
-    """ImageNet features and a comparison head; options: `trainers.student.lite.options.LiteOptions`."""
+    """Frozen features and a comparison head; options: `trainers.student.lite.options.LiteOptions`."""
 
     name: ClassVar[str] = LITE.name
     mirrors: ClassVar[bool] = True
 
-    def __init__(self, options: LiteOptions = DEFAULTS, backbone: EfficientNetLite0 | None = None) -> None:
+    def __init__(self, options: LiteOptions = DEFAULTS, *, weights: bool = True) -> None:
+        """`weights`: with those of the packages; without, the frozen networks wait for those of a saved student."""
         super().__init__()
         known = {block.name: block for block in BLOCKS}
-        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in options.blocks or known)
+        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in options.blocks or USUAL)
         self.options = options.model_copy(update={"blocks": tuple(block.name for block in self.blocks)})
-        self.backbone = backbone if backbone is not None else pretrained()
+        needed = {block.network for block in self.blocks}
+        self.backbone: EfficientNetLite0 | None = None
+        self.degradation: DegradationNetwork | None = None
+        if "pyramid" in needed:
+            self.backbone = pretrained() if weights else EfficientNetLite0().freeze()
+        if "degradation" in needed:
+            self.degradation = trained() if weights else DegradationNetwork().freeze()
         groups = [(size, block.weight) for block in self.blocks for size in block.groups]
         self.head = ComparisonHead(
             groups, options.hidden, options.dropout, self._coarse() if options.content else slice(0)
@@ -71,7 +79,7 @@ class LiteStudent(Student):
         """All feature blocks in a row, float32 [D]. Raises ValueError for views of another shape."""
         if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
             raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
-        sample = Views(self._pyramid, key, luma, fps)
+        sample = Views(key, luma, fps, self._pyramid, self.degradation)
         parts = [block.compute(sample) for block in self.blocks]
         features = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(features).all():
@@ -79,15 +87,16 @@ class LiteStudent(Student):
         return features
 
     @cached_property
-    def _pyramid(self) -> FoldedPyramid:
-        """The part of the frozen network that encodes; its weights are there before the first video."""
-        return FoldedPyramid(self.backbone.eval(), DEPTH)
+    def _pyramid(self) -> FoldedPyramid | None:
+        """The part of the ImageNet network that encodes; its weights are there before the first video."""
+        return None if self.backbone is None else FoldedPyramid(self.backbone.eval(), DEPTH)
 
     @cached_property
     def _encoder_digest(self) -> str:
         digest = hashlib.sha256(json.dumps([LITE.version, [block.name for block in self.blocks]]).encode())
-        for key, value in sorted(self.backbone.state_dict().items()):
-            digest.update(key.encode() + value.numpy().tobytes())
+        for network in (self.backbone, self.degradation):
+            for key, value in sorted(network.state_dict().items()) if network is not None else ():
+                digest.update(key.encode() + value.numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def encoder_digest(self) -> str:
@@ -156,9 +165,8 @@ class LiteStudent(Student):
             )
         options = LITE.parse(config["options"])
         assert isinstance(options, LiteOptions)
-        student = cls(options, EfficientNetLite0().freeze())
+        student = cls(options, weights=False)
         state = load_file(source / "model.safetensors")
         state.setdefault("head.content", student.head.content)  # zeros: what was trained before there was a content map
         student.load_state_dict(state)
-        student.backbone.freeze()
         return student.eval()

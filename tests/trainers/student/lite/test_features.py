@@ -55,7 +55,7 @@ def test_a_repeated_picture_counts_once_with_the_same_features_and_a_different_o
 
     def features(*pictures):
         key = np.stack([np.stack([shown, shown]) for shown in pictures])
-        return half.compute(Views(pyramid, key, luma, 0.0))
+        return half.compute(Views(key, luma, 0.0, pyramid))
 
     one, other = picture(80, 80, 4), picture(80, 80, 5) // 3
     np.testing.assert_array_equal(features(one, one), features(one))

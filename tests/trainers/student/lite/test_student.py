@@ -49,11 +49,10 @@ def test_encode_survives_flat_and_frozen_pictures(lite, value):
     assert np.isfinite(features).all()
 
 
-def test_a_still_image_has_zero_motion_features(lite):
+def test_a_still_image_has_zero_motion_features():
+    student = build_student("lite", {"blocks": ["freeze"]})
     key, _ = _views(np.random.default_rng(2), keys=1)
-    features = lite.encode(key[:, [0, 0]], key[0, :1, ..., 1], 0.0)
-    assert lite.blocks[-1].name == "freeze"
-    assert (features[-lite.blocks[-1].size :] == 0).all()
+    assert (student.encode(key[:, [0, 0]], key[0, :1, ..., 1], 0.0) == 0).all()
 
 
 def test_held_frames_raise_the_share_of_repeats_and_the_staleness():
@@ -90,7 +89,7 @@ def test_encode_refuses_other_shapes(lite):
 def test_unknown_students_and_blocks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="unknown student 'huge': choose one of"):
         student_class("huge")
-    with pytest.raises(ValueError, match=r"student\.options\.blocks: input should be 'native', 'half'"):
+    with pytest.raises(ValueError, match=r"student\.options\.blocks: input should be 'degradation', 'native', 'half'"):
         build_student("lite", {"blocks": ["sound"]})
     with pytest.raises(ValueError, match="is not a student folder"):
         load_student(tmp_path)
@@ -210,19 +209,32 @@ def test_the_head_takes_the_content_out_before_it_chooses_units(monkeypatch):
     assert len(plain.content) == 0
 
 
-def test_only_the_coarsest_block_tells_the_content(lite):
-    sizes = {block.name: block.size for block in lite.blocks}
+DETAIL = ["native", "half", "quarter", "freeze"]
+
+
+def test_only_the_coarsest_block_tells_the_content():
+    student = build_student("lite", {"blocks": DETAIL})
+    sizes = {block.name: block.size for block in student.blocks}
     start = sizes["native"] + sizes["half"]
-    assert lite.head.coarse == slice(start, start + sizes["quarter"])
-    for options in ({"blocks": ["half", "freeze"]}, {"content": False}):
+    assert student.head.coarse == slice(start, start + sizes["quarter"])
+    for options in ({}, {"blocks": ["half", "freeze"]}, {"blocks": DETAIL, "content": False}):
         assert len(build_student("lite", options).head.content) == 0
+
+
+def test_a_student_holds_the_networks_that_its_blocks_need_and_no_other(lite):
+    assert lite.backbone is None
+    assert lite.degradation is not None
+    before = build_student("lite", {"blocks": DETAIL})
+    assert before.backbone is not None
+    assert before.degradation is None
+    assert before.encoder_digest() != lite.encoder_digest()
 
 
 def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_path):
     from safetensors.torch import load_file, save_file
 
     torch.manual_seed(7)
-    student = build_student("lite")
+    student = build_student("lite", {"blocks": DETAIL})
     for weights in student.trained_module().parameters():
         torch.nn.init.normal_(weights)
     student.save(tmp_path)
@@ -233,7 +245,8 @@ def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}, {"content": False}]
+    "options",
+    [{}, {"hidden": 8, "dropout": 0.3, "blocks": ["quarter", "freeze"]}, {"blocks": DETAIL, "content": False}],
 )
 def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, options):
     torch.manual_seed(6)

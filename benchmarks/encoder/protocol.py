@@ -1,0 +1,179 @@
+"""The encoder's development suite: heads on different encoders, trained on some photographs' clips and tested on others'.
+
+    python benchmarks/encoder/protocol.py CACHE --train CLIP... --test CLIP... [--network FILE...] [--processes 2]
+
+Copies are made as for `benchmarks/development.py`: the training simulators for the clips of `--train`, the fourteen distortions of
+neither benchmark for those of `--test`, with VMAF v0.6.1 as the label. Their pictures are kept in CACHE, so that any encoder can
+look at them. Printed for each: SRCC within a source and overall, of the trained head and, where there is one, of the network's
+own opinion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+
+from development_copies import Keeping, Window, folders_of, make_all
+from development_heads import PRESET, VARIANTS, Clips, figures, pairs_of, test_rows, train
+
+from actors.media.views import Sample, SampleSpec
+from trainers.student.lite.degradation import DegradationNetwork
+from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
+from trainers.student.lite.features import BLOCKS, DEPTH, Views
+from trainers.student.lite.head import ComparisonHead
+
+WINDOW = Window(0.5, 540, 30.0)
+SPEC = SampleSpec(key_frames=1, motion_frames=48)
+
+
+def pictures(sample: Sample) -> dict[str, np.ndarray]:
+    """What an encoder may look at."""
+    luma = np.zeros((WINDOW_FRAMES, *sample.luma.shape[1:]), np.uint8)
+    luma[: len(sample.luma)] = sample.luma[:WINDOW_FRAMES]
+    return {"key": sample.key, "luma": luma, "count": np.array([min(len(sample.luma), WINDOW_FRAMES), sample.fps])}
+
+
+WINDOW_FRAMES = 16
+
+
+@functools.lru_cache(maxsize=1)
+def pyramid() -> FoldedPyramid:
+    """The encoder before: ImageNet."""
+    return FoldedPyramid(pretrained().eval(), DEPTH)
+
+
+def grey(key: np.ndarray) -> torch.Tensor:
+    """Luma 16..235 of frame pairs, float [S, 2, H, W] from RGB uint8 [S, 2, H, W, 3]."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32) * np.float32(219 / 255)
+    return torch.from_numpy(key.astype(np.float32) @ weights + 16)
+
+
+@torch.inference_mode()
+def seen(network: DegradationNetwork, key: np.ndarray) -> np.ndarray:
+    """Pooled features and opinions float32 [C + 4]."""
+    pooled, opinions = network(grey(key).contiguous(memory_format=torch.channels_last))
+    return torch.cat([pooled, opinions], dim=1).mean(dim=0).numpy()
+
+
+def blocks(names: tuple[str, ...], sample: Views) -> np.ndarray:
+    """Blocks of the student as it was."""
+    return np.concatenate([block.compute(sample) for block in BLOCKS if block.name in names])
+
+
+def features(folders: list[Path], name: str, look: Callable[[np.ndarray, np.ndarray, float], np.ndarray]) -> np.ndarray:
+    """What `look` says of every copy that was decoded, in the order of the folders' rows; kept."""
+    out = []
+    for folder in folders:
+        target = folder / f"seen-{name}.npy"
+        if not target.exists():
+            with np.load(folder / "features.npz") as kept:
+                key, luma, count = kept["key"], kept["luma"], kept["count"]
+            found = [look(key[k], luma[k][: int(count[k][0])], float(count[k][1])) for k in range(len(key))]
+            np.save(target, np.stack(found))
+        out.append(np.load(target))
+    return np.concatenate(out)
+
+
+def rows_of(folders: list[Path]) -> list[dict[str, Any]]:
+    """The rows of all copies that were decoded."""
+    rows: list[dict[str, Any]] = []
+    for folder in folders:
+        for row in json.loads((folder / "rows.json").read_text(encoding="utf-8")):
+            if not row["error"]:
+                rows.append({**row, "content": folder.name, "number": len(rows)})
+    return rows
+
+
+def main() -> None:
+    """Make what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--train", nargs="+", type=Path, required=True)
+    parser.add_argument("--test", nargs="+", type=Path, required=True)
+    parser.add_argument("--network", nargs="*", type=Path, default=[])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--label", default="vmaf")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    trained, tested = (folders_of(clips, WINDOW, options.cache) for clips in (options.train, options.test))
+    make_all(options.train, trained, WINDOW, options.processes, Keeping(pictures, ("both", "train"), SPEC))
+    make_all(options.test, tested, WINDOW, options.processes, Keeping(pictures, ("both", "test"), SPEC))
+    trained, tested = ([f for f in part if (f / "rows.json").exists()] for part in (trained, tested))
+    every = trained + tested
+    rows = rows_of(every)
+    parts: dict[str, np.ndarray] = {}
+    groups: dict[str, list[tuple[int, float]]] = {}
+    for block in (block for block in BLOCKS if block.network != "degradation"):
+        parts[block.name] = features(
+            every, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
+        )
+        groups[block.name] = [(size, block.weight) for size in block.groups]
+    opinions = {}
+    for file in options.network:
+        weights = load_file(file)
+        network = DegradationNetwork().eval()
+        network.load_state_dict(weights)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+        both = features(every, digest, lambda key, _luma, _fps, n=network: seen(n, key))
+        parts[file.stem], opinions[file.stem] = both[:, :-4], both[:, -4:]
+        groups[file.stem] = [(both.shape[1] - 4, 1.0)]
+        for weight in (1, 3):
+            parts[f"{file.stem} opinion {weight}"] = both[:, -4:].mean(axis=1, keepdims=True)
+            groups[f"{file.stem} opinion {weight}"] = [(1, float(weight))]
+    clips = Clips(rows, np.zeros((len(rows), 1)), parts["freeze"])
+    contents = {row["content"] for row in rows}
+    train_on, test_on = ([f.name for f in part if f.name in contents] for part in (trained, tested))
+    tests = test_rows(clips, test_on)
+    print(f"{len(train_on)} clips to train on, {len(tests)} test copies of {len(test_on)} clips")
+    numbers = [row["number"] for row in tests]
+    for name, values in opinions.items():
+        for k, expert in enumerate(("VMAF v0.6.1", "VMAF v1", "GMSD", "MS-SSIM")):
+            print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], tests))} |")
+        print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), tests))} |", flush=True)
+    motion = ("freeze", "shake")
+    before = ("native", "half", "quarter", "freeze")
+    sets: list[tuple[str, tuple[str, ...], bool]] = [
+        ("as the program is", before, True),
+        ("without its map", before, False),
+    ]
+    for file in options.network:
+        name = file.stem
+        chosen = [(name,), (name, f"{name} opinion 1"), (name, f"{name} opinion 3"), (f"{name} opinion 1",)]
+        sets += [(" + ".join((*names, *motion)), (*names, *motion), False) for names in chosen]
+        sets += [(f"{name} + freeze", (name, "freeze"), False)]
+        sets += [(f"{name} beside all", (name, *before), False)]
+        sets += [(f"{name} and opinion 3 beside all", (name, f"{name} opinion 3", *before), False)]
+    for title, names, content in sets:
+        matrix = np.concatenate([parts[name] for name in names], axis=1).astype(np.float32)
+        coarse = slice(parts["native"].shape[1] * 2, parts["native"].shape[1] * 3) if content else slice(0)
+        found = []
+        for seed in range(options.seeds):
+            head = ComparisonHead([g for name in names for g in groups[name]], coarse=coarse)
+            pairs = pairs_of(clips, train_on, VARIANTS[0], PRESET.training, seed)
+            train(head, matrix, pairs, PRESET.training, seed)
+            with torch.inference_mode():
+                quality = head.quality(torch.from_numpy(matrix)).numpy()
+            found.append(figures(quality[numbers], tests))
+        print(f"| {title} | {cell(np.mean(found, axis=0))} | " + ", ".join(cell(f) for f in found) + " |", flush=True)
+
+
+def cell(values: Any) -> str:
+    """Within and overall."""
+    return f"{values[0]:.3f} / {values[1]:.3f}"
+
+
+if __name__ == "__main__":
+    main()

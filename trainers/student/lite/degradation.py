@@ -1,0 +1,109 @@
+"""A small convolutional network that was trained to see degradations, whatever the content (`benchmarks/encoder`).
+
+It looks at the luma of a frame at native size, and at what changes up to the next frame: noise changes, texture moves or stays.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch.nn import functional
+
+WIDTHS = (32, 48, 64, 128)
+REDUCTION = 16  # pixels of a frame per position of the last layer, each way
+WEIGHTS = "degradation.safetensors"
+EXPERTS = ("vmaf_v0.6.1", "vmaf_v1.0.16", "gmsd", "ms_ssim")
+MOTION_SCALE = 12.0  # grey levels of change at which that input begins to saturate
+SURROUNDINGS = 7  # pixels, each way, whose mean and deviation normalise a pixel
+INPUTS = 3
+
+
+def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3x3, with its batch norm."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class Residual(nn.Module):
+    """Two convolutions and the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, channels)
+        self.second = convolution(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, h, w] -> the same."""
+        return functional.relu(x + self.second(functional.relu(self.first(x))))
+
+
+class DegradationNetwork(nn.Module):
+    """Positions of a frame pair -> features and their weight in the mean over the frame; a linear layer for each expert."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, third, fourth = WIDTHS
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            convolution(4 * INPUTS, first),
+            nn.ReLU(),
+            convolution(first, second, 2),
+            nn.ReLU(),
+            Residual(second),
+            convolution(second, third, 2),
+            nn.ReLU(),
+            Residual(third),
+            Residual(third),
+            convolution(third, fourth, 2),
+            nn.ReLU(),
+            Residual(fourth),
+        )
+        self.weight = nn.Conv2d(fourth, 1, 1)
+        self.experts = nn.Linear(fourth, len(EXPERTS))
+        reach = torch.arange(SURROUNDINGS) - SURROUNDINGS // 2
+        self.register_buffer("kernel", torch.softmax(-(reach**2) / (2 * (SURROUNDINGS / 6) ** 2), dim=0))
+
+    def _mean(self, x: Tensor) -> Tensor:
+        """Around every pixel of [B, 1, H, W], with Gaussian weights."""
+        half = SURROUNDINGS // 2
+        rows = functional.conv2d(functional.pad(x, (0, 0, half, half), "reflect"), self.kernel[None, None, :, None])
+        return functional.conv2d(functional.pad(rows, (half, half, 0, 0), "reflect"), self.kernel[None, None, None])
+
+    def inputs(self, pairs: Tensor) -> Tensor:
+        """What the network sees [B, 3, H, W]: luma less its local mean over its local deviation, the log of the deviation, the change."""
+        luma = pairs[:, :1]
+        mean = self._mean(luma)
+        deviation = (self._mean(luma * luma) - mean * mean).clamp_min(0).sqrt()
+        change = torch.tanh((pairs[:, 1:] - luma) / MOTION_SCALE)
+        return torch.cat([(luma - mean) / (deviation + 1), torch.log(deviation + 1) - 1.5, change], dim=1)
+
+    def positions(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [B, C, h, w] and weights [B, 1, h, w] > 0 of luma 16..235 float [B, 2, H, W]: each frame and the next."""
+        with torch.autocast("cpu", enabled=False):
+            seen = self.inputs(pairs).contiguous(memory_format=torch.channels_last)
+        features = self.body(seen)
+        return features, functional.softplus(self.weight(features)) + 1e-3
+
+    def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [B, C] of luma [B, 2, H, W], a weighted mean over the frame, and the experts' standardised opinions [B, 4]."""
+        features, weights = self.positions(pairs)
+        features, weights = features.float(), weights.float()
+        pooled = (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+        return pooled, self.experts(pooled)
+
+    def freeze(self) -> DegradationNetwork:
+        """Evaluation mode without gradients; returns itself."""
+        self.requires_grad_(False)
+        return self.eval()
+
+
+def trained() -> DegradationNetwork:
+    """The network with the weights that the package holds."""
+    weights = load(resources.files(__package__).joinpath(WEIGHTS).read_bytes())
+    network = DegradationNetwork()
+    network.load_state_dict(weights)
+    return network.freeze()
