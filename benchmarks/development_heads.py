@@ -207,7 +207,8 @@ def pairs_of(clips: Clips, contents: Sequence[str], variant: Variant, settings: 
     weight = np.array([settings.type_weights.get(row[3], 1.0) for row in rows])
     content_of = np.array([row["content"] for row in clips.rows])
     same = content_of[first] == content_of[second]
-    return Pairs(first, second, label, (weight / weight.mean()).astype(np.float32), same)
+    means = np.full(len(label), np.nan)  # no ensemble has labelled them
+    return Pairs(first, second, label, (weight / weight.mean()).astype(np.float32), same, means)
 
 
 def train(head: ComparisonHead, features: np.ndarray, pairs: Pairs, settings: Any, seed: int) -> None:

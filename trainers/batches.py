@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow.compute as pc
@@ -14,6 +14,9 @@ from trainers.places import Place
 from trainers.settings import SEVERITY_ORIGINS
 from trainers.student.table import student_row
 from trainers.videos import VideoStore, read_plain
+
+if TYPE_CHECKING:  # the base of all students needs torch
+    from trainers.student.base import OwnPairs
 
 SORTED_BATCHES = 64
 
@@ -49,6 +52,18 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def beside(self, own: OwnPairs, rows: np.ndarray) -> Pairs:
+        """These and a student's own pairs, whose places are those of `rows` of the feature matrix."""
+        weight = np.concatenate([self.weight, own.weight])
+        return Pairs(
+            np.concatenate([self.first, rows[own.first]]),
+            np.concatenate([self.second, rows[own.second]]),
+            np.concatenate([self.label, own.label]),
+            (weight / weight.mean()).astype(np.float32),
+            np.concatenate([self.synthetic, np.zeros(len(own.label), bool)]),
+            np.concatenate([self.difference, np.full(len(own.label), np.nan, np.float32)]),
+        )
 
 
 def read_features(folder: str | Place) -> Features:

@@ -59,7 +59,8 @@ class Worker:
     student: Student
     engine: Any
     examples: Examples
-    pairs: Pairs
+    pairs: Pairs  # as given
+    taught: Pairs  # and the student's own
     validation: Pairs | None
     sampler: PairSampler
     steps: int
@@ -116,11 +117,16 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     pairs = read_pairs(job.pairs, features, job.settings.origin_weights, job.settings.type_weights)
     validation = read_pairs(job.validation, features) if job.validation else None
     student = _prepare_student(job, features, pairs)
+    taught = pairs
+    if isinstance(features, Features):
+        used = np.unique(np.concatenate([pairs.first, pairs.second]))
+        own = student.own_pairs(features.matrix[used], len(pairs), job.seed)
+        taught = pairs if own is None else pairs.beside(own, used)
     engine = start_engine(student.trained_module(), job, student.rate_of)
     if job.initial is not None:
         restore_masters(engine, job.settings.zero_stage, student.master_weights(job.initial))
     lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
-    sampler = PairSampler(pairs.weight, job.settings.batch_size, workers, rank, job.seed, lengths)
+    sampler = PairSampler(taught.weight, job.settings.batch_size, workers, rank, job.seed, lengths)
     return Worker(
         job,
         rank,
@@ -131,6 +137,7 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
         engine,
         examples_of(features, engine.device),
         pairs,
+        taught,
         validation,
         sampler,
         steps=sampler.steps_per_epoch * job.settings.epochs,
@@ -157,9 +164,9 @@ def _accepted(worker: Worker, index: np.ndarray) -> Tensor | None:
     """Which levels count as right for each pair [n, 5], or None where only the label does."""
     if worker.job.settings.severity == "level":
         return None
-    label = worker.pairs.label[index]
+    label = worker.taught.label[index]
     only_label = np.arange(len(LEVELS))[None, :] == label[:, None]
-    accepted = np.where(worker.pairs.synthetic[index][:, None], at_least(label), only_label)
+    accepted = np.where(worker.taught.synthetic[index][:, None], at_least(label), only_label)
     return torch.from_numpy(accepted).to(worker.engine.device)
 
 
@@ -167,7 +174,7 @@ def _differences(worker: Worker, index: np.ndarray) -> Tensor | None:
     """What a regression is on: differences of the teachers' means [n], NaN without; None for a ranking."""
     if worker.job.settings.loss == "ranking":
         return None
-    return torch.from_numpy(worker.pairs.difference[index]).to(worker.engine.device)
+    return torch.from_numpy(worker.taught.difference[index]).to(worker.engine.device)
 
 
 def _train_step(worker: Worker, step: int) -> LossTerms | None:
@@ -178,7 +185,7 @@ def _train_step(worker: Worker, step: int) -> LossTerms | None:
     batch = worker.sampler.batch(step)
     terms = worker.examples.terms(
         engine,
-        worker.pairs,
+        worker.taught,
         batch.index,
         step / worker.steps,
         lambda_=job.settings.lambda_,
@@ -347,6 +354,7 @@ def train_worker(job: TrainJob, run_folder: Place, scratch: Path) -> dict[str, A
             "steps": worker.steps,
             "resumed_at": start,
             "pairs": len(worker.pairs),
+            "own_pairs": len(worker.taught) - len(worker.pairs),
             "skipped_steps": worker.engine.skipped_steps,
             "loss": worker.records,
             "train_accuracy": accuracy,

@@ -74,7 +74,7 @@ def resources(bundle: bytes) -> Iterator[tuple[str, bytes]]:
 def licences(copyright_file: str) -> list[tuple[str, str]]:
     """Patterns of files and licences of a machine-readable copyright file (DEP-5), the last that fits holds; none of others."""
     found = []
-    if not copyright_file.startswith("Format:"):
+    if not copyright_file.lstrip().startswith("Format:"):
         return []
     for paragraph in re.split(r"\n\s*\n", copyright_file):
         fields = dict(re.findall(r"^(Files|License):((?:.*)(?:\n[ \t].*)*)", paragraph, re.MULTILINE))
@@ -85,11 +85,16 @@ def licences(copyright_file: str) -> list[tuple[str, str]]:
 
 
 def licence_of(path: str, rules: list[tuple[str, str]]) -> str:
-    """Of a file: rules name files of the source, so any end of the path may fit."""
+    """Of a file. Rules name files of the source, whose folders and formats may be others than those of the package."""
     parts = path.split("/")
     ends = ["/".join(parts[k:]) for k in range(len(parts))]
-    fits = [licence for pattern, licence in rules if any(fnmatch.fnmatchcase(end, pattern) for end in ends)]
-    return fits[-1] if fits else "as the package says"
+
+    def fits(pattern: str) -> bool:
+        whole = any(fnmatch.fnmatchcase(end, pattern) for end in ends)
+        return whole or ("*" not in pattern and Path(pattern).stem == Path(path).stem)
+
+    found = [licence for pattern, licence in rules if fits(pattern)]
+    return found[-1] if found else "as the package says"
 
 
 def candidates(package: str, root: Path) -> Iterator[tuple[str, bytes]]:

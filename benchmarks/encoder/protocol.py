@@ -29,7 +29,7 @@ from development_copies import Keeping, Window, folders_of, make_all
 from development_heads import PRESET, VARIANTS, Clips, figures, pairs_of, test_rows, train
 
 from actors.media.views import Sample, SampleSpec
-from trainers.student.lite.degradation import DegradationNetwork
+from trainers.student.lite.degradation import DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
 from trainers.student.lite.features import BLOCKS, DEPTH, Views
 from trainers.student.lite.head import ComparisonHead
@@ -124,8 +124,9 @@ def main() -> None:
     opinions = {}
     for file in options.network:
         weights = load_file(file)
-        network = DegradationNetwork().eval()
+        network = DegradationNetwork()
         network.load_state_dict(weights)
+        network = folded(network)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
         both = features(every, digest, lambda key, _luma, _fps, n=network: seen(n, key))
         parts[file.stem], opinions[file.stem] = both[:, :-4], both[:, -4:]

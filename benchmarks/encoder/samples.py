@@ -228,6 +228,50 @@ def jagged(frames: Frames, random: Random) -> Frames:
     return np.repeat(np.repeat(frames[:, ::step, ::step], step, 1), step, 2)[:, :SIDE, :SIDE]
 
 
+def cored(frames: Frames, random: Random) -> Frames:
+    """Faint detail is taken away, and a share of the strong."""
+    fine = frames - blurred(frames, between(random, 0.8, 4))
+    if random.random() < 0.5:
+        return frames - np.float32(random.uniform(0.3, 1)) * fine
+    most = np.float32(between(random, 2, 40))
+    return frames - np.clip(fine, -most, most)
+
+
+def painted(frames: Frames, random: Random) -> Frames:
+    """Flat areas with sharp borders: recursive edge-preserving smoothing (Gastal and Oliveira 2011), or openings and closings."""
+    whole = np.clip(frames, 0, 255).astype(np.uint8)
+    if random.random() < 0.6:
+        reach, contrast = between(random, 5, 60), between(random, 0.05, 0.7)
+        return np.stack(
+            [
+                cv2.edgePreservingFilter(cv2.merge([f, f, f]), flags=1, sigma_s=reach, sigma_r=contrast)[..., 0]
+                for f in whole
+            ]
+        ).astype(np.float32)
+    shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(random.integers(1, 4)) + 1,) * 2)
+    way = cv2.MORPH_OPEN if random.random() < 0.5 else cv2.MORPH_CLOSE
+    out = np.stack([cv2.morphologyEx(f, way, shape) for f in whole])
+    if random.random() < 0.7:
+        other = cv2.MORPH_CLOSE if way == cv2.MORPH_OPEN else cv2.MORPH_OPEN
+        out = np.stack([cv2.morphologyEx(f, other, shape) for f in out])
+    return out.astype(np.float32)
+
+
+def diffused(frames: Frames, random: Random) -> Frames:
+    """Anisotropic diffusion (Perona and Malik 1990)."""
+    edge = np.float32(between(random, 3, 40))
+    for _ in range(int(random.integers(3, 30))):
+        change = np.zeros_like(frames)
+        for axis in (1, 2):
+            step = np.diff(frames, axis=axis)
+            flow = step * np.exp(-((step / edge) ** 2))
+            ends = [(0, 0)] * 3
+            ends[axis] = (1, 1)
+            change += np.diff(np.pad(flow, ends), axis=axis)
+        frames = frames + np.float32(0.2) * change
+    return frames
+
+
 FILTERS: dict[str, Callable[[Frames, Random], Frames]] = {
     "gaussian": gaussian,
     "lens": lens,
@@ -239,15 +283,22 @@ FILTERS: dict[str, Callable[[Frames, Random], Frames]] = {
     "transform": transform,
     "smoothed": smoothed,
     "jagged": jagged,
+    "cored": cored,
+    "painted": painted,
+    "diffused": diffused,
 }
-SHARES = {"gaussian": 1.5, "lens": 1, "smaller": 2, "noisy": 2, "tone": 0.7, "sharpened": 0.6, "steps": 0.5,
+SHARES: dict[str, float] = {"gaussian": 1.5, "lens": 1, "smaller": 2, "noisy": 2, "tone": 0.7, "sharpened": 0.6, "steps": 0.5,
           "transform": 1.5, "smoothed": 2, "jagged": 0.2}  # fmt: skip
 
 
-def filtered(frames: Frames, random: Random) -> tuple[Frames, str]:
-    """One or two filters in a row."""
-    names = list(SHARES)
-    share = np.array([SHARES[name] for name in names])
+# The second half of the samples, after the first had shown that smooth pictures passed for good ones.
+SMOOTHER = {**SHARES, "smoothed": 3, "cored": 3, "painted": 3, "diffused": 3}
+
+
+def filtered(frames: Frames, random: Random, shares: dict[str, float]) -> tuple[Frames, str]:
+    """One or two filters in a row, by their shares of the copies."""
+    names = list(shares)
+    share = np.array([shares[name] for name in names])
     chosen = [str(name) for name in random.choice(names, 1 + int(random.random() < 0.25), False, share / share.sum())]
     for name in chosen:
         frames = np.clip(FILTERS[name](frames, random), 0, 255)
@@ -384,7 +435,9 @@ class Group:
     kind: list[str]
 
 
-def group(pictures: list[np.ndarray], number: int, seed: int, filters: int, coders: int) -> Group:
+def group(
+    pictures: list[np.ndarray], number: int, seed: int, filters: int, coders: int, shares: dict[str, float]
+) -> Group:
     """Make a group."""
     cv2.setNumThreads(1)
     random = np.random.default_rng([seed, number])
@@ -415,7 +468,7 @@ def group(pictures: list[np.ndarray], number: int, seed: int, filters: int, code
             floats = ((reference.astype(np.float32) - 16) * (255 / 219)).reshape(floats.shape)
         copies, kinds = [reference], [["reference"] * SCENES]
         for _ in range(filters):
-            made = [filtered(frames, random) for frames in floats]
+            made = [filtered(frames, random, shares) for frames in floats]
             copies.append(limited(np.stack([frames for frames, _ in made])).reshape(-1, SIDE, SIDE))
             kinds.append([kind for _, kind in made])
         for _ in range(coders):
@@ -428,7 +481,7 @@ def group(pictures: list[np.ndarray], number: int, seed: int, filters: int, code
             names = [before + name] * SCENES
             if after:
                 back = ((copy.astype(np.float32) - 16) * (255 / 219)).reshape(floats.shape)
-                made = [filtered(frames, random) for frames in back]
+                made = [filtered(frames, random, shares) for frames in back]
                 copy = limited(np.stack([frames for frames, _ in made])).reshape(-1, SIDE, SIDE)
                 names = [f"{before}{name}+{kind}" for _, kind in made]
             copies.append(copy)
@@ -462,10 +515,10 @@ def _start(folder: Path, part: str) -> None:
     _pictures.extend(read(folder, part))
 
 
-def _save(out: Path, number: int, seed: int, filters: int, coders: int) -> int:
+def _save(out: Path, number: int, seed: int, filters: int, coders: int, shares: dict[str, float]) -> int:
     target = out / f"group-{number:04d}.npz"
     if not target.exists():
-        made = group(_pictures, number, seed, filters, coders)
+        made = group(_pictures, number, seed, filters, coders, shares)
         partial = target.with_suffix(".partial.npz")
         np.savez(partial, luma=made.luma, experts=made.experts, content=made.content, kind=np.array(made.kind))
         partial.rename(target)
@@ -482,13 +535,16 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=7, help="copies of each scene by filters")
     parser.add_argument("--coders", type=int, default=5, help="copies of each scene by coders")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, help="number of the first group")
+    parser.add_argument("--smoother", action="store_true", help="with more filters that take detail away")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
+    shares = SMOOTHER if options.smoother else SHARES
     options.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.processes, initializer=_start, initargs=(options.pictures, options.part)) as pool:
         jobs = [
-            pool.submit(_save, options.out, number, options.seed, options.filters, options.coders)
-            for number in range(options.groups)
+            pool.submit(_save, options.out, number, options.seed, options.filters, options.coders, shares)
+            for number in range(options.start, options.groups)
         ]
         for job in jobs:
             print("group", job.result(), flush=True)

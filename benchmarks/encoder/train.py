@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from torch.nn import functional
 
@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("samples", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--check", type=Path, help="samples of other contents")
+    parser.add_argument("--start-from", type=Path, help="weights of a training before")
     parser.add_argument("--epochs", type=float, default=12)
     parser.add_argument("--minutes", type=float, help="instead of epochs")
     parser.add_argument("--batch", type=int, default=64)
@@ -124,6 +125,8 @@ def main() -> None:
     target = torch.from_numpy(((values - centre) / unit).astype(np.float32))
     other = read(options.check) if options.check else None
     network = DegradationNetwork().to(memory_format=torch.channels_last)
+    if options.start_from:
+        network.load_state_dict(load_file(options.start_from))
     mean = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
@@ -16,6 +17,22 @@ from trainers.levels import LEVELS
 from trainers.videos import Vectors
 
 NO_VIEWS: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class OwnPairs:
+    """Pairs that a student adds to those it is given.
+
+    Attributes:
+        first, second: Places of the videos among those that the student was shown [P].
+        label: Levels 0..4 of the second against the first [P].
+        weight: In the loss, where a given pair has 1 on average [P].
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
 
 
 class Encoder(Protocol):
@@ -69,6 +86,10 @@ class Student(nn.Module, ABC):
         features: of the training videos [V, D]. differences: between two copies of one content [P, D], P = 0 where there
         are none, and their loss weights [P], above zero.
         """
+
+    def own_pairs(self, features: np.ndarray, given: int, seed: int) -> OwnPairs | None:  # noqa: ARG002 - most have none
+        """Pairs of the training videos [V, D] that the student knows by itself, beside so many given ones."""
+        return None
 
     @abstractmethod
     def trained_module(self) -> nn.Module:

@@ -5,12 +5,14 @@ It looks at the luma of a frame at native size, and at what changes up to the ne
 
 from __future__ import annotations
 
+import copy
 from importlib import resources
 
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 WIDTHS = (32, 48, 64, 128)
 REDUCTION = 16  # pixels of a frame per position of the last layer, each way
@@ -74,7 +76,7 @@ class DegradationNetwork(nn.Module):
         return functional.conv2d(functional.pad(rows, (half, half, 0, 0), "reflect"), self.kernel[None, None, None])
 
     def inputs(self, pairs: Tensor) -> Tensor:
-        """What the network sees [B, 3, H, W]: luma less its local mean over its local deviation, the log of the deviation, the change."""
+        """What the network sees [B, 3, H, W]: luma less its local mean over its deviation, the log of that, the change."""
         luma = pairs[:, :1]
         mean = self._mean(luma)
         deviation = (self._mean(luma * luma) - mean * mean).clamp_min(0).sqrt()
@@ -99,6 +101,16 @@ class DegradationNetwork(nn.Module):
         """Evaluation mode without gradients; returns itself."""
         self.requires_grad_(False)
         return self.eval()
+
+
+def folded(network: DegradationNetwork) -> DegradationNetwork:
+    """A copy for inference with its batch norms folded into the convolutions, equal but for rounding."""
+    plain = copy.deepcopy(network).freeze()
+    for module in plain.modules():
+        for name, part in module.named_children():
+            if isinstance(part, nn.Sequential) and [type(layer) for layer in part] == [nn.Conv2d, nn.BatchNorm2d]:
+                setattr(module, name, fuse_conv_bn_eval(part[0], part[1]))
+    return plain.to(memory_format=torch.channels_last)
 
 
 def trained() -> DegradationNetwork:

@@ -193,4 +193,3 @@ BLOCKS: tuple[FeatureBlock, ...] = (
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),
     FeatureBlock("shake", (1,), _shake),
 )
-USUAL: tuple[BlockName, ...] = ("degradation", "freeze", "shake")  # of a student whose options name none

@@ -17,15 +17,18 @@ class LiteOptions(StudentOptions):
     Attributes:
         hidden: Units of the head's hidden layer; 0 for a linear head.
         dropout: Share of the features that are left out in a step.
-        blocks: Feature blocks to use; by default those of `trainers.student.lite.features.USUAL`.
+        blocks: Feature blocks to use; all of them by default.
         content: Take out of the features what their content makes of them (`trainers.student.lite.content`), where
             there is a block that tells the content.
+        prior: Weight of a pair that the degradation network labels (`trainers.student.lite.prior`), where a given pair has 1;
+            0 for none.
     """
 
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
     blocks: Annotated[tuple[BlockName, ...], Field(min_length=1)] | None = None
     content: bool = True
+    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
 
     @field_validator("blocks")
     @classmethod

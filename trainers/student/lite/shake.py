@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-HALF = 2  # by which frames are shrunk before they are registered: their shifts stay exact to some hundredths of a pixel
-SURE = 0.1  # least height of the correlation's peak, 0 to 1: below, nothing moves as a whole
+HALF = 2  # by which frames are shrunk before they are registered: their shifts stay exact to half a pixel
+SURE = 0.4  # least height of the correlation's peak, 0 to 1: below, nothing moves as a whole
 FLOOR = 0.05  # per cent of the shorter side
 
 

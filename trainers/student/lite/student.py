@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
-from trainers.student.base import NO_VIEWS, Student
-from trainers.student.lite.degradation import DegradationNetwork, trained
+from trainers.student.base import NO_VIEWS, OwnPairs, Student
+from trainers.student.lite.degradation import DegradationNetwork, folded, trained
 from trainers.student.lite.efficientnet import EfficientNetLite0, FoldedPyramid, pretrained
-from trainers.student.lite.features import BLOCKS, DEPTH, USUAL, FeatureBlock, Views
+from trainers.student.lite.features import BLOCKS, DEPTH, FeatureBlock, Views
 from trainers.student.lite.head import ComparisonHead
 from trainers.student.lite.options import LiteOptions
+from trainers.student.lite.prior import SHARE, prior_pairs
 from trainers.student.table import LITE
 from trainers.videos import Vectors
 
@@ -40,7 +41,7 @@ class LiteStudent(Student):
         """`weights`: with those of the packages; without, the frozen networks wait for those of a saved student."""
         super().__init__()
         known = {block.name: block for block in BLOCKS}
-        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in options.blocks or USUAL)
+        self.blocks: tuple[FeatureBlock, ...] = tuple(known[name] for name in options.blocks or known)
         self.options = options.model_copy(update={"blocks": tuple(block.name for block in self.blocks)})
         needed = {block.network for block in self.blocks}
         self.backbone: EfficientNetLite0 | None = None
@@ -79,7 +80,7 @@ class LiteStudent(Student):
         """All feature blocks in a row, float32 [D]. Raises ValueError for views of another shape."""
         if key.ndim != 5 or key.shape[1] != 2 or key.shape[-1] != 3 or luma.ndim != 3:
             raise ValueError(f"key must be [S, 2, H, W, 3] and luma [N, h, w], not {key.shape} and {luma.shape}")
-        sample = Views(key, luma, fps, self._pyramid, self.degradation)
+        sample = Views(key, luma, fps, self._pyramid, self._folded)
         parts = [block.compute(sample) for block in self.blocks]
         features = np.concatenate(parts).astype(np.float32)
         if not np.isfinite(features).all():
@@ -90,6 +91,11 @@ class LiteStudent(Student):
     def _pyramid(self) -> FoldedPyramid | None:
         """The part of the ImageNet network that encodes; its weights are there before the first video."""
         return None if self.backbone is None else FoldedPyramid(self.backbone.eval(), DEPTH)
+
+    @cached_property
+    def _folded(self) -> DegradationNetwork | None:
+        """The degradation network as it encodes."""
+        return None if self.degradation is None else folded(self.degradation)
 
     @cached_property
     def _encoder_digest(self) -> str:
@@ -106,6 +112,15 @@ class LiteStudent(Student):
     def prepare(self, features: np.ndarray, differences: np.ndarray, weights: np.ndarray) -> None:
         """Fit the normalisation of the features."""
         self.head.fit_normalisation(features, differences, weights)
+
+    def own_pairs(self, features: np.ndarray, given: int, seed: int) -> OwnPairs | None:
+        """What the degradation network says across contents."""
+        place = self._places().get("degradation")
+        if self.degradation is None or place is None or not self.options.prior:
+            return None
+        with torch.inference_mode():
+            opinion = self.degradation.experts(torch.from_numpy(features[:, place])).mean(dim=1).numpy()
+        return prior_pairs(opinion, round(SHARE * given), self.options.prior, seed)
 
     def trained_module(self) -> nn.Module:
         """The comparison head alone: features are cached, so the encoder need not be there."""

@@ -6,7 +6,7 @@ import pytest
 import skimage.data
 import torch
 
-from trainers.student.lite.degradation import WEIGHTS, DegradationNetwork, trained
+from trainers.student.lite.degradation import WEIGHTS, DegradationNetwork, folded, trained
 from trainers.student.lite.features import BLOCKS, Views
 
 BLOCK = next(block for block in BLOCKS if block.name == "degradation")
@@ -91,3 +91,13 @@ def test_the_weights_are_small_and_fit_the_network_to_the_last_name():
     assert {name: value.shape for name, value in trained().state_dict().items()} == {
         name: value.shape for name, value in fresh.state_dict().items()
     }
+
+
+def test_folded_norms_change_nothing_but_rounding(network):
+    pair = torch.from_numpy(np.stack([PICTURES["camera"], PICTURES["camera"][::-1]]).astype(np.float32))[None]
+    with torch.inference_mode():
+        one, other = network(pair), folded(network)(pair)
+    for whole, plain in zip(one, other, strict=True):
+        torch.testing.assert_close(whole, plain, rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded(network).modules())
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
