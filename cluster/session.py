@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -296,24 +296,23 @@ def _quiet(settings: SessionSettings) -> Iterator[None]:
     if settings.verbose:
         yield
         return
-    before = {name: logging.getLogger(name).level for name in LIBRARIES}
-    for name in LIBRARIES:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # A dying worker makes Ray log its traceback, dozens of lines; the console says what failed in one.
-    terminals = [one for name in LIBRARIES for one in logging.getLogger(name).handlers if _is_terminal(one)]
-    for handler in terminals:
-        handler.addFilter(_nothing)
-    printing = worker.print_to_stdstream
-    # Ray prints what happens to its nodes on standard output, where results are, whatever `log_to_driver` says.
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = printing
-        for handler in terminals:
-            handler.removeFilter(_nothing)
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+    with ExitStack() as restoring:
+        for name in LIBRARIES:
+            library = logging.getLogger(name)
+            restoring.callback(library.setLevel, library.level)
+            library.setLevel(logging.ERROR)
+            # A dying worker makes Ray log its traceback, dozens of lines; the console says what failed in one.
+            for handler in filter(_is_terminal, library.handlers):
+                restoring.callback(handler.removeFilter, _nothing)
+                handler.addFilter(_nothing)
+        restoring.callback(setattr, worker, "print_to_stdstream", worker.print_to_stdstream)
+        # Ray prints what happens to its nodes on standard output, where results are, whatever `log_to_driver` says.
+        worker.print_to_stdstream = lambda *_, **__: None
+        try:
+            yield
+        except KeyboardInterrupt:
+            restoring.pop_all()  # threads of Ray Data go on until the process ends, and complain that Ray is gone
+            raise
 
 
 def _is_terminal(handler: logging.Handler) -> bool:

@@ -1,4 +1,6 @@
+import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import ClusterError
+from cluster import LIBRARIES, ClusterError, session
 from cluster.session import SessionSettings, connect, worker_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,3 +150,21 @@ def test_a_local_ray_that_does_not_start_says_so(monkeypatch):
     with pytest.raises(ClusterError, match=r"does not start: Failed to start GCS\.; run"), connect():
         pass
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("end", [None, ValueError, KeyboardInterrupt])
+def test_an_interrupted_session_leaves_rays_libraries_quiet_and_any_other_end_does_not(end):
+    import ray.data  # noqa: F401 - its import sets levels
+
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    before = [library.level for library in loggers]
+    try:
+        with contextlib.suppress(*([end] if end else [])), session._quiet(SessionSettings()):
+            assert all(library.level == logging.ERROR for library in loggers)
+            if end:
+                raise end
+        levels = [library.level for library in loggers]
+    finally:
+        for library, level in zip(loggers, before, strict=True):
+            library.setLevel(level)
+    assert levels == ([logging.ERROR] * len(loggers) if end is KeyboardInterrupt else before)
