@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cluster import ClusterError
-from cluster.ceiling import PRESENT, Ceiling, kind, total
+from cluster.ceiling import PRESENT, Ceiling, Nodes, kind, total, within
 from cluster.pools import Pool, Room
 
 Say = Callable[[str], object]
 Bundle = Mapping[str, float]  # resources of one process; processes of a piece of work run at the same time
-RENEW_S = 5.0
+RENEW_S = 1.0  # Ray Data replaces the request every 20 s, and the autoscaler takes nodes back that are idle in between
 FIRST_WORD_S, NEXT_WORD_S = 5.0, 60.0  # of waiting
 OFF_S = 900.0  # that work without GPUs waits for idle nodes with GPUs to go; longer than autoscalers keep such nodes
 LEAST_CPUS = 2  # a stream of actors, and the tasks that feed it
@@ -98,12 +98,13 @@ class Capacity:
     def room(self, pools: Sequence[Pool]) -> Room:
         """What the actors of some pools may share: all, or for pools without GPUs, the nodes without any."""
         now, most = present(), self.most
-        memory = _memory(self.grows, most)
         if not self._keeps_off(pools, most):
-            return Room(max(1, int(most.cpus)), most.gpus, memory, _share(now.cpus, most.cpus))
+            nodes = _sized(within(most.groups, most.cpus))
+            return Room(max(1, int(most.cpus)), most.gpus, nodes, _share(now.cpus, most.cpus))
         busy = [node["NodeID"] for node in _living() if node["Resources"].get("GPU")]
         where = {_NODE_ID: f"!in({','.join(busy)})"} if busy else {}
-        return Room(int(most.spare_cpus), 0.0, memory, _share(now.spare_cpus, most.spare_cpus), where, off_gpus=True)
+        nodes = _sized(within([group for group in most.groups if not group.gpus], most.spare_cpus))
+        return Room(int(most.spare_cpus), 0.0, nodes, _share(now.spare_cpus, most.spare_cpus), where, off_gpus=True)
 
     def _keeps_off(self, pools: Sequence[Pool], most: Ceiling) -> bool:
         """Whether work without GPUs leaves the nodes with GPUs alone, so that the autoscaler takes them back."""
@@ -245,11 +246,10 @@ def present() -> Ceiling:
     return total([kind(node["Resources"]) for node in _living()], PRESENT)
 
 
-def _memory(grows: bool, most: Ceiling) -> tuple[float, ...]:
-    """Memory of each node that can be there, GiB; nodes that come are taken to be like the largest that is there."""
-    there = tuple(kind(node["Resources"]).memory_gib for node in _living())
-    more = int(most.nodes) - len(there) if grows else 0
-    return there + (max(there),) * max(0, more)
+def _sized(groups: Sequence[Nodes]) -> list[Nodes]:
+    """The same nodes, each with its memory; nodes that do not say theirs are taken to be like the largest that is there."""
+    largest = max(kind(node["Resources"]).memory_gib for node in _living())
+    return [replace(group, memory_gib=group.memory_gib or largest) for group in groups]
 
 
 def _keep_janitor() -> None:

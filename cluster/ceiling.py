@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +34,7 @@ class Ceiling:
         spare_cpus: Those of the CPUs whose nodes have no GPU.
         nodes: Number of nodes.
         source: Where this is from, for the user.
+        groups: The nodes, by kind; empty where nothing is known of them.
     """
 
     cpus: float
@@ -40,6 +42,7 @@ class Ceiling:
     spare_cpus: float
     nodes: float
     source: str
+    groups: tuple[Nodes, ...] = ()
 
 
 SETTINGS = "run.max_cpus, run.max_gpus"
@@ -84,7 +87,19 @@ def total(groups: Sequence[Nodes], source: str) -> Ceiling:
         spare_cpus=add(lambda one: 0.0 if one.gpus else one.cpus),
         nodes=add(lambda _one: 1.0),
         source=source,
+        groups=tuple(group for group in groups if group.count),
     )
+
+
+def within(groups: Sequence[Nodes], cpus: float) -> list[Nodes]:
+    """The first of some nodes that have as many CPUs together, with those between them that have none."""
+    found, left = [], cpus
+    for group in groups:
+        count = min(group.count, math.ceil(max(0.0, left) / group.cpus)) if group.cpus else group.count
+        left -= count * group.cpus
+        if count:
+            found.append(replace(group, count=count))
+    return found
 
 
 def bounded(most: Ceiling, present: Ceiling, max_cpus: int | None, max_gpus: int | None) -> Ceiling:
@@ -103,8 +118,11 @@ def allowed(present: Ceiling, max_cpus: int | None, max_gpus: int | None) -> Cei
     cpus, gpus = max(present.cpus, max_cpus or 0), max(present.gpus, max_gpus or 0)
     if (cpus, gpus) == (present.cpus, present.gpus):
         return present
-    # Nothing says which nodes will come, so only those that are there are known to have no GPU.
-    return replace(present, cpus=cpus, gpus=gpus, nodes=max(present.nodes, cpus), source=SETTINGS)
+    # Nothing says which nodes will come, so only those that are there are known to have no GPU. What fits on nodes of one CPU
+    # fits on larger ones, too.
+    more = (Nodes(1.0, 0.0, cpus - present.cpus),) if cpus > present.cpus else ()
+    nodes = max(present.nodes, cpus)
+    return replace(present, cpus=cpus, gpus=gpus, nodes=nodes, source=SETTINGS, groups=(*present.groups, *more))
 
 
 def reported_groups() -> list[Nodes]:

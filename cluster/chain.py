@@ -12,7 +12,7 @@ import ray.data
 
 from cluster.capacity import Wants, least, whole
 from cluster.metrics import metered
-from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, Room, actor_counts, cpu_share
+from cluster.pools import MAX_RESTARTS, MAX_TASK_RETRIES, Pool, Room, packed
 
 _GIB = 2**30
 
@@ -24,7 +24,7 @@ class Sizes:
     Attributes:
         most: Of each pool, at most.
         first: Of each pool, when the stream begins.
-        share: CPUs of each actor.
+        share: CPUs of each actor that has no GPU.
     """
 
     most: list[int]
@@ -34,8 +34,7 @@ class Sizes:
 
 def sizes(pools: Sequence[Pool], room: Room, rows: int) -> Sizes:
     """The sizes of the pools of one stream; an actor without a row is of no use."""
-    counts = actor_counts(pools, room)
-    share = cpu_share(counts, room.cpus)
+    counts, share = packed(pools, room)
     most = [min(count, max(1, math.ceil(rows / pool.batch))) for pool, count in zip(pools, counts, strict=True)]
     return Sizes(most, [max(1, int(count * room.there)) for count in most], share)
 
@@ -44,10 +43,11 @@ def wants(pools: Sequence[Pool], room: Room, rows: int) -> Wants:
     """What a chain can use, and what it cannot begin without: one actor of each pool."""
     plan = sizes(pools, room, rows)
     gpus = sum(count * pool.gpus for pool, count in zip(pools, plan.most, strict=True))
+    on_cpus = [count for pool, count in zip(pools, plan.most, strict=True) if not pool.gpus]
     return Wants(
-        cpus=min(room.cpus, math.ceil(plan.share * sum(plan.most))),
+        cpus=min(room.cpus, math.ceil(plan.share * sum(on_cpus))),
         gpus=min(room.gpus, gpus),
-        least_cpus=plan.share * len(pools),
+        least_cpus=plan.share * len(on_cpus),
         least_gpus=math.ceil(whole(least(pools)).gpus),
         off_gpus=room.off_gpus,
     )
@@ -63,6 +63,7 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: in
         rows: Number of rows.
     """
     plan = sizes(pools, room, rows)
+    largest = max((node.memory_gib for node in room.nodes if node.cpus), default=math.inf)
     for pool, first, most in zip(pools, plan.first, plan.most, strict=True):
         work: Any = dataset.map
         if pool.batch > 1:
@@ -71,10 +72,10 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: in
             metered(pool.work),
             fn_constructor_kwargs=dict(pool.options),
             compute=_size(pool, first, most),
-            num_cpus=plan.share,
+            num_cpus=0 if pool.gpus else plan.share,
             num_gpus=pool.gpus or None,
             # Ray waits forever for memory that no node has, so a request is capped at the largest node.
-            memory=int(min(pool.memory_gib, max(room.nodes_gib)) * _GIB) or None,
+            memory=int(min(pool.memory_gib, largest) * _GIB) or None,
             max_restarts=MAX_RESTARTS,
             max_task_retries=MAX_TASK_RETRIES,
             **_placing(pool, room),

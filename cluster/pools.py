@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cluster.ceiling import Nodes
+
 MAX_RESTARTS = 4  # without a limit, a row that kills its process would be retried forever
 MAX_TASK_RETRIES = 2
 MAX_LOST_BLOCKS = 64  # a block that keeps failing is dropped; the driver notices the missing rows and records them
@@ -41,14 +43,15 @@ class Room:
     Attributes:
         cpus: Logical CPUs, at most.
         gpus: GPUs, at most.
-        nodes_gib: Memory of each node, GiB.
+        nodes: The nodes that may be used, by kind, empty if there is one of all the CPUs. An actor lies on one of them: what
+            several have left over is of no use to it.
         there: Share of the CPUs that is there when the stream begins.
         where: Labels of the nodes that may be used, in the form of Ray's label selectors; empty for all.
     """
 
     cpus: int
     gpus: float = math.inf
-    nodes_gib: Sequence[float] = (math.inf,)
+    nodes: Sequence[Nodes] = ()
     there: float = 1.0
     where: Mapping[str, str] = field(default_factory=dict)
     off_gpus: bool = False  # nodes with GPUs are left alone
@@ -65,11 +68,53 @@ def actor_counts(pools: Sequence[Pool], room: Room) -> list[int]:
     on_gpus = sum(pool.gpus for pool in pools)
     for k, pool in enumerate(pools):
         if pool.memory_gib:
-            fits = sum(int(min(room.cpus, node / pool.memory_gib)) for node in room.nodes_gib)
-            counts[k] = max(1, min(counts[k], room.cpus, fits))
+            counts[k] = max(1, min(counts[k], room.cpus, *_held(pool.memory_gib, room)))
         if pool.gpus:
             counts[k] = max(1, int(min(counts[k], (room.gpus - on_gpus) / pool.gpus + 1)))
     return counts
+
+
+def _held(memory_gib: float, room: Room) -> list[int]:
+    """How many actors of that memory the nodes hold, not more of them than CPUs; empty if the nodes are not known."""
+    each = [(node.count, min(node.cpus, node.memory_gib / memory_gib)) for node in room.nodes]
+    return [int(sum(count * int(actors) for count, actors in each))] if each else []
+
+
+def packed(pools: Sequence[Pool], room: Room) -> tuple[list[int], float]:
+    """Number of actors of each pool, and the CPUs of one that has no GPU, so that all of these find a place on the nodes.
+
+    One without a place waits, and an autoscaler starts any node for it that has a CPU, even one with GPUs. So there are a few
+    fewer, or where that is not enough, their shares are smaller.
+
+    An actor on a GPU asks for no CPU, as in Ray Data by itself: others could take the CPUs of all nodes with GPUs, and the
+    chain would stand still beside GPUs that are free.
+    """
+    counts = actor_counts(pools, room)
+    on_cpus = [k for k, pool in enumerate(pools) if not pool.gpus]
+    if not on_cpus:
+        return counts, 0.0
+    fewer = list(counts)
+    for _ in range(len(on_cpus) + 1):  # what each pool has beside its part of two per CPU
+        share = cpu_share([fewer[k] for k in on_cpus], room.cpus)
+        if places(room.nodes, share) >= sum(fewer[k] for k in on_cpus):
+            return fewer, share
+        largest = max(on_cpus, key=lambda k: (fewer[k], -pools[k].weight))
+        fewer[largest] = max(1, fewer[largest] - 1)
+    actors = [counts[k] for k in on_cpus]
+    return counts, _fitting(room.nodes, sum(actors), cpu_share(actors, room.cpus))
+
+
+def places(nodes: Sequence[Nodes], share: float) -> float:
+    """Number of actors that find `share` CPUs each on some nodes; shares are whole thousandths."""
+    if not nodes:
+        return math.inf
+    return sum(node.count * (int(1000 * node.cpus) // round(1000 * share)) for node in nodes)
+
+
+def _fitting(nodes: Sequence[Nodes], actors: int, most: float) -> float:
+    """The largest share, of at most `most` CPUs, of which `actors` find a place; `most` where there is none."""
+    shares = {math.floor(1000 * node.cpus / each) / 1000 for node in nodes for each in range(1, actors + 1)}
+    return max((share for share in shares if 0 < share <= most and places(nodes, share) >= actors), default=most)
 
 
 def cpu_share(counts: Sequence[int], cpus: int) -> float:

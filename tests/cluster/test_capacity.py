@@ -137,7 +137,7 @@ def test_work_without_gpus_keeps_off_the_nodes_that_have_some(monkeypatch):
 def test_no_cpu_is_asked_for_while_idle_gpus_would_be_kept_for_it(monkeypatch):
     cluster = Cluster(monkeypatch, gpus=2.0, grows=False)
     with Capacity(MOST, print).held(Wants(4, 0, 1, 0, off_gpus=True)):
-        assert cluster.asked == [[]]
+        assert not any(cluster.asked)
         cluster.now = (2, 0)
         while not cluster.asked[-1]:
             threading.Event().wait(0.01)

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.ceiling import AUTOSCALER, MOST_NODES, PRESENT, SETTINGS, Nodes, allowed, bounded, groups_of, kind, total
+from cluster.ceiling import (
+    AUTOSCALER,
+    MOST_NODES,
+    PRESENT,
+    SETTINGS,
+    Nodes,
+    allowed,
+    bounded,
+    groups_of,
+    kind,
+    total,
+    within,
+)
 
 HEAD = Nodes(cpus=2, gpus=0, count=1)
 GPUS, CPUS = Nodes(cpus=8, gpus=1, count=3), Nodes(cpus=16, gpus=0, count=2)
@@ -34,6 +46,22 @@ def test_where_a_cluster_does_not_say_the_settings_do(max_cpus, max_gpus):
     assert found.gpus == (max_gpus or 0)
     assert found.spare_cpus == 2, "nothing is known of the nodes that will come"
     assert found.source == (SETTINGS if found.cpus > 2 or max_gpus else PRESENT)
+
+
+@given(st.lists(st.builds(Nodes, st.integers(0, 8), st.just(0.0), st.integers(1, 5)), max_size=5), st.integers(0, 100))
+def test_the_first_nodes_that_have_enough_cpus(groups, cpus):
+    found = within(groups, cpus)
+    there, all_ = (sum(group.cpus * group.count for group in part) for part in (found, groups))
+    assert there >= min(cpus, all_)
+    largest = max((group.cpus for group in groups), default=0)
+    assert there < cpus + max(1, largest), "no node more than that"
+
+
+@given(LIMITS)
+def test_nodes_that_nobody_knows_are_the_smallest_there_are(max_cpus):
+    found = allowed(total([HEAD], PRESENT), max_cpus, None)
+    assert sum(group.cpus * group.count for group in found.groups) == found.cpus
+    assert within(found.groups, found.spare_cpus) == [HEAD]
 
 
 def cluster_file(**groups):

@@ -1,11 +1,13 @@
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cluster.pools import Pool, Room, actor_counts, cpu_share
+from cluster.ceiling import Nodes
+from cluster.pools import Pool, Room, actor_counts, cpu_share, packed, places
 
 WEIGHTS = st.lists(st.floats(0.1, 10), min_size=1, max_size=20)
 CPUS = st.integers(1, 512)
+NODES = st.lists(st.builds(Nodes, st.integers(0, 9), st.just(0.0), st.integers(1, 8)), min_size=1, max_size=4)
 
 
 def pools_of(weights):
@@ -32,12 +34,14 @@ def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights, cpus):
 def test_pools_of_much_memory_have_no_more_actors_than_cpus_and_memory(weights, cpus, nodes):
     pools = [Pool(dict, weight=weight, memory_gib=3.0) for weight in weights]
     most = max(1, sum(int(node / 3.0) for node in nodes))
-    assert all(1 <= count <= min(cpus, most) for count in actor_counts(pools, Room(cpus, nodes_gib=nodes)))
+    known = [Nodes(cpus, 0.0, 1, gib) for gib in nodes]
+    assert all(1 <= count <= min(cpus, most) for count in actor_counts(pools, Room(cpus, nodes=known)))
     assert all(1 <= count <= cpus for count in actor_counts(pools, Room(cpus)))
 
 
 def test_an_actor_lives_on_one_node():
-    assert actor_counts([Pool(dict, memory_gib=10.0)], Room(64, nodes_gib=[9.0] * 8 + [25.0])) == [2]
+    nodes = [Nodes(7.0, 0.0, 8, 9.0), Nodes(8.0, 0.0, 1, 25.0), Nodes(0.0, 0.0, 1, 100.0)]
+    assert actor_counts([Pool(dict, memory_gib=10.0)], Room(64, nodes=nodes)) == [2]
 
 
 @given(WEIGHTS, CPUS)
@@ -68,3 +72,44 @@ def test_a_pool_on_gpus_leaves_one_actor_s_place_to_every_other(shares, free):
 def test_a_pool_on_gpus_that_are_not_there_yet_has_a_finite_size():
     assert actor_counts([Pool(dict, gpus=1.0)], Room(2, 0.0)) == [1]
     assert actor_counts([Pool(dict, gpus=1.0)], Room(64, 8.0)) == [8]
+
+
+@given(WEIGHTS, NODES)
+def test_every_actor_finds_a_place_on_a_node(weights, nodes):
+    cpus = sum(node.cpus * node.count for node in nodes)
+    assume(cpus)
+    counts, share = packed(pools_of(weights), Room(cpus, nodes=nodes))
+    left = [node.cpus * 1000 for node in nodes for _ in range(node.count)]
+    for _ in range(sum(counts)):
+        place = max(range(len(left)), key=left.__getitem__)
+        left[place] -= round(share * 1000)
+    assert min(left) >= 0
+    assert min(counts) >= 1
+    assert share * sum(counts) <= 0.9 * cpus * (1 + 1e-9)
+
+
+@given(WEIGHTS, CPUS)
+def test_on_one_node_as_many_find_a_place_as_there_are(weights, cpus):
+    pools = pools_of(weights)
+    counts = actor_counts(pools, Room(cpus))
+    for room in (Room(cpus), Room(cpus, nodes=[Nodes(cpus, 0.0, 1)])):
+        assert packed(pools, room) == (counts, cpu_share(counts, cpus))
+
+
+@given(WEIGHTS, st.integers(1, 96), st.integers(1, 50))
+def test_small_nodes_cost_at_most_one_actor_of_each_pool(weights, size, count):
+    nodes = [Nodes(size, 0.0, count)]
+    counts, _ = packed(pools_of(weights), Room(size * count, nodes=nodes))
+    assert sum(counts) >= sum(actor_counts(pools_of(weights), Room(size * count))) - len(weights)
+
+
+def test_an_actor_on_a_gpu_needs_no_cpu():
+    pools = [Pool(dict, weight=2.0), Pool(dict, gpus=1.0), Pool(dict, gpus=1.0)]
+    counts, share = packed(pools, Room(4, gpus=2.0))
+    assert (counts, share) == ([5, 1, 1], 0.72)
+    assert packed(pools[1:], Room(4, gpus=2.0)) == ([1, 1], 0.0)
+
+
+def test_many_pools_on_small_nodes_have_smaller_shares():
+    counts, share = packed(pools_of([1.0] * 5), Room(3, nodes=[Nodes(1.0, 0.0, 3)]))
+    assert places([Nodes(1.0, 0.0, 3)], share) >= sum(counts)

@@ -58,7 +58,9 @@ class AutoscalingCluster:
                 "use_node_id_as_ip": True,
                 "disable_node_updaters": True,
                 "disable_launch_config_check": True,
-                "launch_multiple": True,
+                # One at a time: Ray lists the nodes while the provider starts some, and of those that it starts together it
+                # misses all but the first, starts them again, and takes back what is beyond the ceiling.
+                "launch_multiple": False,
                 "gcs_address": self.address,
             },
             "auth": {},
