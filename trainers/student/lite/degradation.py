@@ -108,9 +108,13 @@ def folded(network: DegradationNetwork) -> DegradationNetwork:
     plain = copy.deepcopy(network).freeze()
     for module in plain.modules():
         for name, part in module.named_children():
-            if isinstance(part, nn.Sequential) and [type(layer) for layer in part] == [nn.Conv2d, nn.BatchNorm2d]:
-                setattr(module, name, fuse_conv_bn_eval(part[0], part[1]))
-    return plain.to(memory_format=torch.channels_last)
+            layers = list(part) if isinstance(part, nn.Sequential) else []
+            if len(layers) == 2 and isinstance(layers[0], nn.Conv2d) and isinstance(layers[1], nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(layers[0], layers[1]))
+    for weights in plain.parameters():
+        if weights.dim() == 4:
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
+    return plain
 
 
 def trained() -> DegradationNetwork:
