@@ -33,6 +33,8 @@ from trainers.student.lite.degradation import DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
 from trainers.student.lite.features import BLOCKS, DEPTH, Views
 from trainers.student.lite.head import ComparisonHead
+from trainers.student.lite.options import LiteOptions
+from trainers.student.lite.prior import SHARE, prior_pairs
 
 WINDOW = Window(0.5, 540, 30.0)
 SPEC = SampleSpec(key_frames=1, motion_frames=48)
@@ -65,11 +67,6 @@ def seen(network: DegradationNetwork, key: np.ndarray) -> np.ndarray:
     """Pooled features and opinions float32 [C + 4]."""
     pooled, opinions = network(grey(key).contiguous(memory_format=torch.channels_last))
     return torch.cat([pooled, opinions], dim=1).mean(dim=0).numpy()
-
-
-def blocks(names: tuple[str, ...], sample: Views) -> np.ndarray:
-    """Blocks of the student as it was."""
-    return np.concatenate([block.compute(sample) for block in BLOCKS if block.name in names])
 
 
 def features(folders: list[Path], name: str, look: Callable[[np.ndarray, np.ndarray, float], np.ndarray]) -> np.ndarray:
@@ -105,7 +102,6 @@ def main() -> None:
     parser.add_argument("--network", nargs="*", type=Path, default=[])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--label", default="vmaf")
     options = parser.parse_args()
     torch.set_num_threads(1)
     trained, tested = (folders_of(clips, WINDOW, options.cache) for clips in (options.train, options.test))
@@ -131,9 +127,6 @@ def main() -> None:
         both = features(every, digest, lambda key, _luma, _fps, n=network: seen(n, key))
         parts[file.stem], opinions[file.stem] = both[:, :-4], both[:, -4:]
         groups[file.stem] = [(both.shape[1] - 4, 1.0)]
-        for weight in (1, 3):
-            parts[f"{file.stem} opinion {weight}"] = both[:, -4:].mean(axis=1, keepdims=True)
-            groups[f"{file.stem} opinion {weight}"] = [(1, float(weight))]
     clips = Clips(rows, np.zeros((len(rows), 1)), parts["freeze"])
     contents = {row["content"] for row in rows}
     train_on, test_on = ([f.name for f in part if f.name in contents] for part in (trained, tested))
@@ -144,26 +137,33 @@ def main() -> None:
         for k, expert in enumerate(("VMAF v0.6.1", "VMAF v1", "GMSD", "MS-SSIM")):
             print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], tests))} |")
         print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), tests))} |", flush=True)
-    motion = ("freeze", "shake")
     before = ("native", "half", "quarter", "freeze")
-    sets: list[tuple[str, tuple[str, ...], bool]] = [
-        ("as the program is", before, True),
-        ("without its map", before, False),
+    # title, blocks, the network that labels pairs across contents, whether there is a content map
+    sets: list[tuple[str, tuple[str, ...], str, bool]] = [
+        ("the blocks of detail and freeze", before, "", True),
+        ("without the content map", before, "", False),
     ]
-    for file in options.network:
-        name = file.stem
-        chosen = [(name,), (name, f"{name} opinion 1"), (name, f"{name} opinion 3"), (f"{name} opinion 1",)]
-        sets += [(" + ".join((*names, *motion)), (*names, *motion), False) for names in chosen]
-        sets += [(f"{name} + freeze", (name, "freeze"), False)]
-        sets += [(f"{name} beside all", (name, *before), False)]
-        sets += [(f"{name} and opinion 3 beside all", (name, f"{name} opinion 3", *before), False)]
-    for title, names, content in sets:
+    for name in opinions:
+        every_block = (name, *before, "shake")
+        sets += [
+            (f"{name} and shake beside them", every_block, "", True),
+            ("and pairs across contents, as the program is", every_block, name, True),
+            ("without the content map", every_block, name, False),
+            ("without the blocks of detail", (name, "freeze", "shake"), name, False),
+        ]
+    for title, names, prior, content in sets:
         matrix = np.concatenate([parts[name] for name in names], axis=1).astype(np.float32)
-        coarse = slice(parts["native"].shape[1] * 2, parts["native"].shape[1] * 3) if content else slice(0)
+        ends = np.cumsum([0, *(parts[name].shape[1] for name in names)])
+        place = names.index("quarter") if content else 0
+        coarse = slice(ends[place], ends[place + 1]) if content else slice(0)
         found = []
         for seed in range(options.seeds):
             head = ComparisonHead([g for name in names for g in groups[name]], coarse=coarse)
             pairs = pairs_of(clips, train_on, VARIANTS[0], PRESET.training, seed)
+            if prior:
+                used = np.unique(np.concatenate([pairs.first, pairs.second]))
+                opinion = opinions[prior][used].mean(axis=1)
+                pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), LiteOptions().prior, seed), used)
             train(head, matrix, pairs, PRESET.training, seed)
             with torch.inference_mode():
                 quality = head.quality(torch.from_numpy(matrix)).numpy()

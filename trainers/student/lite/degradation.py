@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from importlib import resources
 
+import numpy as np
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ EXPERTS = ("vmaf_v0.6.1", "vmaf_v1.0.16", "gmsd", "ms_ssim")
 MOTION_SCALE = 12.0  # grey levels of change at which that input begins to saturate
 SURROUNDINGS = 7  # pixels, each way, whose mean and deviation normalise a pixel
 INPUTS = 3
+LEAST_WEIGHT = 1e-3
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -83,19 +85,33 @@ class DegradationNetwork(nn.Module):
         change = torch.tanh((pairs[:, 1:] - luma) / MOTION_SCALE)
         return torch.cat([(luma - mean) / (deviation + 1), torch.log(deviation + 1) - 1.5, change], dim=1)
 
-    def positions(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [B, C, h, w] and weights [B, 1, h, w] > 0 of luma 16..235 float [B, 2, H, W]: each frame and the next."""
+    def positions(self, pairs: Tensor) -> Tensor:
+        """Features [B, C, h, w] of luma 16..235 float [B, 2, H, W]: each frame and the next."""
         with torch.autocast("cpu", enabled=False):
             seen = self.inputs(pairs).contiguous(memory_format=torch.channels_last)
-        features = self.body(seen)
-        return features, functional.softplus(self.weight(features)) + 1e-3
+        features: Tensor = self.body(seen)
+        return features
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Features [B, C] of luma [B, 2, H, W], a weighted mean over the frame, and the experts' standardised opinions [B, 4]."""
-        features, weights = self.positions(pairs)
-        features, weights = features.float(), weights.float()
+        features = self.positions(pairs)
+        weights = functional.softplus(self.weight(features)).float() + LEAST_WEIGHT
+        features = features.float()
         pooled = (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
         return pooled, self.experts(pooled)
+
+    def opinion(self, pooled: np.ndarray) -> np.ndarray:
+        """Mean of the experts' standardised opinions [N] of pooled features [N, C]; double precision, added up by NumPy."""
+        layer = {name: value.double().numpy() for name, value in self.experts.state_dict().items()}
+        opinion: np.ndarray = (pooled * layer["weight"].mean(axis=0)).sum(axis=1) + layer["bias"].mean()
+        return opinion
+
+    def weights_of(self, features: np.ndarray) -> np.ndarray:
+        """The weights in the mean [P] of features [C, P] in double precision: added up by NumPy, whatever the number of threads."""
+        layer = {name: value.double().numpy().reshape(-1, 1) for name, value in self.weight.state_dict().items()}
+        total = (features * layer["weight"]).sum(axis=0) + layer["bias"][0]
+        weights: np.ndarray = np.logaddexp(0, total) + LEAST_WEIGHT
+        return weights
 
     def freeze(self) -> DegradationNetwork:
         """Evaluation mode without gradients; returns itself."""

@@ -14,7 +14,8 @@ nearly every picture has some, while the share of smooth areas, which rules the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -152,17 +153,30 @@ def _different(frames: np.ndarray) -> np.ndarray:
     return frames[:1] if all(np.array_equal(frame, frames[0]) for frame in frames[1:]) else frames
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """With one thread of torch: convolutions of small pictures add up in another order with each number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.inference_mode()
 def _degradation(views: Views) -> np.ndarray:
     """The weighted mean of the network's features over all positions of all key frames, float32 [C]."""
     assert views.degradation is not None
-    total, weight = torch.zeros(WIDTHS[-1], dtype=torch.float64), 0.0
+    total, weight = np.zeros(WIDTHS[-1]), 0.0
     for pair in _different(views.key):
         for pieces in zip(*(tiles(frame) for frame in pair), strict=True):
-            features, weights = views.degradation.positions(_luma(pieces))
-            total += (features * weights).sum(dim=(0, 2, 3), dtype=torch.float64)
-            weight += float(weights.sum(dtype=torch.float64))
-    return (total / weight).float().numpy()
+            with one_thread():
+                features = views.degradation.positions(_luma(pieces))[0].flatten(1).double().numpy()
+            weights = views.degradation.weights_of(features)
+            total += (features * weights).sum(axis=1)
+            weight += float(weights.sum())
+    return (total / weight).astype(np.float32)
 
 
 def _luma(pair: Sequence[np.ndarray]) -> Tensor:

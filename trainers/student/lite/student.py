@@ -118,8 +118,7 @@ class LiteStudent(Student):
         place = self._places().get("degradation")
         if self.degradation is None or place is None or not self.options.prior:
             return None
-        with torch.inference_mode():
-            opinion = self.degradation.experts(torch.from_numpy(features[:, place])).mean(dim=1).numpy()
+        opinion = self.degradation.opinion(features[:, place])
         return prior_pairs(opinion, round(SHARE * given), self.options.prior, seed)
 
     def trained_module(self) -> nn.Module:

@@ -75,6 +75,14 @@ def test_the_block_is_the_weighted_mean_over_all_tiles_of_all_key_frames(network
     first, second = (BLOCK.compute(Views(key[[k]], views.luma, 0.0, degradation=network)) for k in (0, 1))
     assert (np.minimum(first, second) - 1e-5 <= whole).all()
     assert (whole <= np.maximum(first, second) + 1e-5).all()
+    # what was trained: the same mean, in single precision
+    small = np.ascontiguousarray(key[:1, :, :64, :96])
+    pair = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in small[0]]).astype(np.float32)
+    with torch.inference_mode():
+        pooled = network(torch.from_numpy(pair * (219 / 255) + 16).float()[None])[0][0].numpy()
+    np.testing.assert_allclose(
+        BLOCK.compute(Views(small, views.luma, 0.0, degradation=network)), pooled, rtol=1e-4, atol=1e-4
+    )
     np.testing.assert_array_equal(BLOCK.compute(Views(key[[0, 0]], views.luma, 0.0, degradation=network)), first)
 
 
@@ -101,3 +109,18 @@ def test_folded_norms_change_nothing_but_rounding(network):
         torch.testing.assert_close(whole, plain, rtol=1e-4, atol=1e-4)
     assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in folded(network).modules())
     assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())
+
+
+@pytest.mark.parametrize("size", [(240, 320), (96, 128), (33, 77)])
+def test_the_features_do_not_depend_on_the_number_of_threads(network, size):
+    key = np.random.default_rng(5).integers(0, 256, (1, 2, *size, 3), np.uint8)
+    views = Views(key, np.zeros((1, 8, 8), np.uint8), 0.0, degradation=folded(network))
+    threads = torch.get_num_threads()
+    try:
+        found = []
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(BLOCK.compute(views).tobytes())
+    finally:
+        torch.set_num_threads(threads)
+    assert len(set(found)) == 1
