@@ -153,11 +153,14 @@ def test_a_local_ray_that_does_not_start_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize("end", [None, ValueError, KeyboardInterrupt])
-def test_an_interrupted_session_leaves_rays_libraries_quiet_and_any_other_end_does_not(end):
+def test_an_interrupted_session_leaves_rays_libraries_quiet_and_any_other_end_does_not(end, monkeypatch):
     import ray.data  # noqa: F401 - its import sets levels
+    from ray._private import worker
 
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     before = [library.level for library in loggers]
+    handlers = [handler for library in loggers for handler in library.handlers]
+    monkeypatch.setattr(worker, "print_to_stdstream", worker.print_to_stdstream)
     try:
         with contextlib.suppress(*([end] if end else [])), session._quiet(SessionSettings()):
             assert all(library.level == logging.ERROR for library in loggers)
@@ -167,4 +170,6 @@ def test_an_interrupted_session_leaves_rays_libraries_quiet_and_any_other_end_do
     finally:
         for library, level in zip(loggers, before, strict=True):
             library.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(session._nothing)
     assert levels == ([logging.ERROR] * len(loggers) if end is KeyboardInterrupt else before)

@@ -25,6 +25,7 @@ def job(tmp_path_factory, write_ordering):
         name="base",
         storage=str(folder / "trainings"),
         settings=TrainingSettings(workers=2, epochs=6, batch_size=32, lr=0.02, checkpoint_every=25),
+        student_options={"prior": 0},  # the vectors are random numbers, of which the student knows nothing by itself
         seed=1,
     )
 
@@ -54,6 +55,13 @@ def test_training_learns_the_ordering(base):
     assert result["train_accuracy"] > 0.5
     assert result["loss"][-1]["ce"] < result["loss"][0]["ce"]
     assert set(result["loss"][0]) == {"step", "ce", "entropy", "lambda", "loss"}
+
+
+def test_pairs_of_the_students_own_are_learnt_beside_the_given_ones_and_not_counted_as_such(base, job):
+    result = train(_variant(job, "own-pairs", {"epochs": 1}, student_options={"prior": 0.3}))
+    assert (result["pairs"], result["own_pairs"]) == (600, 240)
+    assert result["steps"] == 27  # of 32 pairs
+    assert base[0]["own_pairs"] == 0
 
 
 def test_the_student_folder_stands_alone_and_nothing_else_is_left(base, job):
@@ -174,7 +182,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_line_and_keeps_the_checkpoint(
 
 
 def test_features_of_another_student_are_refused(ray_session, job):
-    with pytest.raises(TrainingError, match=r"the features have 411 numbers per video, the student 'lite' expects 3:"):
+    with pytest.raises(TrainingError, match=r"the features have 540 numbers per video, the student 'lite' expects 3:"):
         train(_variant(job, "misfit", student_options={"blocks": ["freeze"]}))
 
 

