@@ -33,7 +33,6 @@ from trainers.student.lite.degradation import DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
 from trainers.student.lite.features import BLOCKS, DEPTH, Views
 from trainers.student.lite.head import ComparisonHead
-from trainers.student.lite.options import LiteOptions
 from trainers.student.lite.prior import SHARE, prior_pairs
 
 WINDOW = Window(0.5, 540, 30.0)
@@ -48,6 +47,7 @@ def pictures(sample: Sample) -> dict[str, np.ndarray]:
 
 
 WINDOW_FRAMES = 16
+PRIOR = 0.3  # weight of pairs across contents
 
 
 @functools.lru_cache(maxsize=1)
@@ -146,8 +146,8 @@ def main() -> None:
     for name in opinions:
         every_block = (name, *before, "shake")
         sets += [
-            (f"{name} and shake beside them", every_block, "", True),
-            ("and pairs across contents, as the program is", every_block, name, True),
+            (f"{name} and shake beside them, as the program is", every_block, "", True),
+            ("and pairs across contents", every_block, name, True),
             ("without the content map", every_block, name, False),
             ("without the blocks of detail", (name, "freeze", "shake"), name, False),
         ]
@@ -163,7 +163,7 @@ def main() -> None:
             if prior:
                 used = np.unique(np.concatenate([pairs.first, pairs.second]))
                 opinion = opinions[prior][used].mean(axis=1)
-                pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), LiteOptions().prior, seed), used)
+                pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), PRIOR, seed), used)
             train(head, matrix, pairs, PRESET.training, seed)
             with torch.inference_mode():
                 quality = head.quality(torch.from_numpy(matrix)).numpy()

@@ -25,7 +25,6 @@ def job(tmp_path_factory, write_ordering):
         name="base",
         storage=str(folder / "trainings"),
         settings=TrainingSettings(workers=2, epochs=6, batch_size=32, lr=0.02, checkpoint_every=25),
-        student_options={"prior": 0},  # the vectors are random numbers, of which the student knows nothing by itself
         seed=1,
     )
 

@@ -21,14 +21,14 @@ class LiteOptions(StudentOptions):
         content: Take out of the features what their content makes of them (`trainers.student.lite.content`), where
             there is a block that tells the content.
         prior: Weight of a pair that the degradation network labels (`trainers.student.lite.prior`), where a given pair has 1;
-            0 for none.
+            0 for none. They bring contents nearer to one scale and cost order within a content (docs/encoder.md).
     """
 
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
     blocks: Annotated[tuple[BlockName, ...], Field(min_length=1)] | None = None
     content: bool = True
-    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.3
+    prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @field_validator("blocks")
     @classmethod
