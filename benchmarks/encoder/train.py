@@ -25,12 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from trainers.student.lite.degradation import DegradationNetwork
 
 CROP = 160
-SIGNS = np.array([1, 1, -1, 1], np.float32)  # higher is better
 
 
-def read(folder: Path, limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def read(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Luma uint8 [N, 2, H, W], experts [N, 4], content and kind of all groups."""
-    files = sorted(folder.glob("group-????.npz"))[:limit]
+    files = sorted(folder.glob("group-????.npz"))
     parts: list[list[np.ndarray]] = [[], [], [], []]
     for file in files:
         with np.load(file) as kept:
