@@ -120,7 +120,7 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     taught = pairs
     if isinstance(features, Features):
         used = np.unique(np.concatenate([pairs.first, pairs.second]))
-        own = student.own_pairs(features.matrix[used], len(pairs), job.seed)
+        own = student.own_pairs(features.matrix, used, len(pairs), job.seed)
         taught = pairs if own is None else pairs.beside(own, used)
     engine = start_engine(student.trained_module(), job, student.rate_of)
     if job.initial is not None:

@@ -15,7 +15,8 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from safetensors.torch import load_file
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
 from development_copies import Keeping, Window, folders_of, make_all
-from development_heads import PRESET, VARIANTS, Clips, figures, pairs_of, test_rows, train
+from development_heads import PRESET, VARIANTS, Clips, Row, figures, pairs_of, test_rows, train
 
 from actors.media.views import Sample, SampleSpec
-from trainers.student.lite.degradation import DegradationNetwork, folded
+from trainers.student.lite.degradation import EXPERTS, DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
 from trainers.student.lite.features import BLOCKS, DEPTH, Views
 from trainers.student.lite.head import ComparisonHead
@@ -93,6 +94,86 @@ def rows_of(folders: list[Path]) -> list[dict[str, Any]]:
     return rows
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """All copies, and what the encoders say of them.
+
+    Attributes:
+        clips: The copies.
+        parts: Features float32 [V, D] by the name of a block, or of a network's file.
+        groups: Length and weight of the groups of each.
+        opinions: Experts' opinions [V, 4] by the name of a network's file.
+    """
+
+    clips: Clips
+    parts: dict[str, np.ndarray]
+    groups: dict[str, list[tuple[int, float]]]
+    opinions: dict[str, np.ndarray]
+
+
+def encoded(folders: list[Path], networks: list[Path]) -> Encoded:
+    """Look at the copies in some folders with all blocks but the network's, and with some networks."""
+    parts, groups, opinions = {}, {}, {}
+    for block in (block for block in BLOCKS if block.network != "degradation"):
+        parts[block.name] = features(
+            folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
+        )
+        groups[block.name] = [(size, block.weight) for size in block.groups]
+    for file in networks:
+        network = DegradationNetwork()
+        network.load_state_dict(load_file(file))
+        plain = folded(network)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+        both = features(folders, digest, lambda key, _luma, _fps, n=plain: seen(n, key))
+        parts[file.stem], opinions[file.stem] = both[:, : -len(EXPERTS)], both[:, -len(EXPERTS) :]
+        groups[file.stem] = [(both.shape[1] - len(EXPERTS), 1.0)]
+    rows = rows_of(folders)
+    return Encoded(Clips(rows, np.zeros((len(rows), 1)), parts["freeze"]), parts, groups, opinions)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head: its blocks, the network that labels pairs across contents for it, and whether it has a content map."""
+
+    title: str
+    names: tuple[str, ...]
+    prior: str = ""
+    content: bool = False
+
+
+def heads_of(networks: Iterable[str]) -> Iterator[Head]:
+    """The rows of the table."""
+    before = ("native", "half", "quarter", "freeze")
+    yield Head("the blocks of detail and freeze", before, content=True)
+    yield Head("without the content map", before)
+    for name in networks:
+        every = (name, *before, "shake")
+        yield Head(f"{name} and shake beside them, as the program is", every, content=True)
+        yield Head("and pairs across contents", every, name, content=True)
+        yield Head("without the content map", every, name)
+        yield Head("without the blocks of detail", (name, "freeze", "shake"), name)
+
+
+def measured(data: Encoded, chosen: Head, train_on: list[str], tests: list[Row], seed: int) -> tuple[float, float]:
+    """Train a head on some contents; its figures on the tests."""
+    matrix = np.concatenate([data.parts[name] for name in chosen.names], axis=1).astype(np.float32)
+    coarse = slice(0)
+    if chosen.content:
+        ends = np.cumsum([0, *(data.parts[name].shape[1] for name in chosen.names)])
+        place = chosen.names.index("quarter")
+        coarse = slice(ends[place], ends[place + 1])
+    head = ComparisonHead([group for name in chosen.names for group in data.groups[name]], coarse=coarse)
+    pairs = pairs_of(data.clips, train_on, VARIANTS[0], PRESET.training, seed)
+    if chosen.prior:
+        used = np.unique(np.concatenate([pairs.first, pairs.second]))
+        opinion = data.opinions[chosen.prior][used].mean(axis=1)
+        pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), PRIOR, seed), used)
+    train(head, matrix, pairs, PRESET.training, seed)
+    with torch.inference_mode():
+        quality = head.quality(torch.from_numpy(matrix)).numpy()
+    return figures(quality[[row["number"] for row in tests]], tests)
+
+
 def main() -> None:
     """Make what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,67 +189,19 @@ def main() -> None:
     make_all(options.train, trained, WINDOW, options.processes, Keeping(pictures, ("both", "train"), SPEC))
     make_all(options.test, tested, WINDOW, options.processes, Keeping(pictures, ("both", "test"), SPEC))
     trained, tested = ([f for f in part if (f / "rows.json").exists()] for part in (trained, tested))
-    every = trained + tested
-    rows = rows_of(every)
-    parts: dict[str, np.ndarray] = {}
-    groups: dict[str, list[tuple[int, float]]] = {}
-    for block in (block for block in BLOCKS if block.network != "degradation"):
-        parts[block.name] = features(
-            every, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
-        )
-        groups[block.name] = [(size, block.weight) for size in block.groups]
-    opinions = {}
-    for file in options.network:
-        weights = load_file(file)
-        network = DegradationNetwork()
-        network.load_state_dict(weights)
-        network = folded(network)
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
-        both = features(every, digest, lambda key, _luma, _fps, n=network: seen(n, key))
-        parts[file.stem], opinions[file.stem] = both[:, :-4], both[:, -4:]
-        groups[file.stem] = [(both.shape[1] - 4, 1.0)]
-    clips = Clips(rows, np.zeros((len(rows), 1)), parts["freeze"])
-    contents = {row["content"] for row in rows}
-    train_on, test_on = ([f.name for f in part if f.name in contents] for part in (trained, tested))
-    tests = test_rows(clips, test_on)
+    data = encoded(trained + tested, options.network)
+    train_on, test_on = ([folder.name for folder in part] for part in (trained, tested))
+    tests = test_rows(data.clips, test_on)
     print(f"{len(train_on)} clips to train on, {len(tests)} test copies of {len(test_on)} clips")
     numbers = [row["number"] for row in tests]
-    for name, values in opinions.items():
-        for k, expert in enumerate(("VMAF v0.6.1", "VMAF v1", "GMSD", "MS-SSIM")):
+    for name, values in data.opinions.items():
+        for k, expert in enumerate(EXPERTS):
             print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], tests))} |")
         print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), tests))} |", flush=True)
-    before = ("native", "half", "quarter", "freeze")
-    # title, blocks, the network that labels pairs across contents, whether there is a content map
-    sets: list[tuple[str, tuple[str, ...], str, bool]] = [
-        ("the blocks of detail and freeze", before, "", True),
-        ("without the content map", before, "", False),
-    ]
-    for name in opinions:
-        every_block = (name, *before, "shake")
-        sets += [
-            (f"{name} and shake beside them, as the program is", every_block, "", True),
-            ("and pairs across contents", every_block, name, True),
-            ("without the content map", every_block, name, False),
-            ("without the blocks of detail", (name, "freeze", "shake"), name, False),
-        ]
-    for title, names, prior, content in sets:
-        matrix = np.concatenate([parts[name] for name in names], axis=1).astype(np.float32)
-        ends = np.cumsum([0, *(parts[name].shape[1] for name in names)])
-        place = names.index("quarter") if content else 0
-        coarse = slice(ends[place], ends[place + 1]) if content else slice(0)
-        found = []
-        for seed in range(options.seeds):
-            head = ComparisonHead([g for name in names for g in groups[name]], coarse=coarse)
-            pairs = pairs_of(clips, train_on, VARIANTS[0], PRESET.training, seed)
-            if prior:
-                used = np.unique(np.concatenate([pairs.first, pairs.second]))
-                opinion = opinions[prior][used].mean(axis=1)
-                pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), PRIOR, seed), used)
-            train(head, matrix, pairs, PRESET.training, seed)
-            with torch.inference_mode():
-                quality = head.quality(torch.from_numpy(matrix)).numpy()
-            found.append(figures(quality[numbers], tests))
-        print(f"| {title} | {cell(np.mean(found, axis=0))} | " + ", ".join(cell(f) for f in found) + " |", flush=True)
+    for chosen in heads_of(data.opinions):
+        found = [measured(data, chosen, train_on, tests, seed) for seed in range(options.seeds)]
+        each = ", ".join(cell(one) for one in found)
+        print(f"| {chosen.title} | {cell(np.mean(found, axis=0))} | {each} |", flush=True)
 
 
 def cell(values: Any) -> str:

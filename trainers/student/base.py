@@ -24,7 +24,7 @@ class OwnPairs:
     """Pairs that a student adds to those it is given.
 
     Attributes:
-        first, second: Places of the videos among those that the student was shown [P].
+        first, second: Places of the videos among the rows that the student was shown [P].
         label: Levels 0..4 of the second against the first [P].
         weight: In the loss, where a given pair has 1 on average [P].
     """
@@ -87,8 +87,14 @@ class Student(nn.Module, ABC):
         are none, and their loss weights [P], above zero.
         """
 
-    def own_pairs(self, features: np.ndarray, given: int, seed: int) -> OwnPairs | None:  # noqa: ARG002 - most have none
-        """Pairs of the training videos [V, D] that the student knows by itself, beside so many given ones."""
+    def own_pairs(
+        self,
+        features: np.ndarray,  # noqa: ARG002 - most have none
+        rows: np.ndarray,  # noqa: ARG002
+        given: int,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> OwnPairs | None:
+        """Pairs of the videos at some rows of the features [V, D] that the student knows by itself, beside so many given ones."""
         return None
 
     @abstractmethod

@@ -113,12 +113,12 @@ class LiteStudent(Student):
         """Fit the normalisation of the features."""
         self.head.fit_normalisation(features, differences, weights)
 
-    def own_pairs(self, features: np.ndarray, given: int, seed: int) -> OwnPairs | None:
+    def own_pairs(self, features: np.ndarray, rows: np.ndarray, given: int, seed: int) -> OwnPairs | None:
         """What the degradation network says across contents."""
         place = self._places().get("degradation")
         if self.degradation is None or place is None or not self.options.prior:
             return None
-        opinion = self.degradation.opinion(features[:, place])
+        opinion = self.degradation.opinion(features[rows, place])
         return prior_pairs(opinion, round(SHARE * given), self.options.prior, seed)
 
     def trained_module(self) -> nn.Module:
