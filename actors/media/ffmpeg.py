@@ -147,10 +147,10 @@ def opening(path: str | os.PathLike[str]) -> list[str]:
     return args[: args.index("-i") + 2]
 
 
-def raw_source(width: int, height: int, fps: float) -> Any:
-    """An ffmpeg-python input node that reads rgb24 frames from standard input."""
+def raw_source(width: int, height: int, fps: float, pixels: str = "rgb24") -> Any:
+    """An ffmpeg-python input node that reads frames from standard input."""
     limits = {"protocol_whitelist": "pipe,fd", "format_whitelist": "rawvideo"}
-    return graph.input("pipe:0", f="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=f"{fps:.6f}", **limits)
+    return graph.input("pipe:0", f="rawvideo", pix_fmt=pixels, s=f"{width}x{height}", framerate=f"{fps:.6f}", **limits)
 
 
 def target(node: Any, path: str | os.PathLike[str], codec: dict[str, Any], container: str) -> Any:

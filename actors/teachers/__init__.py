@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 TEACHERS: dict[str, str] = {
     "artefact": "actors.teachers.artefact:Artefact",
+    "blockdetect": "actors.teachers.filters:Blockdetect",
+    "blurdetect": "actors.teachers.filters:Blurdetect",
     "brisque": "actors.teachers.brisque:Brisque",
+    "cambi": "actors.teachers.filters:Cambi",
     "dover": "actors.teachers.dover:DoverTeacher",
     "exposure": "actors.teachers.exposure:Exposure",
     "fastvqa": "actors.teachers.fastvqa:FastVQATeacher",

@@ -16,8 +16,9 @@ from actors.teachers import TEACHERS, load_teacher, teacher_class
 from actors.teachers.network import NetworkTeacher
 
 Maker = Callable[[np.ndarray], Sample]
+ONE_DAMAGE = ("temporal", "blockdetect", "blurdetect", "cambi")  # see one kind of damage alone, tested by itself
 IMAGE_TEACHERS = sorted(
-    name for name in TEACHERS if name != "temporal" and not issubclass(teacher_class(name), NetworkTeacher)
+    name for name in TEACHERS if name not in ONE_DAMAGE and not issubclass(teacher_class(name), NetworkTeacher)
 )
 
 
@@ -96,6 +97,45 @@ def test_exposure_sees_darkening_and_lost_contrast(clip, make_sample):
     flat = (clip * 0.4 + 77).round().astype(np.uint8)
     assert teacher.score(make_sample(darkened(clip))) < teacher.score(make_sample(clip))
     assert teacher.score(make_sample(flat)) < teacher.score(make_sample(clip))
+
+
+def test_blockdetect_sees_blocks_by_their_strength(clip, make_sample):
+    teacher = load_teacher("blockdetect")
+    scores = [goodness(teacher, make_sample(compressed(clip, quality))) for quality in (60, 20, 5)]
+    assert [goodness(teacher, make_sample(clip)), *scores] == sorted(
+        [*scores, goodness(teacher, make_sample(clip))], reverse=True
+    )
+
+
+def test_blurdetect_ranks_the_strength_of_blur(clip, make_sample):
+    teacher = load_teacher("blurdetect")
+    scores = [goodness(teacher, make_sample(blurred(clip, sigma))) for sigma in (0.3, 1.0, 2.0, 4.0)]
+    assert scores == sorted(scores, reverse=True)
+
+
+def gradient(step):
+    rows, columns = np.mgrid[:288, :384]
+    level = 60 + 120 * columns / 384 + 10 * rows / 288
+    grey = np.rint(np.floor(level / step) * step).astype(np.uint8)
+    return np.repeat(grey[None, :, :, None], 3, axis=3).repeat(4, axis=0)
+
+
+def test_cambi_sees_bands_and_coarser_ones_as_well(make_sample):
+    teacher = load_teacher("cambi")
+    dithered = (gradient(0.01) + np.random.default_rng(4).integers(-1, 2, (4, 288, 384, 1))).astype(np.uint8)
+    fine, coarse = teacher.score(make_sample(gradient(1))), teacher.score(make_sample(gradient(4)))
+    assert teacher.score(make_sample(dithered)) < fine / 4
+    assert coarse > fine > 5
+
+
+@pytest.mark.parametrize("name", ["blockdetect", "blurdetect", "cambi"])
+def test_filters_give_the_mean_of_single_frames(name, clip, make_sample):
+    teacher = load_teacher(name)
+    whole = make_sample(clip)
+    single = [teacher.score(Sample(whole.key[k : k + 1], whole.luma, whole.fps)) for k in range(len(whole.key))]
+    repeated = Sample(np.concatenate([whole.key, whole.key[-1:]]), whole.luma, whole.fps)
+    assert teacher.score(whole) == pytest.approx(np.mean(single), rel=1e-6)
+    assert teacher.score(repeated) == pytest.approx((sum(single) + single[-1]) / (len(single) + 1), rel=1e-6)
 
 
 @pytest.mark.parametrize("damage", [stuttered, jittered, flickered])
