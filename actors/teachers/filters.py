@@ -99,12 +99,8 @@ class Cambi(FilterTeacher):
     def measured(self, frames: Any) -> Any:
         """libvmaf with this feature alone, on the frames as both of its inputs."""
         both = frames.filter_multi_output("split")
-        options = {
-            "model": "",
-            "feature": f"name=cambi:max_log_contrast={LOG_CONTRAST}",
-            "log_fmt": "csv",
-            "log_path": "/dev/stdout",
-        }
+        feature = f"name=cambi:max_log_contrast={LOG_CONTRAST}"
+        options = {"model": "", "feature": feature, "log_fmt": "csv", "log_path": "/dev/stdout"}
         return graph.filter([both[0], both[1]], "libvmaf", **options)
 
     def read(self, output: str) -> list[float]:
@@ -143,7 +139,10 @@ class _MetadataTeacher(FilterTeacher):
 
 
 class Blockdetect(_MetadataTeacher):
-    """Blocks: how far steps on the strongest regular grid exceed those beside it. The grid begins at the first pixel (findings/ffmpeg-blockdetect-crop.sh)."""
+    """Blocks: how far steps on the strongest regular grid exceed those beside it.
+
+    The grid begins at the first pixel (findings/ffmpeg-blockdetect-crop.sh).
+    """
 
     name = "blockdetect"
     title = "FFmpeg's blockdetect: blocks"
@@ -187,4 +186,5 @@ def _limited(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = frame.shape[:2]
     least = (LONG, SHORT) if height > width else (SHORT, LONG)
     plane = pad_to(luma(frame), *least)
-    return np.rint(plane * np.float32(219 / 255) + np.float32(16)).astype(np.uint8)
+    limited: NDArray[np.uint8] = np.rint(plane * np.float32(219 / 255) + np.float32(16)).astype(np.uint8)
+    return limited
