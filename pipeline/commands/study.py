@@ -18,18 +18,18 @@ from pipeline.commands.opening import checked, engine_of, locked, ready, write_c
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.report.comparison import Judged, judged
 from pipeline.report.page import Cell
+from pipeline.report.stops import Stopped, stopped
 from pipeline.report.study import (
     MEASURES,
-    Decided,
     Study,
     as_json,
-    decided,
     decisions_table,
     differences_table,
     figures_table,
     head,
     markdown,
     page,
+    stops_table,
 )
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
@@ -72,7 +72,7 @@ def main(options: argparse.Namespace) -> int:
     console = Console()
     runs: dict[tuple[str, int], Judged] = {}
     failures: dict[tuple[str, int], str] = {}
-    decisions: list[Decided] = []
+    stops: list[Stopped] = []
     some = plan[rows[0], first]
     about = _about(some, options, rows)
     lines = [f"seeds {', '.join(map(str, seeds))}, folder {folder.root}", *about]
@@ -89,11 +89,11 @@ def main(options: argparse.Namespace) -> int:
                     others = [layouts[other] for other in rows if other != row]
                     _run(Run(config, layout, console, engine, dict(found)), others)
                     runs[row, seed] = judged(layout, config.stages)
-                    decisions += decided(layout, row, seed, config.stages)
+                    stops += [one for one in [stopped(layout, row, seed, config.stages)] if one is not None]
                 except (UserError, TrainingError) as error:
                     failures[row, seed] = str(error)
                     console.warn(f"seed {seed}, row {row}: {error}")
-                study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, decisions)
+                study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, stops)
                 _write(folder, study)
     return _close(folder, console, study)
 
@@ -159,16 +159,20 @@ def _write(folder: RunLayout, study: Study) -> None:
 
 def _close(folder: RunLayout, console: Console, study: Study) -> int:
     heads = [head(measure) for measure in MEASURES]
-    tables = {
-        "row": ("SRCC of each row: mean over the seeds, deviation, 95 % interval", figures_table(study)),
-        "difference": ("what each part earns: differences of SRCC", differences_table(study)),
-        "stopping rule": ("what the stopping rule said, and what the next stage brought", decisions_table(study)),
-    }
-    for name, (what, table) in tables.items():
-        second = "said" if name == "stopping rule" else "runs"
+    tables = [
+        (["row", "runs"], "SRCC of each row: mean over the seeds, deviation, 95 % interval", figures_table(study)),
+        (["difference", "runs"], "what each part earns: differences of SRCC", differences_table(study)),
+        (
+            ["stopping rule", "said"],
+            "what the stopping rule said, and what the next stage brought",
+            decisions_table(study),
+        ),
+        (["run", "stages"], "where it ends a run, and the best other student less the kept one", stops_table(study)),
+    ]
+    for first, what, table in tables:
         cells = [[row[0].text, row[1].text, *(_said(cell) for cell in row[2:])] for row in table]
         if cells:
-            console.table(what, [name, second, *heads], cells)
+            console.table(what, [*first, *heads], cells)
     console.line(f"study: {', '.join(str(folder.study(ending)) for ending in ('html', 'md', 'json'))}")
     for (row, seed), why in study.failures.items():
         console.warn(f"seed {seed}, row {row} did not finish: {why}")

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.method.paired import Summary
-from pipeline.report.comparison import Judged, Measure, difference, judged, of_runs
+from pipeline.report.comparison import Judged, Measure, difference, of_runs
 from pipeline.report.figures import Chart, Figure, framed
 from pipeline.report.page import Cell, figure, filled
 from pipeline.report.results import FIGURES, SUITE_TITLES
-from pipeline.run_folder.layout import RunLayout
-from pipeline.run_folder.store import exists, read_json
+from pipeline.report.stops import RIGHT, RULES, Stopped
 from pipeline.settings.ablations import ABLATIONS
 
 Row = dict[str, Any]
@@ -20,44 +19,6 @@ Row = dict[str, Any]
 # the published ones lead: unseen distortions stand for benchmarks outside of the domain, seen ones for those within
 MEASURES: tuple[Measure, ...] = (("unseen", "within"), ("unseen", "srcc"), ("seen", "within"), ("seen", "srcc"))
 TEACHERS = "teachers' ensemble"
-
-
-@dataclass(frozen=True, eq=False)
-class Decided:
-    """What the stopping rule said after a stage, and what the next one brought.
-
-    Attributes:
-        row: The ablation.
-        seed: Of the run.
-        stage: After which it was said.
-        stop: What was said.
-        why: In a sentence.
-        brought: Figure -> the next stage less this one, on the same copies.
-    """
-
-    row: str
-    seed: int
-    stage: int
-    stop: bool
-    why: str
-    brought: Mapping[Measure, Summary]
-
-    def right(self, measure: Measure) -> bool | None:
-        """Whether the rule went on exactly where the next stage raised a figure; None where that is undefined."""
-        return None if measure not in self.brought else self.stop == (self.brought[measure].mean <= 0)
-
-
-def decided(layout: RunLayout, row: str, seed: int, stages: int) -> list[Decided]:
-    """What the stopping rule said in a run after each stage but the last; empty where it was not measured."""
-    found = []
-    for stage in range(1, stages):
-        if not exists(layout.decision(stage)):
-            continue
-        said = read_json(layout.decision(stage))
-        both = [(judged(layout, stage), judged(layout, stage + 1))]
-        brought = {measure: one for measure in MEASURES if (one := difference(both, measure)) is not None}
-        found.append(Decided(row, seed, stage, said["stop"], said["why"], brought))
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +31,7 @@ class Study:
         runs: (row, seed) -> the last student of that run.
         failures: (row, seed) -> one line.
         about: Sentences about the corpus and the settings that all runs share.
-        decisions: What the stopping rule said in each run, `decided`.
+        stops: What the stopping rule said in each run in which it was measured, `stopped`.
     """
 
     rows: Sequence[str]
@@ -78,7 +39,7 @@ class Study:
     runs: Mapping[tuple[str, int], Judged]
     failures: Mapping[tuple[str, int], str]
     about: Sequence[str] = ()
-    decisions: Sequence[Decided] = ()
+    stops: Sequence[Stopped] = ()
 
     def of(self, row: str) -> list[Judged]:
         """The finished runs of a row, by seed."""
@@ -127,10 +88,11 @@ def as_json(study: Study) -> Row:
             | {_key(measure): summed(difference(study.both(row, against), measure)) for measure in MEASURES}
             for row, against in comparisons(study)
         ],
-        "decisions": [
-            {"row": one.row, "seed": one.seed, "stage": one.stage, "stop": one.stop, "why": one.why}
-            | {_key(measure): summed(one.brought.get(measure)) for measure in MEASURES}
-            for one in study.decisions
+        "stops": [
+            {"row": one.row, "seed": one.seed, "stages": len(one.students), "trained": one.trained, "kept": one.kept}
+            | {"said": [asdict(said) for said in one.said]}
+            | {_key(measure): summed(one.better(measure)) for measure in MEASURES}
+            for one in study.stops
         ],
         "failures": [{"row": row, "seed": seed, "error": why} for (row, seed), why in study.failures.items()],
     }
@@ -155,9 +117,11 @@ def markdown(study: Study) -> str:
             "Differences of rows that differ in one part, on the same copies; in bold where the interval does not hold 0:"
         )
         parts.append(_table(["rows", "seeds", *map(head, MEASURES)], _cells(differences_table(study))))
-    if study.decisions:
-        parts.append("What the stopping rule said after a stage, and what the next stage then brought:")
+    if study.stops:
+        parts.append("What the stopping rule said, and what the next stage then brought:")
         parts.append(_table(["run", "said", *map(head, MEASURES)], _cells(decisions_table(study))))
+        parts.append(f"Where it ends a run. {RIGHT}")
+        parts.append(_table(["run", "stages", *map(head, MEASURES)], _cells(stops_table(study))))
     parts += [f"Row {row} of seed {seed} did not finish: {why}" for (row, seed), why in study.failures.items()]
     return "\n\n".join(parts) + "\n"
 
@@ -213,19 +177,36 @@ def differences_table(study: Study) -> list[list[Cell]]:
 
 
 def decisions_table(study: Study) -> list[list[Cell]]:
-    """One row for each decision, with what the next stage brought, and at the end how often the rule was right."""
+    """One row for each decision, with what the next stage brought."""
     table = []
-    for one in study.decisions:
-        name = f"row {one.row}, seed {one.seed}, after stage {one.stage}"
-        said = Cell("stop" if one.stop else "go on", note=one.why)
-        table.append([Cell(name), said, *(_difference(one.brought.get(measure)) for measure in MEASURES)])
-    if table:
-        table.append([Cell("right", mark="ensemble"), Cell(""), *(_right(study, measure) for measure in MEASURES)])
+    for one in study.stops:
+        for said in one.said:
+            name = f"row {one.row}, seed {one.seed}, after stage {said.stage}"
+            brought = [one.difference(said.stage, said.stage + 1, measure) for measure in MEASURES]
+            table.append(
+                [Cell(name), Cell("stop" if said.stop else "go on", note=said.why), *map(_difference, brought)]
+            )
     return table
 
 
-def _right(study: Study, measure: Measure) -> Cell:
-    known = [one for decision in study.decisions if (one := decision.right(measure)) is not None]
+def stops_table(study: Study) -> list[list[Cell]]:
+    """One row for each run, with the best other student less the kept one; and how often each of three rules is right."""
+    table: list[list[Cell]] = []
+    if not study.stops:
+        return table
+    for one in study.stops:
+        kept = Cell(f"trains {one.trained} of {len(one.students)}, keeps {one.kept}")
+        better = [_difference(one.better(measure)) for measure in MEASURES]
+        table.append([Cell(f"row {one.row}, seed {one.seed}"), kept, *better])
+    for title, chosen in RULES.items():
+        trained = [chosen(one)[0] for one in study.stops]
+        cells = [_right([one.right(measure, chosen(one)[1]) for one in study.stops]) for measure in MEASURES]
+        table.append([Cell(f"right: {title}", mark="ensemble"), Cell(f"trains {sum(trained)}"), *cells])
+    return table
+
+
+def _right(found: Sequence[bool | None]) -> Cell:
+    known = [one for one in found if one is not None]
     return Cell(f"{sum(known)} of {len(known)}")
 
 
@@ -351,4 +332,6 @@ def page(study: Study, name: str) -> str:
         figures_rows=figures_table(study),
         differences_rows=differences_table(study),
         decisions_rows=decisions_table(study),
+        stops_rows=stops_table(study),
+        right=RIGHT,
     )

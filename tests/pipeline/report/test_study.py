@@ -5,17 +5,18 @@ from browser import chromium, show
 from judged_runs import judged_run
 
 from pipeline.report.comparison import judged
+from pipeline.report.stops import stopped
 from pipeline.report.study import (
     Study,
     as_json,
     charts,
     comparisons,
-    decided,
     decisions_table,
     differences_table,
     figures_table,
     markdown,
     page,
+    stops_table,
 )
 from pipeline.run_folder.store import write_json
 
@@ -89,22 +90,65 @@ def test_every_chart_names_its_rows_and_its_best(study):
     assert "II - I" in drawn["differences"][0].alt
 
 
-def test_the_stopping_rule_is_right_where_it_goes_on_and_the_next_stage_is_better(tmp_path):
-    layout = judged_run(tmp_path / "a", 2.0)
-    for stage, noise in ((2, 0.3), (3, 5.0)):
-        judged_run(tmp_path / "a", noise, stage=stage)
-    for stage, stop in ((1, False), (2, False)):
-        write_json(layout.decision(stage), {"stop": stop, "why": "because <it> is", "keep": stage})
-    found = decided(layout, "VI", 4, 3)
-    assert [(one.row, one.seed, one.stage, one.stop) for one in found] == [("VI", 4, 1, False), ("VI", 4, 2, False)]
-    assert [one.right(("unseen", "within")) for one in found] == [True, False]
-    study = Study(["VI"], [4], {}, {}, (), found)
+def stopped_run(folder, noises, said):
+    """A run whose students of the stages have these noises, and what the rule said after each but the last."""
+    for stage, noise in enumerate(noises, 1):
+        layout = judged_run(folder, noise, stage=stage)
+    for stage, (stop, keep) in enumerate(said, 1):
+        write_json(layout.decision(stage), {"stop": stop, "why": "because <it> is", "keep": keep})
+    return stopped(layout, "VI", 4, len(noises))
+
+
+WITHIN = ("unseen", "within")
+
+
+def test_the_rule_is_judged_by_the_student_that_it_keeps(tmp_path):
+    run = stopped_run(tmp_path, (5.0, 0.3, 5.0), [(False, 1), (True, 2)])
+    assert (run.trained, run.kept) == (2, 2)
+    assert run.right(WITHIN, 2), "the best student is kept"
+    assert run.better(WITHIN).mean < 0
+    assert not run.right(WITHIN, 1), "the second is above it beyond chance"
+    assert not run.right(WITHIN, 3)
+    table = stops_table(Study(["VI"], [4], {}, {}, (), [run]))
+    assert [cell.text for cell in table[0][:2]] == ["row VI, seed 4", "trains 2 of 3, keeps 2"]
+    ends = [(row[0].text, row[1].text, row[2].text) for row in table[1:]]
+    assert ends == [
+        ("right: the rule", "trains 2", "1 of 1"),
+        ("right: one stage always", "trains 1", "0 of 1"),
+        ("right: all stages always", "trains 3", "0 of 1"),
+    ]
+
+
+def test_a_rule_that_finds_harm_keeps_the_student_before(tmp_path):
+    run = stopped_run(tmp_path, (0.3, 5.0, 5.0), [(False, 1), (True, 1)])
+    assert (run.trained, run.kept) == (2, 1)
+    assert run.right(WITHIN, run.kept)
+
+
+def test_a_rule_that_never_stops_trains_and_keeps_the_last(tmp_path):
+    run = stopped_run(tmp_path, (0.3, 0.3, 5.0), [(False, 1), (False, 2)])
+    assert (run.trained, run.kept) == (3, 3)
+    assert not run.right(WITHIN, run.kept)
+    assert run.right(WITHIN, 1)
+    assert run.right(WITHIN, 2), "equal students are no reason to go on"
+
+
+def test_what_the_rule_said_stands_beside_what_the_next_stage_brought(tmp_path):
+    run = stopped_run(tmp_path, (2.0, 0.3, 5.0), [(False, 1), (False, 2)])
+    study = Study(["VI"], [4], {}, {}, (), [run])
     table = decisions_table(study)
     assert [cell.text for cell in table[0][:2]] == ["row VI, seed 4, after stage 1", "go on"]
-    assert table[-1][2].text == "1 of 2"
+    assert [row[2].text[0] for row in table] == ["+", "\N{MINUS SIGN}"]
     assert "because &lt;it&gt; is" in page(study, "s")
     assert "| row VI, seed 4, after stage 2 | go on (because <it> is) |" in markdown(study)
-    assert decided(judged_run(tmp_path / "b", 1.0), "VI", 4, 3) == [], "it was not measured"
+    assert "right: one stage always" in markdown(study)
+    assert json.loads(json.dumps(as_json(study), allow_nan=False))["stops"][0]["kept"] == 3
+
+
+def test_a_run_in_which_the_rule_was_not_asked_says_nothing(tmp_path):
+    assert stopped(judged_run(tmp_path, 1.0), "VI", 4, 3) is None
+    assert stopped(judged_run(tmp_path, 1.0), "IV", 4, 1) is None
+    assert stops_table(Study(["VI"], [4], {}, {})) == []
 
 
 def test_the_page_escapes_what_comes_from_outside(study):
