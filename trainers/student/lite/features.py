@@ -199,11 +199,11 @@ def _shake(views: Views) -> np.ndarray:
 _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    FeatureBlock("degradation", (WIDTHS[-1],), _degradation, network="degradation"),
+    FeatureBlock("degradation", (WIDTHS[-1],), _degradation, weight=0.75, network="degradation"),
     FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False), network="pyramid"),
     FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), network="pyramid"),
     FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True, network="pyramid"),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),
-    FeatureBlock("shake", (1,), _shake),
+    FeatureBlock("shake", (1,), _shake, weight=0.5),
 )

@@ -73,7 +73,7 @@ class ComparisonHead(nn.Module):
         self,
         groups: Sequence[tuple[int, float]],
         hidden: int = 0,
-        dropout: float = 0.1,
+        dropout: float = 0.5,
         coarse: slice = slice(0),
     ) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ class LiteOptions(StudentOptions):
     """
 
     hidden: Annotated[int, Field(ge=0)] = 0
-    dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
+    dropout: Annotated[float, Field(ge=0, le=1)] = 0.5
     blocks: Annotated[tuple[BlockName, ...], Field(min_length=1)] | None = None
     content: bool = True
     prior: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
