@@ -1,11 +1,13 @@
 """The encoder's development suite: heads on different encoders, trained on some photographs' clips and tested on others'.
 
     python benchmarks/encoder/protocol.py CACHE --train CLIP... --test CLIP... [--network FILE...] [--processes 2]
+    python benchmarks/encoder/protocol.py CACHE --folds 3 --train CLIP... [--network FILE...] [--teachers]
 
 Copies are made as for `benchmarks/development.py`: the training simulators for the clips of `--train`, the fourteen distortions of
-neither benchmark for those of `--test`, with VMAF v0.6.1 as the label. Their pictures are kept in CACHE, so that any encoder can
-look at them. Printed for each: SRCC within a source and overall, of the trained head and, where there is one, of the network's
-own opinion.
+neither benchmark for those of `--test`, with VMAF v0.6.1 as the label. With `--folds` the clips of `--train` have both, and every
+fold is tested by heads that were trained on the others. The pictures are kept in CACHE, so that any encoder can look at them.
+Printed for each head: SRCC within a source and overall, and the same of the network's own opinion. `--teachers` adds heads that
+also learn pairs across contents labelled by the teachers of the presets, and says how good the teachers are.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,19 @@ from development_copies import Keeping, Window, folders_of, make_all
 from development_heads import PRESET, VARIANTS, Clips, Row, figures, pairs_of, test_rows, train
 
 from actors.media.views import Sample, SampleSpec
+from actors.teachers import load_teacher
+from actors.teachers.base import Teacher
+from pipeline.corpus.rules import shuffled
+from pipeline.method.labels import SIMILAR, ensemble_labels
+from pipeline.settings.sections import DEFAULT_TEACHERS
+from trainers.student.base import OwnPairs
 from trainers.student.lite.degradation import EXPERTS, DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
 from trainers.student.lite.features import BLOCKS, DEPTH, Views
 from trainers.student.lite.head import ComparisonHead
+from trainers.student.lite.options import LiteOptions
 from trainers.student.lite.prior import SHARE, prior_pairs
 
-WINDOW = Window(0.5, 540, 30.0)
 SPEC = SampleSpec(key_frames=1, motion_frames=48)
 
 
@@ -49,6 +57,8 @@ def pictures(sample: Sample) -> dict[str, np.ndarray]:
 
 WINDOW_FRAMES = 16
 PRIOR = 0.3  # weight of pairs across contents
+POOL = 5  # distorted copies of a content beside its undistorted one, of which the teachers' pairs are made
+DECISIVE = 84  # teachers' pairs that are left in a run of 45 clips
 
 
 @functools.lru_cache(maxsize=1)
@@ -103,17 +113,32 @@ class Encoded:
         parts: Features float32 [V, D] by the name of a block, or of a network's file.
         groups: Length and weight of the groups of each.
         opinions: Experts' opinions [V, 4] by the name of a network's file.
+        taught: Scores of the teachers of the presets, higher is better [V, T]; without columns where they were not asked.
     """
 
     clips: Clips
     parts: dict[str, np.ndarray]
     groups: dict[str, list[tuple[int, float]]]
     opinions: dict[str, np.ndarray]
+    taught: np.ndarray
 
 
-def encoded(folders: list[Path], networks: list[Path]) -> Encoded:
-    """Look at the copies in some folders with all blocks but the network's, and with some networks."""
+@functools.lru_cache(maxsize=1)
+def teachers() -> list[Teacher]:
+    """Those of the presets."""
+    return [load_teacher(name) for name in DEFAULT_TEACHERS]
+
+
+def scores(key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
+    """What the teachers say of a copy, higher is better."""
+    sample = Sample(key, luma, fps)
+    return np.array([teacher.score(sample) * (1 if teacher.higher_is_better else -1) for teacher in teachers()])
+
+
+def encoded(folders: list[Path], networks: list[Path], ask: bool) -> Encoded:
+    """Look at the copies in some folders with all blocks but the network's, with some networks, and ask the teachers if wanted."""
     parts, groups, opinions = {}, {}, {}
+    weight = next(block.weight for block in BLOCKS if block.network == "degradation")
     for block in (block for block in BLOCKS if block.network != "degradation"):
         parts[block.name] = features(
             folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
@@ -126,32 +151,52 @@ def encoded(folders: list[Path], networks: list[Path]) -> Encoded:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
         both = features(folders, digest, lambda key, _luma, _fps, n=plain: seen(n, key))
         parts[file.stem], opinions[file.stem] = both[:, : -len(EXPERTS)], both[:, -len(EXPERTS) :]
-        groups[file.stem] = [(both.shape[1] - len(EXPERTS), 1.0)]
+        groups[file.stem] = [(both.shape[1] - len(EXPERTS), weight)]
     rows = rows_of(folders)
-    return Encoded(Clips(rows, np.zeros((len(rows), 1)), parts["freeze"]), parts, groups, opinions)
+    asked = features(folders, "teachers", scores) if ask else np.zeros((len(rows), 0))
+    return Encoded(Clips(rows, np.zeros((len(rows), 1)), parts["freeze"]), parts, groups, opinions, asked)
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head: its blocks, the network that labels pairs across contents for it, and whether it has a content map."""
+    """A head.
+
+    Attributes:
+        title: In the table.
+        names: Of its blocks.
+        content: Whether it has a content map.
+        prior: The network that labels pairs across contents for it.
+        taught: Weight of the teachers' pairs; 0 for none.
+        weights: Of blocks, where they differ from the program's.
+        dropout: Of its features.
+    """
 
     title: str
     names: tuple[str, ...]
-    prior: str = ""
     content: bool = False
+    prior: str = ""
+    taught: float = 0.0
+    weights: Mapping[str, float] = field(default_factory=dict)
+    dropout: float = LiteOptions().dropout
 
 
-def heads_of(networks: Iterable[str]) -> Iterator[Head]:
+def heads_of(networks: Iterable[str], teachers: bool) -> Iterator[Head]:
     """The rows of the table."""
     before = ("native", "half", "quarter", "freeze")
     yield Head("the blocks of detail and freeze", before, content=True)
-    yield Head("without the content map", before)
     for name in networks:
         every = (name, *before, "shake")
-        yield Head(f"{name} and shake beside them, as the program is", every, content=True)
-        yield Head("and pairs across contents", every, name, content=True)
-        yield Head("without the content map", every, name)
-        yield Head("without the blocks of detail", (name, "freeze", "shake"), name)
+        equal = {name: 1.0, "shake": 1.0}
+        whole = Head(f"{name} and shake beside them, as the program is", every, content=True)
+        yield whole
+        yield replace(whole, title="both with full weight", weights=equal)
+        yield replace(whole, title="both with full weight, dropout .1", weights=equal, dropout=0.1)
+        yield replace(whole, title=f"{name} with half its weight", weights={name: 0.5})
+        yield replace(whole, title="and pairs across contents", prior=name)
+        yield replace(whole, title="without the content map", content=False)
+        yield replace(whole, title="without the blocks of detail", names=(name, "freeze", "shake"), content=False)
+        for weight in (0.1, 0.3) if teachers else ():
+            yield replace(whole, title=f"and the teachers' pairs with weight {weight}", taught=weight)
 
 
 def measured(data: Encoded, chosen: Head, train_on: list[str], tests: list[Row], seed: int) -> tuple[float, float]:
@@ -162,16 +207,37 @@ def measured(data: Encoded, chosen: Head, train_on: list[str], tests: list[Row],
         ends = np.cumsum([0, *(data.parts[name].shape[1] for name in chosen.names)])
         place = chosen.names.index("quarter")
         coarse = slice(ends[place], ends[place + 1])
-    head = ComparisonHead([group for name in chosen.names for group in data.groups[name]], coarse=coarse)
+    groups = [(size, chosen.weights.get(name, weight)) for name in chosen.names for size, weight in data.groups[name]]
+    head = ComparisonHead(groups, coarse=coarse, dropout=chosen.dropout)
     pairs = pairs_of(data.clips, train_on, VARIANTS[0], PRESET.training, seed)
     if chosen.prior:
         used = np.unique(np.concatenate([pairs.first, pairs.second]))
         opinion = data.opinions[chosen.prior][used].mean(axis=1)
         pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), PRIOR, seed), used)
+    if chosen.taught:
+        pairs = pairs.beside(taught(data, train_on, chosen.taught, seed), np.arange(len(matrix)))
     train(head, matrix, pairs, PRESET.training, seed)
     with torch.inference_mode():
         quality = head.quality(torch.from_numpy(matrix)).numpy()
     return figures(quality[[row["number"] for row in tests]], tests)
+
+
+def taught(data: Encoded, contents: list[str], weight: float, seed: int) -> OwnPairs:
+    """Decisive pairs of undistorted and distorted videos of any contents, as the teachers' ensemble labels them.
+
+    The common scale of the teachers is that of their percentiles in this pool.
+    """
+    random = np.random.default_rng(seed)
+    rows = [row for row in data.clips.rows if row["content"] in set(contents) and row["use"] != "test"]
+    clean = [row["number"] for row in rows if row["use"] == "both"]
+    copies = [row["number"] for row in rows if row["use"] == "train"]
+    pool = np.concatenate([clean, random.choice(copies, POOL * len(clean), replace=False)])
+    scores = 100 * np.argsort(np.argsort(data.taught[pool], axis=0), axis=0) / len(pool)
+    mean, variance = scores.mean(axis=1), scores.var(axis=1) / scores.shape[1]
+    first, second = random.integers(len(pool), size=(2, 20 * DECISIVE))
+    label = ensemble_labels(mean[first], variance[first], mean[second], variance[second])[0]
+    apart = np.flatnonzero(label != SIMILAR)[:DECISIVE]
+    return OwnPairs(pool[first[apart]], pool[second[apart]], label[apart], np.full(len(apart), weight))
 
 
 def main() -> None:
@@ -179,29 +245,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--train", nargs="+", type=Path, required=True)
-    parser.add_argument("--test", nargs="+", type=Path, required=True)
+    parser.add_argument("--test", nargs="+", type=Path, default=[])
+    parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--network", nargs="*", type=Path, default=[])
+    parser.add_argument("--teachers", action="store_true")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each clip")
+    parser.add_argument("--short-side", type=int, default=540, help="pixels, at most")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
+    if bool(options.test) == bool(options.folds):
+        parser.error("give either --test or --folds")
     torch.set_num_threads(1)
-    trained, tested = (folders_of(clips, WINDOW, options.cache) for clips in (options.train, options.test))
-    make_all(options.train, trained, WINDOW, options.processes, Keeping(pictures, ("both", "train"), SPEC))
-    make_all(options.test, tested, WINDOW, options.processes, Keeping(pictures, ("both", "test"), SPEC))
-    trained, tested = ([f for f in part if (f / "rows.json").exists()] for part in (trained, tested))
-    data = encoded(trained + tested, options.network)
-    train_on, test_on = ([folder.name for folder in part] for part in (trained, tested))
-    tests = test_rows(data.clips, test_on)
-    print(f"{len(train_on)} clips to train on, {len(tests)} test copies of {len(test_on)} clips")
-    numbers = [row["number"] for row in tests]
+    window = Window(options.seconds, options.short_side, 30.0)
+    uses = ("both", "train", "test") if options.folds else ("both", "train")
+    trained, tested = (made(clips, window, options.cache, kept, options.processes)
+                       for clips, kept in ((options.train, uses), (options.test, ("both", "test"))))  # fmt: skip
+    data = encoded(trained + tested, options.network, options.teachers)
+    names, others = ([folder.name for folder in part] for part in (trained, tested))
+    parts = [(names, others)] * options.seeds
+    if options.folds:
+        order = shuffled(names, 0, "folds")
+        tests = [order[k :: options.folds] for k in range(options.folds)]
+        parts = [([name for name in order if name not in set(test)], test) for test in tests]
+    every = test_rows(data.clips, [name for _, test in parts for name in test])
+    print(
+        f"{len(parts[0][0])} clips to train on, {len(every)} test copies of {len({r['content'] for r in every})} clips"
+    )
+    numbers = [row["number"] for row in every]
     for name, values in data.opinions.items():
         for k, expert in enumerate(EXPERTS):
-            print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], tests))} |")
-        print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), tests))} |", flush=True)
-    for chosen in heads_of(data.opinions):
-        found = [measured(data, chosen, train_on, tests, seed) for seed in range(options.seeds)]
+            print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], every))} |")
+        print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), every))} |", flush=True)
+    for k, name in enumerate(DEFAULT_TEACHERS if options.teachers else ()):
+        print(f"| teacher {name} | {cell(figures(data.taught[numbers, k], every))} |", flush=True)
+    for chosen in heads_of(data.opinions, options.teachers):
+        found = [
+            measured(data, chosen, train_on, test_rows(data.clips, test), k) for k, (train_on, test) in enumerate(parts)
+        ]
         each = ", ".join(cell(one) for one in found)
         print(f"| {chosen.title} | {cell(np.mean(found, axis=0))} | {each} |", flush=True)
+
+
+def made(clips: list[Path], window: Window, cache: Path, uses: tuple[str, ...], processes: int) -> list[Path]:
+    """The folders of the clips whose copies could be made."""
+    folders = folders_of(clips, window, cache)
+    make_all(clips, folders, window, processes, Keeping(pictures, uses, SPEC))
+    return [folder for folder in folders if (folder / "rows.json").exists()]
 
 
 def cell(values: Any) -> str:
