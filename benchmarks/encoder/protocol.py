@@ -37,6 +37,7 @@ from actors.teachers.base import Teacher
 from pipeline.corpus.rules import shuffled
 from pipeline.method.labels import SIMILAR, ensemble_labels
 from pipeline.settings.sections import DEFAULT_TEACHERS
+from trainers.batches import Pairs
 from trainers.student.base import OwnPairs
 from trainers.student.lite.degradation import EXPERTS, DegradationNetwork, folded
 from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
@@ -169,6 +170,7 @@ class Head:
         taught: Weight of the teachers' pairs; 0 for none.
         weights: Of blocks, where they differ from the program's.
         dropout: Of its features.
+        training: Settings of the training that differ from the preset's.
     """
 
     title: str
@@ -178,6 +180,7 @@ class Head:
     taught: float = 0.0
     weights: Mapping[str, float] = field(default_factory=dict)
     dropout: float = LiteOptions().dropout
+    training: Mapping[str, Any] = field(default_factory=dict)
 
 
 def heads_of(networks: Iterable[str], teachers: bool) -> Iterator[Head]:
@@ -199,27 +202,44 @@ def heads_of(networks: Iterable[str], teachers: bool) -> Iterator[Head]:
             yield replace(whole, title=f"and the teachers' pairs with weight {weight}", taught=weight)
 
 
-def measured(data: Encoded, chosen: Head, train_on: list[str], tests: list[Row], seed: int) -> tuple[float, float]:
-    """Train a head on some contents; its figures on the tests."""
-    matrix = np.concatenate([data.parts[name] for name in chosen.names], axis=1).astype(np.float32)
+def built(
+    chosen: Head, parts: Mapping[str, np.ndarray], groups: Mapping[str, Any]
+) -> tuple[ComparisonHead, np.ndarray]:
+    """An untrained head, and the features float32 [V, D] that it takes."""
+    matrix = np.concatenate([parts[name] for name in chosen.names], axis=1).astype(np.float32)
     coarse = slice(0)
     if chosen.content:
-        ends = np.cumsum([0, *(data.parts[name].shape[1] for name in chosen.names)])
+        ends = np.cumsum([0, *(parts[name].shape[1] for name in chosen.names)])
         place = chosen.names.index("quarter")
         coarse = slice(ends[place], ends[place + 1])
-    groups = [(size, chosen.weights.get(name, weight)) for name in chosen.names for size, weight in data.groups[name]]
-    head = ComparisonHead(groups, coarse=coarse, dropout=chosen.dropout)
-    pairs = pairs_of(data.clips, train_on, VARIANTS[0], PRESET.training, seed)
+    lengths = [(size, chosen.weights.get(name, weight)) for name in chosen.names for size, weight in groups[name]]
+    return ComparisonHead(lengths, coarse=coarse, dropout=chosen.dropout), matrix
+
+
+def measured(data: Encoded, chosen: Head, train_on: list[str], tests: list[Row], seed: int) -> tuple[float, float]:
+    """Train a head on some contents; its figures on the tests."""
+    head, matrix = built(chosen, data.parts, data.groups)
+    settings = PRESET.training.changed(**chosen.training)
+    pairs = pairs_of(data.clips, train_on, VARIANTS[0], settings, seed)
     if chosen.prior:
-        used = np.unique(np.concatenate([pairs.first, pairs.second]))
-        opinion = data.opinions[chosen.prior][used].mean(axis=1)
-        pairs = pairs.beside(prior_pairs(opinion, round(SHARE * len(pairs)), PRIOR, seed), used)
+        pairs = with_prior(pairs, data.opinions[chosen.prior].mean(axis=1), seed)
     if chosen.taught:
         pairs = pairs.beside(taught(data, train_on, chosen.taught, seed), np.arange(len(matrix)))
-    train(head, matrix, pairs, PRESET.training, seed)
-    with torch.inference_mode():
-        quality = head.quality(torch.from_numpy(matrix)).numpy()
+    train(head, matrix, pairs, settings, seed)
+    quality = qualities(head, matrix)
     return figures(quality[[row["number"] for row in tests]], tests)
+
+
+@torch.inference_mode()
+def qualities(head: ComparisonHead, matrix: np.ndarray) -> np.ndarray:
+    """What a head says of features [V, D]."""
+    return head.quality(torch.from_numpy(matrix)).numpy()
+
+
+def with_prior(pairs: Pairs, opinion: np.ndarray, seed: int) -> Pairs:
+    """Pairs, and those of their videos that a network's opinions [V] label."""
+    used = np.unique(np.concatenate([pairs.first, pairs.second]))
+    return pairs.beside(prior_pairs(opinion[used], round(SHARE * len(pairs)), PRIOR, seed), used)
 
 
 def taught(data: Encoded, contents: list[str], weight: float, seed: int) -> OwnPairs:
@@ -240,9 +260,8 @@ def taught(data: Encoded, contents: list[str], weight: float, seed: int) -> OwnP
     return OwnPairs(pool[first[apart]], pool[second[apart]], label[apart], np.full(len(apart), weight))
 
 
-def main() -> None:
-    """Make what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the suite needs to know."""
     parser.add_argument("cache", type=Path)
     parser.add_argument("--train", nargs="+", type=Path, required=True)
     parser.add_argument("--test", nargs="+", type=Path, default=[])
@@ -253,21 +272,18 @@ def main() -> None:
     parser.add_argument("--short-side", type=int, default=540, help="pixels, at most")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
+
+
+def main() -> None:
+    """Make what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments(parser)
     options = parser.parse_args()
     if bool(options.test) == bool(options.folds):
         parser.error("give either --test or --folds")
     torch.set_num_threads(1)
     window = Window(options.seconds, options.short_side, 30.0)
-    uses = ("both", "train", "test") if options.folds else ("both", "train")
-    trained, tested = (made(clips, window, options.cache, kept, options.processes)
-                       for clips, kept in ((options.train, uses), (options.test, ("both", "test"))))  # fmt: skip
-    data = encoded(trained + tested, options.network, options.teachers)
-    names, others = ([folder.name for folder in part] for part in (trained, tested))
-    parts = [(names, others)] * options.seeds
-    if options.folds:
-        order = shuffled(names, 0, "folds")
-        tests = [order[k :: options.folds] for k in range(options.folds)]
-        parts = [([name for name in order if name not in set(test)], test) for test in tests]
+    data, parts = prepared(options, window)
     every = test_rows(data.clips, [name for _, test in parts for name in test])
     print(
         f"{len(parts[0][0])} clips to train on, {len(every)} test copies of {len({r['content'] for r in every})} clips"
@@ -285,6 +301,20 @@ def main() -> None:
         ]
         each = ", ".join(cell(one) for one in found)
         print(f"| {chosen.title} | {cell(np.mean(found, axis=0))} | {each} |", flush=True)
+
+
+def prepared(options: argparse.Namespace, window: Window) -> tuple[Encoded, list[tuple[list[str], list[str]]]]:
+    """Make and look at what is missing; what to train on and what to test on, by the number of the seed."""
+    uses = ("both", "train", "test") if options.folds else ("both", "train")
+    trained = made(options.train, window, options.cache, uses, options.processes)
+    tested = made(options.test, window, options.cache, ("both", "test"), options.processes)
+    data = encoded(trained + tested, options.network, options.teachers)
+    names, others = ([folder.name for folder in part] for part in (trained, tested))
+    if not options.folds:
+        return data, [(names, others)] * options.seeds
+    order = shuffled(names, 0, "folds")
+    tests = [order[k :: options.folds] for k in range(options.folds)]
+    return data, [([name for name in order if name not in set(test)], test) for test in tests]
 
 
 def made(clips: list[Path], window: Window, cache: Path, uses: tuple[str, ...], processes: int) -> list[Path]:
