@@ -45,6 +45,7 @@ class TrainJob:
         validation: A table like `pairs`, or None.
         seed: Of the order of the pairs, of the student's first weights and of dropout.
         gpu, cpus_per_worker: What each worker runs on.
+        epoch_pairs: Number of pairs by which the steps of an epoch are counted; None for the number there is.
         clip_norm: Gradients are scaled down to this norm; 0 leaves them as they are.
         until: Step at which this call ends, with a checkpoint and without a student; None for the end of the training. The
             learning rate still follows the whole training.
@@ -64,6 +65,7 @@ class TrainJob:
     seed: int = 0
     gpu: bool = False
     cpus_per_worker: float = 1
+    epoch_pairs: int | None = None
     clip_norm: float = 1.0
     until: int | None = None
     max_failures: int = 3
@@ -73,6 +75,11 @@ class TrainJob:
         if not self.name or set(self.name) & set("/\\\0"):
             raise ValueError(f"training: the name {self.name!r} must be a plain file name")
         student_row(self.student).parse(self.student_options)
+
+    def steps(self, pairs: int) -> int:
+        """Steps of a training on so many pairs."""
+        count = pairs if self.epoch_pairs is None else self.epoch_pairs
+        return self.settings.epochs * -(-count // self.settings.batch_size)
 
     @property
     def precision(self) -> str:
@@ -97,7 +104,7 @@ class TrainJob:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits over the settings that decide the result; places and ways of running do not count."""
-        settings = self.settings.model_dump(exclude={"workers", "checkpoint_every"})
+        settings = self.settings.model_dump(exclude={"workers", "checkpoint_every", "same_steps"})
         relevant = {
             # the first release called three settings otherwise: what it began to train goes on
             **{_FIRST_NAMES.get(name, name): value for name, value in settings.items()},
@@ -107,6 +114,7 @@ class TrainJob:
             "gpu": self.gpu,
             "clip_norm": self.clip_norm,
             "precision": self.precision,
+            **({"epoch_pairs": self.epoch_pairs} if self.epoch_pairs is not None else {}),
         }
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -140,7 +140,7 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
         taught,
         validation,
         sampler,
-        steps=sampler.steps_per_epoch * job.settings.epochs,
+        steps=job.steps(len(taught)),
         records=[],
         taken=checkpoint_names(run_folder),
     )

@@ -61,6 +61,8 @@ class TrainingSettings(Part):
             which reads "better" as "at least better": one step of CRF may be a large step.
         loss: "ranking", the cross-entropy with the five labels as published, or "regression" of the difference between two means of
             the teachers, where a pair has one; severity labels rank either way.
+        same_steps: A later round takes as many steps as the first one, however many pairs it has. Otherwise each round goes over
+            all of its pairs `epochs` times, as published: with many epochs more pairs then also mean a longer training.
         start: Where the training of a later round begins: from the "base" weights, as published, or from the "student" before.
         lr_warmup: Share of all steps.
         not_finite: What a loss or gradient that is not finite does: "stop" the training, or "skip" the update of that step;
@@ -70,10 +72,11 @@ class TrainingSettings(Part):
             named, and a pair has the product.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("loss", "start")
+    LATER: ClassVar[tuple[str, ...]] = ("loss", "start", "same_steps")
     workers: Positive = 1
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
+    same_steps: bool = False
     batch_size: Positive = 16
     severity: Literal["level", "censored"] = "level"
     loss: Literal["ranking", "regression"] = "ranking"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cluster.metrics import put
@@ -42,6 +43,8 @@ def step(run: Run, number: int) -> Step:
     version = student_row(config.student.name).training
     if version > 1:  # manifests of the first version have no such entry
         inputs |= {"version of the training": version}
+    if counted_as_first(config, number):
+        inputs |= {"pairs of round 1": layout.pairs(1)}
     if continues(config, number):
         inputs |= {"student before": layout.student(number - 1)}
     looks = [
@@ -59,9 +62,14 @@ def step(run: Run, number: int) -> Step:
         rows=lambda: pair.expected(run, number),
         resources=lambda _cpus: _resources(config),
         needs=lambda: worker_bundles(job_of(config, layout, number, "")),
-        load=lambda: training_load(config, corpus_facts(run), pair.expected(run, number).count),
+        load=lambda: training_load(config, corpus_facts(run), _seen(run, number)),
     )
     return training_step
+
+
+def _seen(run: Run, number: int) -> float:
+    """Pairs that an epoch of the training of round `number` is long."""
+    return pair.expected(run, 1 if counted_as_first(run.config, number) else number).count
 
 
 def _resources(config: Config) -> Resources:
@@ -80,9 +88,10 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
     """
     config, layout = run.config, run.layout
     anchor_videos(run)  # too few of them end the step before hours of training, not after
-    job = job_of(config, layout, number, identity)
     pairs = read_table(layout.pairs(number), PAIRS)
-    total = config.training.epochs * -(-pairs.num_rows // config.training.batch_size)
+    first = read_table(layout.pairs(1), PAIRS).num_rows if counted_as_first(config, number) else None
+    job = replace(job_of(config, layout, number, identity), epoch_pairs=first)
+    total = job.steps(pairs.num_rows)
     last_step = 0
     with run.console.track(total, f"round {number}: training") as progress:
 
@@ -130,6 +139,11 @@ def job_of(config: Config, layout: RunLayout, number: int, identity: str) -> Tra
         seed=config.seed,
         gpu=config.run.train_on_gpus,
     )
+
+
+def counted_as_first(config: Config, number: int) -> bool:
+    """Whether the training of round `number` takes as many steps as that of the first one."""
+    return config.training.same_steps and number > 1
 
 
 def continues(config: Config, number: int) -> bool:

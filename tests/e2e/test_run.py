@@ -118,6 +118,10 @@ def test_a_later_round_trains_on_the_union_with_mined_pairs(layout):
     assert {row["pair_id"] for row in first} <= {row["pair_id"] for row in second}
     assert {row["origin"] for row in second} >= {"ensemble", "synthetic", "gmad"}
     assert all(row["teacher"] in TEACHERS for row in second if row["origin"] == "gmad")
+    assert len(second) > len(first)
+    assert read_json(layout.training(2))["steps"] == read_json(layout.training(1))["steps"], (
+        "more pairs, no longer training"
+    )
     heldout = {row["video_id"] for row in read_table(layout.videos, VIDEOS).to_pylist() if row["split"] == "heldout"}
     assert not heldout & {name for row in second for name in (row["first"], row["second"])}
 

@@ -56,6 +56,13 @@ def test_training_learns_the_ordering(base):
     assert set(result["loss"][0]) == {"step", "ce", "entropy", "lambda", "loss"}
 
 
+def test_the_steps_of_an_epoch_can_be_those_of_fewer_pairs(base, job):
+    result, _, _ = base
+    fewer = _variant(job, "fewer", epoch_pairs=300)
+    assert fewer.fingerprint() != job.fingerprint()
+    assert train(fewer)["steps"] == fewer.steps(result["pairs"]) == 6 * 10 < result["steps"]
+
+
 def test_pairs_of_the_students_own_are_learnt_beside_the_given_ones_and_not_counted_as_such(base, job):
     result = train(_variant(job, "own-pairs", {"epochs": 1}, student_options={"prior": 0.3}))
     assert (result["pairs"], result["own_pairs"]) == (600, 240)
