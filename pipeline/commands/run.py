@@ -78,9 +78,7 @@ def _close(config: Config, layout: RunLayout, console: Console) -> int:
         said = read_json(layout.decision(last))
         console.line(f"stopped after stage {last} of at most {config.stages}: {said['why']}")
         if said["keep"] != last:
-            console.warn(
-                f"the student of stage {said['keep']} misjudges fewer new pairs than that of stage {last}: it is kept"
-            )
+            console.line(f"the student of stage {said['keep']} is kept")
     console.line(f"student: {nearby(kept_student(layout))}")
     console.line(f"report:  {nearby(layout.report_html)}")
     # A duplicate is skipped: it is in the table but does not count as a failure.

@@ -7,8 +7,8 @@ Three numbers are known after round k, from videos and copies that are new in ro
 * how far its order of the new videos is from that of its teachers, 1 - SRCC;
 * how far its order of the new videos is that of its predecessor, SRCC.
 
-Another round is wasted where nothing is left to mine, or where the last stage has taught nothing: its gain is within its error, and
-the student says what its predecessor said, or it has become worse.
+Another round is wasted where nothing is left to mine, or where the last one has not been shown to teach: then the student before
+it is kept, since a round that earns nothing may still cost what no pair asks about.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 MISJUDGED = 0.02  # share of new severity pairs below which there is nothing to learn from them
 DISAGREEMENT = 0.02  # 1 - SRCC with the teachers below which gMAD finds nothing
-AGREEMENT = 0.95  # SRCC of successive students above which a round has changed nothing
+SURE = 2.0  # standard errors of a gain above which a round has taught something, about 95 %
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def decide(
     signals: Signals,
     misjudged: float = MISJUDGED,
     disagreement: float = DISAGREEMENT,
-    agreement: float = AGREEMENT,
+    sure: float = SURE,
 ) -> Decision:
     """Say whether another round is wasted.
 
@@ -113,37 +113,30 @@ def decide(
         signals: What is known after the round.
         misjudged: Share of misjudged pairs below which there is nothing to learn from.
         disagreement: 1 - SRCC with the teachers below which there is nothing to learn from.
-        agreement: SRCC with the predecessor above which a round has changed nothing.
+        sure: Standard errors that a gain must exceed.
     """
     one, change = signals, signals.gain
     if not one.asked and not one.videos:
         return Decision(True, "there are no new videos and no new copies to mine")
-    worse = change is not None and change.value < -change.error
-    keep = not worse
+    taught = change is None or change.value > sure * change.error
     few = one.misjudged is None or one.misjudged <= misjudged
     same = one.disagreement is None or one.disagreement <= disagreement
     if few and same:
         share = "no pairs to misjudge" if one.misjudged is None else f"{one.misjudged:.1%} misjudged"
         return Decision(
-            True, f"nothing is left to mine: {share}, and the student orders new videos as its teachers do", keep
+            True, f"nothing is left to mine: {share}, and the student orders new videos as its teachers do", taught
         )
     if change is None:
         return Decision(False, f"{_hard(one)}; there is no earlier student to compare with")
     gained = f"{100 * change.value:+.1f} ± {100 * change.error:.1f} points of misjudged pairs fewer"
-    if worse:
-        return Decision(True, f"the last stage has done harm: {gained} than before it", keep_last=False)
-    if change.value <= change.error and one.agreement is not None and one.agreement >= agreement:
-        why = f"the last stage has taught nothing: {gained}, and it orders new videos as before (SRCC {one.agreement:.3f})"
-        return Decision(True, why)
-    return Decision(
-        False,
-        f"the last stage has taught something: {gained}; {_hard(one)}"
-        if change.value > change.error
-        else (
-            f"the last stage has changed the student: {gained}, SRCC with its predecessor "
-            f"{'undefined' if one.agreement is None else f'{one.agreement:.3f}'}"
-        ),
+    before = (
+        ""
+        if one.agreement is None
+        else f", and it orders new videos as the one before with an SRCC of {one.agreement:.3f}"
     )
+    if not taught:
+        return Decision(True, f"the last stage has not been shown to teach: {gained}{before}", keep_last=False)
+    return Decision(False, f"the last stage has taught something: {gained}{before}; {_hard(one)}")
 
 
 def _hard(one: Signals) -> str:

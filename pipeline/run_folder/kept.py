@@ -1,4 +1,4 @@
-"""Which student of a run is the one to use: the last, or its predecessor where the last stage was found to have done harm."""
+"""Which student of a run is the one to use: the last, or its predecessor where the last stage was not shown to teach."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from actors.distortions.table import by_family, optional, suite
 from actors.media.colour import AS_USUAL, Hdr, Interlaced
 from actors.media.inputs import masked
 from actors.teachers import TEACHERS, everywhere
-from pipeline.method.stopping import AGREEMENT, DISAGREEMENT, MISJUDGED
+from pipeline.method.stopping import DISAGREEMENT, MISJUDGED, SURE
 from trainers.settings import NonNegativeReal, Part, Positive, PositiveReal, Share
 from trainers.student.table import DEFAULT, STUDENTS, student_row
 
@@ -199,7 +199,7 @@ class StoppingConfig(Part):
     measure: bool = False  # measure and tell the decision although the number of rounds is fixed
     misjudged: Share = MISJUDGED
     disagreement: Share = DISAGREEMENT
-    agreement: Share = AGREEMENT
+    sure: NonNegativeReal = SURE  # standard errors
 
 
 class StudentConfig(Part):

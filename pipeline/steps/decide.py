@@ -31,7 +31,7 @@ def step(run: Run, number: int) -> Step:
     students = [number] if number == 1 else [number - 1, number]
     inputs: dict[str, Any] = {"ensemble": layout.ensemble, "distorted": layout.distorted(number + 1)}
     inputs |= {"features": layout.features_of(layout.copies_look(number + 1)), "severity": config.training.severity}
-    inputs |= {"limits": config.stopping.model_dump(include={"misjudged", "disagreement", "agreement"})}
+    inputs |= {"limits": config.stopping.model_dump(include={"misjudged", "disagreement", "sure"})}
     inputs |= {"seed": config.seed, "pristine": config.distort.include_pristine}
     for k in students:
         inputs |= {f"student {k}": layout.student(k), f"scores {k}": layout.student_scores(k)}
@@ -61,7 +61,7 @@ def decision(run: Run, number: int) -> dict[str, Any]:
     """Write `round-<k>/decision.json`."""
     found = signals(run, number)
     limits = run.config.stopping
-    said = decide(found, limits.misjudged, limits.disagreement, limits.agreement)
+    said = decide(found, limits.misjudged, limits.disagreement, limits.sure)
     write_json(
         run.layout.decision(number),
         {"round": number, **asdict(said), "keep": number if said.keep_last else number - 1, "signals": asdict(found)},

@@ -62,21 +62,18 @@ def test_the_first_round_has_nothing_to_compare_with():
     assert "no earlier student" in said.why
 
 
-def test_a_round_that_changes_nothing_ends_them():
-    said = decide(known(gain=Gain(0.01, 0.02)))
-    assert (said.stop, said.keep_last) == (True, True)
-    assert "taught nothing" in said.why
-
-
-def test_a_gain_within_its_error_goes_on_while_the_student_still_changes():
-    assert not decide(known(gain=Gain(0.01, 0.02), agreement=0.8)).stop
-    assert not decide(known(gain=Gain(0.01, 0.02), agreement=None)).stop
-
-
-def test_a_round_that_does_harm_ends_them_and_its_predecessor_is_kept():
-    said = decide(known(gain=Gain(-0.05, 0.02), agreement=0.7))
+@pytest.mark.parametrize("value", [0.039, 0.0, -0.05])
+@pytest.mark.parametrize("agreement", [0.99, 0.3, None])
+def test_a_round_that_is_not_shown_to_teach_ends_them_and_its_predecessor_is_kept(value, agreement):
+    said = decide(known(gain=Gain(value, 0.02), agreement=agreement))
     assert (said.stop, said.keep_last) == (True, False)
-    assert "harm" in said.why
+    assert "not been shown to teach" in said.why
+    assert ("SRCC of" in said.why) == (agreement is not None)
+
+
+def test_a_gain_of_more_than_two_errors_goes_on():
+    assert not decide(known(gain=Gain(0.041, 0.02))).stop
+    assert not decide(known(gain=Gain(1e-6, 0.0))).stop
 
 
 def test_nothing_left_to_mine_ends_them_only_if_neither_kind_is_left():
@@ -93,5 +90,6 @@ def test_no_new_videos_end_them():
 
 
 def test_the_limits_decide():
-    assert not decide(known(gain=Gain(0.0, 0.02), agreement=0.99), agreement=0.999).stop
+    assert not decide(known(gain=Gain(0.03, 0.02)), sure=1.0).stop
+    assert decide(known(gain=Gain(0.05, 0.02)), sure=3.0).stop
     assert decide(known(misjudged=0.2, disagreement=0.3, gain=None), misjudged=0.25, disagreement=0.35).stop

@@ -73,13 +73,19 @@ def test_both_students_answer_the_same_new_pairs(run, configured):
 
 
 def test_the_decision_is_written_with_its_numbers(run, configured):
-    said = decide.decision(run.run(configured()), 2)["what"]
+    said = decide.decision(run.run(configured("stopping.sure=0.5")), 2)["what"]
     written = read_json(run.layout.decision(2))
     assert written["stop"] is False
     assert written["keep"] == 2
     assert written["signals"]["gain"]["value"] == pytest.approx(1 / 3)
     assert said == f"go on after stage 2: {written['why']}"
     assert decide.last_round(configured("stages=auto:3"), run.layout) == 3
+
+
+def test_three_sources_do_not_show_that_a_stage_teaches(run, configured):
+    decide.decision(run.run(configured()), 2)
+    written = read_json(run.layout.decision(2))
+    assert (written["stop"], written["keep"]) == (True, 1), "the gain is within two of its errors"
 
 
 def test_no_new_videos_and_copies_end_the_rounds(run, configured):
