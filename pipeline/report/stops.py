@@ -12,8 +12,10 @@ from pipeline.run_folder.store import exists, read_json
 
 RIGHT = (
     "A choice of a stage is right if no student of another stage of the run is above the kept one beyond chance: the 95 % interval "
-    "of the difference holds 0 or lies below it. What stands in a row is the best other student less the kept one."
+    "of the difference holds 0 or lies below it. What stands in a row is the best other student less the kept one. Runs of two "
+    "stages are left out: after the first there is no earlier student to compare with, and after the last nothing to decide."
 )
+LEAST = 3  # stages of a run in which the rule can choose
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipeline.report.comparison import Judged, Measure, difference, of_runs
 from pipeline.report.figures import Chart, Figure, framed
 from pipeline.report.page import Cell, figure, filled
 from pipeline.report.results import FIGURES, SUITE_TITLES
-from pipeline.report.stops import RIGHT, RULES, Stopped
+from pipeline.report.stops import LEAST, RIGHT, RULES, Stopped
 from pipeline.settings.ablations import ABLATIONS
 
 Row = dict[str, Any]
@@ -120,6 +120,7 @@ def markdown(study: Study) -> str:
     if study.stops:
         parts.append("What the stopping rule said, and what the next stage then brought:")
         parts.append(_table(["run", "said", *map(head, MEASURES)], _cells(decisions_table(study))))
+    if stops_table(study):
         parts.append(f"Where it ends a run. {RIGHT}")
         parts.append(_table(["run", "stages", *map(head, MEASURES)], _cells(stops_table(study))))
     parts += [f"Row {row} of seed {seed} did not finish: {why}" for (row, seed), why in study.failures.items()]
@@ -192,15 +193,16 @@ def decisions_table(study: Study) -> list[list[Cell]]:
 def stops_table(study: Study) -> list[list[Cell]]:
     """One row for each run, with the best other student less the kept one; and how often each of three rules is right."""
     table: list[list[Cell]] = []
-    if not study.stops:
+    runs = [one for one in study.stops if len(one.students) >= LEAST]
+    if not runs:
         return table
-    for one in study.stops:
+    for one in runs:
         kept = Cell(f"trains {one.trained} of {len(one.students)}, keeps {one.kept}")
         better = [_difference(one.better(measure)) for measure in MEASURES]
         table.append([Cell(f"row {one.row}, seed {one.seed}"), kept, *better])
     for title, chosen in RULES.items():
-        trained = [chosen(one)[0] for one in study.stops]
-        cells = [_right([one.right(measure, chosen(one)[1]) for one in study.stops]) for measure in MEASURES]
+        trained = [chosen(one)[0] for one in runs]
+        cells = [_right([one.right(measure, chosen(one)[1]) for one in runs]) for measure in MEASURES]
         table.append([Cell(f"right: {title}", mark="ensemble"), Cell(f"trains {sum(trained)}"), *cells])
     return table
 

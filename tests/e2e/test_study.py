@@ -61,7 +61,7 @@ def test_rows_share_what_has_equal_inputs(study, step):
 def test_the_stopping_rule_is_told_and_judged(study):
     (stop,) = read_json(study.root / "study.json")["stops"]
     assert (stop["row"], stop["stages"], len(stop["said"])) == ("V", 2, 1)
-    assert "Where it ends a run" in (study.root / "study.md").read_text(encoding="utf-8")
+    assert "after stage 1 | go on" in (study.root / "study.md").read_text(encoding="utf-8")
 
 
 def test_the_same_command_again_trains_nothing(study, command):

@@ -145,6 +145,14 @@ def test_what_the_rule_said_stands_beside_what_the_next_stage_brought(tmp_path):
     assert json.loads(json.dumps(as_json(study), allow_nan=False))["stops"][0]["kept"] == 3
 
 
+def test_a_run_of_two_stages_says_nothing_of_the_rule(tmp_path):
+    run = stopped_run(tmp_path, (2.0, 0.3), [(False, 1)])
+    study = Study(["V"], [4], {}, {}, (), [run])
+    assert len(decisions_table(study)) == 1
+    assert stops_table(study) == []
+    assert "Where it ends a run" not in markdown(study) + page(study, "s")
+
+
 def test_a_run_in_which_the_rule_was_not_asked_says_nothing(tmp_path):
     assert stopped(judged_run(tmp_path, 1.0), "VI", 4, 3) is None
     assert stopped(judged_run(tmp_path, 1.0), "IV", 4, 1) is None
