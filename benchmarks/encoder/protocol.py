@@ -1,13 +1,13 @@
 """The encoder's development suite: heads on different encoders, trained on some photographs' clips and tested on others'.
 
     python benchmarks/encoder/protocol.py CACHE --train CLIP... --test CLIP... [--network FILE...] [--processes 2]
-    python benchmarks/encoder/protocol.py CACHE --folds 3 --train CLIP... [--network FILE...] [--teachers]
+    python benchmarks/encoder/protocol.py CACHE --folds 3 --train CLIP... [--network FILE...] [--teachers [NAME...]]
 
 Copies are made as for `benchmarks/development.py`: the training simulators for the clips of `--train`, the fourteen distortions of
 neither benchmark for those of `--test`, with VMAF v0.6.1 as the label. With `--folds` the clips of `--train` have both, and every
 fold is tested by heads that were trained on the others. The pictures are kept in CACHE, so that any encoder can look at them.
 Printed for each head: SRCC within a source and overall, and the same of the network's own opinion. `--teachers` adds heads that
-also learn pairs across contents labelled by the teachers of the presets, and says how good the teachers are.
+also learn pairs across contents labelled by some teachers (those of the presets), and says how good the teachers are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,9 @@ def seen(network: DegradationNetwork, key: np.ndarray) -> np.ndarray:
     return torch.cat([pooled, opinions], dim=1).mean(dim=0).numpy()
 
 
-def features(folders: list[Path], name: str, look: Callable[[np.ndarray, np.ndarray, float], np.ndarray]) -> np.ndarray:
+def features(
+    folders: list[Path], name: str, look: Callable[[np.ndarray, np.ndarray, float], np.ndarray | float]
+) -> np.ndarray:
     """What `look` says of every copy that was decoded, in the order of the folders' rows; kept."""
     out = []
     for folder in folders:
@@ -114,7 +116,7 @@ class Encoded:
         parts: Features float32 [V, D] by the name of a block, or of a network's file.
         groups: Length and weight of the groups of each.
         opinions: Experts' opinions [V, 4] by the name of a network's file.
-        taught: Scores of the teachers of the presets, higher is better [V, T]; without columns where they were not asked.
+        taught: Scores of the teachers that were asked, higher is better [V, T].
     """
 
     clips: Clips
@@ -124,20 +126,13 @@ class Encoded:
     taught: np.ndarray
 
 
-@functools.lru_cache(maxsize=1)
-def teachers() -> list[Teacher]:
-    """Those of the presets."""
-    return [load_teacher(name) for name in DEFAULT_TEACHERS]
+def goodness(teacher: Teacher, key: np.ndarray, luma: np.ndarray, fps: float) -> float:
+    """What a teacher says of a copy, higher is better."""
+    return teacher.score(Sample(key, luma, fps)) * (1 if teacher.higher_is_better else -1)
 
 
-def scores(key: np.ndarray, luma: np.ndarray, fps: float) -> np.ndarray:
-    """What the teachers say of a copy, higher is better."""
-    sample = Sample(key, luma, fps)
-    return np.array([teacher.score(sample) * (1 if teacher.higher_is_better else -1) for teacher in teachers()])
-
-
-def encoded(folders: list[Path], networks: list[Path], ask: bool) -> Encoded:
-    """Look at the copies in some folders with all blocks but the network's, with some networks, and ask the teachers if wanted."""
+def encoded(folders: list[Path], networks: list[Path], teachers: Sequence[str]) -> Encoded:
+    """Look at the copies in some folders with all blocks but the network's, with some networks, and ask some teachers."""
     parts, groups, opinions = {}, {}, {}
     weight = next(block.weight for block in BLOCKS if block.network == "degradation")
     for block in (block for block in BLOCKS if block.network != "degradation"):
@@ -154,8 +149,9 @@ def encoded(folders: list[Path], networks: list[Path], ask: bool) -> Encoded:
         parts[file.stem], opinions[file.stem] = both[:, : -len(EXPERTS)], both[:, -len(EXPERTS) :]
         groups[file.stem] = [(both.shape[1] - len(EXPERTS), weight)]
     rows = rows_of(folders)
-    asked = features(folders, "teachers", scores) if ask else np.zeros((len(rows), 0))
-    return Encoded(Clips(rows, np.zeros((len(rows), 1)), parts["freeze"]), parts, groups, opinions, asked)
+    asked = [features(folders, f"teacher-{name}", functools.partial(goodness, load_teacher(name))) for name in teachers]
+    taught = np.stack(asked, axis=1) if asked else np.zeros((len(rows), 0))
+    return Encoded(Clips(rows, np.zeros((len(rows), 1)), parts["freeze"]), parts, groups, opinions, taught)
 
 
 @dataclass(frozen=True)
@@ -267,7 +263,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", nargs="+", type=Path, default=[])
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--network", nargs="*", type=Path, default=[])
-    parser.add_argument("--teachers", action="store_true")
+    parser.add_argument("--teachers", nargs="*", help="names; without any, those of the presets")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each clip")
     parser.add_argument("--short-side", type=int, default=540, help="pixels, at most")
     parser.add_argument("--seeds", type=int, default=3)
@@ -293,9 +289,9 @@ def main() -> None:
         for k, expert in enumerate(EXPERTS):
             print(f"| {name}: its opinion as {expert} | {cell(figures(values[numbers, k], every))} |")
         print(f"| {name}: mean opinion | {cell(figures(values[numbers].mean(axis=1), every))} |", flush=True)
-    for k, name in enumerate(DEFAULT_TEACHERS if options.teachers else ()):
+    for k, name in enumerate(asked(options)):
         print(f"| teacher {name} | {cell(figures(data.taught[numbers, k], every))} |", flush=True)
-    for chosen in heads_of(data.opinions, options.teachers):
+    for chosen in heads_of(data.opinions, bool(asked(options))):
         found = [
             measured(data, chosen, train_on, test_rows(data.clips, test), k) for k, (train_on, test) in enumerate(parts)
         ]
@@ -303,12 +299,17 @@ def main() -> None:
         print(f"| {chosen.title} | {cell(np.mean(found, axis=0))} | {each} |", flush=True)
 
 
+def asked(options: argparse.Namespace) -> Sequence[str]:
+    """The teachers that are wanted."""
+    return () if options.teachers is None else options.teachers or DEFAULT_TEACHERS
+
+
 def prepared(options: argparse.Namespace, window: Window) -> tuple[Encoded, list[tuple[list[str], list[str]]]]:
     """Make and look at what is missing; what to train on and what to test on, by the number of the seed."""
     uses = ("both", "train", "test") if options.folds else ("both", "train")
     trained = made(options.train, window, options.cache, uses, options.processes)
     tested = made(options.test, window, options.cache, ("both", "test"), options.processes)
-    data = encoded(trained + tested, options.network, options.teachers)
+    data = encoded(trained + tested, options.network, asked(options))
     names, others = ([folder.name for folder in part] for part in (trained, tested))
     if not options.folds:
         return data, [(names, others)] * options.seeds
