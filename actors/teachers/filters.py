@@ -149,9 +149,8 @@ class Blockdetect(_MetadataTeacher):
     description = "Steps on the strongest grid of 3 to 24 pixels over those beside it (FFmpeg; Bovik 2001)"
     range = (0.0, 1000.0)
     without = 1.0
-    together = (
-        False  # what it says of a frame is the mean of all frames so far (findings/ffmpeg-blockdetect-history.sh)
-    )
+    # What it says of a frame is about all frames so far (findings/ffmpeg-blockdetect-history.sh).
+    together = False
     filter = ("blockdetect", {"period_min": 3, "period_max": 24})
     key = "lavfi.block"
 
