@@ -23,9 +23,25 @@ def test_the_last_student_is_the_one_to_use(layout):
     assert kept_student(layout) == layout.student(2), "that was said before the last stage"
 
 
-def test_where_the_last_stage_did_harm_its_predecessor_is_used(layout):
+def ends_by_rule(layout):
+    layout.config.write_text("stopping: {auto: true}\n", encoding="utf-8")
+
+
+def test_where_the_last_stage_was_not_shown_to_teach_its_predecessor_is_used(layout):
+    ends_by_rule(layout)
     write_json(layout.decision(2), {"stop": True, "keep": 1})
     assert kept_student(layout) == layout.student(1)
+
+
+def test_rounds_after_the_end_are_not_used(layout):
+    ends_by_rule(layout)
+    write_json(layout.decision(1), {"stop": True, "keep": 1})
+    assert kept_student(layout) == layout.student(1), "round 2 is of an earlier start with two stages"
+
+
+def test_what_was_only_measured_does_not_choose(layout):
+    write_json(layout.decision(1), {"stop": True, "keep": 1})
+    assert kept_student(layout) == layout.student(2)
 
 
 def test_a_run_without_a_student_has_none_to_use(tmp_path):
