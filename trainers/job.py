@@ -76,9 +76,10 @@ class TrainJob:
             raise ValueError(f"training: the name {self.name!r} must be a plain file name")
         student_row(self.student).parse(self.student_options)
 
-    def steps(self, pairs: int) -> int:
-        """Steps of a training on so many pairs."""
+    def steps(self, pairs: int, own: int = 0) -> int:
+        """Steps of a training on so many pairs, and the student's own beside them, which count in proportion."""
         count = pairs if self.epoch_pairs is None else self.epoch_pairs
+        count += round(count * own / pairs)
         return self.settings.epochs * -(-count // self.settings.batch_size)
 
     @property

@@ -140,7 +140,7 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
         taught,
         validation,
         sampler,
-        steps=job.steps(len(taught)),
+        steps=job.steps(len(pairs), len(taught) - len(pairs)),
         records=[],
         taken=checkpoint_names(run_folder),
     )

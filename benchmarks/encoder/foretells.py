@@ -10,6 +10,7 @@ heads are. This looks at the benchmark: choose nothing by its columns.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,12 +56,14 @@ def variants() -> Iterator[Head]:
     yield replace(whole, title="full weight of tone curves", training={"type_weights": {}})
 
 
+kept = functools.cache(read_features)  # all variants look at the same
+
+
 def on_benchmark(layout: RunLayout, chosen: Head) -> tuple[float, float]:
     """Within and overall of a variant that learns the pairs of a run's first round, on its unseen distortions."""
     settings, seed = PRESET.training.changed(**chosen.training), 0
-    pool, copies = read_features(layout.features), read_features(layout.benchmark_features)
+    pool, copies = kept(layout.features), kept(layout.benchmark_features)
     pairs = read_pairs(layout.pairs(1), pool, settings.origin_weights, settings.type_weights)
-    network = trained()
 
     def parts(matrix: np.ndarray) -> dict[str, np.ndarray]:
         ends = np.cumsum([block.size for block in BLOCKS])[:-1]
@@ -69,7 +72,7 @@ def on_benchmark(layout: RunLayout, chosen: Head) -> tuple[float, float]:
     groups = {block.name: [(size, block.weight) for size in block.groups] for block in BLOCKS}
     head, matrix = built(chosen, parts(pool.matrix), groups)
     if chosen.prior:
-        pairs = with_prior(pairs, network.opinion(parts(pool.matrix)[NETWORK].astype(np.float64)), seed)
+        pairs = with_prior(pairs, trained().opinion(parts(pool.matrix)[NETWORK].astype(np.float64)), seed)
     train(head, matrix, pairs, settings, seed)
     rows = [row for row in items(layout, "unseen") if row["video_id"] in copies.row_of]
     seen = parts(copies.take([row["video_id"] for row in rows]))

@@ -63,6 +63,11 @@ def test_the_steps_of_an_epoch_can_be_those_of_fewer_pairs(base, job):
     assert train(fewer)["steps"] == fewer.steps(result["pairs"]) == 6 * 10 < result["steps"]
 
 
+def test_own_pairs_lengthen_every_round_by_the_same_share(job):
+    first, later = job.steps(800, 320), replace(job, epoch_pairs=800).steps(1000, 400)
+    assert first == later == 6 * 35
+
+
 def test_pairs_of_the_students_own_are_learnt_beside_the_given_ones_and_not_counted_as_such(base, job):
     result = train(_variant(job, "own-pairs", {"epochs": 1}, student_options={"prior": 0.3}))
     assert (result["pairs"], result["own_pairs"]) == (600, 240)
