@@ -100,10 +100,16 @@ def steps(frames: Frames, random: Random) -> Frames:
     return ((np.floor(frames / width) + 0.5) * width).astype(np.float32)
 
 
+def cosines(side: int) -> NDArray[np.float32]:
+    """The orthonormal cosine transform [side, side] of columns."""
+    matrix: NDArray[np.float32] = cv2.dct(np.eye(side, dtype=np.float32), flags=cv2.DCT_ROWS).T
+    return matrix
+
+
 def transform(frames: Frames, random: Random) -> Frames:
     """Quantised cosine transforms of blocks of 4, 16 or 32 pixels; blocks of 8 are JPEG's and MPEG-2's."""
     side = int(random.choice([4, 16, 32]))
-    basis = cv2.dct(np.eye(side, dtype=np.float32))
+    basis = cosines(side)
     rise = random.uniform(0, 4) / side
     y, x = np.mgrid[:side, :side]
     steps_of = between(random, 3, 70) * (1 + rise * (x + y)).astype(np.float32)
@@ -186,6 +192,108 @@ def diffused(frames: Frames, random: Random) -> Frames:
     return frames
 
 
+def varied(frames: Frames, random: Random) -> Frames:
+    """The least total variation near the picture (Rudin 1992, by the dual of Chambolle 2004)."""
+    weight = np.float32(between(random, 2, 40))
+    flow = np.zeros((2, *frames.shape), np.float32)
+    for _ in range(int(random.integers(8, 30))):
+        picture = frames / weight + _divergence(flow)
+        slope = np.zeros_like(flow)
+        slope[0, :, :-1] = np.diff(picture, axis=1)
+        slope[1, :, :, :-1] = np.diff(picture, axis=2)
+        flow = (flow + np.float32(0.24) * slope) / (1 + np.float32(0.24) * np.hypot(*slope))
+    return np.asarray(frames + weight * _divergence(flow), np.float32)
+
+
+def _divergence(flow: np.ndarray) -> np.ndarray:
+    """Of vectors [2, N, H, W]."""
+    down = np.diff(flow[0, :, :-1], axis=1, prepend=0, append=0)
+    across = np.diff(flow[1, :, :, :-1], axis=2, prepend=0, append=0)
+    total: np.ndarray = down + across
+    return total
+
+
+def wiener(frames: Frames, random: Random) -> Frames:
+    """Wiener's filter with local statistics: what varies less than noise would is smoothed."""
+    size, noise = int(random.choice([3, 5, 7])), between(random, 5, 1500)
+    out = []
+    for frame in frames:
+        mean = cv2.blur(frame, (size, size))
+        variance = np.maximum(cv2.blur(frame * frame, (size, size)) - mean * mean, 1e-3)
+        out.append(mean + np.maximum(variance - noise, 0) / np.maximum(variance, noise) * (frame - mean))
+    return np.stack(out).astype(np.float32)
+
+
+def shrunken(frames: Frames, random: Random) -> Frames:
+    """Small coefficients of overlapping cosine transforms are dropped, as denoisers do."""
+    side = int(random.choice([8, 16]))
+    least = np.float32(between(random, 8, 120))
+    basis = cosines(side)
+    total = np.zeros_like(frames)
+    shifts = [(0, 0), (side // 2, 0), (0, side // 2), (side // 2, side // 2)]
+    for shift in shifts:
+        moved = np.roll(frames, shift, (1, 2))
+        blocks = moved.reshape(len(frames), SIDE // side, side, SIDE // side, side).transpose(0, 1, 3, 2, 4)
+        coefficients = basis @ blocks @ basis.T
+        kept = np.abs(coefficients) >= least
+        kept[..., 0, 0] = True
+        back = (basis.T @ (coefficients * kept) @ basis).transpose(0, 1, 3, 2, 4).reshape(frames.shape)
+        total += np.roll(back, (-shift[0], -shift[1]), (1, 2))
+    return total / len(shifts)
+
+
+def ringing(frames: Frames, random: Random) -> Frames:
+    """All above a frequency is cut off, which leaves waves beside edges."""
+    cut = between(random, 0.06, 0.45)
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE), indexing="ij"))
+    steep = np.float32(between(random, 0.005, 0.05))
+    gain = 1 / (1 + np.exp(np.clip((radius - cut) / steep, -30, 30)))
+    return np.fft.irfft2(np.fft.rfft2(frames) * gain, s=(SIDE, SIDE)).astype(np.float32)
+
+
+def quadrants(frames: Frames, random: Random) -> Frames:
+    """The mean of the calmest of four neighbourhoods (Kuwahara 1976)."""
+    size = int(random.integers(2, 6))
+    out = []
+    for frame in frames:
+        padded = cv2.copyMakeBorder(frame, size, size, size, size, cv2.BORDER_REFLECT)
+        mean = cv2.blur(padded, (size, size), anchor=(0, 0))
+        spread = cv2.blur(padded * padded, (size, size), anchor=(0, 0)) - mean * mean
+        corners = [(top, left) for top in (1, size) for left in (1, size)]
+        means = np.stack([mean[top : top + SIDE, left : left + SIDE] for top, left in corners])
+        spreads = np.stack([spread[top : top + SIDE, left : left + SIDE] for top, left in corners])
+        out.append(np.take_along_axis(means, spreads.argmin(axis=0)[None], 0)[0])
+    share = np.float32(random.uniform(0.4, 1))
+    return frames + share * (np.stack(out).astype(np.float32) - frames)
+
+
+def ghosts(frames: Frames, random: Random) -> Frames:
+    """A trail: each frame holds a share of what was shown before."""
+    share = np.float32(random.uniform(0.15, 0.85))
+    out = [frames[0]]
+    for frame in frames[1:]:
+        out.append(share * out[-1] + (1 - share) * frame)
+    return np.stack(out)
+
+
+def midmost(frames: Frames, random: Random) -> Frames:
+    """The median of three or five frames."""
+    reach = int(random.integers(1, 3))
+    places = np.clip(np.arange(FRAMES)[:, None] + np.arange(-reach, reach + 1), 0, FRAMES - 1)
+    return np.median(frames[places], axis=1).astype(np.float32)
+
+
+def combed(frames: Frames, random: Random) -> Frames:
+    """Every other row is that of another frame, or is made of its neighbours: fields that were put together or apart."""
+    out = frames.copy()
+    if random.random() < 0.5:
+        out[:, 1::2] = np.roll(frames, -1, axis=0)[:, 1::2]
+        out[-1] = frames[-1]
+        return out
+    out[:, 1:-1:2] = (frames[:, :-2:2] + frames[:, 2::2]) / 2
+    return out
+
+
 FILTERS: dict[str, Callable[[Frames, Random], Frames]] = {
     "gaussian": gaussian,
     "lens": lens,
@@ -200,11 +308,21 @@ FILTERS: dict[str, Callable[[Frames, Random], Frames]] = {
     "cored": cored,
     "painted": painted,
     "diffused": diffused,
+    "varied": varied,
+    "wiener": wiener,
+    "shrunken": shrunken,
+    "ringing": ringing,
+    "quadrants": quadrants,
+    "ghosts": ghosts,
+    "midmost": midmost,
+    "combed": combed,
 }
 SHARES: dict[str, float] = {"gaussian": 1.5, "lens": 1, "smaller": 2, "noisy": 2, "tone": 0.7, "sharpened": 0.6, "steps": 0.5,
           "transform": 1.5, "smoothed": 2, "jagged": 0.2}  # fmt: skip
 # The last third of the samples, after the first had shown that smooth pictures passed for good ones.
 SMOOTHER = {**SHARES, "smoothed": 3, "cored": 3, "painted": 3, "diffused": 3}
+MORE = {**SHARES, "cored": 1, "painted": 1.2, "diffused": 1.2, "varied": 1.2, "wiener": 1.5, "shrunken": 1.5, "ringing": 1,
+        "quadrants": 0.8, "ghosts": 0.8, "midmost": 0.8, "combed": 0.5}  # fmt: skip
 
 
 def filtered(frames: Frames, random: Random, shares: dict[str, float]) -> tuple[Frames, str]:

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from coders import coded, coder, gmsd, limited, ms_ssim, vmafs, whole, x264
-from filters import FRAMES, SHARES, SIDE, SMOOTHER, Random, filtered, gaussian, smaller
+from coders import ALL_CODERS, FIRST_CODERS, Coder, coded, coder, gmsd, limited, ms_ssim, vmafs, whole, x264
+from filters import FRAMES, MORE, SHARES, SIDE, SMOOTHER, Random, filtered, gaussian, smaller
 from numpy.typing import NDArray
 from scenes import scene
 
@@ -40,9 +40,25 @@ class Group:
     kind: list[str]
 
 
-def degraded(scenes: np.ndarray, random: Random, shares: dict[str, float]) -> tuple[NDArray[np.uint8], list[str]]:
+@dataclass(frozen=True)
+class Kinds:
+    """What copies are made with: shares of the filters; coders and their shares; share of copies that are coded twice."""
+
+    shares: dict[str, float]
+    coders: dict[str, tuple[Coder, float]]
+    twice: float = 0.0
+
+
+KINDS = {
+    "first": Kinds(SHARES, FIRST_CODERS),
+    "smoother": Kinds(SMOOTHER, FIRST_CODERS),
+    "all": Kinds(MORE, ALL_CODERS, twice=0.15),
+}
+
+
+def degraded(scenes: np.ndarray, random: Random, kinds: Kinds) -> tuple[NDArray[np.uint8], list[str]]:
     """Scenes [SCENES, FRAMES, SIDE, SIDE] through filters of their own, their frames in a row; and the kinds."""
-    made = [filtered(frames, random, shares) for frames in scenes]
+    made = [filtered(frames, random, kinds.shares) for frames in scenes]
     return in_a_row([frames for frames, _ in made]), [kind for _, kind in made]
 
 
@@ -52,19 +68,22 @@ def in_a_row(scenes: Sequence[np.ndarray]) -> NDArray[np.uint8]:
 
 
 def through_a_coder(
-    reference: NDArray[np.uint8], scenes: np.ndarray, random: Random, shares: dict[str, float], folder: Path
+    reference: NDArray[np.uint8], scenes: np.ndarray, random: Random, kinds: Kinds, folder: Path
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """All scenes through one coder, in a part of the cases with a filter before or after it."""
-    options, name = coder(random)
+    options, name = coder(random, kinds.coders)
     after = random.random() < 0.15
     if random.random() < 0.2:  # made smaller or softer before it is coded
         soft = [(smaller if random.random() < 0.6 else gaussian)(frames, random) for frames in scenes]
         reference, name = in_a_row(soft), f"soft+{name}"
     copy = coded(reference, options, folder)
+    if random.random() < kinds.twice:
+        options, second = coder(random, kinds.coders)
+        copy, name = coded(copy, options, folder), f"{name}+{second}"
     if not after:
         return copy, [name] * SCENES
-    copy, kinds = degraded(whole(copy).reshape(scenes.shape), random, shares)
-    return copy, [f"{name}+{kind}" for kind in kinds]
+    copy, names = degraded(whole(copy).reshape(scenes.shape), random, kinds)
+    return copy, [f"{name}+{one}" for one in names]
 
 
 def opinions(reference: NDArray[np.uint8], copy: NDArray[np.uint8], folder: Path) -> np.ndarray:
@@ -74,9 +93,7 @@ def opinions(reference: NDArray[np.uint8], copy: NDArray[np.uint8], folder: Path
     return np.concatenate([vmafs(reference, copy, folder), others], axis=1)
 
 
-def group(
-    pictures: list[np.ndarray], number: int, seed: int, filters: int, coders: int, shares: dict[str, float]
-) -> Group:
+def group(pictures: list[np.ndarray], number: int, seed: int, filters: int, coders: int, kinds: Kinds) -> Group:
     """Make a group."""
     cv2.setNumThreads(1)
     random = np.random.default_rng([seed, number])
@@ -89,8 +106,8 @@ def group(
             reference = coded(reference, x264("fast", random.uniform(14, 27), FRAMES), place)
             scenes = whole(reference).reshape(scenes.shape)
         made = [(reference, ["reference"] * SCENES)]
-        made += [degraded(scenes, random, shares) for _ in range(filters)]
-        made += [through_a_coder(reference, scenes, random, shares, place) for _ in range(coders)]
+        made += [degraded(scenes, random, kinds) for _ in range(filters)]
+        made += [through_a_coder(reference, scenes, random, kinds, place) for _ in range(coders)]
         experts = [opinions(reference, copy, place) for copy, _ in made]
     pairs = [copy.reshape(SCENES, FRAMES, SIDE, SIDE)[:, SHOWN : SHOWN + 2] for copy, _ in made]
     return Group(
@@ -115,10 +132,10 @@ def _start(folder: Path, part: str) -> None:
     _pictures.extend(read(folder, part))
 
 
-def _save(out: Path, number: int, seed: int, filters: int, coders: int, shares: dict[str, float]) -> int:
+def _save(out: Path, number: int, seed: int, filters: int, coders: int, kinds: Kinds) -> int:
     target = out / f"group-{number:04d}.npz"
     if not target.exists():
-        made = group(_pictures, number, seed, filters, coders, shares)
+        made = group(_pictures, number, seed, filters, coders, kinds)
         partial = target.with_suffix(".partial.npz")
         np.savez(partial, luma=made.luma, experts=made.experts, content=made.content, kind=np.array(made.kind))
         partial.rename(target)
@@ -136,14 +153,13 @@ def main() -> None:
     parser.add_argument("--coders", type=int, default=5, help="copies of each scene by coders")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=int, default=0, help="number of the first group")
-    parser.add_argument("--smoother", action="store_true", help="with more filters that take detail away")
+    parser.add_argument("--kinds", choices=KINDS, default="all")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    shares = SMOOTHER if options.smoother else SHARES
     options.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.processes, initializer=_start, initargs=(options.pictures, options.part)) as pool:
         jobs = [
-            pool.submit(_save, options.out, number, options.seed, options.filters, options.coders, shares)
+            pool.submit(_save, options.out, number, options.seed, options.filters, options.coders, KINDS[options.kinds])
             for number in range(options.start, options.groups)
         ]
         for job in jobs:
