@@ -278,17 +278,23 @@ def main() -> None:
         bench = Bench(Path(place), str(Path(options.videos).resolve()), files, overrides)
         if files:
             for code in codes:
+                print(f"a student of {code.name} is trained", file=sys.stderr, flush=True)
                 bench.student(code)
         for row in rows:
             sides: list[list[Usage]] = [[], []]
             for _ in range(options.repeat):
-                for side, code in zip(sides, codes, strict=True):
+                for side, name, code in zip(sides, ("before", "now"), codes, strict=True):
                     side.append(bench.run(code, row))
+                    print(
+                        f"{row} {name}: {side[-1].cpu_s:.1f} CPU s, {side[-1].wall_s:.1f} s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
             found[row] = sides
             print("\n".join(lines(row, sides)), flush=True)
-    if options.json is not None:
-        facts = {row: [[vars(used) for used in side] for side in sides] for row, sides in found.items()}
-        options.json.write_text(json.dumps(facts, indent=1) + "\n")
+            if options.json is not None:
+                facts = {row: [[vars(used) for used in side] for side in sides] for row, sides in found.items()}
+                options.json.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

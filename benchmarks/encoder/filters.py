@@ -331,5 +331,5 @@ def filtered(frames: Frames, random: Random, shares: dict[str, float]) -> tuple[
     share = np.array([shares[name] for name in names])
     chosen = [str(name) for name in random.choice(names, 1 + int(random.random() < 0.25), False, share / share.sum())]
     for name in chosen:
-        frames = np.clip(FILTERS[name](frames, random), 0, 255)
+        frames = np.clip(FILTERS[name](np.clip(frames, 0, 255), random), 0, 255)
     return frames.astype(np.float32), "+".join(chosen)
