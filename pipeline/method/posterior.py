@@ -22,8 +22,7 @@ from math import comb, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import null_space
-from scipy.special import log_ndtr, logsumexp, sici
-from scipy.stats import norm, qmc
+from scipy.special import log_ndtr, logsumexp, ndtri, sici
 
 from pipeline.method.thurstone import Floats, checked, checked_wins, curvature, solve_map
 
@@ -105,6 +104,8 @@ class AnchorPosterior:
         samples = 2 * comb(anchors + _DEGREE, anchors)
         if len(p) <= 4 * samples:
             return self._summed(p)
+        from scipy.stats import qmc  # a second of imports, which the scores of a few videos do not need
+
         # denser towards the faces of the cube, as for Chebyshev's nodes
         points = 0.5 - 0.5 * np.cos(np.pi * qmc.Halton(anchors, scramble=False).random(samples))
         coefficients = np.linalg.lstsq(_monomials(points), self._summed(points), rcond=None)[0]
@@ -151,7 +152,9 @@ def _normal_nodes(dimensions: int) -> tuple[Floats, Floats]:
     """Nodes `[S, D]` and log weights `[S]` for a standard normal distribution."""
     each = min(_RULE, int(_NODES ** (1 / dimensions) + 1e-9))
     if each < 3:
-        half = norm.ppf(qmc.Sobol(dimensions, rng=0).random_base2(11))
+        from scipy.stats import qmc  # as above
+
+        half = ndtri(qmc.Sobol(dimensions, rng=0).random_base2(11))
         return np.concatenate([half, -half]), np.zeros(2 * len(half))
     line, weights = np.polynomial.hermite_e.hermegauss(each)
     nodes = np.stack(np.meshgrid(*[line] * dimensions, indexing="ij"), axis=-1).reshape(-1, dimensions)
