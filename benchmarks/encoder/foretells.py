@@ -24,14 +24,15 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from development_copies import Window
 from development_heads import PRESET, figures, test_rows, train
-from protocol import Encoded, Head, arguments, built, cell, measured, prepared, qualities, said, with_prior
+from protocol import Encoded, Head, arguments, built, cell, measured, prepared, qualities, with_prior
 
 from pipeline.corpus.proxies import items
 from pipeline.run_folder.layout import RunLayout
 from trainers.batches import read_features, read_pairs
+from trainers.student.lite.degradation import trained
 from trainers.student.lite.features import BLOCKS
 
-NETWORK, OPINION = "degradation", "opinion"
+NETWORK = "degradation"
 
 
 def variants() -> Iterator[Head]:
@@ -39,14 +40,12 @@ def variants() -> Iterator[Head]:
     detail = ("native", "half", "quarter")
     whole = Head("the program's", tuple(block.name for block in BLOCKS), content=True)
     yield whole
-    network = (OPINION, NETWORK)
-    for left_out in (network, (OPINION,), ("native",), ("half",), ("freeze",), ("shake",)):
-        names = tuple(name for name in whole.names if name not in left_out)
-        yield replace(whole, title=f"without {' and '.join(left_out)}", names=names)
+    for name in (NETWORK, "native", "half", "freeze", "shake"):
+        yield replace(whole, title=f"without {name}", names=tuple(one for one in whole.names if one != name))
     yield replace(whole, title="blocks of detail alone", names=detail)
-    yield replace(whole, title="without the blocks of detail", names=(*network, "freeze", "shake"), content=False)
+    yield replace(whole, title="without the blocks of detail", names=(NETWORK, "freeze", "shake"), content=False)
     yield replace(whole, title="without the content map", content=False)
-    yield replace(whole, title="twice the network's weight", weights={OPINION: 4.0, NETWORK: 1.5})
+    yield replace(whole, title="twice the network's weight", weights={NETWORK: 1.5})
     yield replace(whole, title="pairs across contents", prior=NETWORK)
     yield replace(whole, title="no dropout", dropout=0.0)
     yield replace(whole, title="dropout .8", dropout=0.8)
@@ -73,7 +72,7 @@ def on_benchmark(layout: RunLayout, chosen: Head) -> tuple[float, float]:
     groups = {block.name: [(size, block.weight) for size in block.groups] for block in BLOCKS}
     head, matrix = built(chosen, parts(pool.matrix), groups)
     if chosen.prior:
-        pairs = with_prior(pairs, parts(pool.matrix)[OPINION].mean(axis=1, dtype=np.float64), seed)
+        pairs = with_prior(pairs, trained().opinion(parts(pool.matrix)[NETWORK].astype(np.float64)), seed)
     train(head, matrix, pairs, settings, seed)
     rows = [row for row in items(layout, "unseen") if row["video_id"] in copies.row_of]
     seen = parts(copies.take([row["video_id"] for row in rows]))
@@ -95,7 +94,6 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     data, parts = prepared(options, Window(options.seconds, options.short_side, 30.0))
-    data.parts[OPINION], data.groups[OPINION] = data.parts[said(NETWORK)], data.groups[said(NETWORK)]
     layouts = [RunLayout(run) for run in options.runs]
     suite, benchmark = [], []
     print("| | suite | benchmark |\n|---|---|---|")

@@ -107,11 +107,6 @@ def rows_of(folders: list[Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def said(network: str) -> str:
-    """The block of a network's opinions."""
-    return f"opinion of {network}"
-
-
 @dataclass(frozen=True)
 class Encoded:
     """All copies, and what the encoders say of them.
@@ -139,7 +134,7 @@ def goodness(teacher: Teacher, key: np.ndarray, luma: np.ndarray, fps: float) ->
 def encoded(folders: list[Path], networks: list[Path], teachers: Sequence[str]) -> Encoded:
     """Look at the copies in some folders with all blocks but the network's, with some networks, and ask some teachers."""
     parts, groups, opinions = {}, {}, {}
-    weight = {block.name: block.weight for block in BLOCKS if block.network == "degradation"}
+    weight = next(block.weight for block in BLOCKS if block.network == "degradation")
     for block in (block for block in BLOCKS if block.network != "degradation"):
         parts[block.name] = features(
             folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
@@ -152,8 +147,7 @@ def encoded(folders: list[Path], networks: list[Path], teachers: Sequence[str]) 
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:10]
         both = features(folders, digest, lambda key, _luma, _fps, n=plain: seen(n, key))
         parts[file.stem], opinions[file.stem] = both[:, : -len(EXPERTS)], both[:, -len(EXPERTS) :]
-        groups[file.stem] = [(both.shape[1] - len(EXPERTS), weight["degradation"])]
-        parts[said(file.stem)], groups[said(file.stem)] = opinions[file.stem], [(len(EXPERTS), weight["opinion"])]
+        groups[file.stem] = [(both.shape[1] - len(EXPERTS), weight)]
     rows = rows_of(folders)
     asked = [features(folders, f"teacher-{name}", functools.partial(goodness, load_teacher(name))) for name in teachers]
     taught = np.stack(asked, axis=1) if asked else np.zeros((len(rows), 0))
@@ -190,19 +184,16 @@ def heads_of(networks: Iterable[str], teachers: bool) -> Iterator[Head]:
     before = ("native", "half", "quarter", "freeze")
     yield Head("the blocks of detail and freeze", before, content=True)
     for name in networks:
-        whole = Head(f"{name} beside them, as the program is", (said(name), name, *before, "shake"), content=True)
+        every = (name, *before, "shake")
+        equal = {name: 1.0, "shake": 1.0}
+        whole = Head(f"{name} and shake beside them, as the program is", every, content=True)
         yield whole
-        yield replace(whole, title="without its opinions", names=whole.names[1:])
-        yield replace(whole, title="with twice the weight of its opinions", weights={said(name): 4.0})
-        yield replace(whole, title="with twice the weight of its features", weights={name: 1.5})
-        yield replace(whole, title="the block of half size with weight 1", weights={"half": 1.0})
-        yield replace(whole, title="without shake", names=whole.names[:-1])
-        yield replace(whole, title="no dropout", dropout=0.0)
-        yield replace(whole, title="half the epochs", training={"epochs": PRESET.training.epochs // 2})
+        yield replace(whole, title="both with full weight", weights=equal)
+        yield replace(whole, title="both with full weight, dropout .1", weights=equal, dropout=0.1)
+        yield replace(whole, title=f"{name} with half its weight", weights={name: 0.5})
         yield replace(whole, title="and pairs across contents", prior=name)
         yield replace(whole, title="without the content map", content=False)
-        alone = (said(name), name, "freeze", "shake")
-        yield replace(whole, title="without the blocks of detail", names=alone, content=False)
+        yield replace(whole, title="without the blocks of detail", names=(name, "freeze", "shake"), content=False)
         for weight in (0.1, 0.3) if teachers else ():
             yield replace(whole, title=f"and the teachers' pairs with weight {weight}", taught=weight)
 

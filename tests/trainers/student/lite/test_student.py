@@ -89,7 +89,7 @@ def test_encode_refuses_other_shapes(lite):
 def test_unknown_students_and_blocks_are_refused(tmp_path):
     with pytest.raises(ValueError, match="unknown student 'huge': choose one of"):
         student_class("huge")
-    with pytest.raises(ValueError, match=r"student\.options\.blocks: input should be 'opinion', 'degradation', 'native'"):
+    with pytest.raises(ValueError, match=r"student\.options\.blocks: input should be 'degradation', 'native', 'half'"):
         build_student("lite", {"blocks": ["sound"]})
     with pytest.raises(ValueError, match="is not a student folder"):
         load_student(tmp_path)
