@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainers.student.table import load_student
+from trainers.student.table import load_judge
 from trainers.videos import Vectors
 
 
@@ -22,7 +22,7 @@ class Comparer:
     """
 
     def __init__(self, student: str, anchors: np.ndarray) -> None:
-        self.student = load_student(student)
+        self.student = load_judge(student)
         self.anchors = np.asarray(anchors, np.float32)
 
     def against_anchors(self, features: Vectors) -> np.ndarray:

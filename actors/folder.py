@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from actors.media.rows import Row, attempt, failed, fresh, unpack, without_sampl
 from actors.media.scan import scan
 from actors.media.views import Sample
 from actors.memory import keep_freed
-
-if TYPE_CHECKING:
-    from trainers.student.base import Student  # loads torch
+from trainers.student.contract import Encoder
 
 
 class HeaderReader:
@@ -47,12 +45,10 @@ class FolderEncoder:
 
     def __init__(self, student: str, anchors: np.ndarray) -> None:
         """Args: ``student``: the folder; ``anchors``: features ``[A, D]``, lowest quality first."""
-        import torch
-
         keep_freed()
-        torch.set_num_threads(1)  # one order of every sum: the same file gets the same score on every machine
         self.comparer = Comparer(student, anchors)
-        self.comparer.student.eval()
+        if (torch := sys.modules.get("torch")) is not None:  # some students need it
+            torch.set_num_threads(1)  # one order of every sum: the same file gets the same score on every machine
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -87,9 +83,12 @@ class FolderEncoder:
             return _unencoded(row, problem), None
 
 
-def encoded(student: Student, sample: Sample) -> np.ndarray:
+def encoded(student: Encoder, sample: Sample) -> np.ndarray:
     """Features float32 `[D]` of a decoded window."""
-    key, luma = sample.key.copy(), sample.luma.copy()  # torch warns of arrays that cannot be written
+    key, luma = (
+        sample.key.copy(),
+        sample.luma.copy(),
+    )  # some students use torch, which warns of arrays that cannot be written
     return np.asarray(student.encode(key, luma, sample.fps, sample.views), np.float32)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from encoder.efficientnet import FoldedPyramid, normalise, pretrained
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,7 +38,6 @@ from actors.media.views import Sample, SampleSpec
 from actors.media.vmaf import vmaf
 from actors.media.window import EncodeOptions
 from pipeline.corpus.rules import short_id
-from trainers.student.lite.efficientnet import FoldedPyramid, normalise, pretrained
 from trainers.student.lite.features import DEVIATION_FLOOR, padded, shrunk, tiles
 from trainers.student.lite.freeze import freeze
 

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from development_copies import LAYERS, ORDERS, PRISTINE_STILL, SIZES
+from encoder.efficientnet import channels_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,12 +31,12 @@ from trainers.levels import at_least
 from trainers.loop import learning_rate
 from trainers.losses import weak_to_strong_loss
 from trainers.student.lite.content import RIDGE
-from trainers.student.lite.efficientnet import channels_of
 from trainers.student.lite.features import BLOCKS
-from trainers.student.lite.features import LAYERS as CHOSEN
 from trainers.student.lite.head import ComparisonHead
+from trainers.student.lite.pyramid import CHANNELS
 
 Row = dict[str, Any]
+CHOSEN = LAYERS[: len(CHANNELS)]  # those of the program
 PRESET = load("local", overrides=["corpus.videos=clips"])  # the clips are given to this program, not to a run
 FREEZE = next(block for block in BLOCKS if block.name == "freeze")
 FAR = 20.0  # VMAF points between two copies, for a label of two levels

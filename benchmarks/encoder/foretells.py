@@ -29,7 +29,7 @@ from protocol import Encoded, Head, arguments, built, cell, measured, prepared, 
 from pipeline.corpus.proxies import items
 from pipeline.run_folder.layout import RunLayout
 from trainers.batches import read_features, read_pairs
-from trainers.student.lite.degradation import trained
+from trainers.student.lite.degradation import GRAPH, Degradation
 from trainers.student.lite.features import BLOCKS
 
 NETWORK = "degradation"
@@ -72,7 +72,9 @@ def on_benchmark(layout: RunLayout, chosen: Head) -> tuple[float, float]:
     groups = {block.name: [(size, block.weight) for size in block.groups] for block in BLOCKS}
     head, matrix = built(chosen, parts(pool.matrix), groups)
     if chosen.prior:
-        pairs = with_prior(pairs, trained().opinion(parts(pool.matrix)[NETWORK].astype(np.float64)), seed)
+        pairs = with_prior(
+            pairs, Degradation(GRAPH.weights()).opinion(parts(pool.matrix)[NETWORK].astype(np.float64)), seed
+        )
     train(head, matrix, pairs, settings, seed)
     rows = [row for row in items(layout, "unseen") if row["video_id"] in copies.row_of]
     seen = parts(copies.take([row["video_id"] for row in rows]))

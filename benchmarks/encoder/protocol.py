@@ -30,6 +30,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from development_copies import Keeping, Window, folders_of, make_all
 from development_heads import PRESET, VARIANTS, Clips, Row, figures, pairs_of, test_rows, train
+from network import DegradationNetwork, folded
 
 from actors.media.views import Sample, SampleSpec
 from actors.teachers import load_teacher
@@ -39,12 +40,13 @@ from pipeline.method.labels import SIMILAR, ensemble_labels
 from pipeline.settings.sections import DEFAULT_TEACHERS
 from trainers.batches import Pairs
 from trainers.student.base import OwnPairs
-from trainers.student.lite.degradation import EXPERTS, DegradationNetwork, folded
-from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
-from trainers.student.lite.features import BLOCKS, DEPTH, Views
+from trainers.student.lite.degradation import EXPERTS
+from trainers.student.lite.features import BLOCKS, Views
 from trainers.student.lite.head import ComparisonHead
+from trainers.student.lite.network import Network
 from trainers.student.lite.options import LiteOptions
 from trainers.student.lite.prior import SHARE, prior_pairs
+from trainers.student.lite.pyramid import GRAPH
 
 SPEC = SampleSpec(key_frames=1, motion_frames=48)
 
@@ -63,9 +65,9 @@ DECISIVE = 84  # teachers' pairs that are left in a run of 45 clips
 
 
 @functools.lru_cache(maxsize=1)
-def pyramid() -> FoldedPyramid:
+def pyramid() -> Network:
     """The encoder before: ImageNet."""
-    return FoldedPyramid(pretrained().eval(), DEPTH)
+    return Network(GRAPH, GRAPH.weights())
 
 
 def grey(key: np.ndarray) -> torch.Tensor:

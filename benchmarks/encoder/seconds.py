@@ -10,15 +10,14 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from actors.media.decode import Decoder
 from actors.media.views import SampleSpec
-from trainers.student.lite.degradation import folded, trained
-from trainers.student.lite.efficientnet import FoldedPyramid, pretrained
-from trainers.student.lite.features import BLOCKS, DEPTH, Views
+from trainers.student.lite.degradation import GRAPH, Degradation
+from trainers.student.lite.features import BLOCKS, Views
+from trainers.student.lite.network import Network
+from trainers.student.lite.pyramid import GRAPH as PYRAMID
 
 
 def main() -> None:
@@ -28,10 +27,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.6)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     with Decoder(timeout_s=600) as decoder:
         sample = decoder.decode(options.video, 0.0, options.seconds, SampleSpec(key_frames=2, motion_frames=48))
-    networks = FoldedPyramid(pretrained().eval(), DEPTH), folded(trained())
+    networks = Network(PYRAMID, PYRAMID.weights()), Degradation(GRAPH.weights())
     views = Views(sample.key, sample.luma, sample.fps, *networks)
     for block in BLOCKS:
         block.compute(views)  # the first call allocates

@@ -10,19 +10,15 @@ them the next frame is the frame itself, as in a still.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from network import DegradationNetwork
 from safetensors.torch import load_file, save_file
 from scipy.stats import spearmanr
 from torch.nn import functional
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from trainers.student.lite.degradation import DegradationNetwork
 
 CROP = 160
 

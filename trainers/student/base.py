@@ -6,17 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
+from trainers.student.contract import NO_VIEWS
 from trainers.videos import Vectors
-
-NO_VIEWS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,6 @@ class OwnPairs:
     second: np.ndarray
     label: np.ndarray
     weight: np.ndarray
-
-
-class Encoder(Protocol):
-    """What the feature pools use of a student."""
-
-    def encode(
-        self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
-    ) -> np.ndarray:
-        """As `Student.encode`."""
 
 
 class Student(nn.Module, ABC):
@@ -64,12 +53,7 @@ class Student(nn.Module, ABC):
     def encode(
         self, key: np.ndarray, luma: np.ndarray, fps: float, views: Mapping[str, np.ndarray] = NO_VIEWS
     ) -> np.ndarray:
-        """Frozen features of one video: float32 [D], the same on every call.
-
-        key: uint8 [S, 2, H, W, 3], S key frames in RGB at native size, each with the frame right after it.
-        luma: uint8 [N, h, w], consecutive frames, luma only, scaled down; N = 1 for a still image. fps: frames/s.
-        views: uint8 RGB [n, h, w, 3], the pictures that its row in the table names (`StudentRow.views`).
-        """
+        """As `trainers.student.contract.Encoder.encode`."""
 
     @abstractmethod
     def encoder_digest(self) -> str:
@@ -106,7 +90,7 @@ class Student(nn.Module, ABC):
         return 1.0
 
     def against_anchors(self, anchors: np.ndarray, tests: Vectors) -> np.ndarray:
-        """Logits float32 [N, A, 5] of tests [N, D] as the second videos and each of anchors [A, D] as the first."""
+        """As `trainers.student.contract.Judge.against_anchors`."""
         parts = [np.zeros((0, len(LEVELS)), np.float32)]
         for k in range(0, len(tests), self.pairs_at_once):
             some = tests[k : k + self.pairs_at_once]
@@ -114,12 +98,7 @@ class Student(nn.Module, ABC):
         return np.concatenate(parts).reshape(len(tests), len(anchors), len(LEVELS))
 
     def blocks_at_average(self, anchors: np.ndarray, tests: Vectors) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """What each block of features does to the comparisons of tests [N, D] with anchors [A, D].
-
-        Returns:
-            Name of each block -> logits float32 [N, A, 5] as `against_anchors` would give them if the test's block were as
-            in the average video of the training. Empty for students whose features have no blocks.
-        """
+        """As `trainers.student.contract.Judge.blocks_at_average`; a student whose features have no blocks."""
         return {}
 
     def compare_all(self, first: Vectors, second: Vectors) -> np.ndarray:

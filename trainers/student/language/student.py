@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.levels import LEVELS
-from trainers.student.base import NO_VIEWS, Student
+from trainers.student.base import Student
+from trainers.student.contract import NO_VIEWS
 from trainers.student.language.adapters import add_adapters, merged
 from trainers.student.language.answer import AnswerLosses
 from trainers.student.language.frame_encoder import FrameEncoder

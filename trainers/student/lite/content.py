@@ -12,6 +12,7 @@ import numpy as np
 STEADINESS = 10.0  # weight of what distortions do to the coarse features, against what contents do
 RIDGE = 30.0  # a corpus has far fewer contents than there are coarse features
 UNIT_FLOOR = 0.05
+CLIP = 8.0  # units of a normalised feature, at most, so that one odd number cannot dominate
 
 
 def content_map(features: np.ndarray, differences: np.ndarray, weights: np.ndarray, coarse: slice) -> np.ndarray:

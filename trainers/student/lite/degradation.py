@@ -5,137 +5,71 @@ It looks at the luma of a frame at native size, and at what changes up to the ne
 
 from __future__ import annotations
 
-import copy
-from importlib import resources
+from collections.abc import Mapping
 
 import numpy as np
-import torch
-from safetensors.torch import load
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from numpy.typing import NDArray
+
+from trainers.student.lite.network import Convolution, Graph, Network, Weights
 
 WIDTHS = (32, 48, 64, 128)
 REDUCTION = 16  # pixels of a frame per position of the last layer, each way
-WEIGHTS = "degradation.safetensors"
 EXPERTS = ("vmaf_v0.6.1", "vmaf_v1.0.16", "gmsd", "ms_ssim")
 MOTION_SCALE = 12.0  # grey levels of change at which that input begins to saturate
 SURROUNDINGS = 7  # pixels, each way, whose mean and deviation normalise a pixel
 INPUTS = 3
 LEAST_WEIGHT = 1e-3
+EPSILON = 1e-5  # of its batch norms
+# of the body, in order: a convolution with its batch norm, or a residual of two; with the stride
+BODY: tuple[tuple[str, int], ...] = (
+    ("body.1", 1),
+    ("body.3", 2),
+    ("body.5.first", 1),
+    ("body.5.second", 1),
+    ("body.6", 2),
+    ("body.8.first", 1),
+    ("body.8.second", 1),
+    ("body.9.first", 1),
+    ("body.9.second", 1),
+    ("body.10", 2),
+    ("body.12.first", 1),
+    ("body.12.second", 1),
+)
+GRAPH = Graph(
+    "degradation",
+    tuple(Convolution(f"{name}.0", f"{name}.1", EPSILON) for name, _ in BODY),
+    constants=("kernel",),
+    others=("weight.weight", "weight.bias", "experts.weight", "experts.bias"),
+    unshuffled=f"{BODY[0][0]}.0",
+)
 
 
-def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """3x3, with its batch norm."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
+class Degradation:
+    """The trained network.
 
+    Args:
+        weights: As `benchmarks/encoder/train.py` writes them.
+    """
 
-class Residual(nn.Module):
-    """Two convolutions and the identity."""
+    def __init__(self, weights: Weights) -> None:
+        self._body = Network(GRAPH, weights)
+        self._layers: Mapping[str, NDArray[np.float64]] = {
+            name: np.asarray(weights[name], np.float64) for name in GRAPH.others
+        }
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = convolution(channels, channels)
-        self.second = convolution(channels, channels)
+    def positions(self, pair: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features [C, P] at all positions of luma 0..255 [2, H, W], a frame and the next; H and W are multiples of REDUCTION."""
+        (features,) = self._body(pair[None])
+        return features.reshape(features.shape[1], -1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, h, w] -> the same."""
-        return functional.relu(x + self.second(functional.relu(self.first(x))))
-
-
-class DegradationNetwork(nn.Module):
-    """Positions of a frame pair -> features and their weight in the mean over the frame; a linear layer for each expert."""
-
-    kernel: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        first, second, third, fourth = WIDTHS
-        self.body = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            convolution(4 * INPUTS, first),
-            nn.ReLU(),
-            convolution(first, second, 2),
-            nn.ReLU(),
-            Residual(second),
-            convolution(second, third, 2),
-            nn.ReLU(),
-            Residual(third),
-            Residual(third),
-            convolution(third, fourth, 2),
-            nn.ReLU(),
-            Residual(fourth),
-        )
-        self.weight = nn.Conv2d(fourth, 1, 1)
-        self.experts = nn.Linear(fourth, len(EXPERTS))
-        reach = torch.arange(SURROUNDINGS) - SURROUNDINGS // 2
-        self.register_buffer("kernel", torch.softmax(-(reach**2) / (2 * (SURROUNDINGS / 6) ** 2), dim=0))
-
-    def _mean(self, x: Tensor) -> Tensor:
-        """Around every pixel of [B, 1, H, W], with Gaussian weights."""
-        half = SURROUNDINGS // 2
-        rows = functional.conv2d(functional.pad(x, (0, 0, half, half), "reflect"), self.kernel[None, None, :, None])
-        return functional.conv2d(functional.pad(rows, (half, half, 0, 0), "reflect"), self.kernel[None, None, None])
-
-    def inputs(self, pairs: Tensor) -> Tensor:
-        """What the network sees [B, 3, H, W]: luma less its local mean over its deviation, the log of that, the change."""
-        luma = pairs[:, :1]
-        mean = self._mean(luma)
-        deviation = (self._mean(luma * luma) - mean * mean).clamp_min(0).sqrt()
-        change = torch.tanh((pairs[:, 1:] - luma) / MOTION_SCALE)
-        return torch.cat([(luma - mean) / (deviation + 1), torch.log(deviation + 1) - 1.5, change], dim=1)
-
-    def positions(self, pairs: Tensor) -> Tensor:
-        """Features [B, C, h, w] of luma 16..235 float [B, 2, H, W]: each frame and the next."""
-        with torch.autocast("cpu", enabled=False):
-            seen = self.inputs(pairs).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.body(seen)
-        return features
-
-    def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [B, C] of luma [B, 2, H, W], a weighted mean over the frame, and the experts' standardised opinions [B, 4]."""
-        features = self.positions(pairs)
-        weights = functional.softplus(self.weight(features)).float() + LEAST_WEIGHT
-        features = features.float()
-        pooled = (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
-        return pooled, self.experts(pooled)
-
-    def opinion(self, pooled: np.ndarray) -> np.ndarray:
-        """Mean of the experts' standardised opinions [N] of pooled features [N, C]; double precision, added up by NumPy."""
-        layer = {name: value.double().numpy() for name, value in self.experts.state_dict().items()}
-        opinion: np.ndarray = (pooled * layer["weight"].mean(axis=0)).sum(axis=1) + layer["bias"].mean()
-        return opinion
-
-    def weights_of(self, features: np.ndarray) -> np.ndarray:
-        """The weights in the mean [P] of features [C, P] in double precision: added up by NumPy, whatever the number of threads."""
-        layer = {name: value.double().numpy().reshape(-1, 1) for name, value in self.weight.state_dict().items()}
-        total = (features * layer["weight"]).sum(axis=0) + layer["bias"][0]
-        weights: np.ndarray = np.logaddexp(0, total) + LEAST_WEIGHT
+    def weights_of(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The weights [P] in the mean over a frame of features [C, P]; added up by NumPy, whatever the number of threads."""
+        total = (features * self._layers["weight.weight"].reshape(-1, 1)).sum(axis=0) + self._layers["weight.bias"][0]
+        weights: NDArray[np.float64] = np.logaddexp(0, total) + LEAST_WEIGHT
         return weights
 
-    def freeze(self) -> DegradationNetwork:
-        """Evaluation mode without gradients; returns itself."""
-        self.requires_grad_(False)
-        return self.eval()
-
-
-def folded(network: DegradationNetwork) -> DegradationNetwork:
-    """A copy for inference with its batch norms folded into the convolutions, equal but for rounding."""
-    plain = copy.deepcopy(network).freeze()
-    for module in plain.modules():
-        for name, part in module.named_children():
-            layers = list(part) if isinstance(part, nn.Sequential) else []
-            if len(layers) == 2 and isinstance(layers[0], nn.Conv2d) and isinstance(layers[1], nn.BatchNorm2d):
-                setattr(module, name, fuse_conv_bn_eval(layers[0], layers[1]))
-    for weights in plain.parameters():
-        if weights.dim() == 4:
-            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
-    return plain
-
-
-def trained() -> DegradationNetwork:
-    """The network with the weights that the package holds."""
-    weights = load(resources.files(__package__).joinpath(WEIGHTS).read_bytes())
-    network = DegradationNetwork()
-    network.load_state_dict(weights)
-    return network.freeze()
+    def opinion(self, pooled: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Mean of the experts' standardised opinions [N] of pooled features [N, C]; added up by NumPy."""
+        weights, bias = self._layers["experts.weight"].mean(axis=0), self._layers["experts.bias"].mean()
+        opinion: NDArray[np.float64] = (pooled * weights).sum(axis=1) + bias
+        return opinion

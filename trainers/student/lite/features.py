@@ -1,4 +1,4 @@
-"""Feature blocks of the lite student: each one function from a video's views to a vector of known length.
+"""Feature blocks of the lite student: each one function from a video's views to a vector of known length. No torch is loaded.
 
 `key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
 
@@ -14,24 +14,20 @@ nearly every picture has some, while the share of smooth areas, which rules the 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
-from trainers.student.lite.degradation import REDUCTION, WIDTHS, DegradationNetwork
-from trainers.student.lite.efficientnet import SMALLEST_SIDE, FoldedPyramid, channels_of, normalise
+from trainers.student.lite.degradation import REDUCTION, WIDTHS, Degradation
 from trainers.student.lite.freeze import freeze
+from trainers.student.lite.network import Network
 from trainers.student.lite.options import BlockName
+from trainers.student.lite.pyramid import CHANNELS, SMALLEST_SIDE
 from trainers.student.lite.shake import shake
 
-DEPTH = 4  # blocks of the network that are looked at
-LAYERS: tuple[int | str, ...] = ("stem", *range(DEPTH))  # to 1/8 of the size; deeper blocks see objects, not quality
 ORDER = 8  # of the deviation: 2 follows the content, the maximum is one pixel's word
 TILE = (270, 480)  # pixels, short and long side of the largest piece given to the network at once
 DEVIATION_FLOOR = 0.01
@@ -44,8 +40,8 @@ class Views:
     key: np.ndarray
     luma: np.ndarray
     fps: float
-    pyramid: FoldedPyramid | None = None
-    degradation: DegradationNetwork | None = None
+    pyramid: Network | None = None
+    degradation: Degradation | None = None
 
 
 @dataclass(frozen=True)
@@ -110,32 +106,30 @@ def padded(image: np.ndarray) -> np.ndarray:
     return np.pad(image, ((0, lacking[0]), (0, lacking[1]), (0, 0)), mode="symmetric")
 
 
-@torch.inference_mode()
-def log_deviations(network: FoldedPyramid, images: list[np.ndarray]) -> np.ndarray:
-    """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of LAYERS, means over all pixels of all images.
+def log_deviations(pyramid: Network, images: list[np.ndarray]) -> np.ndarray:
+    """log((mean of |x - mean|^ORDER)^(1/ORDER) + 0.01) of every channel of every layer, means over all pixels of all images.
 
     Powers of activations, which are at most some hundreds, fit well into float32; sums over images are in double precision.
 
-    Returns float32 [sum of the channels of LAYERS].
+    Returns float32 [sum of CHANNELS].
     """
-    pieces = [
-        network(normalise(torch.from_numpy(np.require(padded(image), requirements=["C", "W"]))[None]))
-        for image in images
-    ]
+    pieces = [pyramid(padded(image)[None]) for image in images]
     parts = []
     for maps in zip(*pieces, strict=True):
-        # [pixels, channels], as they lie in memory
-        flat = [activation[0].permute(1, 2, 0).flatten(0, 1) for activation in maps]
-        count = sum(len(pixels) for pixels in flat)
-        mean = torch.stack([pixels.sum(dim=0).double() for pixels in flat]).sum(dim=0) / count
-        powers = torch.stack([_power_of_8(pixels - mean.float()).sum(dim=0).double() for pixels in flat])
-        parts.append(torch.log((powers.sum(dim=0) / count).pow(1 / ORDER) + DEVIATION_FLOOR))
-    return torch.cat(parts).float().numpy()
+        flat = [activation.reshape(activation.shape[1], -1) for activation in maps]  # [channels, pixels]
+        count = sum(pixels.shape[1] for pixels in flat)
+        mean = sum(pixels.sum(axis=1).astype(np.float64) for pixels in flat) / count
+        powers = sum(_power_of_8(pixels, mean.astype(np.float32)).sum(axis=1).astype(np.float64) for pixels in flat)
+        parts.append(np.log((powers / count) ** (1 / ORDER) + DEVIATION_FLOOR))
+    return np.concatenate(parts).astype(np.float32)
 
 
-def _power_of_8(values: Tensor) -> Tensor:
-    """In place, by squaring three times: the general power takes sixteen times as long."""
-    return values.square_().square_().square_()
+def _power_of_8(pixels: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(x - mean)^8, in place, by squaring three times: the general power takes sixteen times as long."""
+    pixels -= mean[:, None]
+    for _ in range(3):
+        np.square(pixels, out=pixels)
+    return pixels
 
 
 def _detail(factor: int, every_frame: bool) -> Callable[[Views], np.ndarray]:
@@ -153,39 +147,24 @@ def _different(frames: np.ndarray) -> np.ndarray:
     return frames[:1] if all(np.array_equal(frame, frames[0]) for frame in frames[1:]) else frames
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """With one thread of torch: convolutions of small pictures add up in another order with each number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@torch.inference_mode()
 def _degradation(views: Views) -> np.ndarray:
     """The weighted mean of the network's features over all positions of all key frames, float32 [C]."""
     assert views.degradation is not None
     total, weight = np.zeros(WIDTHS[-1]), 0.0
     for pair in _different(views.key):
         for pieces in zip(*(tiles(frame) for frame in pair), strict=True):
-            with one_thread():
-                features = views.degradation.positions(_luma(pieces))[0].flatten(1).double().numpy()
+            features = views.degradation.positions(_luma(pieces)).astype(np.float64)
             weights = views.degradation.weights_of(features)
             total += (features * weights).sum(axis=1)
             weight += float(weights.sum())
     return (total / weight).astype(np.float32)
 
 
-def _luma(pair: Sequence[np.ndarray]) -> Tensor:
-    """Luma 16..235 of two RGB pictures [H, W, 3], float32 [1, 2, H', W'], reflected up to whole positions."""
+def _luma(pair: Sequence[np.ndarray]) -> np.ndarray:
+    """Luma of two RGB pictures [H, W, 3], uint8 [2, H', W'], reflected up to whole positions."""
     luma = np.stack([cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in pair])
     lacking = [-side % REDUCTION for side in luma.shape[1:]]
-    padded_luma = np.pad(luma, ((0, 0), (0, lacking[0]), (0, lacking[1])), mode="symmetric")
-    whole = torch.from_numpy(padded_luma)[None].float() * (219 / 255) + 16
-    return whole.contiguous(memory_format=torch.channels_last)
+    return np.pad(luma, ((0, 0), (0, lacking[0]), (0, lacking[1])), mode="symmetric")
 
 
 def _freeze(views: Views) -> np.ndarray:
@@ -196,13 +175,11 @@ def _shake(views: Views) -> np.ndarray:
     return shake(views.luma)
 
 
-_LAYER_SIZES = tuple(channels_of(layer) for layer in LAYERS)
-
 BLOCKS: tuple[FeatureBlock, ...] = (
     FeatureBlock("degradation", (WIDTHS[-1],), _degradation, weight=0.75, network="degradation"),
-    FeatureBlock("native", _LAYER_SIZES, _detail(1, every_frame=False), network="pyramid"),
-    FeatureBlock("half", _LAYER_SIZES, _detail(2, every_frame=True), network="pyramid"),
-    FeatureBlock("quarter", _LAYER_SIZES, _detail(4, every_frame=True), coarse=True, network="pyramid"),
+    FeatureBlock("native", CHANNELS, _detail(1, every_frame=False), network="pyramid"),
+    FeatureBlock("half", CHANNELS, _detail(2, every_frame=True), network="pyramid"),
+    FeatureBlock("quarter", CHANNELS, _detail(4, every_frame=True), coarse=True, network="pyramid"),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),
     FeatureBlock("shake", (1,), _shake, weight=0.5),

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainers.student.lite.content import content_map
+from trainers.student.lite.content import CLIP, content_map
 
-CLIP = 8.0
 UNIT_FLOOR = 0.02
 
 
@@ -131,13 +130,6 @@ class ComparisonHead(nn.Module):
     def quality(self, features: Tensor) -> Tensor:
         """Scalar quality [B] of features [B, D]; higher is better, the unit is that of the link's thresholds."""
         quality: Tensor = self.regressor(self.normalise(features)).squeeze(-1)
-        return quality
-
-    def quality_at_average(self, features: Tensor, block: slice) -> Tensor:
-        """Quality [B] of features [B, D] whose block is as in the average video of the training: zero, once normalised."""
-        normalised = self.normalise(features)
-        normalised[:, block] = 0.0
-        quality: Tensor = self.regressor(normalised).squeeze(-1)
         return quality
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:

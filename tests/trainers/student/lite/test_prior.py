@@ -38,11 +38,9 @@ def test_the_lite_student_ranks_contents_by_the_network_and_not_where_that_is_sw
     features = np.random.default_rng(3).normal(size=(40, lite.feature_size)).astype(np.float32)
     own = lite.own_pairs(features, np.arange(40), 100, 5)
     assert len(own.label) == round(SHARE * 100)
-    block = next(k for k, part in enumerate(lite.blocks) if part.name == "degradation")
-    start = sum(part.size for part in lite.blocks[:block])
-    with torch.inference_mode():
-        seen = torch.from_numpy(features[:, start : start + lite.blocks[block].size])
-        opinion = lite.degradation.experts(seen).mean(dim=1).numpy()
+    seen = features[:, lite.encoder.places["degradation"]]
+    weights = {name: lite.encoder.weights[f"degradation.experts.{name}"] for name in ("weight", "bias")}
+    opinion = (seen @ weights["weight"].T + weights["bias"]).mean(axis=1)
     assert (np.sign(own.label - 2) == np.sign(opinion[own.second] - opinion[own.first])).all()
     for options in ({}, {"prior": 0.3, "blocks": ["native", "freeze"]}):
         assert build_student("lite", options).own_pairs(features, np.arange(40), 100, 5) is None

@@ -5,12 +5,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from trainers.levels import LEVELS
 from trainers.student.lite.content import content_map
-from trainers.student.lite.efficientnet import channels_of, pretrained
 from trainers.student.lite.head import ComparisonHead, OrdinalLink
-from trainers.student.table import build_student, load_student, student_class
+from trainers.student.table import build_encoder, build_student, load_judge, load_student, student_class
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ DETAIL = ["native", "half", "quarter", "freeze"]
 
 def test_only_the_coarsest_block_tells_the_content():
     student = build_student("lite", {"blocks": DETAIL})
-    sizes = {block.name: block.size for block in student.blocks}
+    sizes = {block.name: block.size for block in student.encoder.blocks}
     start = sizes["native"] + sizes["half"]
     assert student.head.coarse == slice(start, start + sizes["quarter"])
     for options in ({"blocks": ["half", "freeze"]}, {"blocks": DETAIL, "content": False}):
@@ -222,17 +222,13 @@ def test_only_the_coarsest_block_tells_the_content():
 
 
 def test_a_student_holds_the_networks_that_its_blocks_need_and_no_other(lite):
-    assert lite.backbone is not None
-    assert lite.degradation is not None
     students = [build_student("lite", {"blocks": blocks}) for blocks in (DETAIL, ["degradation", "freeze"], ["shake"])]
-    assert [student.backbone is not None for student in students] == [True, False, False]
-    assert [student.degradation is not None for student in students] == [False, True, False]
+    held = [{name.partition(".")[0] for name in student.encoder.weights} for student in (lite, *students)]
+    assert held == [{"backbone", "degradation"}, {"backbone"}, {"degradation"}, set()]
     assert len({student.encoder_digest() for student in (lite, *students)}) == 4
 
 
 def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_path):
-    from safetensors.torch import load_file, save_file
-
     torch.manual_seed(7)
     student = build_student("lite", {"blocks": DETAIL})
     for weights in student.trained_module().parameters():
@@ -241,7 +237,27 @@ def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_pat
     file = tmp_path / "model.safetensors"
     save_file({name: value for name, value in load_file(file).items() if name != "head.content"}, file)
     features = np.random.default_rng(7).normal(size=(5, student.feature_size)).astype(np.float32)
-    assert (load_student(tmp_path).quality(features) == student.quality(features)).all()
+    loaded = load_student(tmp_path)
+    others = features[::-1].copy()
+    said = student.compare(features, others)
+    assert (loaded.compare(features, others) == said).all()
+    np.testing.assert_allclose(load_judge(tmp_path).compare_all(features, others), said, atol=1e-4)
+
+
+def test_weights_that_are_missing_or_do_not_fit_are_refused_by_name(tmp_path, lite):
+    lite.save(tmp_path)
+    file = tmp_path / "model.safetensors"
+    saved = load_file(file)
+    lost = "backbone._conv_stem.weight"
+    save_file({name: value for name, value in saved.items() if name != lost}, file)
+    with pytest.raises(ValueError, match=r"weights of the pyramid network are missing: _conv_stem\.weight"):
+        load_judge(tmp_path)
+    save_file({**saved, lost: torch.zeros(32, 3, 5, 5)}, file)
+    with pytest.raises(ValueError, match="weights of the pyramid network do not fit"):
+        load_judge(tmp_path).encode(*_views(np.random.default_rng(0)), 25.0)
+    save_file({name: value for name, value in saved.items() if name != "head.scale"}, file)
+    with pytest.raises(ValueError, match=r"the student lacks head\.scale"):
+        load_judge(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -257,12 +273,18 @@ def test_a_saved_student_gives_the_same_numbers_and_holds_no_pickle(tmp_path, op
     for weights in student.trained_module().parameters():
         torch.nn.init.normal_(weights)
     student.save(tmp_path)
-    loaded = load_student(tmp_path)
+    loaded, judge = load_student(tmp_path), load_judge(tmp_path)
     views = _views(rng)
-    assert (loaded.encode(*views, 25.0) == student.encode(*views, 25.0)).all()
+    for one in (loaded, judge, build_encoder("lite", options)):
+        assert (one.encode(*views, 25.0) == student.encode(*views, 25.0)).all()
     first, second = rng.normal(size=(2, 7, student.feature_size)).astype(np.float32)
-    assert (loaded.compare(first, second) == student.compare(first, second)).all()
-    assert (loaded.quality(first) == student.quality(first)).all()
+    said = student.compare(first, second)
+    assert (loaded.compare(first, second) == said).all()
+    np.testing.assert_allclose(judge.compare_all(first, second), said, atol=1e-4)
+    assert (judge.compare_all(second, first) == judge.compare_all(first, second)[:, ::-1]).all()
+    np.testing.assert_allclose(
+        judge.against_anchors(first[:5], second), student.against_anchors(first[:5], second), atol=1e-4
+    )
     assert loaded.encoder_digest() == student.encoder_digest()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
     for file in tmp_path.iterdir():
@@ -280,19 +302,16 @@ def test_other_blocks_have_another_encoder_digest(lite):
     assert build_student("lite", {"blocks": ["half"]}).encoder_digest() != lite.encoder_digest()
 
 
-def test_the_feature_pyramid_has_the_published_shapes():
-    network = pretrained()
-    layers = ("stem", 0, 2, 4, 7, 10, 14, 15)
-    with torch.inference_mode():
-        maps = network(torch.zeros(1, 3, 224, 224), layers)
-    assert [m.shape[1] for m in maps] == [channels_of(layer) for layer in layers] == [32, 16, 24, 40, 80, 112, 192, 320]
-    assert [m.shape[2] for m in maps] == [112, 112, 56, 28, 14, 14, 7, 7]
-    assert not any(p.requires_grad for p in network.parameters())
-
-
-def test_importing_the_tables_loads_no_torch():
+def test_neither_the_tables_nor_a_saved_student_that_judges_load_torch(tmp_path, lite):
     import subprocess
     import sys
 
-    code = "import sys, trainers.student, trainers.launch, trainers.sweep; sys.exit('torch' in sys.modules)"
+    lite.save(tmp_path)
+    code = (
+        "import sys, numpy, trainers.student, trainers.launch, trainers.sweep; "
+        "from actors.folder import FolderEncoder; "
+        f"judge = FolderEncoder({str(tmp_path)!r}, numpy.zeros((5, 540), 'float32')).comparer.student; "
+        "judge.encode(numpy.zeros((1, 2, 48, 48, 3), 'uint8'), numpy.zeros((3, 48, 48), 'uint8'), 25.0); "
+        "sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[4])
