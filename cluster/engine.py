@@ -1,4 +1,5 @@
-"""The interface between a step and the machines that do its work. `RayEngine` is a cluster; `cluster.in_process` this process."""
+"""The interface between a step and the machines that do its work. `RayEngine` is a cluster;
+`cluster.processes` are some processes of this machine, `cluster.in_process` is this one."""
 
 from __future__ import annotations
 
@@ -27,6 +28,12 @@ PIXEL_ROWS = 12
 
 def silent(_count: int) -> None:
     """A `Progress` that shows nothing."""
+
+
+def crashed(row: Row, key: str) -> Row:
+    """The row as one whose process died at every try."""
+    message = f"{row[key]}: the worker process died at every try of this row; check the file {row.get('uri', '')}"
+    return {**row, "status": "failed", "error_kind": "crash", "error": message}
 
 
 class Engine(Protocol):

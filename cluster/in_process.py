@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,24 @@ from cluster.pools import Pool
 
 if TYPE_CHECKING:
     from trainers.job import ProgressCallback, TrainJob
+
+
+@contextmanager
+def chained(pools: Sequence[Pool]) -> Iterator[Callable[[Row], Row]]:
+    """One actor of each pool, as a function that takes a row through all of them; they are closed at the end."""
+    actors = [(pool.work(**pool.options), pool.batch) for pool in pools]
+
+    def chain(row: Row) -> Row:
+        for actor, batch in actors:
+            row = actor(pa.Table.from_pylist([row])).to_pylist()[0] if batch > 1 else actor(row)
+        return row
+
+    try:
+        yield chain
+    finally:
+        for actor, _ in actors:
+            if hasattr(actor, "close"):
+                actor.close()
 
 
 class InProcess:
@@ -34,19 +53,12 @@ class InProcess:
         """See `Engine.stream`; every row alone, in the order of the table."""
         if table.num_rows == 0:
             return
-        actors = [(pool.work(**pool.options), pool.batch) for pool in pools]
-        try:
+        with chained(pools) as chain:
             for row in table.to_pylist():
-                result: Row = row
-                for actor, batch in actors:
-                    result = actor(pa.Table.from_pylist([result])).to_pylist()[0] if batch > 1 else actor(result)
+                result = chain(row)
                 check_storage([result])
                 progress(1)
                 yield [result]
-        finally:
-            for actor, _ in actors:
-                if hasattr(actor, "close"):
-                    actor.close()
 
     def calls(
         self,

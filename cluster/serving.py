@@ -28,10 +28,9 @@ from ray.serve.schema import LoggingConfig
 from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Bundle
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, crashed, silent
 from cluster.losses import lost_node
 from cluster.pools import Pool, cpu_share
-from cluster.stream import crashed
 
 if TYPE_CHECKING:
     from cluster.session import Session

@@ -12,7 +12,7 @@ from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Capacity
 from cluster.chain import chain, wants
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, crashed, silent
 from cluster.losses import MOST_RESTARTS, lost_node
 from cluster.pools import MAX_LOST_BLOCKS, Pool, Room
 
@@ -127,9 +127,3 @@ def _passes(missing: Mapping[str, Row], size: int) -> Iterator[tuple[list[Row], 
             yield list(missing.values()), block
     for row in list(missing.values()):
         yield [row], 1
-
-
-def crashed(row: Row, key: str) -> Row:
-    """The row as one whose process died at every try."""
-    message = f"{row[key]}: the worker process died at every try of this row; check the file {row.get('uri', '')}"
-    return {**row, "status": "failed", "error_kind": "crash", "error": message}

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from actors.media.outcome import Failure
 from actors.media.packets import Packets
 from actors.media.timeline import TOLERANCE_S, Cut, Timeline, Times
 
-_REMEMBERED = 16  # files
+_FILES, _PICTURES = 4096, 1_000_000  # that are remembered: 16 bytes a picture and more
 _JUMPS = ("timestamp discontinuity", "on-monoton")  # FFmpeg's words for a clock that jumps, and for one that steps back
 _ROTATION = "rotation of"  # of a display matrix in the header
 _BROWSER_S = 0.0101  # browsers show a picture of a GIF that asks for less for a tenth of a second
@@ -162,7 +163,7 @@ def scan(path: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Scan:
     """
     name = ffmpeg.check_file(path)
     facts = Path(name).stat()
-    return _remembered(_State(name, facts.st_size, facts.st_mtime_ns, facts.st_ino, timeout_s))
+    return _MEMORY.get(_State(name, facts.st_size, facts.st_mtime_ns, facts.st_ino, timeout_s))
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,39 @@ class _State:
     timeout_s: float = field(compare=False)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered(state: _State) -> Scan:
-    return _read(state.name, state.timeout_s)
+class _Memory:
+    """The answers of the files that were asked for last, while they are few and short enough; of the last one in any case."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._known: OrderedDict[_State, Scan] = OrderedDict()
+        self._pictures = 0
+
+    def get(self, state: _State) -> Scan:
+        """The answer for a file as it is now."""
+        with self._lock:
+            if state in self._known:
+                self._known.move_to_end(state)
+                return self._known[state]
+        found = _read(state.name, state.timeout_s)
+        with self._lock:
+            self._pictures += len(found.timeline.times) - self._forget(state)
+            self._known[state] = found
+            while len(self._known) > 1 and (len(self._known) > _FILES or self._pictures > _PICTURES):
+                self._pictures -= self._forget(next(iter(self._known)))
+        return found
+
+    def _forget(self, state: _State) -> int:
+        """How many pictures that were."""
+        old = self._known.pop(state, None)
+        return 0 if old is None else len(old.timeline.times)
+
+
+_MEMORY = _Memory()
 
 
 def _read(name: str, timeout_s: float) -> Scan:

@@ -80,7 +80,7 @@ class Scorer:
     def score_all(self, videos: Iterable[str | os.PathLike[str]]) -> list[FileScore]:
         """Scores of files in the order given; a file that cannot be scored has the status "failed" and stops no other.
 
-        More than a few files are spread over the processors by a local Ray.
+        More than a few files are spread over the processors by processes of this machine.
         """
         return score_files(self._model, [os.fspath(video) for video in videos], Console())
 

@@ -201,7 +201,7 @@ def score_files(
 ) -> list[FileScore]:
     """Score files with a student; the answers come in the order of ``files``.
 
-    Up to `WITHOUT_RAY` windows are scored in this process; more, or a cluster, go through actor pools on Ray. `done` is
+    Up to `workplace.ALONE` windows are scored in this process, more by processes of this machine, or by a cluster. `done` is
     called with each answer as soon as it is there.
 
     Raises:

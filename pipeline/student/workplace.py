@@ -1,4 +1,4 @@
-"""Where files are judged: few in this process, more, or those of a cluster, by actors of Ray."""
+"""Where files are judged: few in this process, more by processes of this machine, and on a cluster by actors of Ray."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from cluster.engine import PIXEL_ROWS, Engine, RayEngine
 from cluster.in_process import InProcess
 from cluster.joining import chosen
 from cluster.pools import Pool
+from cluster.processes import Processes
 from pipeline.console import Console
 from trainers.student.table import student_name, student_row
 
 if TYPE_CHECKING:
     from pipeline.student.scoring import Model
 
-WITHOUT_RAY = 8  # pieces of files that this process judges itself: fewer than Ray needs time to start
+ALONE = 8  # pieces of files that this process judges itself: fewer than other processes need time to start
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +37,14 @@ class Workplace:
         engine: Runs the rows.
         headers: What `actors.folder.HeaderReader` says of each file, in any order; `video_id` is a file's place.
         gpus: GPUs of each actor that holds the student.
+        here: Whether it is this process.
     """
 
     model: Model
     engine: Engine
     headers: list[Row]
-    gpus: float
-
-    @property
-    def here(self) -> bool:
-        """Whether it is this process."""
-        return isinstance(self.engine, InProcess)
+    gpus: float = 0.0
+    here: bool = False
 
     def student(self, work: Callable[..., Any], **options: Any) -> Pool:
         """The pool of a class that holds the student: takes the one of this process, or loads it in every actor."""
@@ -73,7 +71,7 @@ def workplace(
         console: Shows the progress.
         address: Ray cluster to use.
         verbose: Show Ray's own log.
-        pieces: How many pieces the files with these headers have; up to `WITHOUT_RAY` of them are judged in this process.
+        pieces: How many pieces the files with these headers have; up to `ALONE` of them are judged in this process.
 
     Raises:
         UserError: The student's network cannot be loaded.
@@ -82,15 +80,25 @@ def workplace(
     """
     names = [from_path(name) for name in files]
     headers: list[Row] = []
-    if address is None and chosen(address).address is None and len(names) <= WITHOUT_RAY:
+    ray = chosen(address)
+    on_ray = bool(ray.said)  # asked for, be it one of this machine
+    if not on_ray and len(names) <= ALONE:
         here = InProcess()
         headers = _headers(here, names, console, "")
-        if pieces(headers) <= WITHOUT_RAY:
-            yield Workplace(model, here, headers, 0.0)
+        if pieces(headers) <= ALONE:
+            yield Workplace(model, here, headers, here=True)
             return
+    if not on_ray and not _is_large(model):
+        with Processes() as processes:
+            processes.start()
+            _ = model.network  # without this look, every process would die of a damaged file
+            console.line(f"  {processes.count} processes of this machine")
+            headers = headers or _headers(processes, names, console, "reading headers")
+            yield Workplace(model, processes, headers)
+        return
     from cluster.session import SessionSettings, connect
 
-    _ = model.network  # without this look, every worker would die of a damaged file
+    _ = model.network  # the same
     with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
@@ -102,8 +110,12 @@ def workplace(
 
 def gpus_of(model: Model, capacity: Capacity) -> float:
     """A student that takes whole videos is a large network: one GPU for each that is loaded, where the cluster has any."""
-    large = student_row(student_name(model.folder)).whole_videos
-    return 1.0 if large and capacity.most.gpus >= 1 else 0.0
+    return 1.0 if _is_large(model) and capacity.most.gpus >= 1 else 0.0
+
+
+def _is_large(model: Model) -> bool:
+    """Whether a machine holds it few times: GPUs and memory have to be shared out."""
+    return student_row(student_name(model.folder)).whole_videos
 
 
 def _headers(engine: Engine, uris: Sequence[str], console: Console, title: str) -> list[Row]:

@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def forget():
-    module._remembered.cache_clear()
+    module._MEMORY.clear()
 
 
 def test_the_times_of_a_plain_film(folder):

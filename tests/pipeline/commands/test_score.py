@@ -183,16 +183,19 @@ def test_a_run_folder_stands_for_its_latest_student(call, begun, trained, clip):
     assert str(layout.student(1)) in said.out, "round 2 has not finished its training"
 
 
-def test_more_windows_than_pay_off_here_go_to_ray(call, trained, clip, monkeypatch):
+def test_more_windows_than_pay_off_here_go_to_processes_and_those_of_a_cluster_to_ray(call, trained, clip, monkeypatch):
     def refused(address, *_settings):
         raise ClusterError(f"asked for {address}")
 
     monkeypatch.setattr("cluster.session.connect", refused)
-    many = [clip] * (workplace.WITHOUT_RAY + 1)
-    assert call("score", trained, *many).code == 3
+    (alone,) = json.loads(call("score", trained, clip, "--json").out)
+    many = call("score", trained, *[clip] * (workplace.ALONE + 1), "--json", "--no-cache")
+    assert "processes of this machine" in many.err
+    assert json.loads(many.out) == [alone] * (workplace.ALONE + 1)
     said = call("score", trained, clip, "--address", "auto")
     assert said.code == 3
     assert "asked for auto" in said.err
+    assert call("score", trained, clip, "--address", "local", "--no-cache").code == 3, "Ray was asked for"
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     assert call("score", trained, clip).code == 3, "a job that was submitted scores on its cluster"
 

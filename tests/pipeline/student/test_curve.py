@@ -126,13 +126,7 @@ def test_a_block_as_in_the_average_video_takes_its_part_out_of_the_quality(train
     assert all(logits.shape == (3, 5, 5) for logits in blocks.values())
 
 
-def test_more_pieces_than_pay_off_here_go_to_ray(trained, clip, monkeypatch):
-    from cluster import ClusterError
-
-    def refused(address, *_settings):
-        raise ClusterError(f"asked for {address}")
-
-    monkeypatch.setattr("cluster.session.connect", refused)
-    monkeypatch.setattr(workplace, "WITHOUT_RAY", 1)
-    with pytest.raises(ClusterError):
-        curves(open_model(str(trained)), [str(clip), str(clip)], Console())
+def test_more_pieces_than_pay_off_here_are_judged_by_processes_with_the_same_curves(trained, clip, monkeypatch):
+    (alone,) = curves(open_model(str(trained)), [str(clip)], Console())
+    monkeypatch.setattr(workplace, "ALONE", 1)
+    assert curves(open_model(str(trained)), [str(clip), str(clip)], Console()) == [alone, alone]
