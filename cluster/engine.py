@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import pyarrow as pa
 
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
     from trainers.job import ProgressCallback, TrainJob
 
 Row = dict[str, Any]
+# A table, or a list: Arrow imports pandas before it makes a table of rows, and here they become rows again.
+Rows: TypeAlias = pa.Table | Sequence[Row]
 Progress = Callable[[int], object]  # called with the number of rows just finished
 MAX_BLOCK_ROWS = 32  # a lost block loses this many rows at most
 # Of a block whose rows carry decoded frames; it is cut apart again as it grows (`cluster.session.MAX_BLOCK_BYTES`). The decodes
 # of a block may all run into their time-outs before a stream counts as standing still (`SessionSettings.no_progress_timeout_s`).
 PIXEL_ROWS = 12
+
+
+def listed(table: Rows) -> list[Row]:
+    """The rows of a table, or of a list."""
+    rows: list[Row] = table.to_pylist() if isinstance(table, pa.Table) else list(table)
+    return rows
 
 
 def silent(_count: int) -> None:
@@ -48,7 +56,7 @@ class Engine(Protocol):
 
     def stream(
         self,
-        table: pa.Table,
+        table: Rows,
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",
@@ -86,7 +94,7 @@ class Engine(Protocol):
 
 def collect(
     engine: Engine,
-    table: pa.Table,
+    table: Rows,
     pools: Sequence[Pool],
     finish: Callable[[Row], Row] = dict,
     progress: Progress = silent,
@@ -139,7 +147,7 @@ class RayEngine:
 
     def stream(
         self,
-        table: pa.Table,
+        table: Rows,
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",

@@ -11,7 +11,7 @@ import pyarrow as pa
 from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Bundle
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, Rows, listed, silent
 from cluster.pools import Pool
 
 if TYPE_CHECKING:
@@ -44,17 +44,18 @@ class InProcess:
 
     def stream(
         self,
-        table: pa.Table,
+        table: Rows,
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",  # noqa: ARG002 - no row can be lost here
         most_rows: int = MAX_BLOCK_ROWS,  # noqa: ARG002 - there are no blocks
     ) -> Iterator[list[Row]]:
         """See `Engine.stream`; every row alone, in the order of the table."""
-        if table.num_rows == 0:
+        rows = listed(table)
+        if not rows:
             return
         with chained(pools) as chain:
-            for row in table.to_pylist():
+            for row in rows:
                 result = chain(row)
                 check_storage([result])
                 progress(1)

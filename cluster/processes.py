@@ -21,12 +21,10 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
 from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Bundle
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, crashed, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, Rows, crashed, listed, silent
 from cluster.in_process import InProcess, chained
 from cluster.pools import MAX_TASK_RETRIES, Pool
 
@@ -154,18 +152,19 @@ class Processes:
 
     def stream(
         self,
-        table: pa.Table,
+        table: Rows,
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",
         most_rows: int = MAX_BLOCK_ROWS,  # noqa: ARG002 - there are no blocks
     ) -> Iterator[list[Row]]:
         """See `Engine.stream`; a row whose process died at every try comes back failed, with the kind `crash`."""
-        if not table.num_rows:
+        rows = listed(table)
+        if not rows:
             return
         deaths: Counter[str] = Counter()
-        busy = self._filled(min(self.count, table.num_rows))
-        left = _Left(table.to_pylist(), len(busy))
+        busy = self._filled(min(self.count, len(rows)))
+        left = _Left(rows, len(busy))
         finished = False
         try:
             for home, process in enumerate(busy):

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import ray
 from ray import serve
 from ray.serve.api import RunTarget
@@ -28,7 +27,7 @@ from ray.serve.schema import LoggingConfig
 from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Bundle
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, crashed, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, Rows, crashed, listed, silent
 from cluster.losses import lost_node
 from cluster.pools import Pool, cpu_share
 
@@ -111,7 +110,7 @@ class ServeEngine:
 
     def stream(
         self,
-        table: pa.Table,
+        table: Rows,
         pools: Sequence[Pool],
         progress: Progress = silent,
         key: str = "video_id",
@@ -122,7 +121,7 @@ class ServeEngine:
         A row whose replica dies goes to another one; one that sees `MOST_TRIES` replicas die comes back failed, as `crash`.
         """
         chain = [self._handles[pool.work] for pool in pools]
-        left = deque(table.to_pylist())
+        left = deque(listed(table))
         under_way: deque[tuple[Row, Any]] = deque()
         try:
             while left or under_way:

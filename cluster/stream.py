@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import pyarrow as pa
 import ray.data
 
 from actors.media.rows import check_storage
 from cluster import ClusterError
 from cluster.capacity import Capacity
 from cluster.chain import chain, wants
-from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, crashed, silent
+from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, Rows, crashed, listed, silent
 from cluster.losses import MOST_RESTARTS, lost_node
 from cluster.pools import MAX_LOST_BLOCKS, Pool, Room
 
@@ -26,7 +25,7 @@ def block_rows(rows: int, cpus: int, most: int = MAX_BLOCK_ROWS) -> int:
 
 def stream(
     capacity: Capacity,
-    table: pa.Table,
+    table: Rows,
     pools: Sequence[Pool],
     progress: Progress = silent,
     key: str = "video_id",
@@ -48,17 +47,18 @@ def stream(
 
     Rows whose process died at every retry come back with `status` failed and `error_kind` crash.
     """
-    if table.num_rows == 0:
+    missing = {row[key]: row for row in listed(table)}
+    count = len(missing)
+    if not count:
         return
     context = ray.data.DataContext.get_current()
     context.max_errored_blocks = MAX_LOST_BLOCKS
     # A row of a network carries its views, about 100 MB. That is more than the share of the object store that Ray reserves for
     # each pool: decoding would wait until that one row is scored, and all other scoring actors would be idle.
     context.op_resource_reservation_enabled = not any(pool.memory_gib for pool in pools)
-    missing = {row[key]: row for row in table.to_pylist()}
     room = capacity.room(pools)
-    with capacity.held(wants(pools, room, len(missing))):
-        for rows, size in _passes(missing, block_rows(table.num_rows, room.cpus, most_rows)):
+    with capacity.held(wants(pools, room, count)):
+        for rows, size in _passes(missing, block_rows(count, room.cpus, most_rows)):
             for finished in _execute(capacity, rows, size, pools, key):
                 check_storage(finished)
                 for row in finished:

@@ -21,7 +21,6 @@ from math import comb, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import null_space
 from scipy.special import log_ndtr, logsumexp, ndtri, sici
 
 from pipeline.method.thurstone import Floats, checked, checked_wins, curvature, solve_map
@@ -138,7 +137,7 @@ def _anchor_nodes(matrix: Floats) -> tuple[Floats, Floats]:
     """Nodes b `[S, A]` and log weights `[S]` that stand for the posterior of the anchors alone, in the plane sum b = 0."""
     anchors = len(matrix)
     mode = solve_map(matrix)
-    plane = null_space(np.ones((1, anchors)))
+    plane = np.linalg.svd(np.ones((1, anchors)))[2][1:].T  # an orthonormal basis
     spread = plane @ np.linalg.cholesky(np.linalg.inv(plane.T @ curvature(matrix, mode) @ plane))
     normal, log_weights = _normal_nodes(anchors - 1)
     nodes = mode + normal @ spread.T

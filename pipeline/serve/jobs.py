@@ -24,7 +24,7 @@ from pipeline.student.curve import curves_on
 from pipeline.student.results import Results
 from pipeline.student.scoring import FAILED, OK, Model, scores_on
 from pipeline.student.seconds import Curve
-from pipeline.student.workplace import files_table, streamed
+from pipeline.student.workplace import file_rows, streamed
 
 Event = dict[str, Any]
 _LOG = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class Desk:
         if job.cancelled.is_set():
             raise Cancelled
         name, console = str(job.upload.path), _JobConsole(job)
-        (header,) = streamed(self._engine, files_table([name]), [self._pools.header], console, "reading the file")
+        (header,) = streamed(self._engine, file_rows([name]), [self._pools.header], console, "reading the file")
         self._check(header)
         (score,) = scores_on(self._engine, self._model, [name], [header], self._pools.network, console)
         if score.status == FAILED:

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from actors.adaptive import AdaptiveEncoder, Asked
 from actors.media.rows import Row, format_recipe
@@ -28,7 +27,6 @@ from cluster.engine import Engine
 from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
-from pipeline.look.look import LOOK_COLUMNS
 from pipeline.method.scale import preference, score_tests
 from pipeline.run_folder.store import exists
 from pipeline.student.folder import MORE_JSON, Anchors, Scores, read_anchors
@@ -223,9 +221,8 @@ def score_on(
     count = LEAST_WINDOWS
     asked = [row for file in known for row in file.ask(count)]
     while asked:
-        table = pa.Table.from_pylist(asked, schema=LOOK_COLUMNS)
         for row in sorted(
-            streamed(engine, table, pools, console, "scoring windows"), key=lambda row: str(row["video_id"])
+            streamed(engine, asked, pools, console, "scoring windows"), key=lambda row: str(row["video_id"])
         ):
             known[int(str(row["video_id"]).partition("-")[0])].rows.append(row)
         count *= 2

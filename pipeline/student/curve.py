@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from actors.media.rows import Row, format_recipe
 from actors.seconds import SecondsScorer
@@ -20,7 +19,6 @@ from pipeline.student.workplace import streamed, workplace
 
 MOST_SECONDS = 600  # of a file that are judged; of a longer one these are spread evenly
 PIECE = 8  # seconds that share a decode
-_WINDOWS = pa.schema([(name, pa.string()) for name in ("video_id", "uri", "recipe", "spans")])
 
 
 def spans(length_s: float, most: int = MOST_SECONDS) -> list[tuple[float, float]]:
@@ -119,7 +117,7 @@ def curves_on(
         files,
         headers,
         rows,
-        streamed(engine, pa.Table.from_pylist(rows, _WINDOWS), [scorer], console, "judging pieces"),
+        streamed(engine, rows, [scorer], console, "judging pieces"),
         model,
         done,
     )

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 from safetensors import SafetensorError
 
 from actors.folder import FolderEncoder
@@ -30,7 +29,6 @@ from cluster.pools import Pool
 from pipeline.console import Console, UserError
 from pipeline.corpus.rules import PRISTINE
 from pipeline.corpus.windows import windows
-from pipeline.look.look import LOOK_COLUMNS
 from pipeline.run_folder.kept import kept_student
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
@@ -236,7 +234,7 @@ def scores_on(
     """
     warn(files, headers, console)
     pools = [Pool(Sampler, {"spec": model.spec, "options": model.options}), network]
-    scored = streamed(engine, _windows_table(_windows_of(headers, model)), pools, console, _SCORING)
+    scored = streamed(engine, _windows_of(headers, model), pools, console, _SCORING)
     return _collected(files, headers, scored, model, done)
 
 
@@ -245,10 +243,6 @@ def warn(files: Sequence[str], headers: Sequence[Row], console: Console) -> None
     for row in sorted(headers, key=lambda row: str(row["video_id"])):
         if row.get("note"):
             console.warn(f"{files[int(row['video_id'])]}: {row['note']}")
-
-
-def _windows_table(rows: Sequence[Row]) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=LOOK_COLUMNS)
 
 
 def _cut(length_s: float, model: Model) -> Iterator[tuple[float, float]]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from actors.folder import HeaderReader
 from actors.media.inputs import from_path, scheme, to_path
 from actors.media.rows import Row
@@ -119,20 +117,19 @@ def _is_large(model: Model) -> bool:
 
 
 def _headers(engine: Engine, uris: Sequence[str], console: Console, title: str) -> list[Row]:
-    return list(streamed(engine, files_table(uris), [Pool(HeaderReader)], console, title))
+    return list(streamed(engine, file_rows(uris), [Pool(HeaderReader)], console, title))
 
 
-def streamed(engine: Engine, table: pa.Table, pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
-    """The rows of a table after they have passed the pools, with a bar on the console."""
-    with console.track(table.num_rows, title) as progress:
-        for batch in engine.stream(table, pools, progress.advance, most_rows=PIXEL_ROWS):
+def streamed(engine: Engine, rows: Sequence[Row], pools: Sequence[Pool], console: Console, title: str) -> Iterator[Row]:
+    """The rows after they have passed the pools, with a bar on the console."""
+    with console.track(len(rows), title) as progress:
+        for batch in engine.stream(rows, pools, progress.advance, most_rows=PIXEL_ROWS):
             yield from batch
 
 
-def files_table(uris: Sequence[str]) -> pa.Table:
+def file_rows(uris: Sequence[str]) -> list[Row]:
     """One row for each file; its `video_id` is its place."""
-    rows = [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("video_id", pa.string()), ("uri", pa.string())]))
+    return [{"video_id": f"{k:08d}", "uri": uri} for k, uri in enumerate(uris)]
 
 
 def absolute(uri: str) -> str:

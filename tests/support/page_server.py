@@ -56,8 +56,8 @@ class Scripted:
         self.gate.set()
         self.rows = []
 
-    def stream(self, table, _pools, progress, **_):
-        for row in table.to_pylist():
+    def stream(self, rows, _pools, progress, **_):
+        for row in rows:
             done = {**row, "status": "ok", "error_kind": "", "error": ""}
             kind = "window" if "start_s" in row else "piece" if "spans" in row else "header"
             self.rows.append(kind)

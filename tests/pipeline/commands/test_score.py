@@ -192,12 +192,12 @@ def test_more_windows_than_pay_off_here_go_to_processes_and_those_of_a_cluster_t
     many = call("score", trained, *[clip] * (workplace.ALONE + 1), "--json", "--no-cache")
     assert "processes of this machine" in many.err
     assert json.loads(many.out) == [alone] * (workplace.ALONE + 1)
-    said = call("score", trained, clip, "--address", "auto")
+    said = call("score", trained, clip, "--address", "auto", "--no-cache")
     assert said.code == 3
     assert "asked for auto" in said.err
     assert call("score", trained, clip, "--address", "local", "--no-cache").code == 3, "Ray was asked for"
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert call("score", trained, clip).code == 3, "a job that was submitted scores on its cluster"
+    assert call("score", trained, clip, "--no-cache").code == 3, "a job that was submitted scores on its cluster"
 
 
 def test_an_output_that_is_a_folder_is_refused_before_any_work(call, trained, clip, tmp_path):

@@ -107,8 +107,8 @@ def test_a_client_that_goes_away_before_its_answer_ends_its_job(model, clip):
         def __init__(self):
             self.gate, self.begun, self.rows = threading.Event(), threading.Event(), 0
 
-        def stream(self, table, _pools, progress, **_):
-            for row in table.to_pylist():
+        def stream(self, rows, _pools, progress, **_):
+            for row in rows:
                 self.rows += 1
                 self.begun.set()
                 self.gate.wait(60)
@@ -136,10 +136,10 @@ def test_requests_beyond_the_limit_are_told_to_come_again(model, clip):
         def __init__(self):
             self.gate = threading.Event()
 
-        def stream(self, table, _pools, progress, **_):
+        def stream(self, rows, _pools, progress, **_):
             self.gate.wait(60)
             progress(1)
-            yield [{**row, "status": "failed", "error_kind": "format", "error": "no"} for row in table.to_pylist()]
+            yield [{**row, "status": "failed", "error_kind": "format", "error": "no"} for row in rows]
 
     engine = Stuck()
     with page_server(model, Limits(requests=2), engine=engine) as service:

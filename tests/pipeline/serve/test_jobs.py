@@ -26,8 +26,8 @@ class Engine:
         self.length, self.header, self.window, self.gate = length, header or {}, window or {}, gate
         self.rows = []
 
-    def stream(self, table, pools, progress, **_):
-        for row in table.to_pylist():
+    def stream(self, rows, pools, progress, **_):
+        for row in rows:
             done = {**row, "status": "ok", "error_kind": "", "error": ""}
             self.rows.append(pools[-1].work)
             if pools[-1].work is HEADER:

@@ -104,8 +104,8 @@ class Answers:
     def __init__(self, chooser, quality):
         self.chooser, self.quality, self.seen = chooser, quality, []
 
-    def stream(self, table, *_how, **_more):
-        for row in table.to_pylist():
+    def stream(self, rows, *_how, **_more):
+        for row in rows:
             self.seen.append(row["start_s"])
             asked, logits = run(self.chooser, self.quality(row["start_s"]))
             yield [{**row, "status": "ok", "asked": json.dumps(asked), "logits": logits.tobytes()}]
@@ -139,8 +139,8 @@ def test_a_file_whose_windows_differ_gets_more_of_them_and_a_steady_one_does_not
 
 def test_a_file_with_a_damaged_window_has_failed(trained, thrift):
     class Broken(Answers):
-        def stream(self, table, *_how, **_more):
-            for row in table.to_pylist():
+        def stream(self, rows, *_how, **_more):
+            for row in rows:
                 yield [
                     {
                         **row,
