@@ -22,6 +22,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,7 +39,8 @@ ROWS = ("run", "demo", "score", "one", "map")
 STEPS = ("benchmark", "distort-1", "score", "train-1")
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans come to this process, so that their seconds are counted
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_SAMPLE_S = 1.0
+_SAMPLE_S = 0.2
+_MEMORY_TICKS = 5  # samples between two of the memory, which takes longer to read
 _LEFT_S = 20.0  # that processes which outlive a command are waited for
 
 _MAP = """
@@ -87,14 +89,69 @@ def ended_s() -> float:
     return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
-def living_s() -> float:
-    """CPU seconds of the living descendants, and of those children of theirs that they waited for."""
-    total = 0
+@dataclass(frozen=True)
+class Seen:
+    """A process when it was last looked at: its parent, and its CPU seconds with those of the children it waited for."""
+
+    parent: int
+    cpu_s: float
+
+
+def looked_at() -> dict[int, Seen]:
+    """The living descendants."""
+    found = {}
     for process in set(descendants(os.getpid())):
         with suppress(OSError):
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            total += sum(int(fields[k]) for k in (11, 12, 13, 14))
-    return total * _TICK_S
+            found[process] = Seen(int(fields[1]), sum(int(fields[k]) for k in (11, 12, 13, 14)) * _TICK_S)
+    return found
+
+
+def forgets(process: int) -> bool:
+    """Whether a process waits for no child, as Ray's raylet: the kernel then counts the children's seconds nowhere."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("SigIgn:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGCHLD - 1) & 1)
+    return False
+
+
+class Watch:
+    """Looks at the descendants again and again while a command runs.
+
+    Attributes:
+        lost_s: CPU seconds of those that ended unseen, as far as they were seen.
+        peak_mib: Largest sum of the proportional set sizes, if memory is asked for.
+    """
+
+    def __init__(self, *, memory: bool) -> None:
+        self.lost_s = self.peak_mib = 0.0
+        self._memory = memory
+        self._known: dict[int, Seen] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        ticks = 0
+        while not self._over.wait(_SAMPLE_S):
+            now = looked_at()
+            for process, last in self._known.items():
+                if process not in now and last.parent in now and forgets(last.parent):
+                    self.lost_s += last.cpu_s
+            self._known = now
+            ticks += 1
+            if self._memory and ticks % _MEMORY_TICKS == 0:
+                self.peak_mib = max(self.peak_mib, held_mib())
+
+    def living_s(self) -> float:
+        """CPU seconds of the living descendants, of those children of theirs that they waited for, and of the lost ones."""
+        return self.lost_s + sum(one.cpu_s for one in looked_at().values())
+
+    def end(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join()
 
 
 def held_mib() -> float:
@@ -123,15 +180,7 @@ def watched(code: Path, arguments: Sequence[str], *, memory: bool = False) -> Us
     environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
     environment.pop("RAY_ADDRESS", None)  # each starts a Ray of its own
     environment["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="speed-cache-")  # no score is known from the run before
-    used, before, start, over = Usage(), ended_s(), time.monotonic(), threading.Event()
-
-    def sample() -> None:
-        while not over.wait(_SAMPLE_S):
-            used.peak_mib = max(used.peak_mib, held_mib())
-
-    sampler = threading.Thread(target=sample, daemon=True)
-    if memory:
-        sampler.start()
+    used, before, start, watch = Usage(), ended_s(), time.monotonic(), Watch(memory=memory)
     with tempfile.TemporaryFile("w+") as errors:
         command = [sys.executable, *arguments]
         child = subprocess.Popen(command, cwd=code, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -140,17 +189,17 @@ def watched(code: Path, arguments: Sequence[str], *, memory: bool = False) -> Us
         for line in child.stdout:
             words = line.split()
             if len(words) > 1 and words[0] == "done":
-                now = ended_s() - before + living_s()
+                now = ended_s() - before + watch.living_s()
                 used.steps[words[1]], last = now - last, now
         status = child.wait()
         used.wall_s = time.monotonic() - start
-        over.set()
+        watch.end()
         reap()
         shutil.rmtree(environment["XDG_CACHE_HOME"], ignore_errors=True)
         if status:
             errors.seek(0)
             raise SystemExit(f"{' '.join(command)} ended with {status}:\n{errors.read()[-2000:]}")
-    used.cpu_s = ended_s() - before
+    used.cpu_s, used.peak_mib = ended_s() - before + watch.lost_s, watch.peak_mib
     return used
 
 

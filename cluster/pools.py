@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.ceiling import Nodes
+from cluster.metrics import Several, metered
 
 MAX_RESTARTS = 4  # without a limit, a row that kills its process would be retried forever
 MAX_TASK_RETRIES = 2
@@ -26,6 +27,7 @@ class Pool:
         batch: Rows of one call. With more than one, `work` maps a `pyarrow.Table` of that many rows, or fewer, to a table.
         memory_gib: Memory of an actor that is always busy and needs much of it, GiB. There are never more such actors than
             CPUs, or than fit into the memory of the nodes. 0: too little to count.
+        parts: The pools that it joins, if it does.
     """
 
     work: Callable[..., Any]
@@ -34,6 +36,7 @@ class Pool:
     weight: float = 1.0
     batch: int = 1
     memory_gib: float = 0.0
+    parts: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,52 @@ class Room:
     off_gpus: bool = False  # nodes with GPUs are left alone
 
 
+def joined(pools: Sequence[Pool]) -> list[Pool]:
+    """The pools with neighbours joined where nothing keeps them apart: an actor of theirs takes a row through all of them.
+
+    What keeps pools apart is a GPU, much memory, or a batch. Actors of joined pools are fewer, none waits for another, and
+    pixels do not travel between them; each costs a process that has to start and to import its libraries.
+    """
+    found: list[list[Pool]] = []
+    for pool in pools:
+        if found and _joins(found[-1][-1]) and _joins(pool):
+            found[-1].append(pool)
+        else:
+            found.append([pool])
+    return [group[0] if len(group) == 1 else _together(group) for group in found]
+
+
+def _joins(pool: Pool) -> bool:
+    return not pool.gpus and not pool.memory_gib and pool.batch == 1
+
+
+def _together(pools: Sequence[Pool]) -> Pool:
+    class Together(Several):
+        def __init__(self) -> None:
+            self._actors = [metered(pool.work)(**pool.options) for pool in pools]
+
+        def __call__(self, row: Any) -> Any:
+            for actor in self._actors:
+                row = actor(row)
+            return row
+
+    names = [getattr(pool.work, "__name__", "pool") for pool in pools]
+    Together.__name__ = Together.__qualname__ = "And".join(names)  # the name that Ray shows
+    return Pool(Together, weight=sum(pool.weight for pool in pools), parts=tuple(pools))
+
+
 def actor_counts(pools: Sequence[Pool], room: Room) -> list[int]:
     """Number of actors of each pool: one, plus its share by weight of two per CPU (a chain is as fast as its slowest pool).
+
+    A pool that is the only one has three for two CPUs: no other one is there to wait for.
 
     A pool with GPUs has as many as the GPUs hold beside one actor of every other such pool: Ray Data moves them to where
     the queue is.
     """
     total = sum(pool.weight for pool in pools)
     counts = [1 + int(2 * room.cpus * pool.weight / total) for pool in pools]
+    if len(pools) == 1:
+        counts = [room.cpus + max(1, room.cpus // 2)]
     on_gpus = sum(pool.gpus for pool in pools)
     for k, pool in enumerate(pools):
         if pool.memory_gib:

@@ -13,7 +13,7 @@ from cluster.capacity import Capacity
 from cluster.chain import chain, wants
 from cluster.engine import MAX_BLOCK_ROWS, Progress, Row, Rows, crashed, listed, silent
 from cluster.losses import MOST_RESTARTS, lost_node
-from cluster.pools import MAX_LOST_BLOCKS, Pool, Room
+from cluster.pools import MAX_LOST_BLOCKS, Pool, Room, joined
 
 _BLOCKS_PER_CPU = 8  # enough blocks to keep every actor busy until near the end
 
@@ -51,6 +51,7 @@ def stream(
     count = len(missing)
     if not count:
         return
+    pools = joined(pools)
     context = ray.data.DataContext.get_current()
     context.max_errored_blocks = MAX_LOST_BLOCKS
     # A row of a network carries its views, about 100 MB. That is more than the share of the object store that Ray reserves for

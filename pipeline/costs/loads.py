@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from actors.distortions.table import DISTORTIONS, FAMILIES, PRISTINE
 from actors.teachers import is_network
 from cluster.capacity import Bundle, least
-from cluster.pools import Room, actor_counts
+from cluster.pools import Pool, Room, actor_counts, joined
 from pipeline.corpus.counts import counts_of
 from pipeline.corpus.facts import CorpusFacts
 from pipeline.corpus.proxies import SUITES, spread
@@ -30,12 +30,19 @@ ROW_BYTES, FEATURE_BYTES, VIDEO_BYTES_8S = 250, 21_000, 4.7e6
 
 def look_resources(config: Config, look: Look, cpus: int) -> Resources:
     """Total resources of the actor pools of a look on `cpus` CPUs."""
-    chain = pools(config, look)
+    chain = joined(pools(config, look))
     counts = actor_counts(chain, Room(cpus))
     gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
-    each = [pool.memory_gib or MEMORY_GIB.get(getattr(pool.work, "__name__", ""), OTHER_GIB) for pool in chain]
-    memory = sum(gib * count for gib, count in zip(each, counts, strict=True))
+    memory = sum(_memory_gib(pool) * count for pool, count in zip(chain, counts, strict=True))
     return Resources(sum(counts), gpus, memory)
+
+
+def _memory_gib(pool: Pool) -> float:
+    """What an actor of a pool holds; one of joined pools holds what the largest part does, and a little for each other one."""
+    if pool.memory_gib:
+        return pool.memory_gib
+    parts = [MEMORY_GIB.get(getattr(part.work, "__name__", ""), OTHER_GIB) for part in pool.parts or (pool,)]
+    return max(parts) + OTHER_GIB * (len(parts) - 1)
 
 
 def look_needs(config: Config, look: Look) -> list[Bundle]:

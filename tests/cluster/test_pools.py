@@ -3,7 +3,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cluster.ceiling import Nodes
-from cluster.pools import Pool, Room, actor_counts, cpu_share, packed, places
+from cluster.pools import Pool, Room, actor_counts, cpu_share, joined, packed, places
 
 WEIGHTS = st.lists(st.floats(0.1, 10), min_size=1, max_size=20)
 CPUS = st.integers(1, 512)
@@ -27,7 +27,10 @@ def test_all_pools_of_a_stream_can_be_alive_at_once(weights, cpus):
 @given(WEIGHTS, CPUS)
 def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights, cpus):
     counts = actor_counts(pools_of(weights), Room(cpus))
-    assert 2 * cpus <= sum(counts) <= 2 * cpus + len(weights), "shares are rounded down"
+    if len(weights) == 1:
+        assert counts == [cpus + max(1, cpus // 2)], "no other pool is there to wait for"
+    else:
+        assert 2 * cpus <= sum(counts) <= 2 * cpus + len(weights), "shares are rounded down"
 
 
 @given(WEIGHTS, CPUS, st.lists(st.floats(0, 500), min_size=1, max_size=8))
@@ -37,6 +40,35 @@ def test_pools_of_much_memory_have_no_more_actors_than_cpus_and_memory(weights, 
     known = [Nodes(cpus, 0.0, 1, gib) for gib in nodes]
     assert all(1 <= count <= min(cpus, most) for count in actor_counts(pools, Room(cpus, nodes=known)))
     assert all(1 <= count <= cpus for count in actor_counts(pools, Room(cpus)))
+
+
+class Adding:
+    def __init__(self, what):
+        self.what = what
+
+    def __call__(self, row):
+        return {**row, "path": row.get("path", "") + self.what}
+
+
+def test_pools_of_cpus_that_follow_each_other_are_joined_and_do_the_same():
+    one, two, three = (
+        Pool(Adding, {"what": what}, weight=weight) for what, weight in (("a", 2.0), ("b", 1.0), ("c", 0.5))
+    )
+    network = Pool(dict, gpus=1.0)
+    assert joined([one, network, Pool(dict, memory_gib=2.0), Pool(dict, batch=4)]) == [
+        one,
+        network,
+        Pool(dict, memory_gib=2.0),
+        Pool(dict, batch=4),
+    ]
+    found = joined([one, two, network, three])
+    assert [pool.gpus for pool in found] == [0.0, 1.0, 0.0]
+    assert (found[0].weight, found[0].parts, found[0].work.__name__) == (3.0, (one, two), "AddingAndAdding")
+    assert found[1:] == [network, three]
+    (whole,) = joined([one, two, three])
+    actor = whole.work(**whole.options)
+    assert actor({"key": 1}) == {"key": 1, "path": "abc"}
+    assert joined([]) == []
 
 
 def test_an_actor_lives_on_one_node():
