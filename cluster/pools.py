@@ -97,7 +97,7 @@ def _together(pools: Sequence[Pool]) -> Pool:
 def actor_counts(pools: Sequence[Pool], room: Room) -> list[int]:
     """Number of actors of each pool: one, plus its share by weight of two per CPU (a chain is as fast as its slowest pool).
 
-    A pool that is the only one has three for two CPUs: no other one is there to wait for.
+    A pool that is the only one has one per CPU, and one more: no other one is there to wait for.
 
     A pool with GPUs has as many as the GPUs hold beside one actor of every other such pool: Ray Data moves them to where
     the queue is.
@@ -105,7 +105,7 @@ def actor_counts(pools: Sequence[Pool], room: Room) -> list[int]:
     total = sum(pool.weight for pool in pools)
     counts = [1 + int(2 * room.cpus * pool.weight / total) for pool in pools]
     if len(pools) == 1:
-        counts = [room.cpus + max(1, room.cpus // 2)]
+        counts = [room.cpus + 1]
     on_gpus = sum(pool.gpus for pool in pools)
     for k, pool in enumerate(pools):
         if pool.memory_gib:

@@ -28,7 +28,7 @@ def test_all_pools_of_a_stream_can_be_alive_at_once(weights, cpus):
 def test_every_pool_has_an_actor_and_two_more_per_cpu_are_shared(weights, cpus):
     counts = actor_counts(pools_of(weights), Room(cpus))
     if len(weights) == 1:
-        assert counts == [cpus + max(1, cpus // 2)], "no other pool is there to wait for"
+        assert counts == [cpus + 1], "no other pool is there to wait for"
     else:
         assert 2 * cpus <= sum(counts) <= 2 * cpus + len(weights), "shares are rounded down"
 
