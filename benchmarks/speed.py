@@ -286,6 +286,11 @@ def render(folder: Path, count: int) -> list[str]:
     return [str(name) for name in names]
 
 
+def listed(options: argparse.Namespace) -> list[str]:
+    """The clips that are there already."""
+    return [str(file.resolve()) for file in sorted(options.clips.iterdir())][: options.files]
+
+
 def lines(row: str, sides: Sequence[list[Usage]]) -> Iterator[str]:
     """What the measurements of a row say."""
     figures: dict[str, tuple[str, Callable[[Usage], float]]] = {row: ("CPU s", lambda used: used.cpu_s)}
@@ -315,6 +320,9 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--files", type=int, default=300, help="clips for row score")
+    parser.add_argument(
+        "--clips", type=Path, help="folder of clips for rows score and one, which are rendered otherwise"
+    )
     parser.add_argument("--json", type=Path, help="keep every measurement in this file")
     parser.add_argument("--set", action="append", default=[], help="for the runs")
     options = parser.parse_args()
@@ -324,7 +332,9 @@ def main() -> None:
     found: dict[str, list[list[Usage]]] = {}
     with tempfile.TemporaryDirectory(prefix="speed-") as place:
         rows = options.rows.split(",")
-        files = render(Path(place) / "clips", options.files) if {"score", "one"} & set(rows) else []
+        files = []
+        if {"score", "one"} & set(rows):
+            files = render(Path(place) / "clips", options.files) if options.clips is None else listed(options)
         bench = Bench(Path(place), str(Path(options.videos).resolve()), files, overrides)
         if files:
             for code in codes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainers.batches import Features, Pairs
-from trainers.losses import Average, LossTerms, sequence_loss, weak_to_strong_loss
+from trainers.losses import Average, LossTerms, SequenceLosses, sequence_loss, weak_to_strong_loss
 from trainers.student.language.seconds import Seconds, unpack
 from trainers.videos import VideoStore
 
@@ -36,6 +37,7 @@ class Examples(Protocol):
         index: np.ndarray,
         progress: float,
         *,
+        seeds: Sequence[int],
         weights: Tensor,
         normaliser: float,
         lambda_: float | str,
@@ -43,7 +45,10 @@ class Examples(Protocol):
         accepted: Tensor | None,
         differences: Tensor | None,
     ) -> LossTerms:
-        """The loss of the pairs at `index`; arguments as of `trainers.losses.weak_to_strong_loss`."""
+        """The loss of the pairs at `index`; arguments as of `trainers.losses.weak_to_strong_loss`.
+
+        seeds: Of the dropout, one for each of as many equal parts of the pairs.
+        """
 
 
 class VectorExamples:
@@ -63,10 +68,16 @@ class VectorExamples:
         logits: Tensor = engine(self.matrix[pairs.first[index]], self.matrix[pairs.second[index]])
         return logits
 
-    def terms(self, engine: Any, pairs: Pairs, index: np.ndarray, progress: float, **loss: Any) -> LossTerms:
+    def terms(
+        self, engine: Any, pairs: Pairs, index: np.ndarray, progress: float, *, seeds: Sequence[int], **loss: Any
+    ) -> LossTerms:
         """The loss over the five levels."""
         labels = torch.from_numpy(pairs.label[index]).to(engine.device)
-        return weak_to_strong_loss(self.logits(engine, pairs, index), labels, progress, **loss)
+        logits = []
+        for seed, part in zip(seeds, np.split(index, len(seeds)), strict=True):
+            torch.manual_seed(seed)
+            logits.append(self.logits(engine, pairs, part))
+        return weak_to_strong_loss(torch.cat(logits), labels, progress, **loss)
 
 
 class SequenceExamples:
@@ -89,14 +100,29 @@ class SequenceExamples:
         return logits
 
     def terms(
-        self, engine: Any, pairs: Pairs, index: np.ndarray, progress: float, accepted: Tensor | None, **loss: Any
+        self,
+        engine: Any,
+        pairs: Pairs,
+        index: np.ndarray,
+        progress: float,
+        *,
+        seeds: Sequence[int],
+        accepted: Tensor | None,
+        **loss: Any,
     ) -> LossTerms:
         """The loss over the tokens of the answer."""
         labels = torch.from_numpy(pairs.label[index]).to(engine.device)
         lengths = self.store.tokens[pairs.first[index]] + self.store.tokens[pairs.second[index]]
         self.tokens += int(lengths.sum())
         self.padding += int((lengths.max() - lengths).sum())
-        return sequence_loss(engine(*self._batch(pairs, index), labels, accepted), labels, progress, **loss)
+        found, taken = [], 0
+        for seed, part in zip(seeds, np.split(index, len(seeds)), strict=True):
+            mine = slice(taken, taken + len(part))
+            torch.manual_seed(seed)
+            found.append(engine(*self._batch(pairs, part), labels[mine], None if accepted is None else accepted[mine]))
+            taken += len(part)
+        losses = SequenceLosses(*(torch.cat(values) for values in zip(*found, strict=True)))
+        return sequence_loss(losses, labels, progress, **loss)
 
     def _batch(self, pairs: Pairs, index: np.ndarray) -> tuple[list[Seconds], list[tuple[int, int]]]:
         """The videos that the pairs name, each once, and the pairs as places among them."""

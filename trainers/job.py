@@ -105,7 +105,7 @@ class TrainJob:
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits over the settings that decide the result; places and ways of running do not count."""
-        settings = self.settings.model_dump(exclude={"workers", "checkpoint_every", "same_steps"})
+        settings = self.settings.model_dump(exclude={"workers", "shares", "checkpoint_every", "same_steps"})
         relevant = {
             # the first release called three settings otherwise: what it began to train goes on
             **{_FIRST_NAMES.get(name, name): value for name, value in settings.items()},

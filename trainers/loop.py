@@ -62,7 +62,7 @@ class Worker:
     pairs: Pairs  # as given
     taught: Pairs  # and the student's own
     validation: Pairs | None
-    sampler: PairSampler
+    samplers: list[PairSampler]  # of its parts of a batch
     steps: int
     records: list[dict[str, float]]
     taken: frozenset[str]  # names of checkpoints, as they were before any rank reported one
@@ -109,6 +109,11 @@ def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pair
     return student
 
 
+def _parts(rank: int, workers: int, parts: int) -> range:
+    """Which parts of a batch a worker takes."""
+    return range(rank * parts // workers, (rank + 1) * parts // workers)
+
+
 def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
@@ -126,7 +131,11 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     if job.initial is not None:
         restore_masters(engine, job.settings.zero_stage, student.master_weights(job.initial))
     lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
-    sampler = PairSampler(taught.weight, job.settings.batch_size, workers, rank, job.seed, lengths)
+    parts = job.settings.parts
+    samplers = [
+        PairSampler(taught.weight, job.settings.batch_size, parts, part, job.seed, lengths)
+        for part in _parts(rank, workers, parts)
+    ]
     return Worker(
         job,
         rank,
@@ -139,7 +148,7 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
         pairs,
         taught,
         validation,
-        sampler,
+        samplers,
         steps=job.steps(len(pairs), len(taught) - len(pairs)),
         records=[],
         taken=checkpoint_names(run_folder),
@@ -180,20 +189,25 @@ def _differences(worker: Worker, index: np.ndarray) -> Tensor | None:
 def _train_step(worker: Worker, step: int) -> LossTerms | None:
     """One update; None if it was skipped."""
     job, engine = worker.job, worker.engine
-    # dropout depends on (seed, step, rank) only, so an interrupted run repeats it exactly
-    torch.manual_seed((job.seed * 1_000_003 + step) * 1_009 + worker.rank)
-    batch = worker.sampler.batch(step)
+    batches = [sampler.batch(step) for sampler in worker.samplers]
+    index = np.concatenate([batch.index for batch in batches])
+    weights = np.concatenate([batch.weight for batch in batches])
     terms = worker.examples.terms(
         engine,
         worker.taught,
-        batch.index,
+        index,
         step / worker.steps,
+        # dropout depends on (seed, step, part) only, so an interrupted run repeats it exactly
+        seeds=[
+            (job.seed * 1_000_003 + step) * 1_009 + part
+            for part in _parts(worker.rank, worker.workers, job.settings.parts)
+        ],
         lambda_=job.settings.lambda_,
-        weights=torch.from_numpy(batch.weight).to(engine.device),
-        normaliser=batch.total_weight / worker.workers,
+        weights=torch.from_numpy(weights).to(engine.device),
+        normaliser=batches[0].total_weight / worker.workers,
         average=worker.average,
-        accepted=_accepted(worker, batch.index),
-        differences=_differences(worker, batch.index),
+        accepted=_accepted(worker, index),
+        differences=_differences(worker, index),
     )
     finite = bool(torch.isfinite(terms.cross_entropy + terms.entropy))
     if not finite and job.settings.not_finite == "stop":

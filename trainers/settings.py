@@ -68,12 +68,17 @@ class TrainingSettings(Part):
         not_finite: What a loss or gradient that is not finite does: "stop" the training, or "skip" the update of that step;
             many in a row stop it all the same.
         checkpoint_every: Steps.
+        workers: Processes of Ray Train, each with an equal part of a batch.
+        shares: Equal parts of a batch that draw their dropout each for itself; 0: one for every worker. A worker goes through
+            several one after the other, so that one gives the student of several: beside a head of some hundred weights,
+            another process costs more than it saves.
         origin_weights, type_weights: Loss weights of the pairs of an origin and of a distortion type; 1 where none is
             named, and a pair has the product.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("loss", "start", "same_steps")
+    LATER: ClassVar[tuple[str, ...]] = ("loss", "start", "same_steps", "shares")
     workers: Positive = 1
+    shares: Annotated[int, Field(ge=0)] = 0
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
     epochs: Positive = 10
     same_steps: bool = False
@@ -104,7 +109,17 @@ class TrainingSettings(Part):
             raise ValueError(
                 f"batch_size {self.batch_size} must be a multiple of workers ({self.workers}): each takes an equal part"
             )
+        if self.parts % self.workers or self.batch_size % self.parts:
+            raise ValueError(
+                f"shares {self.shares} must be a multiple of workers ({self.workers}), and batch_size {self.batch_size} one of "
+                "shares: each takes an equal part"
+            )
         return self
+
+    @property
+    def parts(self) -> int:
+        """Equal parts of a batch."""
+        return self.shares or self.workers
 
     def changed(self, **settings: Any) -> Self:
         """The same with other values, checked like the first: ``changed(epochs=3, lambda_=0.5)``."""

@@ -13,7 +13,7 @@ from trainers.student.table import PUBLISHED
 
 # The training of the small student.
 _LITE: dict[str, Any] = {
-    "workers": 2, "same_steps": True, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
+    "workers": 1, "shares": 2, "same_steps": True, "batch_size": 64, "lr": 1e-2, "weight_decay": 0.05,
     "severity": "censored", "origin_weights": {"ensemble": 0.1, "gmad": 0.3, "missed": 0.1},
     # A tone curve is ordered by its strength, but it is no loss of fidelity: full weight teaches exposure, not quality.
     "type_weights": {"darken": 0.1, "brighten": 0.1},

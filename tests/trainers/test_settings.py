@@ -25,6 +25,8 @@ def test_other_lambdas_are_refused_in_both_places(text):
     ("change", "message"),
     [
         ({"workers": 3}, r"batch_size 16 must be a multiple of workers \(3\)"),
+        ({"workers": 2, "shares": 3}, r"shares 3 must be a multiple of workers \(2\)"),
+        ({"shares": 3}, "batch_size 16 one of shares"),
         ({"lambda_": 1.5}, "lambda"),
         ({"zero_stage": 4}, "zero_stage"),
         ({"not_finite": "hide"}, "not_finite"),
@@ -37,6 +39,12 @@ def test_other_lambdas_are_refused_in_both_places(text):
 def test_a_wrong_setting_is_refused_where_it_is_made(change, message):
     with pytest.raises(ValidationError, match=message):
         TrainingSettings().changed(**change)
+
+
+def test_a_batch_has_a_part_for_every_worker_unless_it_is_said_otherwise():
+    assert TrainingSettings(workers=4).parts == 4
+    assert TrainingSettings(shares=8).parts == TrainingSettings(workers=4, shares=8).parts == 8
+    assert "shares" not in TrainingSettings().model_dump(), "what was begun before there were shares goes on"
 
 
 def test_what_is_not_changed_stays():

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -61,6 +62,15 @@ def test_the_steps_of_an_epoch_can_be_those_of_fewer_pairs(base, job):
     fewer = _variant(job, "fewer", epoch_pairs=300)
     assert fewer.fingerprint() != job.fingerprint()
     assert train(fewer)["steps"] == fewer.steps(result["pairs"]) == 6 * 10 < result["steps"]
+
+
+def test_one_worker_with_two_shares_gives_the_student_of_two_workers(base, job):
+    two, one = base[0], train(_variant(job, "shares", {"workers": 1, "shares": 2}))
+    assert one["steps"] == two["steps"]
+    assert one["loss"][-1]["loss"] == pytest.approx(two["loss"][-1]["loss"], rel=1e-5)
+    first, second = (load_student(folder).state_dict() for folder in (job.output, _variant(job, "shares").output))
+    for name, value in first.items():
+        np.testing.assert_allclose(second[name].numpy(), value.numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_own_pairs_lengthen_every_round_by_the_same_share(job):
