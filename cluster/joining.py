@@ -17,6 +17,7 @@ from cluster import ClusterError
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipeline", "cluster", "actors", "trainers")
+_CODE = (".py", ".onnx")
 OWN = "local"  # the address that insists on a Ray of this process
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # where `ray job submit` leaves the runtime environment that its user gave
 _ANSWER_S = 120.0  # a node unpacks the code before it answers
@@ -72,12 +73,12 @@ def travelling(variables: Mapping[str, str], environment: Mapping[str, str] = os
 
 
 def code_digest() -> str:
-    """8 hexadecimal digits over the project's Python files, wherever this process imports its packages from."""
+    """8 hexadecimal digits over the project's Python files and graphs, wherever this process imports its packages from."""
     hasher = hashlib.sha256()
     for package in PACKAGES:
         found = importlib.util.find_spec(package)
         for place in (found.submodule_search_locations or []) if found is not None else []:
-            for path in sorted(Path(place).rglob("*.py")):
+            for path in sorted(path for kind in _CODE for path in Path(place).rglob(f"*{kind}")):
                 hasher.update(f"{package}/{path.relative_to(place).as_posix()}\0".encode())
                 hasher.update(path.read_bytes())
     return hasher.hexdigest()[:8]

@@ -22,6 +22,7 @@ from pipeline.student.scoring import OK, FileScore
 
 _LIBRARIES = (
     "torch",
+    "onnxruntime",
     "numpy",
     "scipy",
     "pillow",
