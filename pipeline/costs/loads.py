@@ -19,7 +19,8 @@ from pipeline.look.look import Look, packs
 from pipeline.run_folder.step import Load, Resources
 from pipeline.settings.config import Config
 
-MEMORY_GIB = {"Sampler": 0.45, "TeacherScorer": 0.25, "StudentEncoder": 0.60}  # resident, measured
+MEMORY_GIB = {"Sampler": 0.45, "TeacherScorer": 0.25, "StudentEncoder": 0.30}  # resident, measured
+LARGE_ENCODER_GIB = 0.60  # with torch
 OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 EACH_SECOND = frozenset({"minimalistic_vii", "minimalistic_ix", "qalign"})  # networks that look at every second
@@ -33,15 +34,16 @@ def look_resources(config: Config, look: Look, cpus: int) -> Resources:
     chain = joined(pools(config, look))
     counts = actor_counts(chain, Room(cpus))
     gpus = sum(pool.gpus * count for pool, count in zip(chain, counts, strict=True))
-    memory = sum(_memory_gib(pool) * count for pool, count in zip(chain, counts, strict=True))
+    held = {**MEMORY_GIB, "StudentEncoder": LARGE_ENCODER_GIB} if is_large(config) else MEMORY_GIB
+    memory = sum(_memory_gib(pool, held) * count for pool, count in zip(chain, counts, strict=True))
     return Resources(sum(counts), gpus, memory)
 
 
-def _memory_gib(pool: Pool) -> float:
+def _memory_gib(pool: Pool, held: Mapping[str, float]) -> float:
     """What an actor of a pool holds; one of joined pools holds what the largest part does, and a little for each other one."""
     if pool.memory_gib:
         return pool.memory_gib
-    parts = [MEMORY_GIB.get(getattr(part.work, "__name__", ""), OTHER_GIB) for part in pool.parts or (pool,)]
+    parts = [held.get(getattr(part.work, "__name__", ""), OTHER_GIB) for part in pool.parts or (pool,)]
     return max(parts) + OTHER_GIB * (len(parts) - 1)
 
 
