@@ -67,7 +67,9 @@ class _Process:
         ours, theirs = Pipe()
         try:
             place = os.pathsep.join(path for path in sys.path if path)
-            environment = {**os.environ, "PYTHONPATH": place, "OMP_NUM_THREADS": "1"}
+            # one order of every sum, as in Ray's workers
+            threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+            environment = {**os.environ, **threads, "PYTHONPATH": place}
             command = [sys.executable, "-c", _START, str(theirs.fileno())]
             # in a session of its own: what it starts can be ended with it, and an interrupt of the terminal reaches us alone
             child = subprocess.Popen(

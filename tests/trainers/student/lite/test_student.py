@@ -252,9 +252,13 @@ def test_weights_that_are_missing_or_do_not_fit_are_refused_by_name(tmp_path, li
     save_file({name: value for name, value in saved.items() if name != lost}, file)
     with pytest.raises(ValueError, match=r"weights of the pyramid network are missing: _conv_stem\.weight"):
         load_judge(tmp_path)
+    views = _views(np.random.default_rng(0))
+    more = {"backbone._bn0.num_batches_tracked": torch.tensor(1), "backbone._blocks.9._bn0.bias": torch.zeros(480)}
+    save_file({**saved, **more}, file)  # as students were saved when they held the whole network
+    assert (load_judge(tmp_path).encode(*views, 25.0) == lite.encode(*views, 25.0)).all()
     save_file({**saved, lost: torch.zeros(32, 3, 5, 5)}, file)
     with pytest.raises(ValueError, match="weights of the pyramid network do not fit"):
-        load_judge(tmp_path).encode(*_views(np.random.default_rng(0)), 25.0)
+        load_judge(tmp_path).encode(*views, 25.0)
     save_file({name: value for name, value in saved.items() if name != "head.scale"}, file)
     with pytest.raises(ValueError, match=r"the student lacks head\.scale"):
         load_judge(tmp_path)
