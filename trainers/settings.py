@@ -49,7 +49,12 @@ class Part(BaseModel):
     def _as_before(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
         tree: dict[str, Any] = dump(self)
         usual = {} if info.context == WHOLE else {name: type(self).model_fields[name].default for name in self.LATER}
-        return {name: value for name, value in tree.items() if name not in usual or getattr(self, name) != usual[name]}
+        kept = {name: value for name, value in tree.items() if name not in usual or getattr(self, name) != usual[name]}
+        return kept if info.context == WHOLE else self._decides(kept)
+
+    def _decides(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """Of its keys, in the form that decides what comes out: the same however the work is shared out."""
+        return tree
 
 
 class TrainingSettings(Part):
@@ -76,7 +81,7 @@ class TrainingSettings(Part):
             named, and a pair has the product.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("loss", "start", "same_steps", "shares")
+    LATER: ClassVar[tuple[str, ...]] = ("loss", "start", "same_steps")
     workers: Positive = 1
     shares: Annotated[int, Field(ge=0)] = 0
     zero_stage: Annotated[int, Field(ge=0, le=3)] = 2
@@ -116,6 +121,11 @@ class TrainingSettings(Part):
             )
         return self
 
+    def _decides(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """Which worker takes a part of a batch is no matter: as many workers as parts are named, as when each had one."""
+        shared = {"workers": self.parts} if "workers" in tree else {}
+        return {name: value for name, value in {**tree, **shared}.items() if name != "shares"}
+
     @property
     def parts(self) -> int:
         """Equal parts of a batch."""
@@ -124,7 +134,7 @@ class TrainingSettings(Part):
     def changed(self, **settings: Any) -> Self:
         """The same with other values, checked like the first: ``changed(epochs=3, lambda_=0.5)``."""
         named = {name.rstrip("_"): value for name, value in settings.items()}
-        return self.model_validate({**self.model_dump(), **named})
+        return self.model_validate({**self.model_dump(context=WHOLE), **named})
 
 
 _LAMBDA: TypeAdapter[float | str] = TypeAdapter(Lambda)

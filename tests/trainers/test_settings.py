@@ -44,7 +44,9 @@ def test_a_wrong_setting_is_refused_where_it_is_made(change, message):
 def test_a_batch_has_a_part_for_every_worker_unless_it_is_said_otherwise():
     assert TrainingSettings(workers=4).parts == 4
     assert TrainingSettings(shares=8).parts == TrainingSettings(workers=4, shares=8).parts == 8
-    assert "shares" not in TrainingSettings().model_dump(), "what was begun before there were shares goes on"
+    one, two = TrainingSettings(shares=2), TrainingSettings(workers=2)
+    assert one.model_dump() == two.model_dump(), "a run that was begun with two workers goes on with one"
+    assert (one.changed(epochs=3).workers, one.changed(epochs=3).shares) == (1, 2)
 
 
 def test_what_is_not_changed_stays():
