@@ -136,8 +136,11 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> str:
     shares = [
         abs(x - y) / width for a, b in pairs for x, y, width in zip(a[1], b[1], ranges if a[1] else [], strict=True)
     ]
+    said = f"VMAF {vmaf:.0e}, scores {max(shares, default=0.0):.0e}"
+    if any(len(a[2]) != len(b[2]) for a, b in pairs):
+        return f"{said}, features of other blocks"
     features = max(float(np.abs(np.subtract(a[2], b[2])).max()) for a, b in pairs)
-    return f"VMAF {vmaf:.0e}, scores {max(shares, default=0.0):.0e}, features {features:.0e}"
+    return f"{said}, features {features:.0e}"
 
 
 def main() -> None:
