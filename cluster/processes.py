@@ -139,11 +139,12 @@ class Processes:
         while self._processes:
             self._processes.pop().end(at_once=kind is not None)
 
-    def start(self, needs: Mapping[str, Sequence[Bundle]] | None = None) -> None:  # noqa: ARG002 - they need no place
-        """Start the processes, which make themselves ready meanwhile."""
-        self._filled(self.count)
+    def start(self, needs: Mapping[str, Sequence[Bundle]] | None = None) -> None:
+        """Do nothing: a stream starts as many processes as it has rows for."""
 
     def _filled(self, count: int) -> list[_Process]:
+        for process in [process for process in self._processes if process.child.poll() is not None]:
+            self._ended(process)
         while len(self._processes) < count:
             self._added()
         return self._processes[:count]

@@ -87,10 +87,9 @@ def workplace(
             yield Workplace(model, here, headers, here=True)
             return
     if not on_ray and not _is_large(model):
+        _ = model.network  # without this look, every process would die of a damaged file
         with Processes() as processes:
-            processes.start()
-            _ = model.network  # without this look, every process would die of a damaged file
-            console.line(f"  {processes.count} processes of this machine")
+            console.line(f"  up to {processes.count} processes of this machine")
             headers = headers or _headers(processes, names, console, "reading headers")
             yield Workplace(model, processes, headers)
         return

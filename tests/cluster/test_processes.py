@@ -109,6 +109,17 @@ def test_a_stream_that_is_left_in_the_middle_leaves_no_row_behind():
     assert [row["video_id"] for row in rows] == [f"w{k:02d}" for k in range(7)]
 
 
+def test_a_process_that_dies_between_two_streams_is_replaced():
+    with Processes(2) as engine:
+        used = {row["process"] for row in rows_of(engine, table(), [Pool(actors.Slow)])}
+        for process in used:
+            os.kill(process, 9)
+        time.sleep(0.2)
+        again = rows_of(engine, table(), [Pool(actors.Doubling)])
+    assert [row["number"] for row in again] == [2 * k for k in range(20)]
+    assert not used & {row["process"] for row in again}
+
+
 def test_an_empty_table_starts_nothing():
     with Processes(2) as engine:
         assert rows_of(engine, table(0), [Pool(actors.Broken)]) == []
