@@ -5,13 +5,13 @@
     python benchmarks/encoder/others.py CACHE --folds 3 --seconds 0.6 --short-side 360 --train VIDEO... --network FILE
     python benchmarks/encoder/others.py CACHE --train CLIP... --test CLIP... --network FILE [--looks waifu2x esrgan clip hed]
 
-Arguments are those of `protocol.py`, and FILE is the student's own network; CACHE may be one that `protocol.py` has filled. No package
-of the first line is imported, only their weights are read. A look sees a crop from the middle of the first key frame:
+Arguments are those of `protocol.py`, and FILE is the student's own network; CACHE may be one that `protocol.py` has filled. No
+package of the first line is imported, only their weights are read. A look sees a crop from the middle of the first key frame:
 
 * `waifu2x`: photographs' plain and third denoising network (PHOTO). What the denoiser changes, and the hidden layers of both.
-* `esrgan`: Real-ESRGAN's animevideov3 in bfloat16, every fourth hidden layer, and the last one, which is what it adds to the picture.
+* `esrgan`: Real-ESRGAN's animevideov3 in bfloat16, every fourth hidden layer, and the last one: what it adds to the picture.
 * `clip`: CLIP's image tower ViT-B/16 with 8-bit weights: its embedding, and mean and deviation of its last tokens.
-* `hed`: the first seven layers of VGG-16 as an edge detector has tuned them, before their activation functions: many channels are dead.
+* `hed`: the first seven layers of VGG-16 as an edge detector has tuned them, before their activation functions.
 
 Only copies that some head is trained or tested on are looked at. Printed: CPU seconds of each look, then within a source / overall.
 """
@@ -42,9 +42,9 @@ from protocol import Encoded, Head, arguments, cell, measured, prepared
 ORDER = 8  # of the deviation, as in the student's blocks of detail
 FLOOR = 1e-3  # of a deviation of activations, for pictures of 0..1
 HALFWORDS = 0x01306B47  # how ncnn marks weights of 16 bits
-RESTORED = 128  # pixels, each way, that a restoration network is given
+RESTORED = 96  # pixels, each way, that a restoration network is given
 CLIP_SIDE = 224
-EDGES_SIDE = 192
+EDGES_SIDE = 128
 GREY_LEVEL = 1 / 255
 SIZES = (1, 2, 4)  # by which a restorer's changes are shrunk
 SURROUNDINGS = 7  # pixels, each way, of a local deviation
@@ -111,9 +111,9 @@ def planes(picture: np.ndarray) -> Tensor:
 
 def log_deviation(activations: Tensor) -> np.ndarray:
     """Log of the deviation of order 8 of every channel of [1, C, H, W], float32 [C]."""
-    flat = activations[0].float().flatten(1).double()
-    departure = flat - flat.mean(dim=1, keepdim=True)
-    size = departure.pow(2).pow(2).pow(2).mean(dim=1).pow(1 / ORDER)
+    flat = activations[0].float().permute(1, 2, 0).flatten(0, 1)  # as it lies in memory
+    departure = flat - flat.mean(dim=0)
+    size = departure.square_().square_().square_().double().mean(dim=0).pow(1 / ORDER)
     return np.asarray(torch.log(size + FLOOR), np.float32)
 
 
@@ -147,7 +147,9 @@ def restorer(folder: Path) -> nn.Sequential:
             channels = int(settings[0])
     if at != len(raw):
         raise SystemExit(f"{folder}: {len(raw) - at} bytes are left over")
-    return nn.Sequential(*layers).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    for layer in layers:
+        layer.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return nn.Sequential(*layers)
 
 
 def convolution(kind: str, settings: dict[int, str], inputs: int, weights: np.ndarray, bias: np.ndarray) -> list[Any]:
@@ -200,7 +202,7 @@ def waifu2x() -> Look:
         (before, one), (after, two) = (run_through(network, x) for network in (plain, denoiser))
         return [changes(one, two), *(log_deviation(layer) for layer in (*before, *after))]
 
-    blocks = {"what waifu2x changes": (5 * len(SIZES),), "waifu2x plain": widths, "waifu2x denoiser": widths}
+    blocks = {"what waifu2x changes": (5 * len(SIZES),), "waifu2x hidden": (*widths, *widths)}
     return Look("waifu2x", blocks, see)
 
 
@@ -266,7 +268,8 @@ def vgg_layer(weights: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
     layer = nn.Conv2d(weights.shape[2], weights.shape[3], 3, padding=1)
     layer.weight = nn.Parameter(torch.from_numpy(weights.transpose(3, 2, 0, 1).copy()))
     layer.bias = nn.Parameter(torch.from_numpy(bias))
-    return layer.requires_grad_(False).to(memory_format=torch.channels_last)
+    layer.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return layer
 
 
 LOOKS: dict[str, Callable[[], Look]] = {"clip": clip, "hed": hed, "esrgan": esrgan, "waifu2x": waifu2x}
