@@ -5,10 +5,10 @@
 
 The network is the published one (LLaVA-OneVision with the motion branch) with a tower and a language model of a few hundred
 thousand weights in place of billions; all of it learns, but for SlowFast. Sources are clips rendered with a seed that no run
-should have, and the middle pictures of the videos of a folder. The picture of each is distorted by the project's own makers, by the
-spatial kinds of training alone: codecs, shake and stutter, and all kinds of the unseen benchmark, are left for the run. Pairs of two
-levels of one kind are labelled by severity. Beside the answer's loss an ordinal loss of a linear score of the mean visual token helps the tower to begin;
-that score is thrown away.
+should have, and the middle pictures of the videos of a folder. The picture of each is distorted by the project's own makers, by
+the spatial kinds of training alone: codecs, shake and stutter, and all kinds of the unseen benchmark, are left for the run.
+Pairs of two levels of one kind are labelled by severity. Beside the answer's loss an ordinal loss of a linear score of the mean
+visual token helps the tower to begin; that score is thrown away.
 
 Every sixth source is held out. Of these are printed: the share of pairs in the right order, the share with the right word, and the
 mean SRCC of severity with the answers to (undistorted picture, copy), within one source and kind and within one source over all
