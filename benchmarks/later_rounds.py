@@ -8,7 +8,7 @@ the side of the difference of VMAF v0.6.1, each copy against its own undistorted
 that are not copies among themselves, are left out. `news` is the mean cross-entropy of the first student's answer with the label:
 what the label can still teach it.
 
-With `--train` (a language-model student) the checkpoint is trained again on round 1 and on round 2, with the run's settings, with
+With `--train` the student is trained again from its base weights on round 1 and on round 2, with the run's settings, with
 the labels as they are and with those of VMAF on the real pairs (`level_labels`), in this process: plain AdamW, no Ray. Figures are
 those of the run's benchmarks.
 """
@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,27 +32,32 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.media.views import SampleSpec
 from actors.sample import Sampler
-from pipeline.corpus.members import pool
+from pipeline.corpus.members import by_family, copies, pool
 from pipeline.corpus.proxies import PAIR_GAP, figures, items
 from pipeline.look.look import encode_options
 from pipeline.method.labels import level_labels
+from pipeline.method.pairs import deduplicate, synthetic_pairs
 from pipeline.method.scale import anchor_matrix, anchor_pairs
 from pipeline.opinions import label_rule
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, PAIRS
-from pipeline.run_folder.store import read_table
+from pipeline.run_folder.store import read_table, write_table
 from pipeline.settings.config import Config, load
-from pipeline.steps.pair import HOMOGENEOUS, student_quality
+from pipeline.steps.pair import HOMOGENEOUS, severity_row, student_quality
+from pipeline.steps.pair import _mined as mined_pairs
 from pipeline.steps.train import counted_as_first, job_of
 from pipeline.student.folder import Anchors, read_anchors
-from trainers.batches import Pairs, PairSampler, read_encoded, read_pairs
-from trainers.examples import SequenceExamples
-from trainers.levels import SIMILAR, at_least, level_indices
+from trainers.batches import Features, Pairs, PairSampler, read_encoded, read_pairs
+from trainers.examples import examples_of
+from trainers.levels import SIMILAR, at_least, level_names
+from trainers.loop import _prepare_student as prepared_student
 from trainers.loop import learning_rate
+from trainers.settings import ORIGINS
 from trainers.student.base import Student
-from trainers.student.table import build_student, load_student
+from trainers.student.table import load_student
 
 Row = dict[str, Any]
+MEASURES = ("unseen within source", "unseen all copies", "seen within source", "seen all copies")
 
 
 def vmaf_of_pool(config: Config, layout: RunLayout) -> dict[str, float]:
@@ -63,71 +70,93 @@ def vmaf_of_pool(config: Config, layout: RunLayout) -> dict[str, float]:
     return known
 
 
-def real_pairs(layout: RunLayout, number: int) -> list[Row]:
-    """The homogeneous pairs of a round."""
-    rows = read_table(layout.pairs(number), PAIRS).to_pylist()
+def real_pairs(layout: RunLayout) -> list[Row]:
+    """The homogeneous pairs of round 1, and those that were mined for round 2, whether they are kept there or not."""
+    rows = [*read_table(layout.pairs(1), PAIRS).to_pylist(), *mined_pairs(layout, 2)]
     return [row for row in rows if row["origin"] in HOMOGENEOUS]
 
 
-def answers(student: Student, layout: RunLayout, rows: Sequence[Row]) -> np.ndarray:
-    """Logits [P, 5] of a student."""
-    encoded = read_encoded(student.name, layout.features)
-    first, second = (encoded.take([row[side] for row in rows]) for side in ("first", "second"))
-    return student.compare_all(first, second)
-
-
-def labels_report(config: Config, layout: RunLayout, vmaf: dict[str, float]) -> None:
-    """Print what each judge says of the real pairs of round 2."""
-    rows = real_pairs(layout, 2)
+def judges(config: Config, layout: RunLayout, rows: Sequence[Row], vmaf: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Labels [P] of real pairs by each judge, and the logits [P, 5] of the student of round 1 under "logits"."""
     teachers = {r["video_id"]: (r["mean"], r["variance"]) for r in read_table(layout.ensemble, ENSEMBLE).to_pylist()}
-    quality = student_quality(layout, 1, teachers, config.pairs.student_variance)
-    sure = student_quality(layout, 1, teachers, 0.1)
     rule = label_rule(config, layout)
-    logits = answers(load_student(layout.student(1)), layout, rows)
+
+    def ruled(known: Mapping[str, tuple[float, float]]) -> np.ndarray:
+        a, b = (np.array([known[row[side]] for row in rows]) for side in ("first", "second"))
+        return np.asarray(rule(a[:, 0], a[:, 1], b[:, 0], b[:, 1])[0])
+
+    student = load_student(layout.student(1))
+    encoded = read_encoded(student.name, layout.features)
+    logits = student.compare_all(*(encoded.take([row[side] for row in rows]) for side in ("first", "second")))
+    first, second = ([vmaf[row[side]] for row in rows] for side in ("first", "second"))
+    return {
+        "teachers": ruled(teachers),
+        "student, scores": ruled(student_quality(layout, 1, teachers, config.pairs.student_variance)),
+        "student, scores, a tenth of the variance": ruled(student_quality(layout, 1, teachers, 0.1)),
+        "student, answer": logits.argmax(axis=1),
+        "VMAF": level_labels(first, second, 0.0, 100.0)[0],
+        "logits": logits,
+    }
+
+
+def labels_report(
+    layout: RunLayout, rows: Sequence[Row], said: Mapping[str, np.ndarray], vmaf: Mapping[str, float]
+) -> None:
+    """Print what each judge says of real pairs."""
+    logits = said["logits"]
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     copy = {row["video_id"]: bool(row["copy"]) for row in pool(layout)}
     gap = np.array([vmaf[row["second"]] - vmaf[row["first"]] for row in rows])
     asked = (np.abs(gap) >= PAIR_GAP) & np.array([copy[row["first"]] or copy[row["second"]] for row in rows])
-
-    def ruled(known: dict[str, tuple[float, float]]) -> np.ndarray:
-        a, b = (np.array([known[row[side]] for row in rows]) for side in ("first", "second"))
-        return np.asarray(rule(a[:, 0], a[:, 1], b[:, 0], b[:, 1])[0])
-
-    judges = {
-        "teachers": ruled(teachers),
-        "student, scores": ruled(quality),
-        "student, scores, a tenth of the variance": ruled(sure),
-        "student, answer": logits.argmax(axis=1),
-        "labels of the round": level_indices([row["label"] for row in rows]),
-    }
+    kept = Counter(row["origin"] for row in read_table(layout.pairs(2), PAIRS).to_pylist())
+    print("round 2 has " + ", ".join(f"{count} {origin}" for origin, count in sorted(kept.items())))
     print("origin, judge: pairs, not similar, of these with a known order, of these right, news")
     for origin in HOMOGENEOUS:
         of = np.array([row["origin"] == origin for row in rows])
-        for name, label in judges.items():
-            said = of & (label != SIMILAR)
-            known = said & asked
+        for name, label in said.items():
+            if name == "logits" or not of.any():
+                continue
+            sides = of & (label != SIMILAR)
+            known = sides & asked
             right = np.sign(label - SIMILAR) == np.sign(gap)
-            news = -log_p[np.arange(len(rows)), label][of].mean() if of.any() else float("nan")
+            news = -log_p[np.arange(len(rows)), label][of].mean()
             share = right[known].mean() if known.any() else float("nan")
-            print(f"{origin}, {name}: {of.sum()}, {said.sum()}, {known.sum()}, {share:.3f}, {news:.3f}", flush=True)
+            print(f"{origin}, {name}: {of.sum()}, {sides.sum()}, {known.sum()}, {share:.3f}, {news:.3f}", flush=True)
+
+
+class Plain:
+    """A network in the place of an engine."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __call__(self, *given: Any) -> Any:
+        """As of the network."""
+        return self.module(*given)
 
 
 def trained(config: Config, layout: RunLayout, number: int, pairs: Pairs, seed: int) -> Student:
-    """The checkpoint, trained on pairs with the settings of a round."""
+    """A student, trained from the base weights on pairs with the settings of a round."""
     job = replace(job_of(config, layout, number, "again"), seed=seed)
     if counted_as_first(config, number):
         job = replace(job, epoch_pairs=read_table(layout.pairs(1), PAIRS).num_rows)
-    torch.manual_seed(seed)
-    student = build_student(job.student, job.student_options)
-    network: Any = student.trained_module().train()
-    store = read_encoded(job.student, layout.features)
-    examples = SequenceExamples(store)
-    parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    encoded = read_encoded(job.student, layout.features)
+    student = prepared_student(job, encoded, pairs)
+    given, own = len(pairs), None
+    if isinstance(encoded, Features):
+        used = np.unique(np.concatenate([pairs.first, pairs.second]))
+        own = student.own_pairs(encoded.matrix, used, given, seed)
+        pairs = pairs if own is None else pairs.beside(own, used)
+    engine = Plain(student.trained_module().train())
+    examples = examples_of(encoded, engine.device)
+    parameters = {name: p for name, p in engine.module.named_parameters() if p.requires_grad}
     groups = [{"params": [p], "share": student.rate_of(name)} for name, p in parameters.items()]
     optimizer = torch.optim.AdamW(groups, lr=job.settings.lr, weight_decay=job.settings.weight_decay)
-    lengths = store.tokens[pairs.first] + store.tokens[pairs.second]
+    lengths = None if isinstance(encoded, Features) else encoded.tokens[pairs.first] + encoded.tokens[pairs.second]
     sampler = PairSampler(pairs.weight, job.settings.batch_size, 1, 0, seed, lengths)
-    steps = job.steps(len(pairs))
+    steps = job.steps(given, len(pairs) - given)
     for step in range(steps):
         part = sampler.batch(step)
         label = pairs.label[part.index]
@@ -136,7 +165,7 @@ def trained(config: Config, layout: RunLayout, number: int, pairs: Pairs, seed: 
             only = np.arange(5)[None, :] == label[:, None]
             accepted = torch.from_numpy(np.where(pairs.synthetic[part.index][:, None], at_least(label), only))
         terms = examples.terms(
-            network, pairs, part.index, step / steps, lambda_=job.settings.lambda_, accepted=accepted, average=None,
+            engine, pairs, part.index, step / steps, lambda_=job.settings.lambda_, accepted=accepted, average=lambda one: one,
             weights=torch.from_numpy(part.weight), normaliser=part.total_weight, differences=None,
         )  # fmt: skip
         for group in optimizer.param_groups:
@@ -148,8 +177,8 @@ def trained(config: Config, layout: RunLayout, number: int, pairs: Pairs, seed: 
     return student.eval()
 
 
-def evaluated(config: Config, layout: RunLayout, student: Student) -> str:
-    """SRCC of a student on the benchmarks of the run, scored against the run's anchors."""
+def evaluated(config: Config, layout: RunLayout, student: Student) -> np.ndarray:
+    """`MEASURES`, SRCC of a student on the benchmarks of the run, scored against the run's anchors."""
     store = read_encoded(student.name, layout.features)
     tests = read_encoded(student.name, layout.benchmark_features)
     known = read_anchors(layout.student(1))
@@ -158,21 +187,50 @@ def evaluated(config: Config, layout: RunLayout, student: Student) -> str:
     among = student.compare_all(*(shown[[pair[k] for pair in places]] for k in (0, 1)))
     matrix = anchor_matrix(among, config.scoring.anchor_temperature)
     anchors = Anchors(shown, matrix, known.scores, known.ids, known.temperature)
-    said = []
+    said: list[float] = []
     for suite in ("unseen", "seen"):
         rows = items(layout, suite)
         raw = anchors.raw(student.against_anchors(shown, tests.take([row["video_id"] for row in rows])))
         found = figures(raw, rows)
-        said.append(f"{suite} within source {found['within']:.3f}, all copies {found['srcc']:.3f}")
-    return "; ".join(said)
+        said += [found["within"] or 0.0, found["srcc"] or 0.0]
+    return np.array(said)
 
 
-def right_labels(pairs: Pairs, rows: Sequence[Row], vmaf: dict[str, float]) -> Pairs:
-    """The pairs with VMAF's levels on the real ones."""
-    real = np.array([row["origin"] in HOMOGENEOUS for row in rows])
-    first, second = ([vmaf.get(row[side], 0.0) for row in rows] for side in ("first", "second"))
-    label = np.where(real, level_labels(first, second, 0.0, 100.0)[0], pairs.label)
-    return replace(pairs, label=label)
+def variants(
+    config: Config, layout: RunLayout, rows: Sequence[Row], said: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, list[Row]]]:
+    """Number of the round and pairs of each training."""
+    first = read_table(layout.pairs(1), PAIRS).to_pylist()
+    mined = mined_pairs(layout, 2)
+    missed = [row for row in mined if row["origin"] == "missed"]
+    pristine = config.distort.include_pristine
+    new = [
+        severity_row(one.first, one.second, "synthetic", 2)
+        for members in by_family(copies(layout, 2)).values()
+        for one in synthetic_pairs(members, None, config.seed, pristine)
+    ]
+    chosen = np.random.default_rng(config.seed).permutation(len(new))[: len(missed)]
+
+    def labelled(judge: str, origin: str) -> list[Row]:
+        names = level_names(said[judge])
+        real = [row | {"label": name, "delta": None} for row, name in zip(rows, names, strict=True)]
+        return [row for row in real if row["origin"] == origin]
+
+    severity = [row for row in first if row["origin"] not in HOMOGENEOUS]
+    right = [*severity, *labelled("VMAF", "ensemble")]
+    return {
+        "round 1": (1, first),
+        "round 1, real pairs right": (1, right),
+        "round 2 as it was": (2, read_table(layout.pairs(2), PAIRS).to_pylist()),
+        "+ missed": (2, [*first, *missed]),
+        "+ as many new copies at random": (2, [*first, *(new[k] for k in chosen)]),
+        "+ all new copies": (2, [*first, *new]),
+        "+ missed + gMAD by teachers": (2, [*first, *missed, *labelled("teachers", "gmad")]),
+        "+ missed + gMAD by scores": (2, [*first, *missed, *labelled("student, scores", "gmad")]),
+        "+ missed + gMAD by answer": (2, [*first, *missed, *labelled("student, answer", "gmad")]),
+        "+ missed + gMAD right": (2, [*first, *missed, *labelled("VMAF", "gmad")]),
+        "all real pairs right, + missed": (2, [*right, *missed, *labelled("VMAF", "gmad")]),
+    }
 
 
 def main() -> None:
@@ -180,29 +238,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--only", nargs="+", help="trainings whose names hold one of these, beside round 1")
+    parser.add_argument(
+        "--real-weight", type=float, help="in the loss, of all pairs that are not severity pairs of round 1"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     torch.set_num_threads(1)
     layout = RunLayout(options.run)
     config = load(file=options.run / "config.yaml")
     vmaf = vmaf_of_pool(config, layout)
-    labels_report(config, layout, vmaf)
+    rows = real_pairs(layout)
+    said = judges(config, layout, rows, vmaf)
+    labels_report(layout, rows, said, vmaf)
     if not options.train:
         return
-    store = read_encoded(config.student.name, layout.features)
-    variants: dict[str, tuple[int, Callable[[Pairs, Sequence[Row]], Pairs]]] = {
-        "round 2": (2, lambda pairs, _: pairs),
-        "round 2, right labels": (2, lambda pairs, rows: right_labels(pairs, rows, vmaf)),
-        "round 1": (1, lambda pairs, _: pairs),
-        "round 1, right labels": (1, lambda pairs, rows: right_labels(pairs, rows, vmaf)),
-    }
+    encoded = read_encoded(config.student.name, layout.features)
+    settings = config.training
+    weights = settings.origin_weights if options.real_weight is None else dict.fromkeys(ORIGINS, options.real_weight)
+    found: dict[str, list[np.ndarray]] = {}
+    print("difference from round 1 of the same seed, mean and standard error over the seeds; " + ", ".join(MEASURES))
     for seed in options.seeds:
-        for name, (number, change) in variants.items():
-            settings = config.training
-            given = read_pairs(layout.pairs(number), store, settings.origin_weights, settings.type_weights)
-            rows = read_table(layout.pairs(number), PAIRS).to_pylist()
-            student = trained(config, layout, number, change(given, rows), seed)
-            print(f"seed {seed}, {name}: {evaluated(config, layout, student)}", flush=True)
+        for name, (number, pairs) in variants(config, layout, rows, said).items():
+            if options.only and not any(word in name for word in ["round 1", *options.only]):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                table = Path(folder) / "pairs.parquet"
+                write_table(table, PAIRS.table(unique(pairs)), PAIRS)
+                given = read_pairs(table, encoded, {**weights, "synthetic": 1.0}, settings.type_weights)
+            student = trained(config, layout, number, given, seed)
+            found.setdefault(name, []).append(evaluated(config, layout, student))
+            print(f"seed {seed}, {name} ({len(given)} pairs): {told(found[name][-1])}", flush=True)
+    for name, figures_of in found.items():
+        by_seed = np.stack(figures_of)
+        gain = by_seed - np.stack(found["round 1"])
+        spread = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.full(gain.shape[1], np.nan)
+        marks = ", ".join(f"{a:+.3f} ± {b:.3f}" for a, b in zip(gain.mean(axis=0), spread, strict=True))
+        print(f"{name}: {told(by_seed.mean(axis=0))}; {marks}")
+
+
+def unique(rows: Sequence[Row]) -> list[Row]:
+    """Each unordered pair once."""
+    return [rows[k] for k in deduplicate([(row["first"], row["second"]) for row in rows])]
+
+
+def told(values: np.ndarray) -> str:
+    """Figures in the order of `MEASURES`."""
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 if __name__ == "__main__":
