@@ -88,14 +88,17 @@ def judges(config: Config, layout: RunLayout, rows: Sequence[Row], vmaf: Mapping
     student = load_student(layout.student(1))
     encoded = read_encoded(student.name, layout.features)
     logits = student.compare_all(*(encoded.take([row[side] for row in rows]) for side in ("first", "second")))
-    first, second = ([vmaf[row[side]] for row in rows] for side in ("first", "second"))
+    truth = {}
+    if vmaf:
+        first, second = ([vmaf[row[side]] for row in rows] for side in ("first", "second"))
+        truth = {"VMAF": level_labels(first, second, 0.0, 100.0)[0]}
     return {
         "teachers": ruled(teachers),
         "student, scores": ruled(student_quality(layout, 1, teachers, config.pairs.student_variance)),
         "student, scores, a tenth of the variance": ruled(student_quality(layout, 1, teachers, 0.1)),
         "student, answer": logits.argmax(axis=1),
-        "VMAF": level_labels(first, second, 0.0, 100.0)[0],
         "logits": logits,
+        **truth,
     }
 
 
@@ -106,7 +109,7 @@ def labels_report(
     logits = said["logits"]
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     copy = {row["video_id"]: bool(row["copy"]) for row in pool(layout)}
-    gap = np.array([vmaf[row["second"]] - vmaf[row["first"]] for row in rows])
+    gap = np.array([vmaf.get(row["second"], 0.0) - vmaf.get(row["first"], 0.0) for row in rows])
     asked = (np.abs(gap) >= PAIR_GAP) & np.array([copy[row["first"]] or copy[row["second"]] for row in rows])
     kept = Counter(row["origin"] for row in read_table(layout.pairs(2), PAIRS).to_pylist())
     print("round 2 has " + ", ".join(f"{count} {origin}" for origin, count in sorted(kept.items())))
@@ -217,10 +220,8 @@ def variants(
         return [row for row in real if row["origin"] == origin]
 
     severity = [row for row in first if row["origin"] not in HOMOGENEOUS]
-    right = [*severity, *labelled("VMAF", "ensemble")]
-    return {
+    wanted = {
         "round 1": (1, first),
-        "round 1, real pairs right": (1, right),
         "round 2 as it was": (2, read_table(layout.pairs(2), PAIRS).to_pylist()),
         "+ missed": (2, [*first, *missed]),
         "+ as many new copies at random": (2, [*first, *(new[k] for k in chosen)]),
@@ -228,6 +229,12 @@ def variants(
         "+ missed + gMAD by teachers": (2, [*first, *missed, *labelled("teachers", "gmad")]),
         "+ missed + gMAD by scores": (2, [*first, *missed, *labelled("student, scores", "gmad")]),
         "+ missed + gMAD by answer": (2, [*first, *missed, *labelled("student, answer", "gmad")]),
+    }
+    if "VMAF" not in said:
+        return wanted
+    right = [*severity, *labelled("VMAF", "ensemble")]
+    return wanted | {
+        "round 1, real pairs right": (1, right),
         "+ missed + gMAD right": (2, [*first, *missed, *labelled("VMAF", "gmad")]),
         "all real pairs right, + missed": (2, [*right, *missed, *labelled("VMAF", "gmad")]),
     }
@@ -238,6 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument("--without-vmaf", action="store_true", help="leave out what needs VMAF of the pool's copies")
     parser.add_argument("--only", nargs="+", help="trainings whose names hold one of these, beside round 1")
     parser.add_argument(
         "--real-weight", type=float, help="in the loss, of all pairs that are not severity pairs of round 1"
@@ -247,7 +255,7 @@ def main() -> None:
     torch.set_num_threads(1)
     layout = RunLayout(options.run)
     config = load(file=options.run / "config.yaml")
-    vmaf = vmaf_of_pool(config, layout)
+    vmaf = {} if options.without_vmaf else vmaf_of_pool(config, layout)
     rows = real_pairs(layout)
     said = judges(config, layout, rows, vmaf)
     labels_report(layout, rows, said, vmaf)
