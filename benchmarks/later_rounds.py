@@ -48,13 +48,15 @@ from pipeline.steps.pair import _mined as mined_pairs
 from pipeline.steps.train import counted_as_first, job_of
 from pipeline.student.folder import Anchors, read_anchors
 from trainers.batches import Features, Pairs, PairSampler, read_encoded, read_pairs
-from trainers.examples import examples_of
+from trainers.examples import Examples, examples_of
+from trainers.job import ProgressCallback, TrainJob
 from trainers.levels import SIMILAR, at_least, level_names
 from trainers.loop import _prepare_student as prepared_student
 from trainers.loop import learning_rate
 from trainers.settings import ORIGINS
 from trainers.student.base import Student
 from trainers.student.table import load_student
+from trainers.videos import VideoStore
 
 Row = dict[str, Any]
 MEASURES = ("unseen within source", "unseen all copies", "seen within source", "seen all copies")
@@ -145,30 +147,39 @@ def trained(config: Config, layout: RunLayout, number: int, pairs: Pairs, seed: 
     job = replace(job_of(config, layout, number, "again"), seed=seed)
     if counted_as_first(config, number):
         job = replace(job, epoch_pairs=read_table(layout.pairs(1), PAIRS).num_rows)
-    encoded = read_encoded(job.student, layout.features)
+    return train_plainly(job, read_encoded(job.student, layout.features), pairs)[0]
+
+
+def train_plainly(
+    job: TrainJob, encoded: Features | VideoStore, pairs: Pairs, on_progress: ProgressCallback | None = None
+) -> tuple[Student, dict[str, Any]]:
+    """The training of `trainers.loop` by one worker in this process: the student, and what `trainers.launch.train` says of it."""
+    settings = job.settings
     student = prepared_student(job, encoded, pairs)
-    given, own = len(pairs), None
+    given, own = pairs, None
     if isinstance(encoded, Features):
         used = np.unique(np.concatenate([pairs.first, pairs.second]))
-        own = student.own_pairs(encoded.matrix, used, given, seed)
+        own = student.own_pairs(encoded.matrix, used, len(pairs), job.seed)
         pairs = pairs if own is None else pairs.beside(own, used)
     engine = Plain(student.trained_module().train())
     examples = examples_of(encoded, engine.device)
     parameters = {name: p for name, p in engine.module.named_parameters() if p.requires_grad}
     groups = [{"params": [p], "share": student.rate_of(name)} for name, p in parameters.items()]
-    optimizer = torch.optim.AdamW(groups, lr=job.settings.lr, weight_decay=job.settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     lengths = None if isinstance(encoded, Features) else encoded.tokens[pairs.first] + encoded.tokens[pairs.second]
-    sampler = PairSampler(pairs.weight, job.settings.batch_size, 1, 0, seed, lengths)
-    steps = job.steps(given, len(pairs) - given)
+    sampler = PairSampler(pairs.weight, settings.batch_size, 1, 0, job.seed, lengths)
+    steps = job.steps(len(given), len(pairs) - len(given))
+    records: list[dict[str, float]] = []
     for step in range(steps):
+        torch.manual_seed((job.seed * 1_000_003 + step) * 1_009)
         part = sampler.batch(step)
         label = pairs.label[part.index]
         accepted = None
-        if job.settings.severity == "censored":
+        if settings.severity == "censored":
             only = np.arange(5)[None, :] == label[:, None]
             accepted = torch.from_numpy(np.where(pairs.synthetic[part.index][:, None], at_least(label), only))
         terms = examples.terms(
-            engine, pairs, part.index, step / steps, lambda_=job.settings.lambda_, accepted=accepted, average=lambda one: one,
+            engine, pairs, part.index, step / steps, lambda_=settings.lambda_, accepted=accepted, average=lambda one: one,
             weights=torch.from_numpy(part.weight), normaliser=part.total_weight, differences=None,
         )  # fmt: skip
         for group in optimizer.param_groups:
@@ -177,7 +188,32 @@ def trained(config: Config, layout: RunLayout, number: int, pairs: Pairs, seed: 
         terms.total.backward()
         nn.utils.clip_grad_norm_(parameters.values(), job.clip_norm)
         optimizer.step()
-    return student.eval()
+        values = {"ce": terms.cross_entropy, "entropy": terms.entropy, "lambda": terms.lambda_, "loss": terms.total}
+        records.append({"step": step + 1, **{name: value.item() for name, value in values.items()}})
+        if on_progress is not None:
+            on_progress(step + 1, steps, records[-1])
+    student.eval()
+    accuracy, order = accuracies(engine, examples, given)
+    facts = {
+        "steps": steps,
+        "pairs": len(given),
+        "own_pairs": len(pairs) - len(given),
+        "skipped_steps": 0,
+        "loss": records,
+    }
+    return student, {**facts, "resumed_at": 0, "train_accuracy": accuracy, "order_accuracy": order}
+
+
+@torch.no_grad()
+def accuracies(engine: Plain, examples: Examples, pairs: Pairs) -> tuple[float, float]:
+    """Share of pairs with the right level, and of unequal pairs in the right order."""
+    judged = examples.judged(len(pairs))
+    parts = np.array_split(judged, max(1, len(judged) // examples.chunk))
+    p = torch.cat([examples.logits(engine, pairs, part).softmax(dim=-1) for part in parts]).numpy()
+    label = pairs.label[judged]
+    sides = np.sign(p @ np.arange(-2.0, 3.0)) == np.sign(label - SIMILAR)
+    unequal = label != SIMILAR
+    return float(np.mean(p.argmax(axis=1) == label)), float(np.mean(sides[unequal])) if unequal.any() else float("nan")
 
 
 def evaluated(config: Config, layout: RunLayout, student: Student) -> np.ndarray:
