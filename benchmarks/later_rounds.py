@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -55,6 +55,7 @@ from trainers.loop import _prepare_student as prepared_student
 from trainers.loop import learning_rate
 from trainers.settings import ORIGINS
 from trainers.student.base import Student
+from trainers.student.language.llava_network import LlavaNetwork
 from trainers.student.table import load_student
 from trainers.videos import VideoStore
 
@@ -127,6 +128,27 @@ def labels_report(
             news = -log_p[np.arange(len(rows)), label][of].mean()
             share = right[known].mean() if known.any() else float("nan")
             print(f"{origin}, {name}: {of.sum()}, {sides.sum()}, {known.sum()}, {share:.3f}, {news:.3f}", flush=True)
+
+
+def hold_tower() -> None:
+    """Let every picture pass the vision tower of the student `llava` once, without a gradient."""
+    known: dict[tuple[float, int], Tensor] = {}
+
+    def vision(self: LlavaNetwork, frames: Tensor) -> Tensor:
+        model = self.llava.model
+        tower = model.vision_tower
+        weights = float(tower.embeddings.patch_embedding.weight.detach().double().sum())
+        keys = [(weights, hash(frame.numpy().tobytes())) for frame in frames]
+        new = {key: frame for key, frame in zip(keys, frames, strict=True) if key not in known}
+        if new:
+            with torch.no_grad():
+                shown = torch.stack(list(new.values()))
+                patches = tower.encoder(inputs_embeds=tower.embeddings(shown)).last_hidden_state
+            known.update(zip(new, patches, strict=True))
+        pooled: Tensor = model.apply_pooling(model.multi_modal_projector(torch.stack([known[key] for key in keys])))
+        return pooled
+
+    LlavaNetwork.vision = vision  # type: ignore[method-assign]
 
 
 class Plain:
@@ -281,6 +303,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--train", action="store_true")
+    parser.add_argument(
+        "--hold-tower", action="store_true", help="of a study whose vision tower was held (study_here.py)"
+    )
     parser.add_argument("--without-vmaf", action="store_true", help="leave out what needs VMAF of the pool's copies")
     parser.add_argument("--only", nargs="+", help="trainings whose names hold one of these, beside round 1")
     parser.add_argument(
@@ -289,6 +314,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.hold_tower:
+        hold_tower()
     layout = RunLayout(options.run)
     config = load(file=options.run / "config.yaml")
     vmaf = {} if options.without_vmaf else vmaf_of_pool(config, layout)
