@@ -49,13 +49,17 @@ Location = tuple[str, int, int]  # file, row group, row within it
 
 def parquet_files(path: str | Place) -> list[Place]:
     """The Parquet file itself, or all of a folder in order of name. Raises ValueError if there is none."""
-    source = place(path)
+    found = _found(place(path))
+    if not found:
+        raise ValueError(f"no Parquet file at {path}")
+    return found
+
+
+def _found(source: Place) -> list[Place]:
     try:
         found = sorted(name for name, _ in files_below(source) if name.endswith(".parquet") or not name)
     except FileNotFoundError:
-        found = []
-    if not found:
-        raise ValueError(f"no Parquet file at {path}")
+        return []
     return [source / name if name else source for name in found]
 
 
@@ -128,7 +132,7 @@ def _table(video: str, values: np.ndarray) -> pa.Table:
 
 
 def gather(folder: Place, keep: Collection[str]) -> None:
-    """Pack the videos that still have files of their own, and write the index of the folder.
+    """Pack the videos that still have files of their own, and write the index of the folder, also of one without any video.
 
     The memory holds one video at a time. The index is complete before anything is deleted, so a kill loses nothing.
 
@@ -136,7 +140,7 @@ def gather(folder: Place, keep: Collection[str]) -> None:
         folder: A folder that `VideoWriter` wrote to, of this version or of one before.
         keep: Names of the videos that the index lists; others, whose rows failed after they were written, are left out.
     """
-    files = [file for file in parquet_files(folder) if file.name != INDEX] if folder.is_dir() else []
+    files = [file for file in _found(folder) if file.name != INDEX]
     listed = _listed(files)
     kept = {row.video: row for row in reversed(listed) if row.video in keep}
     counts = Counter(row.file for row in listed)
@@ -147,7 +151,8 @@ def gather(folder: Place, keep: Collection[str]) -> None:
     columns = [[getattr(row, name) for _, row in sorted(kept.items())] for name in _FIELDS]
     columns[_FIELDS.index("file")] = [place(file).name for file in columns[_FIELDS.index("file")]]
     with made_whole(folder / INDEX) as path:
-        pq.write_table(pa.Table.from_arrays(list(map(pa.array, columns)), schema=_INDEX_SCHEMA), path)
+        arrays = [pa.array(values, kind) for values, kind in zip(columns, _INDEX_SCHEMA.types, strict=True)]
+        pq.write_table(pa.Table.from_arrays(arrays, schema=_INDEX_SCHEMA), path)
     remove_files(file for file in files if str(file) not in used)
 
 

@@ -50,6 +50,16 @@ def test_the_digest_does_not_tell_who_packed_what(tmp_path):
     assert len(VideoStore(tmp_path / "c").row_of) == 7, "what was written twice is there once"
 
 
+def test_a_round_without_copies_leaves_a_folder_that_is_read_beside_others(root):
+    written(root / "pool", range(2))
+    gather(root / "pool", {"v0", "v1"})
+    (root / "copies").mkdir(parents=True)  # as a look begins; with ablation I or II no video follows
+    gather(root / "copies", set())
+    assert names(root / "copies") == ["index.parquet"]
+    assert list(VideoStore(root).row_of) == ["v0", "v1"]
+    assert packed_digest(root / "copies", check=True) == packed_digest(root / "copies", check=False)
+
+
 def test_a_video_that_failed_later_is_left_out(tmp_path):
     written(tmp_path, range(5))
     gather(tmp_path, {"v0", "v4"})
