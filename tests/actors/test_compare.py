@@ -53,10 +53,16 @@ def test_exchanging_the_videos_mirrors_the_labels(comparer, features):
     assert np.ptp(forward, axis=1).min() > 1e-3
 
 
-def test_chunks_change_nothing(comparer, features, monkeypatch):
-    whole = comparer.pairs(features[:6], features[6:])
-    monkeypatch.setattr(type(comparer.student), "pairs_at_once", 4)
-    np.testing.assert_allclose(comparer.pairs(features[:6], features[6:]), whole, atol=1e-6)
+def test_chunks_change_nothing(comparer, student_folder, features, monkeypatch):
+    from trainers.student.table import load_student
+
+    learning = load_student(student_folder[0])
+    whole, torchs = comparer.pairs(features[:6], features[6:]), learning.compare_all(features[:6], features[6:])
+    monkeypatch.setattr("trainers.student.lite.judge._ROWS", 4)
+    monkeypatch.setattr(type(learning), "pairs_at_once", 4)
+    np.testing.assert_array_equal(comparer.pairs(features[:6], features[6:]), whole)
+    np.testing.assert_allclose(learning.compare_all(features[:6], features[6:]), torchs, atol=1e-6)
+    np.testing.assert_allclose(whole, torchs, atol=1e-4)
 
 
 def test_no_pairs_give_no_rows(comparer, features):
