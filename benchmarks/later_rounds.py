@@ -193,7 +193,6 @@ def train_plainly(
     steps = job.steps(len(given), len(pairs) - len(given))
     records: list[dict[str, float]] = []
     for step in range(steps):
-        torch.manual_seed((job.seed * 1_000_003 + step) * 1_009)
         part = sampler.batch(step)
         label = pairs.label[part.index]
         accepted = None
@@ -203,6 +202,7 @@ def train_plainly(
         terms = examples.terms(
             engine, pairs, part.index, step / steps, lambda_=settings.lambda_, accepted=accepted, average=lambda one: one,
             weights=torch.from_numpy(part.weight), normaliser=part.total_weight, differences=None,
+            seeds=[(job.seed * 1_000_003 + step) * 1_009],
         )  # fmt: skip
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(job, step, steps) * group["share"]
