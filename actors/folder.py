@@ -85,10 +85,7 @@ class FolderEncoder:
 
 def encoded(student: Encoder, sample: Sample) -> np.ndarray:
     """Features float32 `[D]` of a decoded window."""
-    key, luma = (
-        sample.key.copy(),
-        sample.luma.copy(),
-    )  # some students use torch, which warns of arrays that cannot be written
+    key, luma = sample.key.copy(), sample.luma.copy()  # torch, where it is used, warns of arrays that it cannot write
     return np.asarray(student.encode(key, luma, sample.fps, sample.views), np.float32)
 
 

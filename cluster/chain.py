@@ -69,7 +69,7 @@ def chain(dataset: ray.data.Dataset, pools: Sequence[Pool], room: Room, rows: in
         if pool.batch > 1:
             work = partial(dataset.map_batches, batch_size=pool.batch, batch_format="pyarrow")
         dataset = work(
-            metered(pool.work),
+            pool.work if pool.parts else metered(pool.work),  # joined pools are metered one by one
             fn_constructor_kwargs=dict(pool.options),
             compute=_size(pool, first, most),
             num_cpus=0 if pool.gpus else plan.share,

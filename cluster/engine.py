@@ -1,5 +1,7 @@
-"""The interface between a step and the machines that do its work. `RayEngine` is a cluster;
-`cluster.processes` are some processes of this machine, `cluster.in_process` is this one."""
+"""The interface between a step and the machines that do its work.
+
+`RayEngine` is a cluster; `cluster.processes` are some processes of this machine, `cluster.in_process` is this one.
+"""
 
 from __future__ import annotations
 

@@ -98,13 +98,9 @@ def put(name: str, value: float, **labels: object) -> None:
             metric.set(value, tags)
 
 
-class Several:
-    """Mark of a class of actors whose parts are metered themselves."""
-
-
 def metered(work: Callable[..., Any]) -> Callable[..., Any]:
     """The same class of actors, which counts the seconds of its calls under its name."""
-    if not isinstance(work, type) or issubclass(work, Several):
+    if not isinstance(work, type):
         return work
     stage = work.__name__
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.ceiling import Nodes
-from cluster.metrics import Several, metered
+from cluster.metrics import metered
 
 MAX_RESTARTS = 4  # without a limit, a row that kills its process would be retried forever
 MAX_TASK_RETRIES = 2
@@ -80,7 +80,7 @@ def _joins(pool: Pool) -> bool:
 
 
 def _together(pools: Sequence[Pool]) -> Pool:
-    class Together(Several):
+    class Together:
         def __init__(self) -> None:
             self._actors = [metered(pool.work)(**pool.options) for pool in pools]
 

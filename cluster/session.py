@@ -112,9 +112,7 @@ def connect(
         # Settings of Ray itself; on a shared cluster they are the decision of whoever runs it.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         environment["RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"] = "1"  # a small /dev/shm (Docker) must not stop a run
-        environment["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = (
-            "0"  # a process for each training; nobody takes this machine
-        )
+        environment["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"  # one more process, and nobody takes this machine
     try:
         with _environment(environment | _OF_THE_DRIVER), _quiet(settings):
             folder = _start(place, environment, settings)

@@ -109,11 +109,6 @@ def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pair
     return student
 
 
-def _parts(rank: int, workers: int, parts: int) -> range:
-    """Which parts of a batch a worker takes."""
-    return range(rank * parts // workers, (rank + 1) * parts // workers)
-
-
 def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     context = ray.train.get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
@@ -132,10 +127,8 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
         restore_masters(engine, job.settings.zero_stage, student.master_weights(job.initial))
     lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
     parts = job.settings.parts
-    samplers = [
-        PairSampler(taught.weight, job.settings.batch_size, parts, part, job.seed, lengths)
-        for part in _parts(rank, workers, parts)
-    ]
+    mine = range(rank * parts // workers, (rank + 1) * parts // workers)
+    samplers = [PairSampler(taught.weight, job.settings.batch_size, parts, part, job.seed, lengths) for part in mine]
     return Worker(
         job,
         rank,
@@ -198,10 +191,7 @@ def _train_step(worker: Worker, step: int) -> LossTerms | None:
         index,
         step / worker.steps,
         # dropout depends on (seed, step, part) only, so an interrupted run repeats it exactly
-        seeds=[
-            (job.seed * 1_000_003 + step) * 1_009 + part
-            for part in _parts(worker.rank, worker.workers, job.settings.parts)
-        ],
+        seeds=[(job.seed * 1_000_003 + step) * 1_009 + sampler.rank for sampler in worker.samplers],
         lambda_=job.settings.lambda_,
         weights=torch.from_numpy(weights).to(engine.device),
         normaliser=batches[0].total_weight / worker.workers,

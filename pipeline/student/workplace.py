@@ -86,8 +86,8 @@ def workplace(
         if pieces(headers) <= ALONE:
             yield Workplace(model, here, headers, here=True)
             return
+    _ = model.network  # without this look, every process and worker would die of a damaged file
     if not on_ray and not _is_large(model):
-        _ = model.network  # without this look, every process would die of a damaged file
         with Processes() as processes:
             console.line(f"  up to {processes.count} processes of this machine")
             headers = headers or _headers(processes, names, console, "reading headers")
@@ -95,7 +95,6 @@ def workplace(
         return
     from cluster.session import SessionSettings, connect
 
-    _ = model.network  # the same
     with RayEngine(lambda: connect(address, SessionSettings(verbose=verbose), console.line)) as engine:
         engine.start()
         if headers:
