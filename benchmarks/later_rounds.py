@@ -32,11 +32,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.media.views import SampleSpec
 from actors.sample import Sampler
-from pipeline.corpus.members import by_family, copies, pool
+from pipeline.corpus.members import every_severity_pair, pool
 from pipeline.corpus.proxies import PAIR_GAP, figures, items
 from pipeline.look.look import encode_options
 from pipeline.method.labels import level_labels
-from pipeline.method.pairs import deduplicate, synthetic_pairs
+from pipeline.method.pairs import deduplicate
 from pipeline.method.scale import anchor_matrix, anchor_pairs
 from pipeline.opinions import label_rule
 from pipeline.run_folder.layout import RunLayout
@@ -264,12 +264,8 @@ def variants(
     first = read_table(layout.pairs(1), PAIRS).to_pylist()
     mined = mined_pairs(layout, 2)
     missed = [row for row in mined if row["origin"] == "missed"]
-    pristine = config.distort.include_pristine
-    new = [
-        severity_row(one.first, one.second, "synthetic", 2)
-        for members in by_family(copies(layout, 2)).values()
-        for one in synthetic_pairs(members, None, config.seed, pristine)
-    ]
+    every = every_severity_pair(config, layout, 2)
+    new = [severity_row(one.first, one.second, "synthetic", 2) for one in every]
     chosen = np.random.default_rng(config.seed).permutation(len(new))[: len(missed)]
 
     def labelled(judge: str, origin: str) -> list[Row]:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors.distortions.table import FAMILIES
-from pipeline.method.pairs import Copy
+from pipeline.method.pairs import Copy, SyntheticPair, synthetic_pairs
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import DISTORTED, OK, VIDEOS
 from pipeline.run_folder.store import read_table
+from pipeline.settings.config import Config
 
 TRAIN, HELDOUT = "train", "heldout"
 
@@ -39,3 +40,12 @@ def by_family(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Copy]]:
     for row in rows:
         families[row["family"]].append(Copy(row["video_id"], row["source_id"], row["distortion"], row["level"]))
     return families
+
+
+def every_severity_pair(config: Config, layout: RunLayout, number: int) -> list[SyntheticPair]:
+    """All pairs of two levels of one distortion among the usable copies of one round, family by family."""
+    return [
+        pair
+        for members in by_family(copies(layout, number)).values()
+        for pair in synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
+    ]

@@ -122,6 +122,24 @@ ABLATIONS: dict[str, Ablation] = {
         {**_V, "pairs.relabel_by": "answer"},
         "V",
     ),
+    "V-severity": Ablation(
+        "all severity pairs of the new copies",
+        "as V, and from all severity pairs of the new copies, not from the misjudged ones alone",
+        {**_V, "pairs.severity": "all"},
+        "V",
+    ),
+    "VI-severity": Ablation(
+        "the same in stage 3",
+        "as V-severity, and in round 3 in the same way",
+        {**_V, "stages": 3, "pairs.severity": "all"},
+        "VI",
+    ),
+    "V-copies": Ablation(
+        "severity pairs of the new copies alone",
+        "round 1's pairs, and in round 2 all severity pairs of the new copies, without hard pairs",
+        {**_V, "pairs.severity": "all", "mining.pairs": 0},
+        "V-severity",
+    ),
     "V-continued": Ablation(
         "trained on from the student before",
         "as V, but round 2 goes on from the student of round 1",

@@ -160,11 +160,13 @@ class DistortConfig(Part):
 class PairsConfig(Part):
     """How many pairs each round makes, and how they are labelled (CVPR 2026, section 4.1)."""
 
-    LATER: ClassVar[tuple[str, ...]] = ("relabel_by",)
+    LATER: ClassVar[tuple[str, ...]] = ("relabel_by", "severity")
     homogeneous: Annotated[tuple[Count, ...], Field(min_length=1)] = (60,)
     synthetic: Annotated[tuple[FamilyCounts, ...], Field(min_length=1)] = (
         FamilyCounts(spatial=60, temporal=18, streaming=24),
     )
+    # severity pairs of a later round's copies: those that the student before misjudges, or all of them, weighed as in round 1
+    severity: Literal["misjudged", "all"] = "misjudged"
     max_uses: Positive = 5
     decisive: bool = (
         False  # only homogeneous pairs that are labelled superior or inferior: more than two deviations apart

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus.facts import corpus_facts
-from pipeline.corpus.members import by_family, copies, pool
+from pipeline.corpus.members import every_severity_pair, pool
 from pipeline.costs.loads import compare_load, compare_needs, compare_resources
 from pipeline.method.metrics import MetricError, srcc
-from pipeline.method.pairs import SyntheticPair, synthetic_pairs
+from pipeline.method.pairs import SyntheticPair
 from pipeline.method.stopping import Gain, Signals, decide, gain
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, STUDENT_SCORES
@@ -71,7 +71,7 @@ def decision(run: Run, number: int) -> dict[str, Any]:
 
 def signals(run: Run, number: int) -> Signals:
     """What the new videos and copies of the next round say of the student of round `number`."""
-    pairs = _pairs(run, number)
+    pairs = every_severity_pair(run.config, run.layout, number + 1)
     encoded = read_encoded(run.config.student.name, run.layout.features) if pairs else None
     wrong = {k: _wrong(run, k, pairs, encoded) for k in ([number] if number == 1 else [number - 1, number])}
     sources = [pair.first.source_id for pair in pairs]
@@ -93,16 +93,6 @@ def signals(run: Run, number: int) -> Signals:
         None if teaching is None else 1 - teaching,
         before,
     )
-
-
-def _pairs(run: Run, number: int) -> list[SyntheticPair]:
-    """All severity pairs of the next round's copies."""
-    config = run.config
-    return [
-        pair
-        for members in by_family(copies(run.layout, number + 1)).values()
-        for pair in synthetic_pairs(members, None, config.seed, config.distort.include_pristine)
-    ]
 
 
 def _wrong(run: Run, number: int, pairs: Sequence[SyntheticPair], encoded: Any) -> np.ndarray:

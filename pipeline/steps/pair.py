@@ -1,7 +1,8 @@
 """Pair: the training set of a round. Only these rows carry information from one round to the next.
 
 Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
-Later rounds: the union of all rounds so far with the mined hard pairs. Homogeneous pairs, all of them, only the mined ones or
+Later rounds: the union of all rounds so far with the mined hard pairs, and with `pairs.severity=all` with every severity pair of
+the round's copies. Homogeneous pairs, all of them, only the mined ones or
 none (`pairs.relabel`), are relabelled by the latest student's scores (section 4.3); severity labels stay.
 """
 
@@ -16,7 +17,7 @@ from cluster.engine import Row
 from pipeline.console import UserError
 from pipeline.corpus.counts import counts_input, counts_of
 from pipeline.corpus.facts import corpus_facts
-from pipeline.corpus.members import by_family, copies, pool
+from pipeline.corpus.members import by_family, copies, every_severity_pair, pool
 from pipeline.costs.loads import compare_needs, compare_resources, severity_pairs
 from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import severity_labels
@@ -50,6 +51,8 @@ def step(run: Run, number: int) -> Step:
     if number == 1:
         inputs |= counts_input(config)
     else:
+        if config.pairs.severity == "all":
+            inputs["include pristine"] = config.distort.include_pristine
         inputs |= {"pairs before": layout.pairs(number - 1), "mined": layout.mined(number - 1)}
         inputs |= {"scores before": layout.student_scores(number - 1)}
     asks = number > 1 and config.pairs.relabel_by == "answer"
@@ -71,7 +74,8 @@ def expected(run: Run, number: int) -> Rows:
     """Expected number of pairs of a round; how many are decisive or hard depends on the models, so it may be a maximum."""
     config = run.config
     if number > 1:
-        return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count, at_most=True)
+        every = mine.asked(run, number - 1) if config.pairs.severity == "all" else 0
+        return Rows(expected(run, number - 1).count + mine.most(run, number - 1).count + every, at_most=True)
     facts = corpus_facts(run)
     videos = facts.members.get(1, 0)
     possible = min(videos * (videos - 1) // 2, videos * config.pairs.max_uses // 2)
@@ -93,6 +97,9 @@ def pair(run: Run, number: int) -> dict[str, Any]:
     else:
         earlier = read_table(layout.pairs(number - 1), PAIRS).to_pylist()
         new = [_relabelled(row, teachers, rule) if row["origin"] == "gmad" else row for row in _mined(layout, number)]
+        if config.pairs.severity == "all":
+            every = every_severity_pair(config, layout, number)
+            new = [*(severity_row(one.first, one.second, "synthetic", number) for one in every), *new]
         rows = _union(earlier, new)
         anew = RELABELLED[config.pairs.relabel]
         if anew and config.pairs.relabel_by == "answer":

@@ -197,6 +197,17 @@ def test_mined_pairs_that_are_not_labelled_anew_have_the_label_of_the_teachers(s
     assert (rows["v4", "w0"]["label"], rows["v4", "w0"]["delta"]) == ("inferior", -28.0)
 
 
+def test_all_severity_pairs_of_the_new_copies_weigh_as_those_of_round_1(second, configured):
+    config = configured(*SETTINGS, "pairs.severity=all")
+    assert pair(second.run(config), 2)["what"] == "6 ensemble, 2 gmad, 12 synthetic"
+    new = [row for row in pairs_of(second, 2) if row["round"] == 2 and row["origin"] == "synthetic"]
+    levels = {frozenset((row["level_first"], row["level_second"])) for row in new}
+    assert levels == {frozenset(two) for two in ((1, 2), (1, 4), (2, 4))}, "the misjudged pair is one of them"
+    for row in new:
+        worse = row["level_second"] > row["level_first"]
+        assert LEVELS.index(row["label"]) < 2 if worse else LEVELS.index(row["label"]) > 2
+
+
 class Biased:
     """A student whose feature is a quality, which prefers the second place where both are near each other."""
 
