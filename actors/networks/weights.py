@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -170,22 +168,3 @@ def _mismatch(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> st
         sides = [list(source[shapes[0]].shape) for source in (state, expected)]
         parts.append(f"{len(shapes)} have another shape, the first is {shapes[0]}: {sides[0]} instead of {sides[1]}")
     return "; ".join(parts)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names; cached until a file changes."""
-    files = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
-    try:
-        stats = [part.stat() for part in files]
-    except OSError as error:
-        raise Failure("missing", f"there are no weights at {path}") from error
-    return _digest(tuple((str(part), stat.st_size, stat.st_mtime_ns) for part, stat in zip(files, stats, strict=True)))
-
-
-@lru_cache(maxsize=32)
-def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
-    total = hashlib.sha256()
-    for name, _, _ in files:
-        with Path(name).open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from actors.media.outcome import Failure
 from actors.media.views import Sample
+from actors.networks.files import digest
 from actors.teachers.base import Teacher
 
 if TYPE_CHECKING:
@@ -59,8 +60,6 @@ class NetworkTeacher(Teacher):
 
     def weights_digest(self) -> str:
         """SHA-256 over the files that are used."""
-        from actors.networks.weights import digest
-
         self.require()
         names = [*self.files, *(name for name in self.optional if self.path(name).is_file())]
         return hashlib.sha256(" ".join(digest(self.path(name)) for name in names).encode()).hexdigest()

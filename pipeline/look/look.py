@@ -14,7 +14,7 @@ from actors.media.colour import AS_USUAL, Rendering
 from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from actors.teachers import views_of
-from pipeline.settings.config import Config
+from pipeline.settings.config import Config, student_files
 from trainers.places import Place
 from trainers.student.table import student_row
 
@@ -103,11 +103,11 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         making.pop(setting)
     name = config.student.name
     version = student_row(name).version
-    student = (
-        {"name": name, "version": version, "options": dict(config.student.options)}
-        if look.features is not None
-        else None
-    )
+    student: dict[str, Any] | None = None
+    if look.features is not None:
+        student = {"name": name, "version": version, "options": dict(config.student.options)}
+        files = student_files(config)
+        student |= {"files": files} if files else {}
     settings = {
         "sample": sample,
         "copies": making,

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError, field_validator, model_validato
 
 from actors.media.inputs import masked
 from actors.media.outcome import Failure
+from actors.networks.files import digest
 from actors.teachers import load_teacher
 from pipeline.console import UserError
 from pipeline.settings.ablations import ABLATIONS, keys_of
@@ -274,6 +275,17 @@ def check_weights(config: Config) -> None:
             load_teacher(teacher, config.run.weights).require()
     except Failure as failure:
         raise ConfigError(failure.message) from failure
+
+
+def student_files(config: Config) -> dict[str, str]:
+    """Digest of each file or folder that the student's weights come from, by its option; empty for a student that needs none.
+
+    A plan needs no weights; a run checks them earlier (`check_weights`).
+    """
+    options = student_row(config.student.name).parse(config.student.options)
+    named = {name: getattr(options, name) for name in sorted(options.sources)}
+    paths = {name: Path(value) for name, value in named.items() if isinstance(value, str)}
+    return {name: digest(path) if path.exists() else "no weights" for name, path in paths.items()}
 
 
 def _read_file(path: Place) -> dict[str, Any]:

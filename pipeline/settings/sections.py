@@ -178,6 +178,16 @@ class PairsConfig(Part):
     relabel_by: Literal["scores", "answer"] = "scores"
     student_variance: PositiveReal = 1.0  # of a relabelled score, as a share of the ensemble's variance of that video
 
+    @field_validator("homogeneous", "synthetic")
+    @classmethod
+    def _of_round_1(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(entries) > 1:
+            raise ValueError(
+                "only the first round draws pairs, so give one entry; later rounds mine theirs (mining.pairs, mining.missed), "
+                "or take all severity pairs of their copies (pairs.severity=all)"
+            )
+        return entries
+
 
 class MiningConfig(Part):
     """Hard pairs of the later rounds: gMAD against every teacher, and synthetic pairs that the student misjudges.

@@ -17,7 +17,7 @@ from pipeline.run_folder.records import PAIRS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Resources, Step
 from pipeline.run_folder.store import read_table, write_json
-from pipeline.settings.config import Config, fingerprint
+from pipeline.settings.config import Config, fingerprint, student_files
 from pipeline.steps import pair
 from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
@@ -41,6 +41,9 @@ def step(run: Run, number: int) -> Step:
         "seed": config.seed,
     }
     version = student_row(config.student.name).training
+    files = student_files(config)
+    if files:  # nor one for a student without files
+        inputs |= {"student's files": files}
     if version > 1:  # manifests of the first version have no such entry
         inputs |= {"version of the training": version}
     if counted_as_first(config, number):

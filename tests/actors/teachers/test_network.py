@@ -19,8 +19,9 @@ from actors.media.network_views import plans
 from actors.media.outcome import Failure
 from actors.media.views import Sample
 from actors.networks import qalign
+from actors.networks.files import digest
 from actors.networks.head import VQAHead
-from actors.networks.weights import digest, load, read_state
+from actors.networks.weights import load, read_state
 from actors.teachers import TEACHERS, load_teacher, teacher_class, views_of
 from actors.teachers.network import NetworkTeacher, distinct
 from trainers.student.language.slowfast import FastPathway, fast_part

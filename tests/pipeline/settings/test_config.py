@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round
+from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round, student_files
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
 
@@ -230,3 +230,23 @@ def test_a_key_that_came_later_changes_no_fingerprint_at_its_default():
     assert fingerprint(refusing.corpus) != fingerprint(usual.corpus)
     written = yaml.safe_load(usual.to_yaml())["corpus"]
     assert (written["hdr"], written["interlaced"]) == ("tonemap", "deinterlace")
+
+
+def test_the_files_of_a_student_count_by_their_bytes(tmp_path):
+    assert student_files(load("demo")) == {}
+    assert student_files(load("demo", overrides=["student.name=llava", "student.options.shrunk=true"])) == {}
+    (tmp_path / "model.safetensors").write_bytes(b"first")
+    config = load("demo", overrides=["student.name=llava", f"student.options.checkpoint={tmp_path}"])
+    before = student_files(config)
+    assert list(before) == ["checkpoint"]
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    after = student_files(config)
+    assert after != before
+    gone = load("demo", overrides=["student.name=llava", f"student.options.checkpoint={tmp_path / 'gone'}"])
+    assert student_files(gone) == {"checkpoint": "no weights"}
+
+
+@pytest.mark.parametrize("entries", ["homogeneous=[60, 30]", "synthetic=[{spatial: 6}, {spatial: 3}]"])
+def test_drawn_pairs_of_a_later_round_are_refused_and_not_passed_over(entries):
+    with pytest.raises(ConfigError, match=r"only the first round draws pairs.*pairs\.severity=all"):
+        load("demo", overrides=[f"pairs.{entries}"])

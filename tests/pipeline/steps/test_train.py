@@ -4,6 +4,8 @@ import pytest
 
 from cluster.in_process import InProcess
 from pipeline.console import UserError
+from pipeline.look.look import Look, look_settings
+from pipeline.settings.config import fingerprint
 from pipeline.steps import train
 
 
@@ -48,3 +50,22 @@ def test_a_later_training_goes_on_from_the_student_before_only_if_it_is_told_to(
     assert [train.job_of(onward, layout, number, "i").initial for number in (1, 2)] == [None, str(layout.student(1))]
     inputs = [set(train.step(tables.run(config), 2).inputs) for config in (usual, onward)]
     assert inputs[1] - inputs[0] == {"student before"}
+
+
+def test_other_bytes_of_a_checkpoint_are_another_training_and_another_look(tables, configured, tmp_path):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    config = configured("student.name=llava", f"student.options.checkpoint={folder}")
+    request = Look(tmp_path / "observed", tmp_path / "features", {}, {})
+
+    def identity():
+        inputs = train.step(tables.run(config), 1).inputs
+        return fingerprint({name: inputs[name] for name in inputs if name.startswith("student")}), fingerprint(
+            look_settings(request, config)
+        )
+
+    (folder / "model.safetensors").write_bytes(b"first")
+    first = identity()
+    assert identity() == first
+    (folder / "model.safetensors").write_bytes(b"others")
+    assert all(now != before for now, before in zip(identity(), first, strict=True))
