@@ -4,7 +4,8 @@
 
 The pool makes copies as a run does (`actors.sample.Synthesise` in Ray Data actors). The loop is `xargs -P` over exactly the same
 FFmpeg command lines, recorded while the pool's own code makes the copies once. Both are measured in turn, and the medians
-are compared. Ray starts before the measurement; the pool's start is part of its time unless stated otherwise.
+are compared. Ray starts before the measurement, or with `--whole` within it; the pool's start is part of its time unless stated
+otherwise.
 """
 
 from __future__ import annotations
@@ -155,6 +156,36 @@ def split_seconds(name: str, path: Path, seconds: float, folder: Path, options: 
     return single, time.perf_counter() - start
 
 
+def start_ray(parallel: int) -> None:
+    """Start a Ray of this machine, as a run does."""
+    import ray
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.init(num_cpus=parallel, include_dashboard=False, log_to_driver=False, logging_level="error")
+
+
+def compared(name: str, seconds: list[float], loops: list[float]) -> None:
+    """Print the overhead of the pool over the loop."""
+    ours, base = statistics.median(seconds), statistics.median(loops)
+    print(f"{name}: {ours:.1f} s over {base:.1f} s, overhead {ours / base - 1:+.1%}", flush=True)
+
+
+def beside_whole(rows: list[Row], lines: list[str], options: argparse.Namespace, encoding: EncodeOptions) -> None:
+    """The loop beside the pool with the start and the end of Ray itself."""
+    import ray
+
+    loops, pools = [], []
+    for _ in range(options.repeat):
+        loops.append(loop_seconds(lines, options.parallel))
+        start = time.perf_counter()
+        start_ray(options.parallel)
+        pool_seconds(rows, options.parallel, encoding)
+        ray.shutdown()
+        pools.append(time.perf_counter() - start)
+        print(f"  loop {loops[-1]:.1f} s, pool with the start and the end of Ray {pools[-1]:.1f} s", flush=True)
+    compared("pool with the start and the end of Ray", pools, loops)
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,6 +195,7 @@ def main() -> None:
     parser.add_argument("--types", default="h264,h265,vp9")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--preset", default="medium", help="preset of x265")
+    parser.add_argument("--whole", action="store_true", help="only the loop beside the pool with Ray's start and end")
     options = parser.parse_args()
     encoding = EncodeOptions(x265_preset=options.preset, max_short_side=540)
     rows = [
@@ -185,14 +217,16 @@ def main() -> None:
             f"{len(rows)} copies of {len(options.videos)} windows of {options.seconds:g} s, {options.parallel} at a time"
         )
         print(f"copies: {sum(sizes) / len(sizes) / 1e6:.2f} MB on average, {max(sizes) / 1e6:.2f} MB the largest")
+        if options.whole:
+            beside_whole(rows, lines, options, encoding)
+            return
         plain = cpu_seconds(lambda: loop_seconds(lines, options.parallel))
         ours = cpu_seconds(lambda: actor_work(rows, encoding))
         print(
             f"CPU time: an actor's own code {ours:.1f} s, the loop {plain:.1f} s, overhead {ours / plain - 1:+.1%}",
             flush=True,
         )
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        ray.init(num_cpus=options.parallel, include_dashboard=False, log_to_driver=False, logging_level="error")
+        start_ray(options.parallel)
         loops, pools, steady = [], [], []
         for _ in range(options.repeat):
             loops.append(loop_seconds(lines, options.parallel))
@@ -201,11 +235,8 @@ def main() -> None:
             steady.append(running)
             print(f"  loop {loops[-1]:.1f} s, pool {whole:.1f} s, without its start {running:.1f} s", flush=True)
         ray.shutdown()
-        base = statistics.median(loops)
         for name, values in (("pool with its start", pools), ("pool once it runs", steady)):
-            print(
-                f"{name}: {statistics.median(values):.1f} s over {base:.1f} s, overhead {statistics.median(values) / base - 1:+.1%}"
-            )
+            compared(name, values, loops)
         for name in options.types.split(","):
             pairs = [
                 split_seconds(name, options.videos[0], options.seconds, folder, encoding) for _ in range(options.repeat)
