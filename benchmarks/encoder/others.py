@@ -11,6 +11,7 @@ package of the first line is imported, only their weights are read. A look sees 
 * `waifu2x`: photographs' plain and third denoising network (PHOTO). What the denoiser changes, and the hidden layers of both.
 * `esrgan`: Real-ESRGAN's animevideov3 in bfloat16, every fourth hidden layer, and the last one: what it adds to the picture.
 * `clip`: CLIP's image tower ViT-B/16 with 8-bit weights: its embedding, and mean and deviation of its last tokens.
+* `statistics`: no package's network, but the natural scene statistics and the opinions of NIQE, PIQE and BRISQUE, of whole frames.
 * `hed`: the first seven layers of VGG-16 as an edge detector has tuned them, before their activation functions.
 
 Only copies that some head is trained or tested on are looked at. Printed: CPU seconds of each look, then within a source / overall.
@@ -38,6 +39,11 @@ from carried import inside, needed, restorer
 from development_copies import Window
 from development_heads import PRESET, VARIANTS, pairs_of, test_rows
 from protocol import Encoded, Head, arguments, cell, measured, prepared
+
+from actors.teachers import load_teacher
+from actors.teachers.brisque import FEATURES, MINIMUM, brisque_features
+from actors.teachers.niqe import PATCH, patch_features
+from actors.teachers.planes import limit_short_side, luma, pad_to
 
 ORDER = 8  # of the deviation, as in the student's blocks of detail
 FLOOR = 1e-3  # of a deviation of activations, for pictures of 0..1
@@ -208,7 +214,34 @@ def vgg_layer(weights: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
     return layer
 
 
-LOOKS: dict[str, Callable[[], Look]] = {"clip": clip, "hed": hed, "esrgan": esrgan, "waifu2x": waifu2x}
+def statistics() -> Look:
+    """What classical models of natural scenes measure: their statistics, and their opinions."""
+    niqe, piqe, brisque = (load_teacher(name) for name in ("niqe", "piqe", "brisque"))
+    pairs = [4 * k + 2 + 18 * scale + part for scale in range(2) for k in range(4) for part in (2, 3)]
+    sizes = sorted([*pairs, 1, 19])  # places of variances and widths, which distortions scale
+
+    def logs(values: np.ndarray) -> np.ndarray:
+        values[sizes] = np.log(values[sizes] + FLOOR)
+        return values.astype(np.float32)
+
+    def see(frame: np.ndarray) -> Parts:
+        small = limit_short_side(frame, 540)
+        grey = small.astype(np.float32) @ np.array([0.2125, 0.7154, 0.0721], np.float32) * np.float32(GREY_LEVEL)
+        patches = patch_features(pad_to(luma(small), PATCH, PATCH))[0].mean(axis=0)
+        said = [
+            np.log(niqe.score_frame(frame) + FLOOR),
+            piqe.score_frame(frame) / 100,
+            brisque.score_frame(frame) / 100,
+        ]
+        return [logs(brisque_features(pad_to(grey, MINIMUM, MINIMUM))), logs(patches), np.array(said, np.float32)]
+
+    blocks = {"statistics of frames": (FEATURES,), "statistics of patches": (FEATURES,), "three opinions": (1, 1, 1)}
+    return Look("statistics", blocks, see)
+
+
+LOOKS: dict[str, Callable[[], Look]] = {
+    "clip": clip, "hed": hed, "esrgan": esrgan, "waifu2x": waifu2x, "statistics": statistics,
+}  # fmt: skip
 
 
 def wanted(data: Encoded, parts: Sequence[tuple[list[str], list[str]]]) -> set[int]:
