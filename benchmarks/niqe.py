@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from actors.media.decode import Decoder
 from actors.media.views import SampleSpec
-from actors.teachers.niqe import PATCH, Niqe, patch_features
-from actors.teachers.planes import limit_short_side, luma
+from actors.teachers.niqe import Niqe
+from trainers.scenes.patches import PATCH, patch_features
+from trainers.scenes.planes import limit_short_side, luma
 
 Frame = np.ndarray
 Measure = Callable[[Frame], float]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.teachers.base import FrameTeacher
-from actors.teachers.planes import Plane, centre_crop, luma, pad_to
+from trainers.scenes.planes import Plane, centre_crop, luma, pad_to
 
 GRID = 8
 STEP_LIMIT = 8.0  # grey levels; larger steps are edges of the content, not of blocks

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from actors.media.outcome import Failure
 from actors.teachers.base import FrameTeacher
-from actors.teachers.nss import Values, fit_aggd, pair_products, window_moments
-from actors.teachers.planes import Plane, limit_short_side, packaged_file, pad_to
+from actors.teachers.packaged import packaged_file
+from trainers.scenes.nss import Values, fit_aggd, pair_products, window_moments
+from trainers.scenes.planes import Plane, limit_short_side, pad_to
 
 SHORT_SIDE = 540
 FEATURES = 36

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from actors.teachers.artefact import noise_deviation
 from actors.teachers.base import FrameTeacher
-from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
+from trainers.scenes.planes import Plane, limit_short_side, luma, pad_to
 
 SHORT_SIDE = 540
 SCALES = (1, 2, 4, 8, 16, 25, 50, 100, 200)  # superpixel sizes, as published

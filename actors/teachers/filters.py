@@ -20,7 +20,7 @@ from actors.media import ffmpeg
 from actors.media.outcome import Failure
 from actors.media.views import Sample
 from actors.teachers.base import Teacher
-from actors.teachers.planes import luma, pad_to
+from trainers.scenes.planes import luma, pad_to
 
 TIMEOUT_S = 120.0
 RATE = 25.0  # of the frames in the pipe; nothing depends on it

@@ -17,53 +17,14 @@ from numpy.typing import NDArray
 
 from actors.media.outcome import Failure
 from actors.teachers.base import FrameTeacher
-from actors.teachers.nss import Values, fit_aggd, window_moments
-from actors.teachers.planes import Plane, half, limit_short_side, luma, packaged_file, pad_to
+from actors.teachers.packaged import packaged_file
+from trainers.scenes.nss import Values
+from trainers.scenes.patches import PATCH, SHORT_SIDE, distance, patch_features
+from trainers.scenes.planes import luma
 
-PATCH = 96  # pixels, as published
 SHARP = 0.75  # share of an image's largest patch sharpness; blurrier patches are left out of the pristine model
-SHORT_SIDE = 540
 STRIDE = 32  # of the overlapping patches in the fit: six photographs must give a full-rank covariance
 PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
-
-
-def patch_features(plane: Plane) -> tuple[Values, Values]:
-    """NSS features of all whole patches of a plane.
-
-    Args:
-        plane: Luma 0..255 `[H, W]`, both sides at least `PATCH`.
-
-    Returns:
-        Features `[patches, 36]` (18 at full and 18 at half size) and the mean local deviation `[patches]`.
-    """
-    rows, columns = plane.shape[0] // PATCH, plane.shape[1] // PATCH
-    top, left = (plane.shape[0] - rows * PATCH) // 2, (plane.shape[1] - columns * PATCH) // 2
-    plane = plane[top : top + rows * PATCH, left : left + columns * PATCH]
-    scales: list[Values] = []
-    sharpness: Values = np.zeros(rows * columns)
-    for size in (PATCH, PATCH // 2):
-        mean, deviation = window_moments(plane, cv2.BORDER_REPLICATE)
-        mscn = (plane - mean) / (deviation + 1)
-        if size == PATCH:
-            sharpness = _blocks(deviation, size).mean(axis=(1, 3), dtype=np.float64).ravel()
-        scales.append(_scale_features(mscn, size))
-        plane = half(plane)
-    return np.concatenate(scales, axis=1), sharpness
-
-
-def _scale_features(mscn: Plane, size: int) -> Values:
-    """The 18 features of one scale, `[patches, 18]`."""
-    centre = fit_aggd(_blocks(mscn, size), (1, 3))
-    columns = [centre.alpha, (centre.left + centre.right) / 2 * centre.spread]
-    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        product = mscn * np.roll(mscn, shift, axis=(0, 1))
-        pair = fit_aggd(_blocks(product, size), (1, 3))
-        columns += [pair.alpha, pair.mean, pair.left * pair.spread, pair.right * pair.spread]
-    return np.stack([column.ravel() for column in columns], axis=1)
-
-
-def _blocks(plane: Plane, size: int) -> NDArray[np.float32]:
-    return plane.reshape(plane.shape[0] // size, size, plane.shape[1] // size, size)
 
 
 @lru_cache(maxsize=1)
@@ -120,9 +81,4 @@ class Niqe(FrameTeacher):
 
     def score_frame(self, rgb: NDArray[np.uint8]) -> float:
         """Distance of one frame from the pristine model."""
-        plane = pad_to(luma(limit_short_side(rgb, SHORT_SIDE)), PATCH, PATCH)
-        features, _ = patch_features(plane)
-        gap = features.mean(axis=0) - self._mean
-        spread = np.cov(features, rowvar=False) if len(features) > 1 else np.zeros_like(self._covariance)
-        inverse = np.linalg.pinv((self._covariance + spread) / 2, hermitian=True)
-        return float(np.sqrt(max(0.0, gap @ inverse @ gap)))
+        return distance(rgb, self._mean, self._covariance)

@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from actors.teachers.base import FrameTeacher
-from actors.teachers.nss import Values, window_moments
-from actors.teachers.planes import centre_crop, luma, pad_to
+from trainers.scenes.nss import Values, window_moments
+from trainers.scenes.planes import centre_crop, luma, pad_to
 
 BLOCK = 16
 SEGMENT = 6

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.teachers.base import FrameTeacher
-from actors.teachers.nss import Values
-from actors.teachers.planes import Plane, centre_crop, luma, pad_to
+from trainers.scenes.nss import Values
+from trainers.scenes.planes import Plane, centre_crop, luma, pad_to
 
 LEVELS = 3
 DIAGONAL = 0.8  # weight of the diagonal band, as published

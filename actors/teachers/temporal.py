@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from actors.media.views import Sample
 from actors.teachers.base import Teacher
-from actors.teachers.nss import Values, fit_aggd, sums, window_moments
-from actors.teachers.planes import Plane, limit_short_side, luma, pad_to
+from trainers.scenes.nss import Values, fit_aggd, sums, window_moments
+from trainers.scenes.planes import Plane, limit_short_side, luma, pad_to
 from trainers.student.lite.freeze import FAST_SHARE, HELD_SHARE, REACH, held_steps
 
 NEUTRAL = 50.0

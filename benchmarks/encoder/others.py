@@ -42,8 +42,8 @@ from protocol import Encoded, Head, arguments, cell, measured, prepared
 
 from actors.teachers import load_teacher
 from actors.teachers.brisque import FEATURES, MINIMUM, brisque_features
-from actors.teachers.niqe import PATCH, patch_features
-from actors.teachers.planes import limit_short_side, luma, pad_to
+from trainers.scenes.patches import PATCH, patch_features
+from trainers.scenes.planes import limit_short_side, luma, pad_to
 
 ORDER = 8  # of the deviation, as in the student's blocks of detail
 FLOOR = 1e-3  # of a deviation of activations, for pictures of 0..1

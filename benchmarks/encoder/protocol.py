@@ -136,8 +136,8 @@ def goodness(teacher: Teacher, key: np.ndarray, luma: np.ndarray, fps: float) ->
 def encoded(folders: list[Path], networks: list[Path], teachers: Sequence[str]) -> Encoded:
     """Look at the copies in some folders with all blocks but the network's, with some networks, and ask some teachers."""
     parts, groups, opinions = {}, {}, {}
-    weight = next(block.weight for block in BLOCKS if block.network == "degradation")
-    for block in (block for block in BLOCKS if block.network != "degradation"):
+    weight = next(block.weight for block in BLOCKS if block.model == "degradation")
+    for block in (block for block in BLOCKS if block.model != "degradation"):
         parts[block.name] = features(
             folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
         )

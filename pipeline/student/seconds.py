@@ -33,6 +33,7 @@ BLOCKS = {  # what the blocks of a student's features look at, in words
     "quarter": "detail at quarter size",
     "freeze": "held pictures",
     "shake": "shaking",
+    "naturalness": "unnatural texture",
 }
 _LEAST = 1.0  # points, and percent of answers: smaller changes are no reason
 _NAMED = 3  # in a reason at most

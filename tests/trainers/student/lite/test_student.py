@@ -1,3 +1,4 @@
+import json
 import pickletools
 from pathlib import Path
 
@@ -221,11 +222,28 @@ def test_only_the_coarsest_block_tells_the_content():
         assert len(build_student("lite", options).head.content) == 0
 
 
-def test_a_student_holds_the_networks_that_its_blocks_need_and_no_other(lite):
-    students = [build_student("lite", {"blocks": blocks}) for blocks in (DETAIL, ["degradation", "freeze"], ["shake"])]
+def test_a_student_holds_the_models_that_its_blocks_need_and_no_other(lite):
+    chosen = (DETAIL, ["degradation", "freeze"], ["naturalness"], ["shake"])
+    students = [build_student("lite", {"blocks": blocks}) for blocks in chosen]
     held = [{name.partition(".")[0] for name in student.encoder.weights} for student in (lite, *students)]
-    assert held == [{"backbone", "degradation"}, {"backbone"}, {"degradation"}, set()]
-    assert len({student.encoder_digest() for student in (lite, *students)}) == 4
+    assert held == [{"backbone", "degradation", "naturalness"}, {"backbone"}, {"degradation"}, {"naturalness"}, set()]
+    assert len({student.encoder_digest() for student in (lite, *students)}) == 5
+
+
+def test_a_student_saved_before_there_was_naturalness_scores_as_it_did(tmp_path):
+    student = build_student("lite", {"blocks": [*DETAIL, "degradation", "shake"]})
+    for weights in student.trained_module().parameters():
+        torch.nn.init.normal_(weights)
+    student.save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"features_version": 6}))
+    features = np.random.default_rng(7).normal(size=(5, student.feature_size)).astype(np.float32)
+    for loaded in (load_student(tmp_path), load_judge(tmp_path)):
+        logits = loaded.compare_all(features[:-1], features[1:])
+        np.testing.assert_allclose(logits, student.eval().compare_all(features[:-1], features[1:]), rtol=0, atol=1e-4)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"features_version": 5}))
+    with pytest.raises(ValueError, match="train the student again"):
+        load_student(tmp_path)
 
 
 def test_a_student_saved_before_there_was_a_content_map_scores_as_it_did(tmp_path):

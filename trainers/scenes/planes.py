@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.media.outcome import Failure
-
 Plane = NDArray[np.float32]
 
-# A teacher runs on the one core that its Ray actor reserved.
+# Whoever looks at pictures runs on the one core that its Ray actor reserved.
 cv2.setNumThreads(1)
 
 
@@ -52,20 +48,3 @@ def half(plane: Plane) -> Plane:
     """Halve both sides of a plane by area (each side at least one pixel)."""
     size = (max(1, plane.shape[1] // 2), max(1, plane.shape[0] // 2))
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def packaged_file(teacher: str, package: str, distribution: str, *parts: str) -> Path:
-    """Path of a data file inside an installed package, located without importing the package.
-
-    Raises:
-        Failure: `usage`: the package is not installed or does not contain the file.
-    """
-    from importlib.util import find_spec
-
-    spec = find_spec(package)
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(root).joinpath(*parts)
-        if path.is_file():
-            return path
-    name = "/".join((package, *parts))
-    raise Failure("usage", f"teacher {teacher!r} needs {name}; install it with: pip install {distribution}")

@@ -1,4 +1,4 @@
-"""Natural scene statistics shared by the teachers: MSCN coefficients and generalised Gaussian fits.
+"""Natural scene statistics: MSCN coefficients and generalised Gaussian fits.
 
 Sources: Mittal, Moorthy, Bovik, "No-reference image quality assessment in the spatial domain", IEEE TIP 2012;
 Lasmar, Stitou, Berthoumieu, "Multiscale skewed heavy tailed model for texture analysis", ICIP 2009 (moment matching).
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.teachers.planes import Plane
+from trainers.scenes.planes import Plane
 
 Values = NDArray[np.float64]
 
