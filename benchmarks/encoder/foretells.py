@@ -40,7 +40,7 @@ def variants() -> Iterator[Head]:
     detail = ("native", "half", "quarter")
     whole = Head("the program's", tuple(block.name for block in BLOCKS), content=True)
     yield whole
-    for name in (NETWORK, "native", "half", "freeze", "shake"):
+    for name in (NETWORK, "native", "half", "freeze", "shake", "naturalness"):
         yield replace(whole, title=f"without {name}", names=tuple(one for one in whole.names if one != name))
     yield replace(whole, title="blocks of detail alone", names=detail)
     yield replace(whole, title="without the blocks of detail", names=(NETWORK, "freeze", "shake"), content=False)

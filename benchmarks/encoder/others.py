@@ -44,6 +44,7 @@ from actors.teachers import load_teacher
 from actors.teachers.brisque import FEATURES, MINIMUM, brisque_features
 from trainers.scenes.patches import PATCH, patch_features
 from trainers.scenes.planes import limit_short_side, luma, pad_to
+from trainers.student.lite.features import BLOCKS
 
 ORDER = 8  # of the deviation, as in the student's blocks of detail
 FLOOR = 1e-3  # of a deviation of activations, for pictures of 0..1
@@ -289,7 +290,7 @@ def seconds(cache: Path, rows: list[dict[str, Any]], look: Look) -> float:
 def heads_of(own: str, block: str) -> Iterator[Head]:
     """Students with a block beside or in place of their own; `own` is their network."""
     detail = ("native", "half", "quarter")
-    beside = Head(f"{block} beside all", (own, *detail, "freeze", "shake", block), content=True)
+    beside = Head(f"{block} beside all", (own, *detail, "freeze", "shake", "naturalness", block), content=True)
     for weight in (0.5, 1.0, 2.0):
         yield replace(beside, title=f"{beside.title}, weight {weight}", weights={block: weight})
     yield replace(beside, title=f"{beside.title}, no content map", content=False)
@@ -320,7 +321,9 @@ def main() -> None:
         ]
         print(f"| {chosen.title} | {cell(np.mean(found, axis=0))} |", flush=True)
 
-    whole = Head("the program's", (own, "native", "half", "quarter", "freeze", "shake"), content=True)
+    whole = Head(
+        "the program's", (own, *(block.name for block in BLOCKS if block.model != "degradation")), content=True
+    )
     row(whole)
     row(replace(whole, title="the program's, no content map", content=False))
     row(replace(whole, title="without the network", names=whole.names[1:]))

@@ -43,6 +43,7 @@ from trainers.student.base import OwnPairs
 from trainers.student.lite.degradation import EXPERTS
 from trainers.student.lite.features import BLOCKS, Views
 from trainers.student.lite.head import ComparisonHead
+from trainers.student.lite.naturalness import MODEL, Naturalness
 from trainers.student.lite.network import Network
 from trainers.student.lite.options import LiteOptions
 from trainers.student.lite.prior import SHARE, prior_pairs
@@ -65,9 +66,9 @@ DECISIVE = 84  # teachers' pairs that are left in a run of 45 clips
 
 
 @functools.lru_cache(maxsize=1)
-def pyramid() -> Network:
-    """The encoder before: ImageNet."""
-    return Network(GRAPH, GRAPH.weights())
+def models() -> tuple[Network, None, Naturalness]:
+    """What the blocks need beside the network that is tried: ImageNet, and the model of pristine pictures."""
+    return Network(GRAPH, GRAPH.weights()), None, Naturalness(MODEL.weights())
 
 
 def grey(key: np.ndarray) -> torch.Tensor:
@@ -139,7 +140,7 @@ def encoded(folders: list[Path], networks: list[Path], teachers: Sequence[str]) 
     weight = next(block.weight for block in BLOCKS if block.model == "degradation")
     for block in (block for block in BLOCKS if block.model != "degradation"):
         parts[block.name] = features(
-            folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, pyramid()))
+            folders, block.name, lambda key, luma, fps, b=block: b.compute(Views(key, luma, fps, *models()))
         )
         groups[block.name] = [(size, block.weight) for size in block.groups]
     for file in networks:
@@ -188,8 +189,9 @@ def heads_of(networks: Iterable[str], teachers: bool) -> Iterator[Head]:
     for name in networks:
         every = (name, *before, "shake")
         equal = {name: 1.0, "shake": 1.0}
-        whole = Head(f"{name} and shake beside them, as the program is", every, content=True)
+        whole = Head(f"{name} and shake beside them", every, content=True)
         yield whole
+        yield replace(whole, title="and naturalness, as the program is", names=(*every, "naturalness"))
         yield replace(whole, title="both with full weight", weights=equal)
         yield replace(whole, title="both with full weight, dropout .1", weights=equal, dropout=0.1)
         yield replace(whole, title=f"{name} with half its weight", weights={name: 0.5})

@@ -16,6 +16,7 @@ from actors.media.decode import Decoder
 from actors.media.views import SampleSpec
 from trainers.student.lite.degradation import GRAPH, Degradation
 from trainers.student.lite.features import BLOCKS, Views
+from trainers.student.lite.naturalness import MODEL, Naturalness
 from trainers.student.lite.network import Network
 from trainers.student.lite.pyramid import GRAPH as PYRAMID
 
@@ -29,8 +30,8 @@ def main() -> None:
     options = parser.parse_args()
     with Decoder(timeout_s=600) as decoder:
         sample = decoder.decode(options.video, 0.0, options.seconds, SampleSpec(key_frames=2, motion_frames=48))
-    networks = Network(PYRAMID, PYRAMID.weights()), Degradation(GRAPH.weights())
-    views = Views(sample.key, sample.luma, sample.fps, *networks)
+    models = Network(PYRAMID, PYRAMID.weights()), Degradation(GRAPH.weights()), Naturalness(MODEL.weights())
+    views = Views(sample.key, sample.luma, sample.fps, *models)
     for block in BLOCKS:
         block.compute(views)  # the first call allocates
         began = time.process_time()
