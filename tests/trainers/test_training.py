@@ -203,7 +203,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_line_and_keeps_the_checkpoint(
 
 
 def test_features_of_another_student_are_refused(ray_session, job):
-    with pytest.raises(TrainingError, match=r"the features have 540 numbers per video, the student 'lite' expects 3:"):
+    with pytest.raises(TrainingError, match=r"the features have 541 numbers per video, the student 'lite' expects 3:"):
         train(_variant(job, "misfit", student_options={"blocks": ["freeze"]}))
 
 
