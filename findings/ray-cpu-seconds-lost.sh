@@ -8,6 +8,11 @@
 #   /usr/bin/time or by resource.getrusage compares without the work; wall time and /proc of the living workers hold.
 # Versions: ray 2.58.0; seen on 2026-12-01, Python 3.11, Linux on x86-64
 # Output:
+#   Ray 2.58.0
+#   a grandchild burns 30 CPU seconds: 30.0 in the account of the children
+#   an actor burns them: 6.9, where one that burns none leaves 6.4; its parent ignores SIGCHLD: True
+#   expected: 30 more in both
+#   still there
 set -euo pipefail
 
 work="$(mktemp -d)"
