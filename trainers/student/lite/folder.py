@@ -17,10 +17,8 @@ from trainers.student.table import LITE
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 HEAD = "head."  # before the names of the head's arrays
-VERSIONS = (
-    LITE.version,
-    6,
-)  # of features that can be computed: 6 lacked a block, and a saved student names those that it has
+# of features that can be computed: 6 lacked a block, and a saved student names those that it has
+VERSIONS = (LITE.version, 6)
 
 
 def config_of(options: LiteOptions, encoder: LiteEncoder) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from trainers.scenes.patches import STATISTICS, distance
 from trainers.student.lite.network import Weights
 
 SHAPES = {"mean": (STATISTICS,), "covariance": (STATISTICS, STATISTICS)}
-FLOOR = 0.1  # of a distance; undistorted pictures have 2 to 6
+FLOOR = 0.1  # of a distance, so that its logarithm is finite
 
 
 class PristineModel:
