@@ -1,9 +1,9 @@
 """Pair: the training set of a round. Only these rows carry information from one round to the next.
 
 Round 1: random pairs labelled by the teachers' mean and variance, and severity pairs (CVPR 2026, section 4.1).
-Later rounds: the union of all rounds so far with the mined hard pairs, and with `pairs.severity=all` with every severity pair of
-the round's copies. Homogeneous pairs, all of them, only the mined ones or
-none (`pairs.relabel`), are relabelled by the latest student's scores (section 4.3); severity labels stay.
+Later rounds: the union of all rounds so far with the mined hard pairs, and by `pairs.severity=all` with every severity pair of the
+round's copies. Homogeneous pairs, all of them, only the mined ones or none (`pairs.relabel`), are relabelled by the latest
+student's scores (section 4.3); severity labels stay.
 """
 
 from __future__ import annotations
