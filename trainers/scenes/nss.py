@@ -45,9 +45,10 @@ class Aggd(NamedTuple):
 
 def window_moments(plane: Plane, border: int) -> tuple[Plane, Plane]:
     """Local mean and standard deviation under the 7x7 Gaussian window of sigma 7/6."""
-    mean = cv2.GaussianBlur(plane, (7, 7), 7 / 6, borderType=border)
-    square = cv2.GaussianBlur(plane * plane, (7, 7), 7 / 6, borderType=border)
-    return np.asarray(mean, np.float32), np.asarray(np.sqrt(np.abs(square - mean * mean)), np.float32)
+    mean = np.asarray(cv2.GaussianBlur(plane, (7, 7), 7 / 6, borderType=border), np.float32)
+    variance = np.asarray(cv2.GaussianBlur(plane * plane, (7, 7), 7 / 6, borderType=border), np.float32)
+    variance -= mean * mean
+    return mean, np.sqrt(np.abs(variance, out=variance), out=variance)
 
 
 def pair_products(mscn: Plane) -> tuple[Plane, Plane, Plane, Plane]:
@@ -61,19 +62,23 @@ def pair_products(mscn: Plane) -> tuple[Plane, Plane, Plane, Plane]:
 
 
 def sums(values: NDArray[np.floating], axes: tuple[int, ...]) -> Values:
-    """Sums over `axes`: of each line along the last of them in the numbers' own precision, of the lines in double precision.
+    """Sums over `axes`, the last of which is the array's last.
 
-    NumPy adds a line pairwise, so hardly anything is lost, and several times faster than when every number is converted first.
+    Each line along it is added in the numbers' own precision, the lines in double precision. Lines are short and `einsum` keeps
+    several partial sums of each, so hardly anything is lost, and no second array is made.
     """
-    return np.asarray(values.sum(axis=axes[-1]).sum(axis=axes[:-1], dtype=np.float64), np.float64)
+    return _sum_of_lines(np.einsum("...i->...", values), axes)
 
 
 def fit_aggd(blocks: NDArray[np.floating], axes: tuple[int, ...]) -> Aggd:
-    """Fit an AGGD by moment matching over `axes`; flat blocks get the smallest shape and zero spread."""
+    """Fit an AGGD by moment matching over `axes`, the last of which is the array's last.
+
+    Flat blocks get the smallest shape and zero spread.
+    """
     negative = np.minimum(blocks, 0)
-    total = sums(blocks * blocks, axes)
-    left_total = sums(negative * negative, axes)
-    left_count = sums((blocks < 0).astype(blocks.dtype), axes)
+    total = _sum_of_lines(np.einsum("...i,...i->...", blocks, blocks), axes)
+    left_total = _sum_of_lines(np.einsum("...i,...i->...", negative, negative), axes)
+    left_count = _sum_of_lines(_count_of_lines(blocks < 0), axes)
     count = math.prod(blocks.shape[axis] for axis in axes)
     left = np.sqrt(left_total / np.maximum(left_count, 1))
     right = np.sqrt((total - left_total).clip(min=0) / np.maximum(count - left_count, 1))
@@ -86,3 +91,14 @@ def fit_aggd(blocks: NDArray[np.floating], axes: tuple[int, ...]) -> Aggd:
     alpha = np.interp(rho, _RHO, _ALPHA)
     mean = (right - left) * np.interp(alpha, _ALPHA, _SPREAD) * np.interp(alpha, _ALPHA, _OFFSET)
     return Aggd(alpha, left, right, np.interp(alpha, _ALPHA, _SPREAD), mean)
+
+
+def _sum_of_lines(lines: NDArray[np.number], axes: tuple[int, ...]) -> Values:
+    """What is left to sum when each line along the last of `axes` has become one number."""
+    return np.asarray(lines.sum(axis=axes[:-1], dtype=np.float64), np.float64)
+
+
+def _count_of_lines(mask: NDArray[np.bool_]) -> NDArray[np.number]:
+    """How many are true in each line along the last axis; OpenCV counts bytes faster than NumPy adds truth values."""
+    lines = mask.reshape(-1, mask.shape[-1]).view(np.uint8)
+    return np.asarray(cv2.reduce(lines, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)).reshape(mask.shape[:-1])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.scenes.nss import Values, fit_aggd, window_moments
+from trainers.scenes.nss import Values, fit_aggd, sums, window_moments
 from trainers.scenes.planes import Plane, half, limit_short_side, luma, pad_to
 
 PATCH = 96  # pixels, as published
@@ -36,7 +36,7 @@ def patch_features(plane: Plane) -> tuple[Values, Values]:
         mean, deviation = window_moments(plane, cv2.BORDER_REPLICATE)
         mscn = (plane - mean) / (deviation + 1)
         if size == PATCH:
-            sharpness = _blocks(deviation, size).mean(axis=(1, 3), dtype=np.float64).ravel()
+            sharpness = sums(_blocks(deviation, size), (1, 3)).ravel() / size**2
         scales.append(_scale_features(mscn, size))
         plane = half(plane)
     return np.concatenate(scales, axis=1), sharpness
