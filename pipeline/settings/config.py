@@ -48,7 +48,7 @@ from pipeline.settings.sections import (
 )
 from trainers.places import Place, place
 from trainers.settings import WHOLE, Part, Positive, TrainingSettings
-from trainers.student.table import student_row
+from trainers.student.table import DEFAULT, student_row
 
 T = TypeVar("T")
 
@@ -199,13 +199,22 @@ def load(
     if ablation in ABLATIONS:
         teachers = _merge(PRESETS[name], tree).get("teachers", {}).get("names", DEFAULT_TEACHERS)
         sources.insert(sources.index(given) if "ablation" in given else 0, ablation_tree(ablation, teachers))
-    merged: dict[str, Any] = PRESETS[name]
+    # what a run wrote is all of it: a preset of another version adds nothing
+    merged: dict[str, Any] = {} if written.keys() >= Config.model_fields.keys() - {*Config.LATER} else PRESETS[name]
     for source in sources:
-        merged = _merge(merged, source)
+        merged = _merge(_without_others_options(merged, source), source)
     try:
         return Config.model_validate({**merged, "preset": name})
     except ValidationError as error:
         raise ConfigError(_first_problem(error)) from None
+
+
+def _without_others_options(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree less the options of its student where `over` names another student, which does not know them."""
+    own, named = tree.get("student", {}), over.get("student")
+    if not isinstance(named, Mapping) or named.get("name", own.get("name", DEFAULT)) == own.get("name", DEFAULT):
+        return tree
+    return {**tree, "student": {name: value for name, value in own.items() if name != "options"}}
 
 
 def _given(overrides: Sequence[str], flags: Mapping[str, object]) -> dict[str, Any]:

@@ -48,6 +48,8 @@ DEMO: dict[str, Any] = {
     },
     "mining": {"levels": 5, "pairs": 6, "missed": {"spatial": 20, "temporal": 6, "streaming": 12}},
     "training": {**_LITE, "epochs": 30, "checkpoint_every": 200},
+    # All but `naturalness`: how far a picture is from photographs says nothing of one that this program renders.
+    "student": {"options": {"blocks": ["degradation", "native", "half", "quarter", "freeze", "shake"]}},
     "benchmark": {"levels": 2},
 }  # fmt: skip
 

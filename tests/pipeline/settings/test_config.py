@@ -13,6 +13,8 @@ from pipeline.settings.config import Config, ConfigError, check_weights, fingerp
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
 
+DEMO_BLOCKS = ("degradation", "native", "half", "quarter", "freeze", "shake")
+
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_every_preset_is_valid_and_survives_its_own_yaml(preset, tmp_path):
@@ -75,7 +77,7 @@ def test_one_distortion_can_be_switched_off():
             {"preset": "paper-shrunk", "overrides": ["student.options.trained=all"]},
             ["student.options.trained", "'lora'"],
         ),
-        ({"preset": "paper-shrunk", "overrides": ["student.name=lite"]}, ["the student lite has no option 'trained'"]),
+        ({"overrides": ["student.options.trained=lora"]}, ["the student lite has no option 'trained'"]),
         ({"overrides": ["training.workers=3"]}, ["batch_size 64 must be a multiple of workers (3)"]),
         ({"overrides": ["training.type_weights={resiz: 1}"]}, ["training.type_weights", "'resiz'", "nearest: resize"]),
         ({"overrides": ["training.origin_weights={gmat: 1}"]}, ["training.origin_weights", "'gmat'", "gmad"]),
@@ -204,12 +206,40 @@ def test_a_published_student_needs_a_checkpoint_before_anything_runs(tmp_path):
 
 def test_options_of_the_student_are_kept_as_they_were_given():
     # the dump decides the fingerprints of the steps: a run folder of the first release goes on
-    assert fingerprint(load("demo").student) == "a1f486fdd2abcdbd"
+    assert fingerprint(load("local", videos="clips").student) == "a1f486fdd2abcdbd"
     config = load("paper-shrunk", overrides=["student.options.rank=8"])
     assert config.student.model_dump(mode="json") == {
         "name": "llava",
         "options": {"trained": "published", "vision_rate": 0.2, "shrunk": True, "rank": 8},
     }
+
+
+def test_options_of_a_preset_are_those_of_its_student():
+    assert load("demo").student.options == {"blocks": list(DEMO_BLOCKS)}
+    other = load("demo", overrides=["student.name=llava", "student.options.shrunk=true"])
+    assert other.student.model_dump() == {"name": "llava", "options": {"shrunk": True}}
+    assert load("paper-shrunk", overrides=["student.name=lite"]).student.options == {}
+    assert load("demo", overrides=["student.name=lite"]).student == load("demo").student
+    assert load("demo", overrides=["student.options.dropout=0.1"]).student.options == {
+        "blocks": list(DEMO_BLOCKS),
+        "dropout": 0.1,
+    }
+
+
+def test_what_a_run_wrote_gets_nothing_from_a_preset(tmp_path):
+    """A run folder that was begun before its preset named blocks, or weights of types, still tells what it was."""
+    tree = yaml.safe_load(load("demo", overrides=["training.epochs=3"]).to_yaml())
+    del tree["student"]["options"]["blocks"]
+    del tree["training"]["type_weights"]["darken"]
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    config = load(file=file)
+    assert (config.preset, config.training.epochs, config.student.options) == ("demo", 3, {})
+    assert set(config.training.type_weights) == {"brighten"}
+    # a file that somebody wrote, with some keys, is filled in
+    del tree["shaping"]
+    file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    assert load(file=file).student.options == {"blocks": list(DEMO_BLOCKS)}
 
 
 def test_both_published_sets_of_hyper_parameters_are_presets():
@@ -225,7 +255,7 @@ def test_both_published_sets_of_hyper_parameters_are_presets():
 def test_a_key_that_came_later_changes_no_fingerprint_at_its_default():
     """Literal values, the corpus of the version before `corpus.hdr`: a run that was begun with it goes on."""
     usual, refusing = load(), load(overrides=["corpus.hdr=refuse"])
-    assert (usual.name(), fingerprint(usual.corpus)) == ("demo-15143108", "0ad0de2e8477222f")
+    assert (usual.name(), fingerprint(usual.corpus)) == ("demo-9f2dc29c", "0ad0de2e8477222f")
     assert refusing.name() != usual.name()
     assert fingerprint(refusing.corpus) != fingerprint(usual.corpus)
     written = yaml.safe_load(usual.to_yaml())["corpus"]
