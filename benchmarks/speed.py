@@ -240,10 +240,11 @@ class Bench:
         return watched(code, words, memory=True)
 
     def student(self, code: Path) -> Path:
-        """A student of this checkout, trained on few clips."""
+        """A student of this checkout with all blocks of features that it has, trained on few clips."""
         if code not in self.students:
             out = self.work / f"student-{len(self.students)}"
             few = ["corpus.made_clips=8", "benchmark.levels=1", "training.epochs=2", "corpus.degraded_copies=1"]
+            few.append("student.options.blocks=null")
             sets = [word for entry in few for word in ("--set", entry)]
             watched(code, ["run.py", "--stages", "1", *sets, "--out", str(out)])
             self.students[code] = out
