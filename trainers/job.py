@@ -83,6 +83,11 @@ class TrainJob:
         return self.settings.epochs * -(-count // self.settings.batch_size)
 
     @property
+    def alone(self) -> bool:
+        """Whether one process trains it: one worker on a CPU, and a student that takes vectors and not videos."""
+        return self.settings.workers == 1 and not self.gpu and not student_row(self.student).whole_videos
+
+    @property
     def precision(self) -> str:
         """Number format of the network: "fp32", or "bf16" with float32 master weights."""
         return student_row(self.student).parse(self.student_options).precision

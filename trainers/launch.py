@@ -1,4 +1,4 @@
-"""Start a training under Ray Train: two or more workers, DeepSpeed, checkpoints, resume. Imports no torch."""
+"""Start a training: DeepSpeed in the workers of Ray Train, or in one process; checkpoints, resume. Imports no torch."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ POLL_S = 0.5
 
 def _worker(config: dict[str, Any]) -> dict[str, Any]:
     # the heavy imports happen here, in the worker, and not where the driver starts
+    from trainers.group import Alone, RayTrainGroup
     from trainers.loop import train_worker
 
-    scratch = Path(config["scratch"])
+    run_folder, scratch = place(config["run_folder"]), Path(config["scratch"])
     scratch.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on this node
-    return train_worker(config["job"], place(config["run_folder"]), scratch)
+    group = Alone(run_folder) if config["alone"] else RayTrainGroup(run_folder)
+    return train_worker(config["job"], run_folder, scratch, group)
 
 
 def _claim(job: TrainJob, run_folder: Place) -> None:
@@ -108,31 +110,63 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
     """Train a student and write it to `job.output`. Ray must be running; blocks until the end.
 
     on_progress(step, steps, metrics) is called from another thread about twice a second.
-    callbacks: further Ray Train callbacks (`trainers.sweep` reports to Ray Tune through one).
+    callbacks: further Ray Train callbacks (`trainers.sweep` reports to Ray Tune through one); with any, Ray Train has the workers.
     A second call with the same name and storage goes on after the last checkpoint.
     Returns steps, loss (records of step, ce, entropy, lambda, loss), train_accuracy, order_accuracy, seconds, and
     validation_accuracy, validation_order_accuracy if the job has a validation table.
     Raises TrainingError with one line that says what to do.
     """
-    # the controller looks every 2 s by default whether the workers have ended: too seldom for small trainings
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
-    import ray.train
-    import ray.train.torch
-
     started = time.monotonic()
     job = job.with_absolute_places()  # Ray Train changes the working directory of its workers
     storage = place(job.storage)
     run_folder, scratch = storage / job.name, node_folder(storage) / f".{job.name}.scratch"
     _claim(job, run_folder)
-    sweep_orphans(run_folder)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     place(job.output).parent.mkdir(parents=True, exist_ok=True)
-    storage_path, filesystem = _written_to(storage)
+    alone = job.alone and not callbacks
+    config = {"job": job, "run_folder": str(run_folder), "scratch": str(scratch), "alone": alone}
+    try:
+        with _progress(run_folder, on_progress):
+            result = _in_one_process(config) if alone else _under_ray_train(config, callbacks)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if "error" in result:
+        raise TrainingError(result["error"])
+    return {**result, "seconds": time.monotonic() - started}
+
+
+def _in_one_process(config: dict[str, Any]) -> dict[str, Any]:
+    """Train in a process of its own; one that dies is started again, and goes on after its last checkpoint."""
+    import ray
+
+    job: TrainJob = config["job"]
+    # `max_calls`: the process ends with the training, and with it what torch and DeepSpeed hold
+    task = ray.remote(num_cpus=job.cpus_per_worker, max_calls=1, max_retries=job.max_failures, retry_exceptions=True)(
+        _worker
+    )
+    try:
+        result: dict[str, Any] = ray.get(task.remote(config))
+    except ray.exceptions.RayError as error:
+        raise _failed(job, error) from error
+    return result
+
+
+def _under_ray_train(config: dict[str, Any], callbacks: Sequence[Any]) -> dict[str, Any]:
+    """Train in workers of Ray Train."""
+    # the controller looks every 2 s by default whether the workers have ended: too seldom for small trainings
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    import ray.train
+    import ray.train.torch
+
+    job: TrainJob = config["job"]
+    run_folder = place(config["run_folder"])
+    sweep_orphans(run_folder)
+    storage_path, filesystem = _written_to(place(job.storage))
     # Ray's annotations still say that a worker returns nothing and a result has no `return_value`
     trainer = ray.train.torch.TorchTrainer(
         cast("Callable[[dict[str, Any]], None]", _worker),
-        train_loop_config={"job": job, "run_folder": str(run_folder), "scratch": str(scratch)},
+        train_loop_config=config,
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.settings.workers,
             use_gpu=job.gpu,
@@ -149,16 +183,14 @@ def train(job: TrainJob, on_progress: ProgressCallback | None = None, callbacks:
         ),
     )
     try:
-        with _progress(run_folder, on_progress):
-            outcome = trainer.fit()
+        outcome = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise TrainingError(
-            f"training '{job.name}' failed after {job.max_failures} restarts: {str(error).strip().splitlines()[-1]}"
-        ) from error
+        raise _failed(job, error) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
         sweep_orphans(run_folder)  # what a worker was writing when it died
-    result = cast("dict[str, Any]", vars(outcome)["return_value"])
-    if "error" in result:
-        raise TrainingError(result["error"])
-    return {**result, "seconds": time.monotonic() - started}
+    return cast("dict[str, Any]", vars(outcome)["return_value"])
+
+
+def _failed(job: TrainJob, error: Exception) -> TrainingError:
+    reason = str(error).strip().splitlines()[-1]
+    return TrainingError(f"training '{job.name}' failed after {job.max_failures} restarts: {reason}")

@@ -1,4 +1,4 @@
-"""The training loop of one worker. Ray Train starts it on every rank; see `trainers.launch`."""
+"""The training loop of one worker, the same on every rank; see `trainers.launch`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray.train
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ from trainers.checkpoint import (
 )
 from trainers.deepspeed import RATE, apply_step, gather_weights, restore_masters, start_engine
 from trainers.examples import Examples, SequenceExamples, examples_of
+from trainers.group import Group
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
@@ -52,8 +52,7 @@ class Worker:
     """What one rank holds while it trains."""
 
     job: TrainJob
-    rank: int
-    workers: int
+    group: Group
     run_folder: Place
     scratch: Path
     student: Student
@@ -67,6 +66,16 @@ class Worker:
     records: list[dict[str, float]]
     taken: frozenset[str]  # names of checkpoints, as they were before any rank reported one
     skipped_in_a_row: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Of this process."""
+        return self.group.rank
+
+    @property
+    def workers(self) -> int:
+        """Number of ranks."""
+        return self.group.size
 
     @property
     def end(self) -> int:
@@ -109,9 +118,7 @@ def _prepare_student(job: TrainJob, features: Features | VideoStore, pairs: Pair
     return student
 
 
-def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
-    context = ray.train.get_context()
-    rank, workers = context.get_world_rank(), context.get_world_size()
+def _set_up(job: TrainJob, run_folder: Place, scratch: Path, group: Group) -> Worker:
     torch.set_num_threads(max(1, int(job.cpus_per_worker)))
     features = read_encoded(job.student, job.features)
     pairs = read_pairs(job.pairs, features, job.settings.origin_weights, job.settings.type_weights)
@@ -126,13 +133,12 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
     if job.initial is not None:
         restore_masters(engine, job.settings.zero_stage, student.master_weights(job.initial))
     lengths = features.tokens[pairs.first] + features.tokens[pairs.second] if isinstance(features, VideoStore) else None
-    parts = job.settings.parts
+    parts, rank, workers = job.settings.parts, group.rank, group.size
     mine = range(rank * parts // workers, (rank + 1) * parts // workers)
     samplers = [PairSampler(taught.weight, job.settings.batch_size, parts, part, job.seed, lengths) for part in mine]
     return Worker(
         job,
-        rank,
-        workers,
+        group,
         run_folder,
         scratch,
         student,
@@ -150,10 +156,10 @@ def _set_up(job: TrainJob, run_folder: Place, scratch: Path) -> Worker:
 
 def _resume(worker: Worker) -> int:
     """Load the newest intact checkpoint, if there is one; returns the step to go on with."""
-    latest = ray.train.get_checkpoint()
+    latest = worker.group.latest()
     if latest is None:
         return 0
-    with newest_intact(worker.run_folder / Path(latest.path).name, worker.workers) as folder:
+    with newest_intact(latest, worker.workers) as folder:
         if folder is None:
             logger.warning("no usable checkpoint of '%s': training starts again", worker.job.name)
             return 0
@@ -261,18 +267,14 @@ def _metrics(worker: Worker, step: int) -> dict[str, float]:
 
 
 def _report(worker: Worker, step: int) -> None:
-    """Hand a checkpoint to Ray Train. A barrier: every rank calls it at the same steps."""
+    """Hand over a checkpoint. A barrier: every rank calls it at the same steps."""
     name = checkpoint_name(step, worker.taken)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-{worker.rank}-", dir=worker.scratch))
     save_shard(
         worker.engine, folder, worker.rank, Position(step, worker.workers, worker.job.fingerprint(), worker.records)
     )
-    ray.train.report(
-        _metrics(worker, step),
-        checkpoint=ray.train.Checkpoint.from_directory(str(folder)),
-        checkpoint_dir_name=name,
-    )
-    shutil.rmtree(folder)
+    worker.group.report(_metrics(worker, step), folder, name)
+    shutil.rmtree(folder, ignore_errors=True)  # it may have been moved
 
 
 def _meet_failpoint(worker: Worker, step: int) -> None:
@@ -288,7 +290,7 @@ def _run_steps(worker: Worker, start: int, curves: Scalars) -> None:
     next_report = 0.0
     if start >= worker.end:
         # nothing is left to train, but a sweep still waits for the metrics of its trial
-        ray.train.report(_metrics(worker, start))
+        worker.group.report(_metrics(worker, start))
     worker.engine.train()
     for step in range(start, worker.end):
         _meet_failpoint(worker, step)
@@ -344,12 +346,12 @@ def _export(worker: Worker) -> None:
     publish(fresh, output)
 
 
-def train_worker(job: TrainJob, run_folder: Place, scratch: Path) -> dict[str, Any]:
+def train_worker(job: TrainJob, run_folder: Place, scratch: Path, group: Group) -> dict[str, Any]:
     """Train on this rank. Returns what `trainers.launch.train` gives back, or {"error": message}."""
     started = time.monotonic()
     logging.getLogger("ray.train").setLevel(logging.WARNING)
     try:
-        worker = _set_up(job, run_folder, scratch)
+        worker = _set_up(job, run_folder, scratch, group)
         start = _resume(worker)
         with scalars(place(job.output), worker.rank, start) as curves:
             _run_steps(worker, start, curves)
