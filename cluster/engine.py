@@ -171,7 +171,7 @@ class RayEngine:
         return calls(self.capacity, kind, arguments, method, work, gpus)
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """See `Engine.train`; uses Ray Train, once all its workers have a place."""
+        """See `Engine.train`; begins once all its workers have a place."""
         from trainers.launch import train, worker_bundles
 
         self.start()

@@ -74,7 +74,7 @@ class InProcess:
         return [call(*item) for item in work]
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Refuse: a training runs in workers of Ray Train.
+        """Refuse: a training runs in processes of Ray.
 
         Raises:
             ClusterError: Always.

@@ -209,7 +209,7 @@ class Processes:
         return InProcess().calls(kind, arguments, method, work, gpus)
 
     def train(self, job: TrainJob, on_progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """Refuse: a training runs in workers of Ray Train.
+        """Refuse: a training runs in processes of Ray.
 
         Raises:
             ClusterError: Always.

@@ -77,7 +77,7 @@ def parameter_groups(
 
 
 def start_engine(module: nn.Module, job: TrainJob, rate_of: Callable[[str], float] = lambda _name: 1.0) -> Any:
-    """Wrap the trained module. torch.distributed must be running already (Ray Train starts it)."""
+    """Wrap the trained module. torch.distributed must be running already (`trainers.group`)."""
     deepspeed = import_deepspeed(job.gpu)
     groups = parameter_groups(module, job.settings.weight_decay, rate_of)
     optimizer = torch.optim.AdamW(groups, lr=job.settings.lr, betas=ADAM_BETAS)

@@ -73,7 +73,7 @@ class TrainingSettings(Part):
         not_finite: What a loss or gradient that is not finite does: "stop" the training, or "skip" the update of that step;
             many in a row stop it all the same.
         checkpoint_every: Steps.
-        workers: Processes of Ray Train, each with an equal part of a batch.
+        workers: Processes, each with an equal part of a batch: workers of Ray Train, or one process alone (`TrainJob.alone`).
         shares: Equal parts of a batch that draw their dropout each for itself; 0: one for every worker. A worker goes through
             several one after the other, so that one gives the student of several: beside a head of some hundred weights,
             another process costs more than it saves.

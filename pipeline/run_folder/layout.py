@@ -247,7 +247,7 @@ class RunLayout:
 
     @property
     def train_storage(self) -> Place:
-        """Ray Train's storage path: its checkpoints and its state."""
+        """Where trainings keep their checkpoints, and Ray Train its state."""
         return self.scratch / "train"
 
     def train_name(self, number: int, identity: str) -> str:

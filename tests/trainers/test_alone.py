@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import ray.train
 
+from trainers.checkpoint import checkpoint_name, checkpoint_names
+from trainers.group import Alone
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.places import place
 from trainers.settings import TrainingSettings
 
 
@@ -85,3 +88,21 @@ def test_one_that_dies_too_often_is_told_and_the_next_call_passes_over_a_torn_ch
 )
 def test_what_is_sharded_or_large_is_not_for_one_process(job, changes, settings):
     assert not replace(job.changed(**settings), **changes).alone
+
+
+@pytest.mark.parametrize("bucket", [False, True])
+def test_the_newest_two_checkpoints_are_kept_on_a_disk_and_in_a_bucket(bucket, request, tmp_path):
+    where = place(f"{request.getfixturevalue('s3').bucket}/run") if bucket else tmp_path / "run"
+    where.mkdir(parents=True, exist_ok=True)
+    group = Alone(where)
+    assert group.latest() is None
+    for step in (10, 20, 20, 30):
+        name = checkpoint_name(step, checkpoint_names(where))
+        folder = tmp_path / f".{name}"
+        folder.mkdir()
+        (folder / "shard").write_text(name)
+        group.report({"step": step}, folder, name)
+    assert sorted(checkpoint_names(where)) == ["step-000000020-01", "step-000000030"]
+    latest = group.latest()
+    assert latest == where / "step-000000030"
+    assert (latest / "shard").read_bytes() == b"step-000000030"
