@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,12 @@ def observe(run: Run, videos: Sequence[Row], look: Look, title: str) -> pa.Table
         title: Text of the progress bar.
     """
     config = run.config
-    _adopt(look, config)
+    asked = {str(row["video_id"]): _asked(row) for row in videos}
+    _adopt(look, config, asked)
     old_ids = set(read_shards(look.observed, OBSERVED)["video_id"].to_pylist())
     todo = [{name: row[name] for name in LOOK_COLUMNS.names} for row in videos if row["video_id"] not in old_ids]
     todo.sort(key=lambda row: (row["uri"], row["start_s"], row["recipe"]))  # neighbours share intermediate files
-    sink = _Sink(look, packs(config))
+    sink = _Sink(look, packs(config), asked)
     said: set[str] = set()
     with run.console.track(len(todo), title) as progress:
         table = pa.Table.from_pylist(todo, schema=LOOK_COLUMNS)
@@ -93,11 +94,16 @@ def _folders(look: Look) -> list[tuple[Place, Table[Any]]]:
     return tables if look.features is None else [*tables, (look.features, FEATURES)]
 
 
-def _adopt(look: Look, config: Config) -> None:
-    """Delete results that were computed with other settings than the present ones."""
+def _asked(row: Row) -> str:
+    """Digest of what is looked at of a file: the same id may stand for another copy after a change of the seed."""
+    return fingerprint([row[name] for name in ("start_s", "duration_s", "recipe", "still")])
+
+
+def _adopt(look: Look, config: Config, asked: Mapping[str, str]) -> None:
+    """Delete results that were computed with other settings than the present ones, or of other copies under the same ids."""
     settings = fingerprint(look_settings(look, config))
     mark = settings_mark(look.observed)
-    if mark.is_file() and mark.read_text(encoding="ascii") == settings:
+    if mark.is_file() and mark.read_text(encoding="ascii") == settings and not _others(look, asked):
         return
     for folder, _ in _folders(look):
         remove(folder)
@@ -107,14 +113,22 @@ def _adopt(look: Look, config: Config) -> None:
     mark.write_text(settings, encoding="ascii")
 
 
+def _others(look: Look, asked: Mapping[str, str]) -> bool:
+    """Whether a stored result is of another copy than the one that is asked for; versions before did not note it."""
+    before = read_shards(look.observed, OBSERVED)
+    known = zip(before["video_id"].to_pylist(), before["asked"].to_pylist(), strict=True)
+    return any(digest is not None and asked.get(video, digest) != digest for video, digest in known)
+
+
 class _Sink:
     """Collects finished rows and commits them shard by shard: features and scores first, then the rows of `Observed`.
 
     Packed videos do not pass through this process: their encoder has written them.
     """
 
-    def __init__(self, look: Look, packed: bool) -> None:
+    def __init__(self, look: Look, packed: bool, asked: Mapping[str, str]) -> None:
         self.look = look
+        self.asked = asked
         self.rows: list[Row] = []
         self.writers = {folder: ShardWriter(folder, kind) for folder, kind in _folders(look)}
         self.features = None if packed else look.features
@@ -140,8 +154,11 @@ class _Sink:
         for teacher, folder in self.look.scores.items():
             shard = SCORES.table([_score_row(row, teacher, self.look.digests[teacher]) for row in self.rows])
             self.writers[folder].append(shard)
-        self.writers[self.look.observed].append(OBSERVED.table([_observed_row(row) for row in self.rows]))
+        self.writers[self.look.observed].append(OBSERVED.table([self._observed(row) for row in self.rows]))
         self.rows = []
+
+    def _observed(self, row: Row) -> Row:
+        return {**_observed_row(row), "asked": self.asked[row["video_id"]]}
 
 
 def feature_table(rows: Sequence[Row]) -> pa.Table:

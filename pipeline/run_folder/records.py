@@ -237,7 +237,8 @@ class Feature(Record):
 @dataclass(frozen=True)
 class Observed(Record):
     """The result of a look at one video, besides scores and features; VMAF v0.6.1 and v1.0.16 only for distorted copies with a
-    measurement. The second is empty in runs of versions that did not measure it, and, with a note, where it has no score."""
+    measurement. The second is empty in runs of versions that did not measure it, and, with a note, where it has no score.
+    `asked` is a digest of window and recipe: the id of a copy does not tell the seed that drew them."""
 
     KEY: ClassVar[tuple[str, ...]] = ("video_id",)
     video_id: str
@@ -249,6 +250,7 @@ class Observed(Record):
     error: str | None = None
     vmaf_v1: float | None = None
     vmaf_v1_note: str | None = None
+    asked: str | None = None
 
 
 # One column for each row of the table of indicators, so that a new indicator gets its column automatically.
