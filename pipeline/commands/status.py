@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.commands.report import open_run
 from pipeline.console import DONE, Console, UserError
 from pipeline.corpus.proxies import SUITES
+from pipeline.run_folder.kept import counted_rounds
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.lock import holder
 from pipeline.run_folder.manifest import Manifest, read_manifests
@@ -137,7 +138,7 @@ def _training(layout: RunLayout, number: int) -> str:
 
 def _figures(layout: RunLayout, console: Console) -> None:
     """Print the figures of the latest round that has them."""
-    rounds = [number for number in layout.rounds() if layout.metrics(number).is_file()]
+    rounds = [number for number in counted_rounds(layout) if layout.metrics(number).is_file()]
     if not rounds:
         return
     benchmarks: dict[str, Any] = read_json(layout.metrics(rounds[-1]))["benchmarks"]

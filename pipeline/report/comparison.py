@@ -12,6 +12,7 @@ from pipeline.corpus.proxies import PAIR_GAP, SUITES, figures, items
 from pipeline.method.paired import Summary, summary
 from pipeline.method.resampling import MIN_SOURCES, draws, resampled
 from pipeline.report.scores import student_scores
+from pipeline.run_folder.kept import counted_rounds
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import exists, read_json
 
@@ -50,7 +51,8 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
     Raises:
         UserError: No student of the run was evaluated, or not that one.
     """
-    evaluated = [number for number in layout.rounds() if exists(layout.benchmark_student_scores(number))]
+    rounds = counted_rounds(layout) if stage is None else layout.rounds()
+    evaluated = [number for number in rounds if exists(layout.benchmark_student_scores(number))]
     if not evaluated or (stage is not None and stage not in evaluated):
         what = "no student" if stage is None else f"no student of round {stage}"
         raise UserError(f"{layout.root}: {what} of this run has been evaluated; finish the run first")

@@ -37,6 +37,7 @@ from pipeline.report.hard_pairs import hard_pairs
 from pipeline.report.results import add_intervals, errors, result_rows
 from pipeline.report.scores import Scores, raw_scores
 from pipeline.report.videos import find, unknown
+from pipeline.run_folder.kept import counted_rounds
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import read_manifests
 from pipeline.run_folder.records import INDICATORS, OK, QUARANTINE, VIDEOS
@@ -117,7 +118,7 @@ def gather(layout: RunLayout) -> ReportData:
     """Read the contents of the report from a run folder."""
     config = yaml.safe_load(read_bytes(layout.config)) if exists(layout.config) else {}
     calibration = read_json(layout.calibration) if exists(layout.calibration) else {}
-    numbers = [number for number in layout.rounds() if exists(layout.metrics(number))]
+    numbers = [number for number in counted_rounds(layout) if exists(layout.metrics(number))]
     metrics = [read_json(layout.metrics(number)) for number in numbers]
     rounds = [
         RoundData(number, one["train"], one["labels"], one["benchmarks"], hard_pairs(layout, calibration, number))
@@ -134,7 +135,7 @@ def gather(layout: RunLayout) -> ReportData:
         corpus=_corpus(layout),
         steps=_steps(layout),
         rounds=rounds,
-        decisions=[read_json(layout.decision(one)) for one in layout.rounds() if exists(layout.decision(one))],
+        decisions=[read_json(layout.decision(one)) for one in counted_rounds(layout) if exists(layout.decision(one))],
         results=results,
         suites=suites,
         errors=wrong,

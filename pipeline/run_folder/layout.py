@@ -345,14 +345,3 @@ class RunLayout:
         """The rounds that have a folder, ascending."""
         matches = [re.fullmatch(r"round-([1-9]\d*)", path.name) for path in self.root.glob("round-*") if path.is_dir()]
         return sorted(int(match[1]) for match in matches if match)
-
-    def last_trained(self) -> int:
-        """The latest round that has a student.
-
-        Raises:
-            UserError: No round of this run has trained a student.
-        """
-        for number in reversed(self.rounds()):
-            if self.manifest(f"train-{number}").is_file() and self.student(number).is_dir():
-                return number
-        raise UserError(f"{self.root}: no round of this run has trained a student yet; finish the run first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.corpus.proxies import SUITES
 from pipeline.report import quarantine
 from pipeline.report.page import write_report
 from pipeline.run_folder.run import Run
@@ -16,9 +17,12 @@ KIND = "report"
 def step(run: Run) -> Step:
     """The step that reports on all rounds."""
     layout, stages = run.layout, last_round(run.config, run.layout)
-    inputs: dict[str, Any] = {"stages": stages}
+    # what could not be used stands in these tables, whether it has changed a figure or not
+    inputs: dict[str, Any] = {"stages": stages, "videos": layout.videos, "pool": layout.observed(layout.POOL)}
+    inputs |= {f"benchmark {suite}": layout.benchmark(suite) for suite in SUITES}
     for number in range(1, stages + 1):
         inputs |= {
+            f"copies {number}": layout.distorted(number),
             f"metrics {number}": layout.metrics(number),
             f"scores {number}": layout.benchmark_student_scores(number),
         }

@@ -18,6 +18,7 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Resources, Step
 from pipeline.run_folder.store import read_table, write_json
 from pipeline.settings.config import Config, fingerprint, student_files
+from pipeline.settings.sections import CorpusConfig
 from pipeline.steps import pair
 from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
@@ -26,6 +27,7 @@ from trainers.launch import worker_bundles
 from trainers.places import remove
 from trainers.student.table import student_row
 
+_SHOWN = ("max_short_side", "max_fps", "hdr", "interlaced")
 _CIRCUMSTANCES = ("seconds", "loop_seconds", "resumed_at")
 
 
@@ -46,6 +48,10 @@ def step(run: Run, number: int) -> Step:
         inputs |= {"student's files": files}
     if version > 1:  # manifests of the first version have no such entry
         inputs |= {"version of the training": version}
+    shown = {name: getattr(config.corpus, name) for name in _SHOWN}
+    unusual = {name: value for name, value in shown.items() if value != CorpusConfig.model_fields[name].default}
+    if unusual:  # the student's folder says how videos are to be shown to it, even where these look the same either way
+        inputs |= {"how videos are shown": unusual}
     if counted_as_first(config, number):
         inputs |= {"pairs of round 1": layout.pairs(1)}
     if continues(config, number):

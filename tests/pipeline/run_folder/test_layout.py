@@ -57,18 +57,6 @@ def test_rounds_count_from_one(tmp_path):
     assert layout.rounds() == [2, 10]
 
 
-def test_the_last_round_with_a_student_is_the_last_that_committed(tmp_path):
-    layout = RunLayout(tmp_path)
-    with pytest.raises(UserError, match="no round"):
-        layout.last_trained()
-    layout.manifests.mkdir()
-    for number in (1, 2, 3):
-        layout.student(number).mkdir(parents=True)
-    for number in (1, 2):
-        layout.manifest(f"train-{number}").write_text("{}", encoding="ascii")
-    assert layout.last_trained() == 2
-
-
 @pytest.mark.parametrize(
     ("folder", "said"),
     [("http://host/run", r"on a disk, or at s3://"), ("s3://bucket", r"prefix of its own .* s3://bucket/my-run")],

@@ -52,6 +52,19 @@ def test_a_later_training_goes_on_from_the_student_before_only_if_it_is_told_to(
     assert inputs[1] - inputs[0] == {"student before"}
 
 
+@pytest.mark.parametrize(
+    "entry", ["corpus.max_fps=60", "corpus.max_short_side=720", "corpus.interlaced=weave", "corpus.hdr=refuse"]
+)
+def test_what_is_written_beside_the_student_decides_the_training_too(tables, configured, entry):
+    """With the same features a student was kept whose folder named another sampling for the videos that it is to score."""
+    inputs = [
+        train.step(tables.run(configured("corpus.max_fps=null", "corpus.max_short_side=null", *more)), 1).inputs
+        for more in ([], [entry])
+    ]
+    assert "how videos are shown" not in inputs[0]
+    assert len(inputs[1]["how videos are shown"]) == 1
+
+
 def test_other_bytes_of_a_checkpoint_are_another_training_and_another_look(tables, configured, tmp_path):
     folder = tmp_path / "checkpoint"
     folder.mkdir()
