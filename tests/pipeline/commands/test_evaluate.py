@@ -232,6 +232,37 @@ def test_predictions_of_an_unknown_form_are_refused(call, tmp_path):
         assert message in output.err
 
 
+def test_labels_beside_a_file_are_refused_and_beside_a_named_benchmark_used(call, tmp_path):
+    file = named_table(tmp_path / "labels", 12)
+    own = table(tmp_path, "video,mos\n" + "".join(f"{1000 + k},{k % 7}\n" for k in range(11)))
+    words = ("--benchmark", own, "--labels", tmp_path / "labels", "--predictions", f"{file}?score=good")
+    output = call("evaluate", *words)
+    assert output.code == 2
+    assert "choose another column of the file with --label COLUMN" in output.err
+    assert output.err.count("\n") == 1
+    both = call("evaluate", *words, "--benchmark", "KoNViD-1k", "--json")
+    assert [row["benchmark"] for row in both.json()["benchmarks"]] == ["b", "KoNViD-1k"]
+
+
+@pytest.mark.parametrize(
+    ("count", "weak", "why"),
+    [
+        (5, lambda k: (k * 3) % 5, "an interval needs 10 videos, not 5"),
+        (12, lambda k: 1, "all scores or all labels are the same"),
+        (12, lambda k: 1 + (k == 3), "of the draws all scores or all labels are the same"),
+    ],
+)
+def test_a_difference_without_figures_says_why(call, tmp_path, count, weak, why):
+    file = table(tmp_path, "video,mos\n" + "".join(f"{k}.mp4,{k}\n" for k in range(count)))
+    text = "video,good,weak\n" + "".join(f"{k}.mp4,{k},{weak(k)}\n" for k in range(count))
+    predictions = table(tmp_path, text, "p.csv")
+    words = [word for column in ("good", "weak") for word in ("--predictions", f"{predictions}?score={column}")]
+    output = call("evaluate", "--benchmark", file, *words)
+    assert output.code == 1
+    (line,) = [line for line in output.err.splitlines() if "no difference of the two" in line]
+    assert why in line
+
+
 LABELS = Path(__file__).resolve().parents[4] / "shared" / "labels"
 
 
