@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from actors.media.outcome import Failure
 from actors.teachers.table import SCHEME, table_teacher
 from pipeline.commands import address_argument
-from pipeline.commands.score import check_output
+from pipeline.commands.outputs import check_output
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.benchmark_file import Benchmark, read_benchmark
 from pipeline.corpus.named_benchmarks import BENCHMARKS, named, read_named
@@ -130,6 +130,8 @@ def _benchmarks(options: argparse.Namespace) -> list[Benchmark]:
         raise UserError(
             f"{len(given)} --benchmark and {len(roots)} --videos-root: give one root for all, or one for each"
         )
+    if "" in roots:  # a path without a name is the current folder
+        raise UserError("--videos: the name is empty; name the folder of the benchmark's videos")
     if options.labels is not None and not any(named(name) for name in given):
         raise UserError(
             "--labels: it names the scores of a named benchmark, and a file holds its own; leave it out, and choose another "

@@ -327,3 +327,11 @@ def test_a_student_in_a_bucket_scores_as_it_does_on_a_disk(call, trained, clip, 
     )
     assert there.code == 0, there.err
     assert there.json() == here.json()
+
+
+def test_an_empty_name_is_not_the_current_folder(call, trained, clip):
+    for words in (("score", trained, clip, ""), ("teachers", "sharpness", "")):
+        said = call(*words)
+        assert said.code == 2
+        assert "VIDEO: a name is empty; name a file" in said.err
+        assert said.err.count("\n") == 1
