@@ -277,7 +277,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
             where = f" at {cause.filename}" if cause.filename else ""
             return MACHINE, f"error: no space left on the disk{where}; free some and run the same command again"
         if isinstance(cause, PermissionError):
-            return MACHINE, f"error: not allowed to use {cause.filename}; change its permissions or name another --out"
+            return MACHINE, f"error: not allowed to use {cause.filename}; change its permissions or name another place"
         if isinstance(cause, MemoryError):
             return MACHINE, "error: out of memory; lower corpus.max_short_side or teachers.key_frames with --set"
     kind = type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -86,7 +87,9 @@ class ScoreTable:
         try:
             if self.path.suffix.lower() == ".parquet":
                 table = pq.read_table(self.path)
-                return list(table.column_names), table.to_pylist()
+                return list(table.column_names), [
+                    {name: as_text(value) for name, value in row.items()} for row in table.to_pylist()
+                ]
             with self.path.open(newline="", encoding="utf-8-sig") as stream:
                 reader = csv.DictReader(stream, skipinitialspace=True)
                 return [name or "" for name in reader.fieldnames or ()], list(reader)
@@ -102,6 +105,11 @@ class ScoreTable:
             have = ", ".join(header) or "nothing"
             raise Failure("usage", f"{self.path} has no column {' or '.join(names)}; it has {have}")
         return match
+
+
+def as_text(value: object) -> object:
+    """A cell of a Parquet table; bytes, as some writers keep names, are read as the file system reads them."""
+    return os.fsdecode(value) if isinstance(value, bytes) else value
 
 
 def _number(value: object) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.commands.outputs import check_output
 from pipeline.commands.report import open_run
 from pipeline.console import DONE, Console, UserError
 from pipeline.corpus.proxies import SUITES
@@ -33,6 +34,7 @@ def main(options: argparse.Namespace) -> int:
     """Print the figures and the differences."""
     if len(options.runs) < 2:
         raise UserError("name two runs at least, or two students of one: python run.py compare RUN:1 RUN:3")
+    check_output(options.json, "--json")
     students = [student_of(name) for name in options.runs]
     out = Console(sys.stdout)
     found = compared(options.runs, students)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from actors.media.outcome import Failure
 from actors.teachers.table import SCHEME, table_teacher
 from pipeline.commands import address_argument
-from pipeline.commands.score import check_output
+from pipeline.commands.outputs import check_output
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.corpus.benchmark_file import Benchmark, read_benchmark
 from pipeline.corpus.named_benchmarks import BENCHMARKS, named, read_named
@@ -115,10 +115,11 @@ def main(options: argparse.Namespace) -> int:
     else:
         for document in documents:
             _print(document, console)
-        _print_differences(differences, [document["model"] for document in documents])
+        _print_differences(differences, [document["model"] for document in documents], console)
     results = [result for document in documents for result in document["benchmarks"]]
     faults = ("failed", "problem", "missing", "ambiguous")
-    return SOME_FAILED if any(result[fault] for result in results for fault in faults) else DONE
+    lacking = any(result[fault] for result in results for fault in faults) or any(row["problem"] for row in differences)
+    return SOME_FAILED if lacking else DONE
 
 
 def _benchmarks(options: argparse.Namespace) -> list[Benchmark]:
@@ -128,6 +129,13 @@ def _benchmarks(options: argparse.Namespace) -> list[Benchmark]:
     if len(roots) not in (0, 1, len(given)) and len(given) > 1:
         raise UserError(
             f"{len(given)} --benchmark and {len(roots)} --videos-root: give one root for all, or one for each"
+        )
+    if "" in roots:  # a path without a name is the current folder
+        raise UserError("--videos: the name is empty; name the folder of the benchmark's videos")
+    if options.labels is not None and not any(named(name) for name in given):
+        raise UserError(
+            "--labels: it names the scores of a named benchmark, and a file holds its own; leave it out, and choose another "
+            "column of the file with --label COLUMN"
         )
     each = [[root] for root in roots] if len(roots) == len(given) else [roots] * len(given)
     return [_benchmark(name, folders, options) for name, folders in zip(given, each, strict=True)]
@@ -209,7 +217,7 @@ def _result(benchmark: Benchmark, answers: Answers) -> dict[str, Any]:
         return result | {"problem": str(error)}
     try:
         srcc, plcc = srcc_interval(scores, labels), plcc_interval(scores, labels)
-    except MetricError:  # too few videos: the figures stand without intervals
+    except MetricError:  # too few videos, or too few that differ: the figures stand without intervals
         return result
     return result | dict(zip(ENDS, (srcc.low, srcc.high, plcc.low, plcc.high), strict=True))
 
@@ -287,7 +295,7 @@ def _warn(result: dict[str, Any], console: Console) -> None:
         console.warn(f"{result['benchmark']}: {result['problem']}")
 
 
-def _print_differences(differences: Sequence[dict[str, Any]], models: Sequence[str]) -> None:
+def _print_differences(differences: Sequence[dict[str, Any]], models: Sequence[str], console: Console) -> None:
     if not differences:
         return
     title = f"SRCC of {models[0]} minus {models[1]}, same videos"
@@ -295,6 +303,9 @@ def _print_differences(differences: Sequence[dict[str, Any]], models: Sequence[s
         (row["benchmark"], row["count"], row["value"], _span(row["low"], row["high"]), row["p"]) for row in differences
     ]
     Console(sys.stdout).table(title, ("benchmark", "videos", "difference", "95 %", "p"), rows)
+    for row in differences:
+        if row["problem"]:
+            console.warn(f"{row['benchmark']}: no difference of the two: {row['problem']}")
 
 
 def _span(low: float | None, high: float | None) -> str | None:

@@ -32,7 +32,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--most-seconds",
         metavar="N",
         type=at_least_one("second"),
-        default=MOST_SECONDS,
         help=f"judge N seconds of a longer file, spread evenly (default {MOST_SECONDS})",
     )
     group.add_argument("--strip", metavar="FILE", help="draw the curves with their worst stretches (PNG)")
@@ -40,11 +39,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be drawn.
+    """Refuse what cannot be drawn or would be ignored.
 
     Raises:
-        UserError: An option asks for a picture without curves, or in another format.
+        UserError: An option asks for a picture without curves, or in another format, or has no meaning here.
     """
+    if options.most_seconds is not None and not options.per_second:
+        raise UserError("--most-seconds: it limits the seconds that are judged; add --per-second, or leave it out")
+    if options.windows is not None and options.per_second:
+        raise UserError(
+            "--windows: --per-second judges seconds, not windows; leave it out, or limit the seconds with --most-seconds N"
+        )
     for name in ("strip", "frames"):
         value = getattr(options, name)
         if value and not options.per_second:
@@ -67,17 +72,18 @@ def main(
     """
     if (options.strip or options.frames) and len(selection.files) > MOST_FILES:
         raise UserError(f"--strip, --frames: one picture shows {MOST_FILES} files at most; name fewer files")
+    most = MOST_SECONDS if options.most_seconds is None else options.most_seconds
     rows = curves(
         model,
         selection.files,
         console,
         options.address,
         options.debug,
-        options.most_seconds,
+        most,
         pictures=bool(options.frames),
     )
     rows += [Curve(name, FAILED, error=f"refused: {why}") for name, why in selection.refused.items()]
-    results = CurveResults({**facts, "sampling": f"every second, {options.most_seconds} of a longer file"})
+    results = CurveResults({**facts, "sampling": f"every second, {most} of a longer file"})
     if options.csv:
         write_bytes(options.csv, results.csv(rows))
     if options.parquet:

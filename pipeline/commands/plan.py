@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands import configuration_arguments
 from pipeline.commands.opening import ablation_lines, configuration, described, layout_of
+from pipeline.commands.outputs import check_output
 from pipeline.console import DONE, Console, UserError
 from pipeline.run_folder.step import Rows
 from pipeline.settings.config import Config
@@ -110,6 +111,7 @@ def _measure(options: argparse.Namespace, config: Config, files: int | None) -> 
         raise UserError("--measure: name your own videos with --videos PATH; a few of them are decoded")
     if options.sample < 1:
         raise UserError(f"--sample {options.sample}: give at least 1 video")
+    check_output(options.measure, "--measure")
     from cluster.session import SessionSettings, worker_environment
 
     # As in a worker of a run: threads that wait for each other would count as work. Read when torch is first imported.

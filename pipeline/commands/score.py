@@ -24,9 +24,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.commands import address_argument, at_least_one, over_time
+from pipeline.commands.outputs import check_output
 from pipeline.console import DONE, SOME_FAILED, Console, UserError
 from pipeline.run_folder.store import write_bytes
 from pipeline.student.adaptive import score_until
@@ -163,16 +163,6 @@ def tell_failed(rows: Sequence[FileScore], console: Console) -> None:
         if row.status == FAILED:
             error = row.error or ""
             console.warn(error if row.video in error else f"{row.video}: {error}")
-
-
-def check_output(file: str | None, option: str) -> None:
-    """Refuse an output that is a folder before any work is done.
-
-    Raises:
-        UserError: It is a folder.
-    """
-    if file is not None and Path(file).is_dir():
-        raise UserError(f"{option} {file}: this is a folder; name a file")
 
 
 def _print(rows: Sequence[FileScore], title: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from actors.teachers.score_table import as_text
 from pipeline.console import UserError
 from pipeline.corpus.listing import VIDEO_SUFFIXES
 
@@ -91,7 +92,9 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     try:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
-            return list(table.column_names), table.to_pylist()
+            return list(table.column_names), [
+                {name: as_text(value) for name, value in row.items()} for row in table.to_pylist()
+            ]
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, skipinitialspace=True)
             return [name or "" for name in reader.fieldnames or ()], list(reader)

@@ -113,8 +113,10 @@ def list_inputs(videos: str, limit: int | None = None, *, stills: bool = False) 
 
     Raises:
         NoVideoError: Nothing there.
-        UserError: No column ``uri``, or a bucket that cannot be read.
+        UserError: An empty name, not exactly one column ``uri``, or a bucket that cannot be read.
     """
+    if not inputs.to_path(videos):  # a path without a name is the current folder
+        raise UserError(f"--videos: the name is empty; name a folder, a glob in quotes, or {_LISTS}")
     why = inputs.refusal(videos)
     if why:
         raise UserError(f"--videos {inputs.printable(videos)}: {why}")
@@ -257,6 +259,10 @@ def _parquet_names(file: BinaryIO, name_given: str) -> Iterator[str]:
     column = next((name for name in table.schema_arrow.names if name.strip() == "uri"), None)
     if column is None:
         raise _no_column(name_given, table.schema_arrow.names)
+    if (count := table.schema_arrow.names.count(column)) > 1:
+        raise UserError(
+            f"--videos {name_given}: this is no valid list, it has {count} columns {column}; leave one of them"
+        )
     for batch in table.iter_batches(columns=[column]):
         for name in batch[column].to_pylist():
             if name:

@@ -241,7 +241,12 @@ def _rmse(kind: str, parameters: tuple[float, ...], x: Floats, y: Floats) -> flo
 
 def is_constant(values: Floats) -> bool:
     """Whether values (at least one) differ by no more than rounding."""
-    return bool(np.ptp(values) <= 1e-9 * max(float(np.abs(values).max()), 1e-300))
+    return bool(constant_along(values, None))
+
+
+def constant_along(values: Floats, axis: int | None) -> NDArray[np.bool_]:
+    """`is_constant` of every vector along an axis; None takes all values as one vector."""
+    return np.asarray(np.ptp(values, axis=axis) <= 1e-9 * np.maximum(np.abs(values).max(axis=axis), 1e-300))
 
 
 def _robust_line(x: Floats, y: Floats, rising: bool) -> tuple[float, float]:

@@ -103,11 +103,14 @@ def order_gap(asked: Sequence[Asked], logits: Sequence[np.ndarray], temperature:
 
 
 def grid(length_s: float, window_s: float) -> list[tuple[float, float]]:
-    """Windows of a file that do not overlap, in an order in which the first few are always spread over it."""
-    count = int(length_s // window_s) if window_s > 0 else 0
-    if count < 2:
+    """Windows of a file that do not overlap, in an order in which the first few are always spread over it.
+
+    A file that is no longer than a window is one whole; a longer one is never shown whole, since the student was trained on
+    windows (`corpus.windows.windows` cuts alike).
+    """
+    if window_s <= 0 or length_s <= window_s:
         return [(0.0, 0.0)]
-    count = min(count, MOST_WINDOWS)
+    count = min(int(length_s // window_s), MOST_WINDOWS)
     gap = (length_s - count * window_s) / (count + 1)
     starts = [round(gap + k * (gap + window_s), 3) for k in range(count)]
     order: list[int] = []

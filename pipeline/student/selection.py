@@ -39,7 +39,12 @@ def expand(given: Sequence[str]) -> Selection:
     """The files that the arguments name: files as they are, folders, globs and prefixes sorted by name, lists in their order.
 
     Still pictures in a folder are taken: here each file has a score of its own.
+
+    Raises:
+        UserError: A name is empty, or a list cannot be read.
     """
+    if not all(map(to_path, given)):  # a path without a name is the current folder
+        raise UserError("VIDEO: a name is empty; name a file, a folder, a glob in quotes or a list")
     selection = Selection([], {}, [])
     for name in given:
         path = Path(to_path(name)).expanduser()

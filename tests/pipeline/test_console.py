@@ -98,7 +98,11 @@ def raising(error):
         (KeyboardInterrupt(), 130, "the same command goes on"),
         (Failure("storage", "no space left in /data; free some"), 3, "no space left in /data; free some"),
         (OSError(errno.ENOSPC, "No space left on device", "/data/x"), 3, "no space left on the disk at /data/x"),
-        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 3, "not allowed to use /data/x"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+            3,
+            "not allowed to use /data/x; change its permissions or name another place",
+        ),
         (MemoryError(), 3, "out of memory"),
         (ZeroDivisionError("division by zero"), 70, "--debug"),
         (SystemExit(2), 2, ""),

@@ -1,10 +1,14 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commands import evaluate
+from pipeline.corpus.benchmark_file import read_benchmark
 from pipeline.method.metrics import agreement
 from pipeline.student.scoring import FileScore
 
@@ -230,6 +234,57 @@ def test_predictions_of_an_unknown_form_are_refused(call, tmp_path):
         output = call("evaluate", *words, "--predictions", f"{file}?{option}")
         assert output.code == 2
         assert message in output.err
+
+
+def test_labels_beside_a_file_are_refused_and_beside_a_named_benchmark_used(call, tmp_path):
+    file = named_table(tmp_path / "labels", 12)
+    own = table(tmp_path, "video,mos\n" + "".join(f"{1000 + k},{k % 7}\n" for k in range(11)))
+    words = ("--benchmark", own, "--labels", tmp_path / "labels", "--predictions", f"{file}?score=good")
+    output = call("evaluate", *words)
+    assert output.code == 2
+    assert "choose another column of the file with --label COLUMN" in output.err
+    assert output.err.count("\n") == 1
+    both = call("evaluate", *words, "--benchmark", "KoNViD-1k", "--json")
+    assert [row["benchmark"] for row in both.json()["benchmarks"]] == ["b", "KoNViD-1k"]
+
+
+@pytest.mark.parametrize(
+    ("count", "weak", "why"),
+    [
+        (5, lambda k: (k * 3) % 5, "an interval needs 10 videos, not 5"),
+        (12, lambda k: 1, "all scores or all labels are the same"),
+        (12, lambda k: 1 + (k == 3), "of the draws all scores or all labels are the same"),
+    ],
+)
+def test_a_difference_without_figures_says_why(call, tmp_path, count, weak, why):
+    file = table(tmp_path, "video,mos\n" + "".join(f"{k}.mp4,{k}\n" for k in range(count)))
+    text = "video,good,weak\n" + "".join(f"{k}.mp4,{k},{weak(k)}\n" for k in range(count))
+    predictions = table(tmp_path, text, "p.csv")
+    words = [word for column in ("good", "weak") for word in ("--predictions", f"{predictions}?score={column}")]
+    output = call("evaluate", "--benchmark", file, *words)
+    assert output.code == 1
+    (line,) = [line for line in output.err.splitlines() if "no difference of the two" in line]
+    assert why in line
+
+
+def test_names_that_are_bytes_in_a_parquet_table_are_names(call, tmp_path):
+    odd = b"odd-\xff.mp4"
+    names = pa.array([b"a.mp4", b"deep/b.mp4", odd], pa.binary())
+    pq.write_table(pa.table({"video": names, "mos": [1.0, 2.0, 3.0]}), tmp_path / "b.parquet")
+    pq.write_table(pa.table({"video": names, "score": [2.0, 4.0, 6.0]}), tmp_path / "p.parquet")
+    output = call("evaluate", "--benchmark", tmp_path / "b.parquet", "--predictions", tmp_path / "p.parquet", "--json")
+    assert output.code == 0, output.err
+    (one,) = output.json()["benchmarks"]
+    assert (one["count"], one["missing"]) == (3, [])
+    (tmp_path / "deep").mkdir()
+    benchmark = read_benchmark(str(tmp_path / "b.parquet"), str(tmp_path))
+    assert [os.fsencode(Path(name).name) for name in benchmark.videos] == [b"a.mp4", b"b.mp4", odd]
+
+
+def test_an_empty_folder_of_videos_is_not_the_current_one(call, tmp_path):
+    output = call("evaluate", "m", "--benchmark", table(tmp_path, "video,mos\nv1.mp4,1\n"), "--videos", "")
+    assert output.code == 2
+    assert "--videos: the name is empty" in output.err
 
 
 LABELS = Path(__file__).resolve().parents[4] / "shared" / "labels"

@@ -299,6 +299,18 @@ def test_more_windows_see_more_of_a_file(call, trained, clip):
     assert call("score", trained, clip, "--windows", "0").code == 2
 
 
+def test_a_file_between_one_and_two_windows_long_is_seen_alike_with_and_without_until_std(call, copied, clip):
+    facts = json.loads((copied / "processor.json").read_text())
+    (copied / "processor.json").write_text(json.dumps({**facts, "window_s": 0.8}))
+    usual, until = (
+        call("score", copied, clip, "--json", *words).json()[0] for words in ([], ["--until-std", "99", "--no-cache"])
+    )
+    assert usual["seconds"] == pytest.approx(1.2)
+    assert until["seconds_seen"] == usual["seconds_seen"] == pytest.approx(0.8)
+    assert until["score"] == pytest.approx(usual["score"], abs=1e-3)
+    assert until["sampling"].startswith("windows of 0.8 s")
+
+
 def test_a_cache_that_cannot_be_written_costs_no_score(call, trained, clip, tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -315,3 +327,11 @@ def test_a_student_in_a_bucket_scores_as_it_does_on_a_disk(call, trained, clip, 
     )
     assert there.code == 0, there.err
     assert there.json() == here.json()
+
+
+def test_an_empty_name_is_not_the_current_folder(call, trained, clip):
+    for words in (("score", trained, clip, ""), ("teachers", "sharpness", "")):
+        said = call(*words)
+        assert said.code == 2
+        assert "VIDEO: a name is empty; name a file" in said.err
+        assert said.err.count("\n") == 1

@@ -66,6 +66,8 @@ def _csv(call, trained, clip):
         (["--frames", "a.png"], "add --per-second"),
         (["--per-second", "--strip", "a.svg"], "let the name end in .png"),
         (["--per-second", "--most-seconds", "0"], "one second is the least"),
+        (["--most-seconds", "1"], "--most-seconds: it limits the seconds that are judged; add --per-second"),
+        (["--per-second", "--windows", "7"], "--windows: --per-second judges seconds, not windows; leave it out"),
     ],
 )
 def test_wrong_usage_is_one_line(call, trained, clip, words, said):

@@ -369,3 +369,17 @@ def test_a_bucket_that_says_no_is_one_line_without_its_words(bucket):
     with pytest.raises(UserError, match=r"AWS Error ACCESS_DENIED during .* credentials in the environment") as caught:
         list_inputs("s3://corpus/videos")
     assert "AKIACANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "file://"])
+def test_an_empty_name_is_not_the_current_folder(tree, monkeypatch, name):
+    monkeypatch.chdir(tree)
+    with pytest.raises(UserError, match="--videos: the name is empty; name a folder"):
+        list_inputs(name)
+
+
+def test_a_parquet_list_with_two_columns_uri_is_no_valid_list(tree):
+    table = pa.table([pa.array(["a.mp4"]), pa.array(["b.mp4"])], names=["uri", "uri"])
+    pq.write_table(table, tree / "two.parquet")
+    with pytest.raises(UserError, match=r"two\.parquet: this is no valid list, it has 2 columns uri"):
+        list_inputs(str(tree / "two.parquet"))

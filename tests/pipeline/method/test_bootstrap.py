@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,28 @@ def test_few_videos_have_no_interval():
         srcc_interval(np.arange(9.0), np.arange(9.0))
     with pytest.raises(MetricError, match="the same"):
         srcc_interval(np.ones(20), np.arange(20.0))
+
+
+@pytest.mark.parametrize("odd_one", ["scores", "labels"])
+def test_where_a_third_of_the_draws_are_constant_there_is_no_interval_and_no_warning_of_a_library(odd_one):
+    # twelve times 3.1: its mean is not exactly 3.1, so a draw of nothing else seems to have a spread
+    odd, other = np.full(12, 3.1), np.arange(12.0) * 7 % 12
+    odd[0] = 4.7
+    columns = (odd, other) if odd_one == "scores" else (other, odd)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for interval in (srcc_interval, plcc_interval):
+            with pytest.raises(MetricError, match=r"in 3\d% of the draws .* no interval"):
+                interval(*columns)
+        with pytest.raises(MetricError, match="no interval"):
+            srcc_difference(columns[0], columns[0][::-1], columns[1])
+
+
+def test_a_few_constant_draws_are_left_out_without_a_word():
+    scores, labels = np.repeat([3.1, 4.7], [17, 3]), np.arange(20.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for interval, figure in ((srcc_interval, srcc), (plcc_interval, plcc)):
+            ends = interval(scores, labels)
+            assert ends.low < figure(scores, labels) < ends.high
+            assert ends.low > 0.1, "a constant draw is no draw without a correlation"

@@ -7,7 +7,9 @@ import pytest
 from scipy.stats import norm
 
 from pipeline.console import Console
+from pipeline.corpus.windows import windows
 from pipeline.method.scale import LEVEL_WEIGHTS
+from pipeline.settings.sections import CorpusConfig
 from pipeline.student.adaptive import Thrift, grid, judge, order_gap, score_on, score_until, thrift_of
 from pipeline.student.folder import Anchors, write_anchors
 from pipeline.student.scoring import open_model
@@ -89,13 +91,19 @@ def test_windows_that_were_compared_differently_are_judged_together(anchors):
 
 
 def test_the_first_windows_are_always_spread_over_the_file():
-    assert grid(0.0, 1.0) == grid(1.5, 1.0) == grid(9.0, 0.0) == [(0.0, 0.0)]
+    assert grid(0.0, 1.0) == grid(1.0, 1.0) == grid(9.0, 0.0) == [(0.0, 0.0)]
     starts = [start for start, _ in grid(20.0, 1.0)]
     assert len(set(starts)) == 20
     for count in (3, 6, 12):
         gaps = np.diff([0.0, *sorted(starts[:count]), 20.0])
         assert gaps.max() <= 2.3 * 20 / count
     assert len(grid(7200.0, 1.0)) == 30
+
+
+@pytest.mark.parametrize("length", [0.4, 1.6, 1.601, 2.73, 3.199, 3.2, 5.0])
+def test_a_file_begins_with_the_windows_that_training_cuts(length):
+    cut = windows(length, CorpusConfig(window_s=1.6, windows_per_clip=3))
+    assert sorted(grid(length, 1.6)) == list(cut)
 
 
 class Answers:
