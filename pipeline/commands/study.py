@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.commands import at_least_one, configuration_arguments
 from pipeline.commands.opening import checked, engine_of, locked, ready, write_config
-from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.console import DONE, SOME_FAILED, Console, UserError, explained, one_line
 from pipeline.report.comparison import Judged, judged
 from pipeline.report.page import Cell
 from pipeline.report.stops import Stopped, stopped
@@ -90,9 +90,12 @@ def main(options: argparse.Namespace) -> int:
                     _run(Run(config, layout, console, engine, dict(found)), others)
                     runs[row, seed] = judged(layout, config.stages)
                     stops += [one for one in [stopped(layout, row, seed, config.stages)] if one is not None]
-                except (UserError, TrainingError) as error:
-                    failures[row, seed] = str(error)
-                    console.warn(f"seed {seed}, row {row}: {error}")
+                except Exception as error:
+                    why = _mendable(error)
+                    if why is None:  # a defect of this program must not hide among the results
+                        raise
+                    failures[row, seed] = why
+                    console.warn(f"seed {seed}, row {row}: {why}")
                 study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, stops)
                 _write(folder, study)
     return _close(folder, console, study)
@@ -149,6 +152,14 @@ def _run(run: Run, others: Sequence[RunLayout]) -> None:
     with locked(run.layout):
         write_config(run.config, run.layout)
         run_all(run, others, reported=False).close()
+
+
+def _mendable(error: Exception) -> str | None:
+    """The one line of a failure that leaves the other rows as they are; None for a defect of this program."""
+    if isinstance(error, TrainingError):
+        return one_line(error)
+    known = explained(error)
+    return None if known is None else known[1]
 
 
 def _write(folder: RunLayout, study: Study) -> None:

@@ -1,14 +1,18 @@
+import errno
 import json
 
 import pytest
 from judged_runs import judged_run
 
+from actors.media.outcome import Failure
+from cluster import ClusterError
 from pipeline import loop
 from pipeline.commands.study import configuration, rows_of
 from pipeline.console import UserError
 from pipeline.run_folder.manifest import Steps
 from pipeline.settings.ablations import PUBLISHED, keys_of
 from run import parse
+from trainers.job import TrainingError
 
 
 def options(*words):
@@ -105,3 +109,43 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(call, tmp_path, trained):
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
     assert tree["failures"] == [{"row": "III", "seed": 1, "error": "no pair is left"}]
     assert {row["row"]: row["runs"] for row in tree["differences"]} == {"III": 1, "IV": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (Failure("storage", "no space left in /data; free some"), "no space left in /data; free some"),
+        (ClusterError("no machine has 2 GPUs"), "no machine has 2 GPUs"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/x"),
+            "no space left on the disk at /data/x; free some",
+        ),
+        (MemoryError(), "out of memory; lower corpus.max_short_side"),
+        (TrainingError("the loss is not\nfinite"), "the loss is not finite"),
+    ],
+)
+def test_every_failure_that_a_user_can_mend_leaves_the_other_rows(call, tmp_path, trained, monkeypatch, error, line):
+    others = loop.run_all
+
+    def failing(run, siblings, *, reported):
+        if run.config.ablation == "II":
+            if isinstance(error, TrainingError):
+                raise error
+            raise RuntimeError("of a worker") from error
+        return others(run, siblings, reported=reported)
+
+    monkeypatch.setattr(loop, "run_all", failing)
+    output = call("study", tmp_path, "--rows", "II,IV", "--seeds", "1")
+    assert output.code == 1
+    assert [row for row, *_ in trained] == ["IV"]
+    assert f"warning: seed 0, row II did not finish: {line}" in output.err
+    assert json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["failures"][0]["error"].startswith(line)
+
+
+@pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("by zero"), 70), (KeyboardInterrupt(), 130)])
+def test_a_defect_or_an_interrupt_ends_a_study(call, tmp_path, trained, monkeypatch, error, code):
+    def failing(*_, **__):
+        raise RuntimeError("of a worker") from error
+
+    monkeypatch.setattr(loop, "run_all", failing)
+    assert call("study", tmp_path, "--rows", "II,IV", "--seeds", "1").code == code
