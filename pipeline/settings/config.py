@@ -252,15 +252,49 @@ def ablation_tree(name: str, teachers: Sequence[str]) -> dict[str, Any]:
     return tree
 
 
+def set_keys(overrides: Sequence[str]) -> dict[str, Any]:
+    """Every dotted key that entries `a.b=c` give, groups of keys as well, with its value.
+
+    Raises:
+        ConfigError: An entry has another form.
+    """
+    return _dotted(_given(overrides, {}))
+
+
+def file_keys(file: str | Place) -> dict[str, Any]:
+    """Every dotted key that a configuration file gives, groups of keys as well, with its value.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    return _dotted(_read_file(place(file)))
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    for name, value in tree.items():
+        keys[f"{prefix}{name}"] = value
+        if isinstance(value, Mapping):
+            keys |= _dotted(value, f"{prefix}{name}.")
+    return keys
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value of a dotted key as JSON has it.
+
+    Raises:
+        KeyError: There is no such key.
+    """
+    return _dotted(config.model_dump(mode="json", context=WHOLE))[key]
+
+
 def ablation_keys(config: Config) -> list[str]:
     """What the ablation of a run has set, as `a.b=c`; with a remark where a value beside it won."""
     if config.ablation is None:
         return []
-    said, tree = [], config.model_dump(mode="json", context=WHOLE)
+    said = []
     for key, value in keys_of(config.ablation, config.teachers.names).items():
-        one: Any = tree
-        for part in key.split("."):
-            one = one[part]
+        one = value_of(config, key)
         said.append(
             f"{key}={_short(value)}" if one == value else f"{key}={_short(one)} (given in place of {_short(value)})"
         )

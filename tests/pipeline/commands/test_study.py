@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 
 import pytest
 from judged_runs import judged_run
@@ -7,10 +8,11 @@ from judged_runs import judged_run
 from actors.media.outcome import Failure
 from cluster import ClusterError
 from pipeline import loop
-from pipeline.commands.study import configuration, rows_of
+from pipeline.commands.study import check_options, configuration, rows_of
 from pipeline.console import UserError
 from pipeline.run_folder.manifest import Steps
 from pipeline.settings.ablations import PUBLISHED, keys_of
+from pipeline.settings.config import load
 from run import parse
 from trainers.job import TrainingError
 
@@ -30,8 +32,11 @@ def test_an_unknown_row_is_named_with_those_that_there_are(text):
         rows_of(text)
 
 
-def test_an_option_changes_every_row_but_not_what_makes_a_row():
-    words = ("--set", "training.epochs=2", "--set", "pairs.synthetic=[{spatial: 9}]", "--set", "training.lambda=0.5")
+def test_an_option_changes_every_row_but_not_what_makes_a_row(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("pairs: {synthetic: [{spatial: 9}]}\n", encoding="utf-8")
+    words = ("--set", "training.epochs=2", "--config", str(file))
+    check_options(options(*words), PUBLISHED)
     for row in PUBLISHED:
         config = configuration(options(*words), row, 4)
         assert (config.training.epochs, config.seed, config.ablation) == (2, 4, row)
@@ -46,7 +51,72 @@ def test_an_option_changes_every_row_but_not_what_makes_a_row():
 )
 def test_what_a_study_sets_itself_cannot_be_set(words):
     with pytest.raises(UserError, match="study"):
-        configuration(options(*words), "V", 0)
+        check_options(options(*words), ["V"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows", "said"),
+    [
+        ("training.lambda=0.5", "IV,V", r"--set training\.lambda: rows IV, V set this key"),
+        ("training={lambda: 0.5}", "IV", r"--set training\.lambda: row IV sets this key"),
+        ("mining.select=random", "IV,V", r"--set mining\.select: row V sets this key"),
+        ("pairs.synthetic=[{spatial: 9}]", "II,III", r"--set pairs\.synthetic: row II sets this key"),
+        ("teachers.labels=piqe", "I,II", r"--set teachers\.labels: row I sets this key"),
+        ("pairs={relabel: all}", "V-b", r"--set pairs\.relabel: row V-b sets this key"),
+        ("stopping.auto=true", "VI", r"stopping\.auto: .*stopping\.measure=true"),
+        ("stopping={auto: yes}", "VI", r"stopping\.auto: .*stopping\.measure=true"),
+    ],
+)
+def test_what_makes_a_row_cannot_be_set_and_nothing_is_begun(call, tmp_path, trained, entry, rows, said):
+    output = call("study", tmp_path / "s", "--rows", rows, "--set", entry)
+    assert output.code == 2
+    assert output.err.count("\n") == 1
+    assert re.match(f"error: {said}", output.err)
+    assert trained == []
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows"),
+    [
+        ("training={epochs: 2}", "IV,V"),
+        ("mining.select=random", "III,IV"),
+        ("pairs.synthetic=[{spatial: 9}]", "III,IV"),
+        ("pairs.relabel=none", "IV,V"),
+        ("stopping.auto=false", "VI"),
+        ("stopping.measure=true", "VI"),
+    ],
+)
+def test_a_key_that_no_chosen_row_sets_can_be_set(entry, rows):
+    check_options(options("--set", entry), rows.split(","))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "said"),
+    [
+        ("stopping: {auto: true}", "VI", r"^stopping\.auto: "),
+        ("stages: auto:3", "VI", r"^stopping\.auto: "),
+        ("training: {lambda: 0.5}", "III,IV", r"^--config .*c\.yaml, training\.lambda: rows III, IV set this key"),
+        ("training: {lambda: 0.5}", "III", r"^--config .*c\.yaml, training\.lambda: row III sets this key"),
+    ],
+)
+def test_what_no_row_would_have_of_a_file_is_refused(tmp_path, text, rows, said):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        check_options(options("--config", str(file)), rows.split(","))
+
+
+@pytest.mark.parametrize("row", [None, "III", "V-b"])
+@pytest.mark.parametrize("rows", [("IV", "V"), PUBLISHED])
+def test_a_study_can_stand_on_the_whole_configuration_of_a_run(tmp_path, row, rows):
+    file = tmp_path / "c.yaml"
+    file.write_text(load("demo", overrides=[] if row is None else [f"ablation={row}"]).to_yaml(), encoding="utf-8")
+    if row == "III" and "III" not in rows:  # its weight of the confidence loss is that of no chosen row
+        with pytest.raises(UserError, match=r"training\.lambda"):
+            check_options(options("--config", str(file)), rows)
+    else:
+        check_options(options("--config", str(file)), rows)
 
 
 def test_a_study_needs_a_folder_on_a_disk(call):
