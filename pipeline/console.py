@@ -264,21 +264,35 @@ _FAILURES = {"usage": USAGE, STORAGE: MACHINE}  # those that end a command
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
-    for cause in causes(error):
-        if isinstance(cause, UserError):
-            return cause.exit_code, f"error: {cause}"
-        if isinstance(cause, Failure) and cause.kind in _FAILURES:
-            return _FAILURES[cause.kind], f"error: {cause.message}"
-        if isinstance(cause, ClusterError | BucketError):
-            return MACHINE, f"error: {cause}"
-        if isinstance(cause, KeyboardInterrupt):
-            return INTERRUPTED, "interrupted: what is finished is kept; the same command goes on from there"
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            where = f" at {cause.filename}" if cause.filename else ""
-            return MACHINE, f"error: no space left on the disk{where}; free some and run the same command again"
-        if isinstance(cause, PermissionError):
-            return MACHINE, f"error: not allowed to use {cause.filename}; change its permissions or name another place"
-        if isinstance(cause, MemoryError):
-            return MACHINE, "error: out of memory; lower corpus.max_short_side or teachers.key_frames with --set"
+    known = explained(error)
+    if known is not None:
+        return known[0], f"error: {known[1]}"
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
+        return INTERRUPTED, "interrupted: what is finished is kept; the same command goes on from there"
     kind = type(error).__name__
     return INTERNAL, f"internal error: {kind}: {error} (run again with --debug for the traceback)"
+
+
+def explained(error: BaseException) -> tuple[int, str] | None:
+    """The exit code and the one line of a failure that the user can mend.
+
+    Returns:
+        None for a defect of this program, and for an interrupt.
+    """
+    for cause in causes(error):
+        if isinstance(cause, KeyboardInterrupt):
+            return None
+        if isinstance(cause, UserError):
+            return cause.exit_code, str(cause)
+        if isinstance(cause, Failure) and cause.kind in _FAILURES:
+            return _FAILURES[cause.kind], cause.message
+        if isinstance(cause, ClusterError | BucketError):
+            return MACHINE, one_line(cause)
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f" at {cause.filename}" if cause.filename else ""
+            return MACHINE, f"no space left on the disk{where}; free some and run the same command again"
+        if isinstance(cause, PermissionError):
+            return MACHINE, f"not allowed to use {cause.filename}; change its permissions or name another place"
+        if isinstance(cause, MemoryError):
+            return MACHINE, "out of memory; lower corpus.max_short_side or teachers.key_frames with --set"
+    return None

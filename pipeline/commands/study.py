@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.commands import at_least_one, configuration_arguments
 from pipeline.commands.opening import checked, engine_of, locked, ready, write_config
-from pipeline.console import DONE, SOME_FAILED, Console, UserError
+from pipeline.console import DONE, SOME_FAILED, Console, UserError, explained, one_line
 from pipeline.report.comparison import Judged, judged
 from pipeline.report.page import Cell
 from pipeline.report.stops import Stopped, stopped
@@ -35,7 +35,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
-from pipeline.settings.config import Config, ablation_keys, check_weights, load
+from pipeline.settings.config import Config, ablation_keys, check_weights, file_keys, load, set_keys, value_of
 from trainers.job import TrainingError
 
 SEEDS = 3
@@ -64,6 +64,7 @@ def main(options: argparse.Namespace) -> int:
     """Run what is missing of the study and write its results; return 0, or 1 if a run failed."""
     rows, folder = rows_of(options.rows), RunLayout.at(options.folder)
     folder.on_disk("a study")
+    check_options(options, rows)
     first = 0 if options.seed is None else options.seed
     seeds = range(first, first + options.seeds)
     plan = {(row, seed): configuration(options, row, seed) for seed in seeds for row in rows}
@@ -90,9 +91,12 @@ def main(options: argparse.Namespace) -> int:
                     _run(Run(config, layout, console, engine, dict(found)), others)
                     runs[row, seed] = judged(layout, config.stages)
                     stops += [one for one in [stopped(layout, row, seed, config.stages)] if one is not None]
-                except (UserError, TrainingError) as error:
-                    failures[row, seed] = str(error)
-                    console.warn(f"seed {seed}, row {row}: {error}")
+                except Exception as error:
+                    why = _mendable(error)
+                    if why is None:  # a defect of this program must not hide among the results
+                        raise
+                    failures[row, seed] = why
+                    console.warn(f"seed {seed}, row {row}: {why}")
                 study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, stops)
                 _write(folder, study)
     return _close(folder, console, study)
@@ -113,12 +117,52 @@ def rows_of(text: str) -> list[str]:
     return rows
 
 
-def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
-    """The configuration of one run: the options of the command with the keys of its row, which no option outvotes."""
+def check_options(options: argparse.Namespace, rows: Sequence[str]) -> None:
+    """Refuse what the rows of a study cannot have; without this they would outvote it in silence.
+
+    A file is the ground on which the rows stand, as a preset is: a key of it may differ from that of some rows, and those that
+    do not set it have it. What no row would have is refused.
+
+    Raises:
+        UserError: An option says what a study or its rows set themselves; one line.
+    """
     if options.stages is not None:
         raise UserError("--stages: the rows of a study say how many stages they have; choose rows with --rows")
-    if any(entry.partition("=")[0].strip() in ("ablation", "seed", "stages") for entry in options.overrides):
+    given = set_keys(options.overrides)
+    if any(key in given for key in ("ablation", "seed", "stages")):
         raise UserError("--set ablation, seed or stages: a study sets these itself; see --rows and --seeds")
+    flags = {"videos": options.videos, "limit": options.limit}
+    base = load(options.preset, options.config, options.overrides, **flags)
+    if base.stopping.auto:  # from a file also as `stages: auto`
+        raise UserError(
+            "stopping.auto: the rows of a study say how many stages they have, so the rule must not end one early; leave it out, "
+            "and use --set stopping.measure=true to be told what the rule says"
+        )
+    sets = {row: keys_of(row, base.teachers.names) for row in rows}
+    for key in dict.fromkeys(key for keys in sets.values() for key in keys if key in given):
+        those = [row for row in rows if key in sets[row]]
+        raise _outvoted(f"--set {key}", those)
+    if options.config is None:
+        return
+    usual = load(base.preset, videos=base.corpus.videos)
+    for key in file_keys(options.config):
+        if key == "stages" or not all(key in keys for keys in sets.values()):
+            continue
+        value = value_of(base, key)
+        if value not in [value_of(usual, key), *(keys[key] for keys in sets.values())]:
+            raise _outvoted(f"--config {options.config}, {key}", rows)
+
+
+def _outvoted(what: str, rows: Sequence[str]) -> UserError:
+    sets = f"row {rows[0]} sets" if len(rows) == 1 else f"rows {', '.join(rows)} set"
+    return UserError(
+        f"{what}: {sets} this key, which is what makes a row, so the value would be ignored; "
+        "leave it out, or choose rows that do not set it with --rows"
+    )
+
+
+def configuration(options: argparse.Namespace, row: str, seed: int) -> Config:
+    """The configuration of one run: the options of the command with the keys of its row, which no option outvotes."""
     flags = {"videos": options.videos, "seed": seed, "limit": options.limit}
     teachers = load(options.preset, options.config, options.overrides, **flags).teachers.names
     keys = [f"{key}={json.dumps(value)}" for key, value in keys_of(row, teachers).items()]
@@ -149,6 +193,14 @@ def _run(run: Run, others: Sequence[RunLayout]) -> None:
     with locked(run.layout):
         write_config(run.config, run.layout)
         run_all(run, others, reported=False).close()
+
+
+def _mendable(error: Exception) -> str | None:
+    """The one line of a failure that leaves the other rows as they are; None for a defect of this program."""
+    if isinstance(error, TrainingError):
+        return one_line(error)
+    known = explained(error)
+    return None if known is None else known[1]
 
 
 def _write(folder: RunLayout, study: Study) -> None:

@@ -170,6 +170,26 @@ def consensus(scores: Mapping[str, ArrayLike], higher_is_better: Mapping[str, bo
     return _row_mean(_percentiles(table, _directions(names, higher_is_better)), np.ones(len(names)))
 
 
+def weighted_mean(mapped: ArrayLike, weights: ArrayLike) -> Floats:
+    """The ensemble's opinion: the weighted mean of the teachers that have a score.
+
+    Args:
+        mapped: Scores on one scale `[V, T]`; NaN or infinite = missing.
+        weights: Weight of each teacher `[T]`, of any sum above 0.
+
+    Returns:
+        Scores `[V]`, NaN for a video without any score.
+    """
+    table, weight = np.asarray(mapped, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    relative = weight / weight.max()  # equal weights are exactly 1, and the mean is the plain one to the last bit
+    present = np.isfinite(table)
+    total = (present * relative).sum(axis=1)
+    summed = (np.where(present, table, 0.0) * relative).sum(axis=1)
+    mean = np.full(len(table), np.nan)
+    np.divide(summed, total, out=mean, where=total > 0)
+    return mean
+
+
 def calibrate(
     scores: Mapping[str, ArrayLike],
     higher_is_better: Mapping[str, bool],

@@ -46,7 +46,7 @@ class Signals:
         asked: Number of severity pairs of new copies.
         videos: Number of new videos.
         misjudged: Share of these pairs that the student misjudges; None without any.
-        gain: Over its predecessor; None after the first round, or without pairs.
+        gain: Over its predecessor; None after the first round, and where it cannot be measured.
         disagreement: 1 - SRCC of student and teachers on the new videos; None where it is undefined.
         agreement: SRCC of the student and its predecessor there; None after the first round.
     """
@@ -106,6 +106,8 @@ def decide(
     misjudged: float = MISJUDGED,
     disagreement: float = DISAGREEMENT,
     sure: float = SURE,
+    *,
+    first: bool = True,
 ) -> Decision:
     """Say whether another round is wasted.
 
@@ -114,6 +116,7 @@ def decide(
         misjudged: Share of misjudged pairs below which there is nothing to learn from.
         disagreement: 1 - SRCC with the teachers below which there is nothing to learn from.
         sure: Standard errors that a gain must exceed.
+        first: Whether this is the first round, whose student has no predecessor; it changes only what is said of an unknown gain.
     """
     one, change = signals, signals.gain
     if not one.asked and not one.videos:
@@ -127,7 +130,7 @@ def decide(
             True, f"nothing is left to mine: {share}, and the student orders new videos as its teachers do", taught
         )
     if change is None:
-        return Decision(False, f"{_hard(one)}; there is no earlier student to compare with")
+        return Decision(False, f"{_hard(one)}; {_no_gain(one, first)}")
     gained = f"{100 * change.value:+.1f} ± {100 * change.error:.1f} points of misjudged pairs fewer"
     before = (
         ""
@@ -137,6 +140,18 @@ def decide(
     if not taught:
         return Decision(True, f"the last stage has not been shown to teach: {gained}{before}", keep_last=False)
     return Decision(False, f"the last stage has taught something: {gained}{before}; {_hard(one)}")
+
+
+def _no_gain(one: Signals, first: bool) -> str:
+    """Why the gain is unknown."""
+    if first:
+        return "there is no earlier student to compare with"
+    why = (
+        "the severity pairs of the new copies are of one source, which leaves its error unknown"
+        if one.asked
+        else "there are no severity pairs of new copies"
+    )
+    return f"what the last stage gained cannot be measured: {why}"
 
 
 def _hard(one: Signals) -> str:

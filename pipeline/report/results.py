@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus.proxies import PAIR_GAP, items
-from pipeline.method.calibration import CalibrationError, fit_logistic
+from pipeline.method.calibration import CalibrationError, fit_logistic, weighted_mean
 from pipeline.method.metrics import MetricError, srcc
 from pipeline.method.resampling import MIN_SOURCES, draws, interval, resampled
 from pipeline.report.scores import maps, raw_scores, student_scores
@@ -109,11 +109,11 @@ def _scores(
             kept := student_scores(layout.benchmark_student_scores(row["stage"]), "raw")
         ):
             found[row["name"]] = np.array([kept.get(video, np.nan) for video in ids], np.float64)
-    mapped = [logistic(raw[name]) for name, logistic in maps(calibration).items() if name in raw]
+    mapped = {name: logistic(raw[name]) for name, logistic in maps(calibration).items() if name in raw}
     if mapped and len(mapped) == len(calibration["teachers"]):
-        stacked = np.column_stack(mapped)
-        found[ENSEMBLE] = np.array(
-            [np.mean(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in stacked]
+        weights = calibration.get("weights", {})
+        found[ENSEMBLE] = weighted_mean(
+            np.column_stack(list(mapped.values())), [weights.get(name, 1.0) for name in mapped]
         )
     return found
 

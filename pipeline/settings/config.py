@@ -195,9 +195,9 @@ def load(
             f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
         )
     sources = [written, given]
-    ablation = tree.get("ablation")
-    if ablation in ABLATIONS:
-        teachers = _merge(PRESETS[name], tree).get("teachers", {}).get("names", DEFAULT_TEACHERS)
+    ablation, teachers = tree.get("ablation"), _teacher_names(_merge(PRESETS[name], tree))
+    # what is no name of a row or no list of teachers has no keys, and is refused below
+    if isinstance(ablation, str) and ablation in ABLATIONS and teachers:
         sources.insert(sources.index(given) if "ablation" in given else 0, ablation_tree(ablation, teachers))
     # what a run wrote is all of it: a preset of another version adds nothing
     merged: dict[str, Any] = {} if written.keys() >= Config.model_fields.keys() - {*Config.LATER} else PRESETS[name]
@@ -209,10 +209,19 @@ def load(
         raise ConfigError(_first_problem(error)) from None
 
 
+def _teacher_names(tree: Mapping[str, Any]) -> Sequence[str]:
+    """The teachers that a tree names, which nobody has checked yet; none where it holds something else in their place."""
+    section = tree.get("teachers", {})
+    names = section.get("names", DEFAULT_TEACHERS) if isinstance(section, Mapping) else ()
+    return names if isinstance(names, list | tuple) else ()
+
+
 def _without_others_options(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """A tree less the options of its student where `over` names another student, which does not know them."""
     own, named = tree.get("student", {}), over.get("student")
-    if not isinstance(named, Mapping) or named.get("name", own.get("name", DEFAULT)) == own.get("name", DEFAULT):
+    if not isinstance(own, Mapping) or not isinstance(named, Mapping):
+        return tree
+    if named.get("name", own.get("name", DEFAULT)) == own.get("name", DEFAULT):
         return tree
     return {**tree, "student": {name: value for name, value in own.items() if name != "options"}}
 
@@ -243,15 +252,49 @@ def ablation_tree(name: str, teachers: Sequence[str]) -> dict[str, Any]:
     return tree
 
 
+def set_keys(overrides: Sequence[str]) -> dict[str, Any]:
+    """Every dotted key that entries `a.b=c` give, groups of keys as well, with its value.
+
+    Raises:
+        ConfigError: An entry has another form.
+    """
+    return _dotted(_given(overrides, {}))
+
+
+def file_keys(file: str | Place) -> dict[str, Any]:
+    """Every dotted key that a configuration file gives, groups of keys as well, with its value.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    return _dotted(_read_file(place(file)))
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    for name, value in tree.items():
+        keys[f"{prefix}{name}"] = value
+        if isinstance(value, Mapping):
+            keys |= _dotted(value, f"{prefix}{name}.")
+    return keys
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value of a dotted key as JSON has it.
+
+    Raises:
+        KeyError: There is no such key.
+    """
+    return _dotted(config.model_dump(mode="json", context=WHOLE))[key]
+
+
 def ablation_keys(config: Config) -> list[str]:
     """What the ablation of a run has set, as `a.b=c`; with a remark where a value beside it won."""
     if config.ablation is None:
         return []
-    said, tree = [], config.model_dump(mode="json", context=WHOLE)
+    said = []
     for key, value in keys_of(config.ablation, config.teachers.names).items():
-        one: Any = tree
-        for part in key.split("."):
-            one = one[part]
+        one = value_of(config, key)
         said.append(
             f"{key}={_short(value)}" if one == value else f"{key}={_short(one)} (given in place of {_short(value)})"
         )

@@ -17,13 +17,13 @@ from pipeline.corpus.proxies import SUITES
 from pipeline.costs.loads import benchmark_load, benchmark_rows, look_needs, look_resources
 from pipeline.look.look import Look, look_settings
 from pipeline.look.observe import observe
+from pipeline.method.calibration import weighted_mean
 from pipeline.opinions import benchmark_scores, calibrated, signed, teacher_digests
 from pipeline.run_folder import budget
 from pipeline.run_folder.records import BENCHMARK, OK
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Rows, Step
 from pipeline.run_folder.store import write_json, write_table
-from trainers.places import Place
 
 
 def step(run: Run, *, encode: bool = True) -> Step:
@@ -107,11 +107,17 @@ def _item(row: Row, result: Row, run: Run) -> Row:
 
 def teachers_step(run: Run) -> Step:
     """The step that evaluates the teachers on both suites."""
-    layout = run.layout
-    inputs: dict[str, Place] = {suite: layout.benchmark(suite) for suite in SUITES}
+    config, layout = run.config, run.layout
+    inputs: dict[str, Any] = {suite: layout.benchmark(suite) for suite in SUITES}
+    inputs |= {"calibration": layout.calibration}
+    opinions = config.teachers
+    if len(opinions.voices) < len(opinions.names):  # the calibration knows nothing of the other teachers
+        inputs |= {"teachers": teacher_digests(config)}
+    if opinions.weights != "uniform":  # earlier versions wrote the plain mean
+        inputs |= {"weights": opinions.weights}
     return Step(
         "benchmark-teachers",
-        inputs | {"calibration": layout.calibration},
+        inputs,
         [layout.benchmark_teachers],
         lambda: teachers(run),
         rows=lambda: Rows(benchmark_rows(corpus_facts(run), run.config)),
@@ -126,7 +132,8 @@ def teachers(run: Run) -> dict[str, Any]:
         rows = proxies.items(run.layout, suite)
         raw = benchmark_scores(run, [row["video_id"] for row in rows])
         mapped = np.column_stack([maps.maps[name](raw[name]) for name in maps.names])
-        models = {**signed(run.config, raw), "ensemble": np.nanmean(mapped, axis=1)}
+        weights = [maps.weights[name] for name in maps.names]
+        models = {**signed(run.config, raw), "ensemble": weighted_mean(mapped, weights)}
         result[suite] = {name: proxies.figures(values, rows) for name, values in models.items()}
     write_json(run.layout.benchmark_teachers, result)
     within = {name: result["unseen"][name]["within"] for name in run.config.teachers.names}

@@ -61,7 +61,7 @@ def decision(run: Run, number: int) -> dict[str, Any]:
     """Write `round-<k>/decision.json`."""
     found = signals(run, number)
     limits = run.config.stopping
-    said = decide(found, limits.misjudged, limits.disagreement, limits.sure)
+    said = decide(found, limits.misjudged, limits.disagreement, limits.sure, first=number == 1)
     write_json(
         run.layout.decision(number),
         {"round": number, **asdict(said), "keep": number if said.keep_last else number - 1, "signals": asdict(found)},

@@ -67,6 +67,8 @@ OF_COPIES = ("random", "loss", "low_confidence")  # the others leave the publish
 def real_pairs(run: Run, number: int, members: Sequence[str], teachers: Calibrated, instead_of: pa.Table) -> pa.Table:
     """Table `Mined`: as many pairs of the new videos as gMAD chose, no video in more of them than in gMAD's.
 
+    None where gMAD found none: with `mining.pairs=0`, or among too few new videos.
+
     Args:
         run: The run.
         number: The round of the student.
@@ -74,9 +76,11 @@ def real_pairs(run: Run, number: int, members: Sequence[str], teachers: Calibrat
         teachers: The teachers' opinions on them.
         instead_of: Table `Mined` of gMAD's choice.
     """
+    if not instead_of.num_rows:
+        return instead_of
     config, layout = run.config, run.layout
     used = Counter(instead_of["first"].to_pylist()) + Counter(instead_of["second"].to_pylist())
-    wanted, most_uses = instead_of.num_rows, max(used.values(), default=1)
+    wanted, most_uses = instead_of.num_rows, max(used.values())
     every = len(members) * (len(members) - 1) // 2
     if every <= CANDIDATES * wanted:
         pairs = [presented(pair, config.seed) for pair in combinations(sorted(members), 2)]

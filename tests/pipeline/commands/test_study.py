@@ -1,14 +1,20 @@
+import errno
 import json
+import re
 
 import pytest
 from judged_runs import judged_run
 
+from actors.media.outcome import Failure
+from cluster import ClusterError
 from pipeline import loop
-from pipeline.commands.study import configuration, rows_of
+from pipeline.commands.study import check_options, configuration, rows_of
 from pipeline.console import UserError
 from pipeline.run_folder.manifest import Steps
 from pipeline.settings.ablations import PUBLISHED, keys_of
+from pipeline.settings.config import load
 from run import parse
+from trainers.job import TrainingError
 
 
 def options(*words):
@@ -26,8 +32,11 @@ def test_an_unknown_row_is_named_with_those_that_there_are(text):
         rows_of(text)
 
 
-def test_an_option_changes_every_row_but_not_what_makes_a_row():
-    words = ("--set", "training.epochs=2", "--set", "pairs.synthetic=[{spatial: 9}]", "--set", "training.lambda=0.5")
+def test_an_option_changes_every_row_but_not_what_makes_a_row(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("pairs: {synthetic: [{spatial: 9}]}\n", encoding="utf-8")
+    words = ("--set", "training.epochs=2", "--config", str(file))
+    check_options(options(*words), PUBLISHED)
     for row in PUBLISHED:
         config = configuration(options(*words), row, 4)
         assert (config.training.epochs, config.seed, config.ablation) == (2, 4, row)
@@ -42,7 +51,72 @@ def test_an_option_changes_every_row_but_not_what_makes_a_row():
 )
 def test_what_a_study_sets_itself_cannot_be_set(words):
     with pytest.raises(UserError, match="study"):
-        configuration(options(*words), "V", 0)
+        check_options(options(*words), ["V"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows", "said"),
+    [
+        ("training.lambda=0.5", "IV,V", r"--set training\.lambda: rows IV, V set this key"),
+        ("training={lambda: 0.5}", "IV", r"--set training\.lambda: row IV sets this key"),
+        ("mining.select=random", "IV,V", r"--set mining\.select: row V sets this key"),
+        ("pairs.synthetic=[{spatial: 9}]", "II,III", r"--set pairs\.synthetic: row II sets this key"),
+        ("teachers.labels=piqe", "I,II", r"--set teachers\.labels: row I sets this key"),
+        ("pairs={relabel: all}", "V-b", r"--set pairs\.relabel: row V-b sets this key"),
+        ("stopping.auto=true", "VI", r"stopping\.auto: .*stopping\.measure=true"),
+        ("stopping={auto: yes}", "VI", r"stopping\.auto: .*stopping\.measure=true"),
+    ],
+)
+def test_what_makes_a_row_cannot_be_set_and_nothing_is_begun(call, tmp_path, trained, entry, rows, said):
+    output = call("study", tmp_path / "s", "--rows", rows, "--set", entry)
+    assert output.code == 2
+    assert output.err.count("\n") == 1
+    assert re.match(f"error: {said}", output.err)
+    assert trained == []
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "rows"),
+    [
+        ("training={epochs: 2}", "IV,V"),
+        ("mining.select=random", "III,IV"),
+        ("pairs.synthetic=[{spatial: 9}]", "III,IV"),
+        ("pairs.relabel=none", "IV,V"),
+        ("stopping.auto=false", "VI"),
+        ("stopping.measure=true", "VI"),
+    ],
+)
+def test_a_key_that_no_chosen_row_sets_can_be_set(entry, rows):
+    check_options(options("--set", entry), rows.split(","))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "said"),
+    [
+        ("stopping: {auto: true}", "VI", r"^stopping\.auto: "),
+        ("stages: auto:3", "VI", r"^stopping\.auto: "),
+        ("training: {lambda: 0.5}", "III,IV", r"^--config .*c\.yaml, training\.lambda: rows III, IV set this key"),
+        ("training: {lambda: 0.5}", "III", r"^--config .*c\.yaml, training\.lambda: row III sets this key"),
+    ],
+)
+def test_what_no_row_would_have_of_a_file_is_refused(tmp_path, text, rows, said):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        check_options(options("--config", str(file)), rows.split(","))
+
+
+@pytest.mark.parametrize("row", [None, "III", "V-b"])
+@pytest.mark.parametrize("rows", [("IV", "V"), PUBLISHED])
+def test_a_study_can_stand_on_the_whole_configuration_of_a_run(tmp_path, row, rows):
+    file = tmp_path / "c.yaml"
+    file.write_text(load("demo", overrides=[] if row is None else [f"ablation={row}"]).to_yaml(), encoding="utf-8")
+    if row == "III" and "III" not in rows:  # its weight of the confidence loss is that of no chosen row
+        with pytest.raises(UserError, match=r"training\.lambda"):
+            check_options(options("--config", str(file)), rows)
+    else:
+        check_options(options("--config", str(file)), rows)
 
 
 def test_a_study_needs_a_folder_on_a_disk(call):
@@ -105,3 +179,43 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(call, tmp_path, trained):
     tree = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))
     assert tree["failures"] == [{"row": "III", "seed": 1, "error": "no pair is left"}]
     assert {row["row"]: row["runs"] for row in tree["differences"]} == {"III": 1, "IV": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (Failure("storage", "no space left in /data; free some"), "no space left in /data; free some"),
+        (ClusterError("no machine has 2 GPUs"), "no machine has 2 GPUs"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/x"),
+            "no space left on the disk at /data/x; free some",
+        ),
+        (MemoryError(), "out of memory; lower corpus.max_short_side"),
+        (TrainingError("the loss is not\nfinite"), "the loss is not finite"),
+    ],
+)
+def test_every_failure_that_a_user_can_mend_leaves_the_other_rows(call, tmp_path, trained, monkeypatch, error, line):
+    others = loop.run_all
+
+    def failing(run, siblings, *, reported):
+        if run.config.ablation == "II":
+            if isinstance(error, TrainingError):
+                raise error
+            raise RuntimeError("of a worker") from error
+        return others(run, siblings, reported=reported)
+
+    monkeypatch.setattr(loop, "run_all", failing)
+    output = call("study", tmp_path, "--rows", "II,IV", "--seeds", "1")
+    assert output.code == 1
+    assert [row for row, *_ in trained] == ["IV"]
+    assert f"warning: seed 0, row II did not finish: {line}" in output.err
+    assert json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["failures"][0]["error"].startswith(line)
+
+
+@pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("by zero"), 70), (KeyboardInterrupt(), 130)])
+def test_a_defect_or_an_interrupt_ends_a_study(call, tmp_path, trained, monkeypatch, error, code):
+    def failing(*_, **__):
+        raise RuntimeError("of a worker") from error
+
+    monkeypatch.setattr(loop, "run_all", failing)
+    assert call("study", tmp_path, "--rows", "II,IV", "--seeds", "1").code == code

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from pipeline.method import calibration
-from pipeline.method.calibration import CalibrationError, calibrate, consensus, fit_logistic
+from pipeline.method.calibration import CalibrationError, calibrate, consensus, fit_logistic, weighted_mean
 
 UP = {"a": True, "b": True, "c": True}
 
@@ -310,3 +310,25 @@ def test_the_opinions_on_some_videos_are_rows_of_those_on_all():
     np.testing.assert_array_equal(some.mean, result.mean[mask])
     np.testing.assert_array_equal(some.mapped, result.mapped[mask])
     assert some.names == result.names
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_with_equal_weights_the_weighted_mean_is_the_plain_one(seed, teachers):
+    rng = np.random.default_rng(seed)
+    mapped = rng.normal(50, 20, (30, teachers))
+    mapped[:, 0] = np.abs(mapped[:, 0])
+    mapped[rng.random(mapped.shape) < 0.2] = np.nan
+    mapped = mapped[np.isfinite(mapped).any(axis=1)]
+    np.testing.assert_array_equal(weighted_mean(mapped, np.full(teachers, 1 / teachers)), np.nanmean(mapped, axis=1))
+
+
+def test_the_weighted_mean_shares_the_weight_of_a_missing_score_among_the_others():
+    mapped = [[10.0, 20.0, 40.0], [10.0, np.nan, 40.0], [np.nan, np.inf, 40.0], [np.nan] * 3]
+    np.testing.assert_allclose(weighted_mean(mapped, [0.5, 0.3, 0.2]), [19.0, 13 / 0.7, 40.0, np.nan], rtol=1e-12)
+
+
+def test_the_weighted_mean_is_that_of_the_calibration():
+    _, scores = _teachers(np.random.default_rng(3))
+    found = calibrate(scores, {"a": True, "b": True, "c": False}, weights="reliability")
+    weights = [found.weights[name] for name in found.names]
+    np.testing.assert_allclose(weighted_mean(found.mapped, weights), found.mean, rtol=1e-12)

@@ -62,6 +62,18 @@ def test_the_first_round_has_nothing_to_compare_with():
     assert "no earlier student" in said.why
 
 
+@pytest.mark.parametrize(
+    ("asked", "misjudged", "why"), [(0, None, "no severity pairs of new copies"), (9, 0.3, "of one source")]
+)
+def test_a_later_round_whose_gain_is_unknown_says_why(asked, misjudged, why):
+    signals = known(asked=asked, misjudged=misjudged, gain=None)
+    said = decide(signals, first=False)
+    assert (said.stop, said.keep_last) == (decide(signals).stop, decide(signals).keep_last) == (False, True)
+    assert "no earlier student" not in said.why
+    assert f"what the last stage gained cannot be measured: {'there are ' if not asked else ''}" in said.why
+    assert why in said.why
+
+
 @pytest.mark.parametrize("value", [0.039, 0.0, -0.05])
 @pytest.mark.parametrize("agreement", [0.99, 0.3, None])
 def test_a_round_that_is_not_shown_to_teach_ends_them_and_its_predecessor_is_kept(value, agreement):

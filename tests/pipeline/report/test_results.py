@@ -31,6 +31,20 @@ def test_a_teacher_whose_lower_scores_are_better_is_turned(layout, metrics):
     assert 0.3 < low < high, "its scores fall with the labels, and its recorded figure says that this is right"
 
 
+def test_the_ensemble_of_a_weighted_run_is_the_weighted_mean(layout, metrics):
+    calibration = read_json(layout.calibration)
+
+    def interval(**weights):
+        rows = result_rows(metrics)
+        add_intervals(layout, rows, {**calibration, **({"weights": weights} if weights else {})})
+        found = {row["name"]: row["suites"]["unseen"]["intervals"]["srcc"] for row in rows}
+        return found["ensemble"], found["niqe"]
+
+    plain, niqe = interval()
+    assert interval(niqe=0.5, brisque=0.5)[0] == plain
+    assert interval(niqe=1 - 1e-9, brisque=1e-9)[0] == pytest.approx(niqe) != plain
+
+
 def test_the_lead_is_the_last_student_less_the_best_teacher(layout, metrics):
     rows = result_rows(metrics)
     lead = add_intervals(layout, rows, read_json(layout.calibration))["seen"]["lead"]["within"]

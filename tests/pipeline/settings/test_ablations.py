@@ -69,6 +69,40 @@ def test_an_unknown_row_is_named_with_those_that_there_are():
         load("demo", overrides=["ablation=VII"])
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("teachers=5", "teachers: input should be"),
+        ("teachers=null", "teachers: input should be"),
+        ("teachers=[niqe]", "teachers: input should be"),
+        ("teachers.names=[]", "teachers.names: .*at least 1"),
+        ("teachers.names=null", "teachers.names: input should be"),
+        ("teachers.names=niqe", "teachers.names: input should be"),
+        ("teachers.names={niqe: 1}", "teachers.names: input should be"),
+        ("teachers.names=[5]", "teachers.names.0: input should be"),
+        ("teachers.names=[[niqe]]", "teachers.names.0: input should be"),
+    ],
+)
+@pytest.mark.parametrize("row", ["I", "II", "IV-reliability"])
+def test_teachers_that_are_no_list_of_names_are_one_line_in_any_row(given, words, row, tmp_path):
+    with pytest.raises(ConfigError, match=words) as caught:
+        load("demo", overrides=[given, f"ablation={row}"])
+    assert "\n" not in str(caught.value)
+    key, _, value = given.partition("=")
+    file = tmp_path / "c.yaml"
+    section = key.partition(".")[2]
+    file.write_text(f"teachers: {'{' + section + ': ' + value + '}' if section else value}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        load("demo", file=file, overrides=[f"ablation={row}"])
+
+
+@pytest.mark.parametrize("given", ["[I]", "{I: 1}", "5", "true"])
+def test_a_row_that_is_no_name_is_one_line(given):
+    with pytest.raises(ConfigError, match="ablation: input should be a valid string") as caught:
+        load("demo", overrides=[f"ablation={given}"])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_run_folder_keeps_its_name_whatever_the_row_is_called():
     assert load("demo", overrides=["ablation=VI"]).name() == load("demo").name()
     assert load("demo", overrides=["ablation=V-a"]).name() != load("demo").name()

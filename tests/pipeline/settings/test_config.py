@@ -280,3 +280,17 @@ def test_the_files_of_a_student_count_by_their_bytes(tmp_path):
 def test_drawn_pairs_of_a_later_round_are_refused_and_not_passed_over(entries):
     with pytest.raises(ConfigError, match=r"only the first round draws pairs.*pairs\.severity=all"):
         load("demo", overrides=[f"pairs.{entries}"])
+
+
+@pytest.mark.parametrize("overrides", [(), ("student=5",)])
+def test_a_student_that_is_no_group_of_keys_is_one_line(tmp_path, overrides):
+    file = tmp_path / "c.yaml"
+    file.write_text("student: lite\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="student: input should be"):
+        load(file=file, overrides=overrides)
+
+
+def test_a_group_of_keys_takes_the_place_of_a_student_that_is_none(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("student: lite\n", encoding="utf-8")
+    assert load(file=file, overrides=["student.options.dropout=0.1"]).student.options["dropout"] == 0.1

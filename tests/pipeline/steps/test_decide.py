@@ -102,3 +102,18 @@ def test_copies_of_one_source_leave_the_gain_unknown(run, configured, copies):
         3, [{**row, "video_id": f"{row['video_id']}-2"} for row in copies("a", "h264", "streaming", (1, 2, 3))]
     )
     assert decide.signals(run.run(configured()), 2).gain is None
+    said = decide.decision(run.run(configured()), 2)["what"]
+    assert said.startswith("go on after stage 2: ")
+    assert "cannot be measured: the severity pairs of the new copies are of one source" in said
+
+
+def test_without_copies_the_gain_is_unknown_and_the_reason_is_told(run, configured):
+    run.distorted(3, [])
+    decide.decision(run.run(configured()), 2)
+    written = read_json(run.layout.decision(2))
+    assert (written["stop"], written["keep"]) == (False, 2)
+    assert written["why"].endswith("cannot be measured: there are no severity pairs of new copies")
+
+
+def test_after_the_first_round_it_is_said_that_there_is_no_earlier_student(run, configured):
+    assert "there is no earlier student" in decide.decision(run.run(configured()), 1)["what"]

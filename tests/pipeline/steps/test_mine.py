@@ -245,6 +245,17 @@ def test_another_choice_has_as_many_pairs_of_the_same_new_videos_and_copies(answ
     assert (keys(copies) == keys(missed)) == (select in ("disagreement", "loss"))
 
 
+@pytest.mark.parametrize("select", SELECTS)
+@pytest.mark.parametrize("few", [None, 0, 1, 2])
+def test_another_choice_of_no_pairs_is_none(answered, settings, select, few):
+    if few is not None:  # so few new videos that gMAD finds no pair among them
+        rounds = [2] * few + [1] * (16 - few)
+        answered.videos([{"video_id": f"n{k:02d}", "round": number} for k, number in enumerate(rounds)])
+    pairs = "mining.pairs=0" if few is None else "mining.pairs=4"
+    assert mined(answered, settings(pairs, "mining.levels=10"), "gmad") == []
+    assert mined(answered, settings(pairs, "mining.levels=10", f"mining.select={select}"), "gmad") == []
+
+
 def test_random_pairs_depend_on_the_seed_alone(answered, settings):
     chosen = [
         keys(mined(answered, settings(*SMALL, "mining.select=random", f"seed={seed}"), "gmad")) for seed in (0, 0, 1)
