@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.commands import at_least_one, configuration_arguments
 from pipeline.commands.opening import checked, engine_of, locked, ready, write_config
-from pipeline.console import DONE, SOME_FAILED, Console, UserError, explained, one_line
+from pipeline.console import DONE, SOME_FAILED, Console, UserError, explained
 from pipeline.report.comparison import Judged, judged
 from pipeline.report.page import Cell
 from pipeline.report.stops import Stopped, stopped
@@ -36,7 +36,6 @@ from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
 from pipeline.settings.config import Config, ablation_keys, check_weights, file_keys, load, set_keys, value_of
-from trainers.job import TrainingError
 
 SEEDS = 3
 
@@ -92,9 +91,10 @@ def main(options: argparse.Namespace) -> int:
                     runs[row, seed] = judged(layout, config.stages)
                     stops += [one for one in [stopped(layout, row, seed, config.stages)] if one is not None]
                 except Exception as error:
-                    why = _mendable(error)
-                    if why is None:  # a defect of this program must not hide among the results
+                    known = explained(error)
+                    if known is None:  # a defect of this program must not hide among the results
                         raise
+                    _, why = known
                     failures[row, seed] = why
                     console.warn(f"seed {seed}, row {row}: {why}")
                 study = Study(rows, [one for one in seeds if one <= seed], runs, failures, about, stops)
@@ -120,8 +120,8 @@ def rows_of(text: str) -> list[str]:
 def check_options(options: argparse.Namespace, rows: Sequence[str]) -> None:
     """Refuse what the rows of a study cannot have; without this they would outvote it in silence.
 
-    A file is the ground on which the rows stand, as a preset is: a key of it may differ from that of some rows, and those that
-    do not set it have it. What no row would have is refused.
+    Options are the ground on which the rows stand, as a preset is: a key may differ from that of some rows, and those that do not
+    set it have it. What no row would have is refused.
 
     Raises:
         UserError: An option says what a study or its rows set themselves; one line.
@@ -139,9 +139,9 @@ def check_options(options: argparse.Namespace, rows: Sequence[str]) -> None:
             "and use --set stopping.measure=true to be told what the rule says"
         )
     sets = {row: keys_of(row, base.teachers.names) for row in rows}
-    for key in dict.fromkeys(key for keys in sets.values() for key in keys if key in given):
-        those = [row for row in rows if key in sets[row]]
-        raise _outvoted(f"--set {key}", those)
+    for key in given:
+        if all(key in keys for keys in sets.values()):
+            raise _outvoted(f"--set {key}", rows)
     if options.config is None:
         return
     usual = load(base.preset, videos=base.corpus.videos)
@@ -193,14 +193,6 @@ def _run(run: Run, others: Sequence[RunLayout]) -> None:
     with locked(run.layout):
         write_config(run.config, run.layout)
         run_all(run, others, reported=False).close()
-
-
-def _mendable(error: Exception) -> str | None:
-    """The one line of a failure that leaves the other rows as they are; None for a defect of this program."""
-    if isinstance(error, TrainingError):
-        return one_line(error)
-    known = explained(error)
-    return None if known is None else known[1]
 
 
 def _write(folder: RunLayout, study: Study) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.metrics import put
+from pipeline.console import MACHINE, UserError
 from pipeline.corpus.facts import corpus_facts
 from pipeline.costs.large_student import is_large, training_gib
 from pipeline.costs.loads import TRAINING_GIB, training_load
@@ -22,7 +23,7 @@ from pipeline.settings.sections import CorpusConfig
 from pipeline.steps import pair
 from pipeline.student.anchors import anchor_videos, complete
 from pipeline.student.model_card import write_card
-from trainers.job import TrainJob
+from trainers.job import TrainingError, TrainJob
 from trainers.launch import worker_bundles
 from trainers.places import remove
 from trainers.student.table import student_row
@@ -111,7 +112,10 @@ def train(run: Run, number: int, identity: str) -> dict[str, Any]:
             tell(number, step, total, metrics)
             last_step = step
 
-        result = run.engine.train(job, on_progress)
+        try:
+            result = run.engine.train(job, on_progress)
+        except TrainingError as error:
+            raise UserError(str(error), MACHINE) from error
     anchors = complete(run, layout.student(number))
     # The manifest has the duration and the interruptions, so that this file is the same for the same seed.
     write_json(layout.training(number), {name: value for name, value in result.items() if name not in _CIRCUMSTANCES})

@@ -3,10 +3,13 @@
 import pytest
 
 from cluster.in_process import InProcess
-from pipeline.console import UserError
+from pipeline.console import MACHINE, UserError
 from pipeline.look.look import Look, look_settings
+from pipeline.run_folder.records import PAIRS
+from pipeline.run_folder.store import write_table
 from pipeline.settings.config import fingerprint
 from pipeline.steps import train
+from trainers.job import TrainingError
 
 
 class Untrained(InProcess):
@@ -30,6 +33,24 @@ def test_more_anchors_than_videos_are_refused_before_the_training(tables, config
         train.train(tables.run(configured("scoring.anchors=9")), 1, "identity")
     assert "\n" not in str(caught.value)
     assert tables.engine.jobs == 0
+
+
+class Diverging(InProcess):
+    def train(self, job, on_progress=None):
+        raise TrainingError("the loss is not finite at step 3: lower the learning rate")
+
+
+def test_a_training_that_cannot_go_on_is_one_line_and_no_internal_error(tables, configured):
+    tables.engine = Diverging()
+    names = [f"v{k}" for k in range(8)]
+    tables.videos([{"video_id": name} for name in names])
+    tables.ensemble({name: (10.0 * k, 1.0) for k, name in enumerate(names)})
+    run = tables.run(configured())
+    pair = dict.fromkeys(PAIRS.schema.names) | {"pair_id": "p", "first": "v0", "second": "v7", "round": 1}
+    write_table(run.layout.pairs(1), PAIRS.table([pair | {"origin": "ensemble", "label": "better"}]), PAIRS)
+    with pytest.raises(UserError, match="not finite at step 3: lower the learning rate") as caught:
+        train.train(run, 1, "identity")
+    assert caught.value.exit_code == MACHINE
 
 
 def test_the_job_of_a_training_names_the_files_of_its_round_and_nothing_of_another(tables, configured):
