@@ -141,15 +141,17 @@ def _in_one_process(config: dict[str, Any]) -> dict[str, Any]:
     import ray
 
     job: TrainJob = config["job"]
-    # `max_calls`: the process ends with the training, and with it what torch and DeepSpeed hold
-    task = ray.remote(num_cpus=job.cpus_per_worker, max_calls=1, max_retries=job.max_failures, retry_exceptions=True)(
-        _worker
-    )
-    try:
-        result: dict[str, Any] = ray.get(task.remote(config))
-    except ray.exceptions.RayError as error:
-        raise _failed(job, error) from error
-    return result
+    # `max_calls`: the process ends with the training, and with it what torch and DeepSpeed hold. Ray's own retries would never end
+    # where the memory is too small.
+    task = ray.remote(num_cpus=job.cpus_per_worker, max_calls=1, max_retries=0)(_worker)
+    failures = 0
+    while True:
+        try:
+            return ray.get(task.remote(config))
+        except ray.exceptions.RayError as error:
+            if failures == job.max_failures:
+                raise _failed(job, error) from error
+            failures += 1
 
 
 def _under_ray_train(config: dict[str, Any], callbacks: Sequence[Any]) -> dict[str, Any]:
