@@ -75,16 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def leave(code: int) -> NoReturn:
     """Run the registered exit functions and end the process with this exit code.
 
-    Native threads of Ray outlive `ray.shutdown` and sometimes abort the process while the interpreter shuts down. That
-    would change a finished run's exit code to 134. All files are written by then, so this skips the shutdown.
+    Native threads, Ray's after `ray.shutdown` and Arrow's without any Ray, sometimes abort the process while the interpreter shuts
+    down. That would change a finished run's exit code to 134. All files are written by then, so this skips the shutdown.
     """
+    atexit._run_exitfuncs()  # noqa: SLF001 - temporary folders and log files close here
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()
-    if "ray" in sys.modules:
-        atexit._run_exitfuncs()  # noqa: SLF001 - temporary folders and log files close here
-        os._exit(code)
-    sys.exit(code)
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ print("done")
 
 @pytest.mark.parametrize("code", [0, 4])
 def test_the_exit_code_of_a_finished_command_stands(code):
-    end = f'sys.modules["ray"] = types.ModuleType("ray")\nrun.leave({code})'
+    end = f"run.leave({code})"  # no Ray has been imported: Arrow alone may abort
     ended = subprocess.run(
         [sys.executable, "-c", ABORTING + end], cwd=ROOT, capture_output=True, text=True, check=False
     )
