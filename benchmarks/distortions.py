@@ -5,7 +5,7 @@
 The pool makes copies as a run does (`actors.sample.Synthesise` in Ray Data actors). The loop is `xargs -P` over exactly the same
 FFmpeg command lines, recorded while the pool's own code makes the copies once. Both are measured in turn, and the medians
 are compared. Ray starts before the measurement, or with `--whole` within it; the pool's start is part of its time unless stated
-otherwise.
+otherwise. A type whose copies take two processes in a row, such as mpeg2, cannot be looped in parallel.
 """
 
 from __future__ import annotations
