@@ -37,7 +37,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 ROWS = ("run", "demo", "score", "one", "map")
 STEPS = ("benchmark", "distort-1", "score", "train-1")
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans come to this process, so that their seconds are counted
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _SAMPLE_S = 0.2
 _MEMORY_TICKS = 5  # samples between two of the memory, which takes longer to read
@@ -73,6 +73,11 @@ class Usage:
     wall_s: float = 0.0
     peak_mib: float = 0.0
     steps: dict[str, float] = field(default_factory=dict)
+
+
+def adopt_orphans() -> None:
+    """Let what outlives its parent come to this process, so that its seconds are counted."""
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def descendants(root: int) -> Iterator[int]:
@@ -327,7 +332,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="keep every measurement in this file")
     parser.add_argument("--set", action="append", default=[], help="for the runs")
     options = parser.parse_args()
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     overrides = [word for entry in options.set for word in ("--set", entry)]
     codes = (options.before.resolve(), PROJECT)
     found: dict[str, list[list[Usage]]] = {}

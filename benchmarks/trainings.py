@@ -9,7 +9,6 @@ seconds are those of the training, CPU seconds those of the whole command. Both 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import hashlib
 import json
 import statistics
@@ -20,14 +19,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from speed import PROJECT, watched
+from speed import PROJECT, adopt_orphans, watched
 
 from pipeline.run_folder.layout import RunLayout
 from pipeline.settings.config import load
 from pipeline.steps.train import job_of
 
 KINDS = ("ray-train", "one-process")
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans come to this process, so that their seconds are counted
 
 
 def trained(run: Path, number: int, kind: str, facts: Path) -> None:
@@ -60,7 +58,7 @@ def main() -> None:
     if options.kind is not None:
         trained(run, options.round, options.kind, options.facts)
         return
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     wall: dict[str, list[float]] = {kind: [] for kind in KINDS}
     cpu: dict[str, list[float]] = {kind: [] for kind in KINDS}
     students = set()

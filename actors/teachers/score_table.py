@@ -82,17 +82,9 @@ class ScoreTable:
 
     def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            if self.path.suffix.lower() == ".parquet":
-                table = pq.read_table(self.path)
-                return list(table.column_names), [
-                    {name: as_text(value) for name, value in row.items()} for row in table.to_pylist()
-                ]
-            with self.path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream, skipinitialspace=True)
-                return [name or "" for name in reader.fieldnames or ()], list(reader)
+            return header_and_rows(self.path)
         except (OSError, pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
             raise Failure(
                 "usage", f"{self.path} cannot be read as a table ({error}); name a CSV or Parquet file"
@@ -107,7 +99,24 @@ class ScoreTable:
         return match
 
 
-def as_text(value: object) -> object:
+def header_and_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of the columns and the rows of a CSV or Parquet table.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid, UnicodeDecodeError, csv.Error: It cannot be read as one.
+    """
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+        rows = [{name: _as_text(value) for name, value in row.items()} for row in table.to_pylist()]
+        return list(table.column_names), rows
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream, skipinitialspace=True)
+        return [name or "" for name in reader.fieldnames or ()], list(reader)
+
+
+def _as_text(value: object) -> object:
     """A cell of a Parquet table; bytes, as some writers keep names, are read as the file system reads them."""
     return os.fsdecode(value) if isinstance(value, bytes) else value
 

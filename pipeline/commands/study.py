@@ -35,7 +35,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
-from pipeline.settings.config import Config, ablation_keys, check_weights, file_keys, load, set_keys, value_of
+from pipeline.settings.config import Config, ablation_keys, check_weights, file_keys, load, set_keys, values_of
 
 SEEDS = 3
 
@@ -144,12 +144,11 @@ def check_options(options: argparse.Namespace, rows: Sequence[str]) -> None:
             raise _outvoted(f"--set {key}", rows)
     if options.config is None:
         return
-    usual = load(base.preset, videos=base.corpus.videos)
+    values, usual = values_of(base), values_of(load(base.preset, videos=base.corpus.videos))
     for key in file_keys(options.config):
         if key == "stages" or not all(key in keys for keys in sets.values()):
             continue
-        value = value_of(base, key)
-        if value not in [value_of(usual, key), *(keys[key] for keys in sets.values())]:
+        if values[key] not in [usual[key], *(keys[key] for keys in sets.values())]:
             raise _outvoted(f"--config {options.config}, {key}", rows)
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from actors.teachers.score_table import as_text
+from actors.teachers.score_table import header_and_rows
 from pipeline.console import UserError
 from pipeline.corpus.listing import VIDEO_SUFFIXES
 
@@ -90,14 +89,7 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; name a CSV or Parquet file with columns video and mos")
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pq.read_table(path)
-            return list(table.column_names), [
-                {name: as_text(value) for name, value in row.items()} for row in table.to_pylist()
-            ]
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            return [name or "" for name in reader.fieldnames or ()], list(reader)
+        return header_and_rows(path)
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a valid CSV or Parquet file ({error})") from error
 

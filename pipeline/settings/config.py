@@ -279,22 +279,18 @@ def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return keys
 
 
-def value_of(config: Config, key: str) -> Any:
-    """The value of a dotted key as JSON has it.
-
-    Raises:
-        KeyError: There is no such key.
-    """
-    return _dotted(config.model_dump(mode="json", context=WHOLE))[key]
+def values_of(config: Config) -> dict[str, Any]:
+    """The value of every dotted key, groups of keys as well, as JSON has it."""
+    return _dotted(config.model_dump(mode="json", context=WHOLE))
 
 
 def ablation_keys(config: Config) -> list[str]:
     """What the ablation of a run has set, as `a.b=c`; with a remark where a value beside it won."""
     if config.ablation is None:
         return []
-    said = []
+    said, values = [], values_of(config)
     for key, value in keys_of(config.ablation, config.teachers.names).items():
-        one = value_of(config, key)
+        one = values[key]
         said.append(
             f"{key}={_short(value)}" if one == value else f"{key}={_short(one)} (given in place of {_short(value)})"
         )
