@@ -35,7 +35,8 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.store import write_bytes, write_json
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
-from pipeline.settings.config import Config, ablation_keys, check_weights, file_keys, load, set_keys, values_of
+from pipeline.settings.config import Config, ablation_keys, check_weights, load, values_of
+from pipeline.settings.trees import file_keys, set_keys
 
 SEEDS = 3
 

@@ -42,7 +42,8 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.manifest import read_manifests
 from pipeline.run_folder.records import INDICATORS, OK, QUARANTINE, VIDEOS
 from pipeline.run_folder.store import exists, read_bytes, read_json, read_table
-from pipeline.settings.config import Config, ConfigError, load
+from pipeline.settings.config import Config, load
+from pipeline.settings.trees import ConfigError
 
 Row = dict[str, Any]
 

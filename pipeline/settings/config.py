@@ -22,11 +22,9 @@ from actors.media.inputs import masked
 from actors.media.outcome import Failure
 from actors.networks.files import digest
 from actors.teachers import load_teacher
-from pipeline.console import UserError
 from pipeline.settings.ablations import ABLATIONS, keys_of
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import (
-    DEFAULT_TEACHERS,
     SECOND,
     SEEN,
     BenchmarkConfig,
@@ -46,15 +44,21 @@ from pipeline.settings.sections import (
     all_known,
     nearest,
 )
+from pipeline.settings.trees import (
+    ConfigError,
+    dotted,
+    given_tree,
+    merge,
+    put,
+    read_file,
+    teacher_names,
+    without_others_options,
+)
 from trainers.places import Place, place
 from trainers.settings import WHOLE, Part, Positive, TrainingSettings
-from trainers.student.table import DEFAULT, student_row
+from trainers.student.table import student_row
 
 T = TypeVar("T")
-
-
-class ConfigError(UserError):
-    """A configuration that cannot be used; exit code 2."""
 
 
 class Config(Part):
@@ -181,9 +185,9 @@ def load(
     Raises:
         ConfigError: Unknown preset or key, unreadable file, or a value out of its range; one line.
     """
-    written = _read_file(place(file)) if file is not None else {}
-    given = _given(overrides, flags)
-    tree = _merge(written, given)
+    written = read_file(place(file)) if file is not None else {}
+    given = given_tree(overrides, flags)
+    tree = merge(written, given)
     has_videos = isinstance(tree.get("corpus"), dict) and tree["corpus"].get("videos") is not None
     named = tree.get("preset")
     name = preset or (str(named) if named is not None else None) or ("local" if has_videos else "demo")
@@ -195,93 +199,31 @@ def load(
             f"preset {name} works on your own videos: name them with --videos PATH, or use --preset {instead}"
         )
     sources = [written, given]
-    ablation, teachers = tree.get("ablation"), _teacher_names(_merge(PRESETS[name], tree))
+    ablation, teachers = tree.get("ablation"), teacher_names(merge(PRESETS[name], tree))
     # what is no name of a row or no list of teachers has no keys, and is refused below
     if isinstance(ablation, str) and ablation in ABLATIONS and teachers:
         sources.insert(sources.index(given) if "ablation" in given else 0, ablation_tree(ablation, teachers))
     # what a run wrote is all of it: a preset of another version adds nothing
     merged: dict[str, Any] = {} if written.keys() >= Config.model_fields.keys() - {*Config.LATER} else PRESETS[name]
     for source in sources:
-        merged = _merge(_without_others_options(merged, source), source)
+        merged = merge(without_others_options(merged, source), source)
     try:
         return Config.model_validate({**merged, "preset": name})
     except ValidationError as error:
         raise ConfigError(_first_problem(error)) from None
 
 
-def _teacher_names(tree: Mapping[str, Any]) -> Sequence[str]:
-    """The teachers that a tree names, which nobody has checked yet; none where it holds something else in their place."""
-    section = tree.get("teachers", {})
-    names = section.get("names", DEFAULT_TEACHERS) if isinstance(section, Mapping) else ()
-    return names if isinstance(names, list | tuple) else ()
-
-
-def _without_others_options(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A tree less the options of its student where `over` names another student, which does not know them."""
-    own, named = tree.get("student", {}), over.get("student")
-    if not isinstance(own, Mapping) or not isinstance(named, Mapping):
-        return tree
-    if named.get("name", own.get("name", DEFAULT)) == own.get("name", DEFAULT):
-        return tree
-    return {**tree, "student": {name: value for name, value in own.items() if name != "options"}}
-
-
-def _given(overrides: Sequence[str], flags: Mapping[str, object]) -> dict[str, Any]:
-    """The tree that named flags and `--set` give."""
-    tree: dict[str, Any] = {}
-    places = {"seed": "seed", "stages": "stages", "videos": "corpus.videos", "limit": "corpus.limit"}
-    for name, value in flags.items():
-        if value is not None:
-            _put(tree, places[name], value)
-    for entry in overrides:
-        key, equals, text = entry.partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"--set {entry!r} is not of the form a.b=c; for example --set training.epochs=4")
-        try:
-            _put(tree, key.strip(), yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {key.strip()}: the value {text!r} is not valid YAML; quote it") from None
-    return tree
-
-
 def ablation_tree(name: str, teachers: Sequence[str]) -> dict[str, Any]:
     """The keys of an ablation as a tree; see `pipeline.settings.ablations.keys_of`."""
     tree: dict[str, Any] = {}
     for key, value in keys_of(name, teachers).items():
-        _put(tree, key, value)
+        put(tree, key, value)
     return tree
-
-
-def set_keys(overrides: Sequence[str]) -> dict[str, Any]:
-    """Every dotted key that entries `a.b=c` give, groups of keys as well, with its value.
-
-    Raises:
-        ConfigError: An entry has another form.
-    """
-    return _dotted(_given(overrides, {}))
-
-
-def file_keys(file: str | Place) -> dict[str, Any]:
-    """Every dotted key that a configuration file gives, groups of keys as well, with its value.
-
-    Raises:
-        ConfigError: The file cannot be read.
-    """
-    return _dotted(_read_file(place(file)))
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    keys: dict[str, Any] = {}
-    for name, value in tree.items():
-        keys[f"{prefix}{name}"] = value
-        if isinstance(value, Mapping):
-            keys |= _dotted(value, f"{prefix}{name}.")
-    return keys
 
 
 def values_of(config: Config) -> dict[str, Any]:
     """The value of every dotted key, groups of keys as well, as JSON has it."""
-    return _dotted(config.model_dump(mode="json", context=WHOLE))
+    return dotted(config.model_dump(mode="json", context=WHOLE))
 
 
 def ablation_keys(config: Config) -> list[str]:
@@ -334,40 +276,6 @@ def student_files(config: Config) -> dict[str, str]:
     named = {name: getattr(options, name) for name in sorted(options.sources)}
     paths = {name: Path(value) for name, value in named.items() if isinstance(value, str)}
     return {name: digest(path) if path.exists() else "no weights" for name, path in paths.items()}
-
-
-def _read_file(path: Place) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"--config {path}: {error.strerror}; name a readable YAML or JSON file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1})" if mark is not None else ""
-        raise ConfigError(f"--config {path}{where}: this is not valid YAML or JSON") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"--config {path}: the file must hold keys and values, for example 'seed: 1'")
-    return tree
-
-
-def _put(tree: dict[str, Any], dotted: str, value: object) -> None:
-    *parents, last = dotted.split(".")
-    for depth, part in enumerate(parents):
-        inner = tree.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{dotted}: {'.'.join(parents[: depth + 1])} is a value, not a group of keys")
-        tree = inner
-    tree[last] = value
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -1,8 +1,9 @@
 import pytest
 
 from pipeline.settings.ablations import ABLATIONS, PUBLISHED, keys_of
-from pipeline.settings.config import ConfigError, ablation_keys, load
+from pipeline.settings.config import ablation_keys, load
 from pipeline.settings.presets import PRESETS
+from pipeline.settings.trees import ConfigError
 
 
 def value_of(config, key):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.settings.config import Config, ConfigError, check_weights, fingerprint, load, per_round, student_files
+from pipeline.settings.config import Config, check_weights, fingerprint, load, per_round, student_files
 from pipeline.settings.presets import PRESETS
 from pipeline.settings.sections import SEEN
+from pipeline.settings.trees import ConfigError
 
 DEMO_BLOCKS = ("degradation", "native", "half", "quarter", "freeze", "shake")
 
