@@ -4,6 +4,30 @@ const FAR_S = 0.3; // a player that is this far from the other jumps
 const NEAR_S = 0.015; // and is left alone when it is this near; between the two it runs a little faster or slower
 const PICTURE_S = 1 / 25; // until the length of a picture is known
 
+/** How long a video shows one picture: the shortest time seen between two, since a busy computer leaves pictures out. */
+export class Pace {
+  constructor() {
+    this.last = null;
+    this.shortest = null;
+  }
+
+  /** Note a picture that is shown while the video plays, by its time in the video in seconds. */
+  see(time) {
+    const gap = this.last === null ? 0 : time - this.last;
+    this.last = time;
+    if (gap > 0.004 && gap < 0.2 && gap < (this.shortest ?? 1)) this.shortest = gap;
+  }
+
+  /** The next picture does not follow the last one: somebody moved to another place. */
+  jump() {
+    this.last = null;
+  }
+
+  get seconds() {
+    return this.shortest ?? PICTURE_S;
+  }
+}
+
 export class Stage {
   /**
    * @param {(id: string) => HTMLElement} find
@@ -16,7 +40,7 @@ export class Stage {
     this.settled = settled;
     this.videos = {};
     this.wanted = 0;
-    this.pictureLength = PICTURE_S;
+    this.paces = new WeakMap();
     this.root = find("stage");
     this.seekBar = find("seek");
     this.wipeBar = find("wipe");
@@ -56,6 +80,7 @@ export class Stage {
     video.src = URL.createObjectURL(file);
     video.addEventListener("loadedmetadata", () => {
       this.videos[slot] = video;
+      this.paces.set(video, new Pace());
       if (this.wanted) video.currentTime = Math.min(this.wanted, video.duration);
       this.arrange();
       this.follow(video);
@@ -170,18 +195,17 @@ export class Stage {
   /** One picture back or forward, both players. */
   step(count) {
     if (this.playing) this.pause();
-    this.seek(this.time + count * this.pictureLength);
+    this.seek(this.time + count * (this.leader ? this.paces.get(this.leader).seconds : PICTURE_S));
   }
 
   /** After every picture of the leader the other one is brought to its time. */
   follow(video) {
-    let last = null;
+    const pace = this.paces.get(video);
+    video.addEventListener("seeking", () => pace.jump());
     const look = (_now, facts) => {
       if (!video.isConnected) return;
+      if (!video.paused && !video.seeking) pace.see(facts.mediaTime);
       if (video === this.leader) {
-        const gap = last === null ? 0 : facts.mediaTime - last;
-        if (!video.paused && gap > 0.004 && gap < 0.2) this.pictureLength = gap;
-        last = facts.mediaTime;
         this.pull();
         this.show();
       }

@@ -142,6 +142,19 @@ def test_two_videos_play_together_stop_together_and_step_together(compared):
     assert 0.01 < one - now[0] < 0.1, "by a picture"
 
 
+def test_a_step_is_one_picture_though_a_busy_computer_leaves_pictures_out(compared):
+    seen = """
+    const [times, done] = [arguments[0], arguments[1]];
+    import("/compare.js").then(({ Pace }) => {
+      const pace = new Pace(), said = [pace.seconds];
+      for (const time of times) { if (time === null) pace.jump(); else pace.see(time); said.push(pace.seconds); }
+      done(said);
+    });"""
+    times = [1.0, 1.125, 1.1875, 1.3125, None, 1.34375, 1.375]
+    said = compared.execute_async_script(seen, times)
+    assert said == [1 / 25, 1 / 25, 0.125, 0.0625, 0.0625, 0.0625, 0.0625, 0.03125]
+
+
 def test_a_wipe_shows_one_video_to_its_left_and_the_other_to_its_right(compared):
     compared.find_element("css selector", "[name='view'][value='wipe']").click()
     compared.execute_script(
