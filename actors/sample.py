@@ -54,6 +54,7 @@ class Sampler:
         measure: Measure the indicators.
         timeout_s: Limit of one decode, seconds.
         downloads: Where and how much of the objects of buckets is kept.
+        second_label: Measure it by the second model too.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class Sampler:
         measure: bool = False,
         timeout_s: float = 120.0,
         downloads: Keep | None = None,
+        second_label: bool = True,
     ) -> None:
         keep_freed()
         inputs = Inputs(downloads)
         self.decode = Decode(spec, measure, timeout_s, inputs)
-        self.synthesise = Synthesise(options, measure_vmaf, keep, inputs, self.decode)
+        self.synthesise = Synthesise(options, measure_vmaf, keep, inputs, self.decode, second_label)
 
     def __call__(self, row: Row) -> Row:
         """One row in, one row out."""
@@ -121,6 +123,7 @@ class Synthesise:
         keep: Folder of the run that gets the copies, or None to keep none.
         inputs: Where the bytes of videos come from.
         decode: Is shown the frames of a copy while it is measured, if they are few; they are then in `SAMPLE`.
+        second_label: Measure it by the second model too.
     """
 
     def __init__(
@@ -130,10 +133,12 @@ class Synthesise:
         keep: str | None = None,
         inputs: Inputs | None = None,
         decode: Decode | None = None,
+        second_label: bool = True,
     ) -> None:
         self.options = options
         self.decode = decode
         self.measure_vmaf = measure_vmaf
+        self.second_label = second_label
         self.keep = Path(keep) if keep is not None else None
         self.inputs = inputs or Inputs()
         self._scratch: Scratch | None = None
@@ -190,7 +195,7 @@ class Synthesise:
         reference = self._base(row, _UNDISTORTED)[0]
         samples: list[Sample | None] = []
         look = None if self.decode is None else self.decode.looking(window, row, samples)
-        found = labels(reference, copy, self.options.threads, look)
+        found = labels(reference, copy, self.options.threads, look, second=self.second_label)
         labelled = {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
         return labelled if samples in ([], [None]) else {**labelled, SAMPLE: samples[0]}
 

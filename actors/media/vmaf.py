@@ -95,6 +95,7 @@ def labels(
     threads: int = 1,
     look: Look | None = None,
     *,
+    second: bool = True,
     timeout_s: float = 900.0,
 ) -> Labels:
     """Mean VMAF of both models over all frames, matched by frame number; both files are decoded once.
@@ -104,6 +105,7 @@ def labels(
         distorted: Copy of equal frame size and frame count.
         threads: libvmaf threads.
         look: Reads the frames of the copy from the process that measures it.
+        second: Whether the second model is asked for.
         timeout_s: Wall-clock limit in seconds.
 
     Raises:
@@ -112,7 +114,12 @@ def labels(
     """
     header = _checked(reference, distorted)
     refusal = SECOND.refusal(header.width, header.height)
-    note = f"frames of {header.width}x{header.height}; {refusal}" if refusal else "" if has_second() else _LACKING
+    if not second:
+        note = f"{SECOND.title} was not asked for"
+    elif refusal:
+        note = f"frames of {header.width}x{header.height}; {refusal}"
+    else:
+        note = "" if has_second() else _LACKING
     if note:
         return Labels(_scores(reference, distorted, (FIRST,), threads, timeout_s, look)[0], math.nan, note)
     first, second = _scores(reference, distorted, (FIRST, SECOND), threads, timeout_s, look)

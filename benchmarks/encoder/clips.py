@@ -1,8 +1,9 @@
 """Clips made from the photographs, for the encoder's development suite: a camera that moves, at the sizes and rates of users.
 
-    python benchmarks/encoder/clips.py PICTURES OUT [--parts development test]
+    python benchmarks/encoder/clips.py PICTURES OUT [--parts development test] [--run-sizes]
 
 Every clip is coded with x264 at a random good quality, as uploads are, after a random softness and noise of the camera.
+`--run-sizes` makes them as large and as long as the windows of a run with the preset `local`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from actors.media import ffmpeg
 
 SIZES = ((480, 270), (480, 270), (480, 360), (270, 480), (640, 360), (426, 240), (352, 288))
+RUN_SIZES = ((960, 540), (848, 480), (640, 360), (640, 360), (540, 960), (480, 360), (720, 540))
 RATES = (24, 25, 30)
 FRAMES = 14
+RUN_FRAMES = 50  # 1.6 s at the highest rate, and the beginning of the next second
 
 
-def frames_of(picture: np.ndarray, width: int, height: int, random: np.random.Generator) -> list[np.ndarray]:
+def frames_of(
+    picture: np.ndarray, width: int, height: int, count: int, random: np.random.Generator
+) -> list[np.ndarray]:
     """A window that moves, turns and grows over the picture, uint8 [height, width, 3] each."""
     room = 1.25
     most = min(picture.shape[0] / height, picture.shape[1] / width)
@@ -46,8 +51,8 @@ def frames_of(picture: np.ndarray, width: int, height: int, random: np.random.Ge
     step = speed * np.array([np.cos(angle), np.sin(angle)])
     turn, grow = random.normal(0, 0.1), random.normal(0, 0.002)
     out = []
-    for number in range(FRAMES):
-        t = number - FRAMES / 2
+    for number in range(count):
+        t = number - count / 2
         matrix = cv2.getRotationMatrix2D((large[0] / 2, large[1] / 2), turn * t, 1 + grow * t)
         matrix[:, 2] += step * t - (np.array(large) - (width, height)) / 2
         frame = cv2.warpAffine(piece, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
@@ -62,7 +67,9 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--parts", nargs="+", default=["development", "test"])
+    parser.add_argument("--run-sizes", action="store_true", help="up to 960x540, two seconds")
     options = parser.parse_args()
+    sizes, count = (RUN_SIZES, RUN_FRAMES) if options.run_sizes else (SIZES, FRAMES)
     with (options.pictures / "pictures.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
@@ -72,9 +79,9 @@ def main() -> None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         random = np.random.default_rng(int(row["picture"], 16))
-        width, height = SIZES[int(random.integers(len(SIZES)))]
+        width, height = sizes[int(random.integers(len(sizes)))]
         rate = RATES[int(random.integers(len(RATES)))]
-        frames = frames_of(cv2.imread(str(options.pictures / f"{row['picture']}.png")), width, height, random)
+        frames = frames_of(cv2.imread(str(options.pictures / f"{row['picture']}.png")), width, height, count, random)
         arguments = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "-"]
         coder = [
             "-c:v",

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -250,19 +250,19 @@ def _manifest(file: BinaryIO, name_given: str, absolute: Callable[[str], tuple[s
     return Listing(list(files), refused=refused)
 
 
-def _no_column(name_given: str, columns: Iterable[str]) -> UserError:
-    return UserError(f"--videos {name_given}: no column uri; found {', '.join(columns) or 'nothing'}")
+def _check_columns(name_given: str, columns: Sequence[str]) -> None:
+    """Refuse a list that has no column of names, or several."""
+    if (count := columns.count("uri")) > 1:
+        raise UserError(f"--videos {name_given}: this is no valid list, it has {count} columns uri; leave one of them")
+    if not count:
+        raise UserError(f"--videos {name_given}: no column uri; found {', '.join(columns) or 'nothing'}")
 
 
 def _parquet_names(file: BinaryIO, name_given: str) -> Iterator[str]:
     table = pq.ParquetFile(file)
-    column = next((name for name in table.schema_arrow.names if name.strip() == "uri"), None)
-    if column is None:
-        raise _no_column(name_given, table.schema_arrow.names)
-    if (count := table.schema_arrow.names.count(column)) > 1:
-        raise UserError(
-            f"--videos {name_given}: this is no valid list, it has {count} columns {column}; leave one of them"
-        )
+    names = table.schema_arrow.names
+    _check_columns(name_given, [name.strip() for name in names])
+    column = next(name for name in names if name.strip() == "uri")
     for batch in table.iter_batches(columns=[column]):
         for name in batch[column].to_pylist():
             if name:
@@ -278,8 +278,7 @@ def _table_names(file: BinaryIO, name_given: str, delimiter: str) -> Iterator[st
     reader = csv.reader(_text(file), delimiter=delimiter)
     columns = next(reader, [])
     plain = [name.strip() for name in columns]
-    if "uri" not in plain:
-        raise _no_column(name_given, plain)
+    _check_columns(name_given, plain)
     place, spaced = plain.index("uri"), plain != columns
     for cells in reader:
         name = cells[place] if place < len(cells) else ""
@@ -300,8 +299,8 @@ def _json_names(file: BinaryIO, name_given: str) -> Iterator[str]:
             value = json.loads(line)
         except ValueError as error:
             raise UserError(f"--videos {name_given}, line {number}: this is not valid JSON ({error})") from error
-        if isinstance(value, dict) and "uri" not in value:
-            raise _no_column(f"{name_given}, line {number}", value)
+        if isinstance(value, dict):
+            _check_columns(f"{name_given}, line {number}", list(value))
         name = value["uri"] if isinstance(value, dict) else value
         if name is not None and not isinstance(name, str):
             raise UserError(f"--videos {name_given}, line {number}: the uri is {name!r}, which is no name of a file")

@@ -25,6 +25,7 @@ OTHER_GIB = 0.15
 TRAINING_GIB = 1.5  # of each worker: torch, DeepSpeed and the features
 EACH_SECOND = frozenset({"minimalistic_vii", "minimalistic_ix", "qalign"})  # networks that look at every second
 _GIB = 2**30
+_FIRST_LABEL = 0.46  # of the seconds that libvmaf takes for both models
 # Bytes in the run folder, estimated: a row of a table, features of the small student, a video that the published one keeps whole.
 ROW_BYTES, FEATURE_BYTES, VIDEO_BYTES_8S = 250, 21_000, 4.7e6
 
@@ -160,7 +161,7 @@ def _look_load(
     if look.indicators is not None:
         amounts["indicators"] += moving * facts.clip
     if look.vmaf:
-        amounts["vmaf"] += moving * facts.clip
+        amounts["vmaf"] += moving * facts.clip * (1.0 if look.second_label else _FIRST_LABEL)
     if look.scores:
         for name in config.teachers.names:
             on = "gpu " if config.pools.score.share_of(name) else ""

@@ -36,6 +36,7 @@ def pools(config: Config, look: Look) -> list[Pool]:
         "spec": sample_spec(config, look),
         "options": encode_options(config),
         "measure_vmaf": look.vmaf,
+        "second_label": look.second_label,
         "keep": str(look.clips) if look.clips is not None else None,
         "measure": look.indicators is not None,
         "timeout_s": config.pools.score.timeout_s,

@@ -42,6 +42,7 @@ class Look:
         digests: Name of each teacher -> its digest, the key of its scores.
         clips: Folder of the run that keeps the distorted copies, or None to keep none.
         vmaf: Measure VMAF of every distorted copy against its undistorted window.
+        second_label: By the second model too.
         indicators: Folder of shards of table `Indicators`, or None to measure none.
         downloads: Folder for downloaded objects of buckets, reused by other looks, or None to keep none.
         bare: Only measure the original videos: make no copies, and keep no frames for a model.
@@ -53,6 +54,7 @@ class Look:
     digests: Mapping[str, str]
     clips: Path | None = None
     vmaf: bool = False
+    second_label: bool = True
     indicators: Place | None = None
     bare: bool = False
     downloads: Path | None = None
@@ -115,4 +117,6 @@ def look_settings(look: Look, config: Config) -> dict[str, Any]:
         "teachers": dict(look.digests),
         "vmaf": look.vmaf,
     }
+    if not look.second_label:
+        settings["second_label"] = False
     return settings if look.indicators is None else {**settings, "indicators": list(INDICATOR_ROWS)}

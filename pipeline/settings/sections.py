@@ -244,9 +244,12 @@ class ScoringConfig(Part):
 class BenchmarkConfig(Part):
     """The proxy benchmarks: distorted copies of held-out windows with VMAF as the score."""
 
+    LATER: ClassVar[tuple[str, ...]] = ("second_label",)
+
     levels: Positive = 3  # of each type, spread over those that the type has
     windows_per_clip: Positive = 1
     keep: bool = False  # the distorted files
+    second_label: bool = True  # VMAF v1.0.16 beside v0.6.1, which is more than half of what measuring a copy takes
     seen: Annotated[tuple[str, ...], Field(min_length=1)] = SEEN
     unseen: Annotated[tuple[str, ...], Field(min_length=1)] = UNSEEN
 

@@ -65,6 +65,7 @@ def look(run: Run, *, encode: bool = True) -> Look:
         digests=digests,
         clips=layout.benchmark_clips if config.benchmark.keep else None,
         vmaf=True,
+        second_label=config.benchmark.second_label,
     )
 
 
@@ -81,10 +82,11 @@ def build(run: Run, request: Look) -> dict[str, Any]:
     failed = [row for row in results.values() if row["status"] != OK]
     budget.check(len(failed), len(copies), config, "benchmark copies failed", failed[0]["error"] if failed else "")
     suites = ", ".join(f"{len(rows)} {suite}" for suite, rows in plans.items())
+    labels = _labels(results.values()) if config.benchmark.second_label else f"{FIRST.title} as the label"
     return {
         "rows": len(copies),
         "failed": len(failed),
-        "what": f"{suites} copies of {len(windows)} held-out windows, {_labels(results.values())}, {len(failed)} failed",
+        "what": f"{suites} copies of {len(windows)} held-out windows, {labels}, {len(failed)} failed",
     }
 
 

@@ -145,6 +145,13 @@ def test_vmaf_falls_with_the_level_and_shares_its_reference(maker, clip, applied
     assert applied.count(PRISTINE) == 1
 
 
+def test_an_actor_that_is_asked_for_one_label_leaves_the_other_out(sampler, clip):
+    row = sampler(measure_vmaf=True, second_label=False)(row_of(clip, ("resize", 3, 0)))
+    assert row["vmaf"] > 0
+    assert math.isnan(row["vmaf_v1"])
+    assert row["vmaf_v1_note"] == "VMAF v1.0.16 was not asked for"
+
+
 @pytest.mark.parametrize(
     ("step", "kind"), [(("no_such", 1, 0), "usage"), (("h264", 9, 0), "usage"), (("resize", 2, 0), "missing")]
 )
@@ -160,7 +167,7 @@ def test_failures_become_rows(maker, tmp_path, temporary, clip, step, kind):
 
 
 def test_a_copy_that_cannot_be_measured_is_deleted(maker, temporary, clip, monkeypatch):
-    def broken(*_given):
+    def broken(*_given, **_named):
         raise Failure("decode", "no score")
 
     monkeypatch.setattr(sample, "labels", broken)

@@ -85,6 +85,13 @@ def test_frames_that_are_too_small_for_the_second_model_have_the_first_and_a_rea
     assert found.note == "frames of 176x144; VMAF v1.0.16 needs at least 320 pixels a side"
 
 
+def test_the_second_model_is_left_out_where_it_is_not_asked_for(large):
+    found = labels(*large, second=False)
+    assert found.first == vmaf(*large)
+    assert np.isnan(found.second)
+    assert found.note == "VMAF v1.0.16 was not asked for"
+
+
 def test_an_ffmpeg_without_the_second_model_gives_the_first_and_says_so(large, monkeypatch):
     assert vmaf_module.has_second()
     monkeypatch.setattr(vmaf_module, "has_second", lambda: False)

@@ -383,3 +383,11 @@ def test_a_parquet_list_with_two_columns_uri_is_no_valid_list(tree):
     pq.write_table(table, tree / "two.parquet")
     with pytest.raises(UserError, match=r"two\.parquet: this is no valid list, it has 2 columns uri"):
         list_inputs(str(tree / "two.parquet"))
+
+
+@pytest.mark.parametrize("name", ["two.csv", "two.tsv"])
+def test_a_list_of_text_with_two_columns_uri_is_no_valid_list(tree, name):
+    lines = ["uri,title,uri", "a.mp4,first,b.mp4"]
+    (tree / name).write_text("\n".join(lines).replace(",", "\t" if name.endswith("tsv") else ","))
+    with pytest.raises(UserError, match=r"this is no valid list, it has 2 columns uri; leave one of them"):
+        list_inputs(str(tree / name))

@@ -122,6 +122,14 @@ def test_a_share_of_a_gpu_moves_the_work_there(facts, bare, tmp_path):
     assert mixed["teacher niqe"] == on_cpus["teacher niqe"]
 
 
+def test_one_label_costs_less_than_two(facts, bare):
+    config, both = load("local", videos="videos"), replace(bare, vmaf=True)
+    one, two = (
+        benchmark_load(facts, config, look).amounts["vmaf"] for look in (replace(both, second_label=False), both)
+    )
+    assert 0 < one < two
+
+
 def test_the_published_student_trains_and_compares_on_gpus(facts):
     large, small = load("paper", videos="videos"), load("local", videos="videos")
     eight = replace(facts, seconds=8.0)

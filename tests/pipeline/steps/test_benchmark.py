@@ -5,10 +5,11 @@ import pytest
 
 from actors.teachers import load_teacher
 from pipeline.corpus.proxies import SUITES
+from pipeline.look.look import look_settings
 from pipeline.run_folder.records import SCORES
 from pipeline.run_folder.store import read_json
 from pipeline.steps import ensemble
-from pipeline.steps.benchmark import teachers, teachers_step
+from pipeline.steps.benchmark import look, step, teachers, teachers_step
 
 NAMES = ("artefact", "exposure", "sharpness")
 POOL, SOURCES, LEVELS = 40, 4, 5
@@ -60,6 +61,15 @@ def test_the_ensemble_of_weighted_teachers_is_their_weighted_mean(scored, config
 
 def inputs(tables, config):
     return teachers_step(tables.run(config)).inputs
+
+
+def test_a_run_with_both_labels_has_the_inputs_of_versions_that_knew_no_other(tables, configured):
+    both, first = (step(tables.run(configured(*words))) for words in ([], ["benchmark.second_label=false"]))
+    assert "second_label" not in both.inputs["benchmark"].model_dump(mode="json")
+    assert first.inputs["benchmark"].model_dump(mode="json")["second_label"] is False
+    config = configured("benchmark.second_label=false")
+    settings = [look_settings(look(tables.run(one)), one) for one in (configured(), config)]
+    assert settings[1] == {**settings[0], "second_label": False}
 
 
 def test_the_inputs_of_a_run_of_all_teachers_with_equal_weights_are_the_benchmarks_and_the_calibration(
