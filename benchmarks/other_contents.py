@@ -28,6 +28,7 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.settings.config import load
 from trainers.batches import read_features
+from trainers.places import Place
 
 LABELS = (("VMAF v0.6.1", "mos"), ("VMAF v1.0.16", "vmaf_v1"))
 
@@ -48,7 +49,7 @@ def interval(
     return float(low), float(high)
 
 
-def last_student(run: str) -> Path:
+def last_student(run: str) -> Place:
     """Folder of the student of the last round."""
     layout = RunLayout.at(run)
     return layout.student(max(int(folder.name.removeprefix("round-")) for folder in layout.root.glob("round-*")))

@@ -26,12 +26,13 @@ from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.student.folder import read_anchors
 from trainers.batches import Features, read_features
+from trainers.places import Place
 from trainers.student.table import load_student
 
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
-def raw_scores(folder: Path, features: Features, videos: list[str]) -> np.ndarray:
+def raw_scores(folder: Place, features: Features, videos: list[str]) -> np.ndarray:
     """Raw scores `[N]` by the student and the anchors of a student folder."""
     anchors = read_anchors(folder)
     return anchors.raw(load_student(folder).against_anchors(anchors.features, features.take(videos)))
