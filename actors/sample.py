@@ -195,7 +195,7 @@ class Synthesise:
         reference = self._base(row, _UNDISTORTED)[0]
         samples: list[Sample | None] = []
         look = None if self.decode is None else self.decode.looking(window, row, samples)
-        found = labels(reference, copy, self.options.threads, look, second=self.second_label)
+        found = labels(reference, copy, self.options.threads, look, both=self.second_label)
         labelled = {"vmaf": found.first, "vmaf_v1": found.second, "vmaf_v1_note": found.note}
         return labelled if samples in ([], [None]) else {**labelled, SAMPLE: samples[0]}
 

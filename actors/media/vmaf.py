@@ -95,7 +95,7 @@ def labels(
     threads: int = 1,
     look: Look | None = None,
     *,
-    second: bool = True,
+    both: bool = True,
     timeout_s: float = 900.0,
 ) -> Labels:
     """Mean VMAF of both models over all frames, matched by frame number; both files are decoded once.
@@ -105,7 +105,7 @@ def labels(
         distorted: Copy of equal frame size and frame count.
         threads: libvmaf threads.
         look: Reads the frames of the copy from the process that measures it.
-        second: Whether the second model is asked for.
+        both: Whether the second model is asked for, beside the first.
         timeout_s: Wall-clock limit in seconds.
 
     Raises:
@@ -114,7 +114,7 @@ def labels(
     """
     header = _checked(reference, distorted)
     refusal = SECOND.refusal(header.width, header.height)
-    if not second:
+    if not both:
         note = f"{SECOND.title} was not asked for"
     elif refusal:
         note = f"frames of {header.width}x{header.height}; {refusal}"

@@ -86,7 +86,7 @@ def test_frames_that_are_too_small_for_the_second_model_have_the_first_and_a_rea
 
 
 def test_the_second_model_is_left_out_where_it_is_not_asked_for(large):
-    found = labels(*large, second=False)
+    found = labels(*large, both=False)
     assert found.first == vmaf(*large)
     assert np.isnan(found.second)
     assert found.note == "VMAF v1.0.16 was not asked for"
