@@ -17,6 +17,7 @@ map: the scores of 200,000 videos against five anchors.
 from __future__ import annotations
 
 import argparse
+import collections
 import ctypes
 import json
 import os
@@ -186,24 +187,24 @@ def watched(code: Path, arguments: Sequence[str], *, memory: bool = False) -> Us
     environment.pop("RAY_ADDRESS", None)  # each starts a Ray of its own
     environment["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="speed-cache-")  # no score is known from the run before
     used, before, start, watch = Usage(), ended_s(), time.monotonic(), Watch(memory=memory)
-    with tempfile.TemporaryFile("w+") as errors:
-        command = [sys.executable, *arguments]
-        child = subprocess.Popen(command, cwd=code, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
-        assert child.stdout is not None
-        last = 0.0
-        for line in child.stdout:
-            words = line.split()
-            if len(words) > 1 and words[0] == "done":
-                now = ended_s() - before + watch.living_s()
-                used.steps[words[1]], last = now - last, now
-        status = child.wait()
-        used.wall_s = time.monotonic() - start
-        watch.end()
-        reap()
-        shutil.rmtree(environment["XDG_CACHE_HOME"], ignore_errors=True)
-        if status:
-            errors.seek(0)
-            raise SystemExit(f"{' '.join(command)} ended with {status}:\n{errors.read()[-2000:]}")
+    command = [sys.executable, *arguments]
+    pipe, also = subprocess.PIPE, subprocess.STDOUT  # steps are told on standard error
+    child = subprocess.Popen(command, cwd=code, env=environment, stdout=pipe, stderr=also, text=True)
+    assert child.stdout is not None
+    last, said = 0.0, collections.deque[str](maxlen=20)
+    for line in child.stdout:
+        said.append(line)
+        words = line.split()
+        if len(words) > 1 and words[0] == "done":
+            now = ended_s() - before + watch.living_s()
+            used.steps[words[1]], last = now - last, now
+    status = child.wait()
+    used.wall_s = time.monotonic() - start
+    watch.end()
+    reap()
+    shutil.rmtree(environment["XDG_CACHE_HOME"], ignore_errors=True)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {status}:\n{''.join(said)}")
     used.cpu_s, used.peak_mib = ended_s() - before + watch.lost_s, watch.peak_mib
     return used
 
