@@ -4,6 +4,7 @@
     nice -n 19 python benchmarks/copies.py --before ../before CLIP... --repeat 5
 
 benchmark: copies of a window with VMAF, the seven teachers and the student's features, one of each type.
+equal: the same with no more work than 0b53abe has: one label, and the blocks of features that it knows.
 distort: copies without VMAF and teachers as a round makes them: stills of the spatial types, clips of the others, and level 0.
 window: undistorted windows in the common form, with the student's features, as `score` takes them.
 
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parents[1]
-KINDS = ("benchmark", "distort", "window")
+KINDS = ("benchmark", "equal", "distort", "window")
 TEACHERS = ("artefact", "brisque", "exposure", "niqe", "piqe", "sharpness", "temporal")
 OF_BENCHMARK = ("resize", "gaussian_noise", "brighten", "stutter", "h264", "h265", "av1", "mjpeg")
 STILLS = ("resize", "gaussian_blur", "gaussian_noise", "darken", "brighten")
@@ -65,9 +66,14 @@ def cpu():
 rows, kind = json.load(open(sys.argv[1])), sys.argv[2]
 spec = SampleSpec(key_frames=2, motion_frames=48)
 options = EncodeOptions(x265_preset="veryfast", max_short_side=540, max_fps=30.0)
-teachers = sys.argv[3].split(",") if kind == "benchmark" else []
-later = ([TeacherScorer(teachers)] if teachers else []) + [StudentEncoder("lite", {})]
-first = First(spec, options, kind == "benchmark")
+measured, later = kind in ("benchmark", "equal"), []
+teachers = sys.argv[3].split(",") if measured else []
+first = First(spec, options, measured)
+encoder = {}
+if kind == "equal" and hasattr(getattr(first, "synthesise", None), "second_label"):
+    first.synthesise.second_label = False
+    encoder = {"blocks": ["native", "half", "quarter", "freeze"]}
+later = ([TeacherScorer(teachers)] if teachers else []) + [StudentEncoder("lite", encoder)]
 def work(row):
     for actor in (first, *later): row = actor(row)
     if row["status"] != "ok": raise SystemExit(row["error"])
@@ -87,6 +93,7 @@ def rows_of(kind: str, clips: list[str]) -> list[dict[str, Any]]:
     """The rows of a kind, neighbours of one window one after the other."""
     steps = {
         "benchmark": [(name, 2, False) for name in OF_BENCHMARK],
+        "equal": [(name, 2, False) for name in OF_BENCHMARK],
         "distort": [(name, level, True) for name in STILLS for level in (0, 2, 4)]
         + [(name, level, False) for name in CLIPS for level in (0, 2)],
         "window": [("pristine", 0, False)],
