@@ -33,7 +33,7 @@ from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
+from pipeline.run_folder.store import StoreError, read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
 from trainers.places import Place
 from trainers.settings import LAMBDA_RULE, read_lambda
@@ -87,10 +87,21 @@ def main(options: argparse.Namespace) -> int:
         steps = Steps(layout, console, lambda: run.engine.start(needs(preparation(run))))
         for one in preparation(run):
             steps.run(one)
+        forget_failed(layout)
         steps.run(step(run, values))
         shutil.rmtree(layout.downloads, ignore_errors=True)
     steps.close()
     return _close(layout, console)
+
+
+def forget_failed(layout: RunLayout) -> None:
+    """Have a sweep made again in which a trial failed; what succeeded is not trained again."""
+    try:
+        rows = read_json(layout.sweep_json)["trials"]
+    except StoreError:  # none yet, or damaged: it is made anyway
+        return
+    if any(row["error"] for row in rows):
+        layout.manifest("sweep").unlink(missing_ok=True)
 
 
 def step(run: Run, values: Sequence[Value]) -> Step:
