@@ -58,6 +58,23 @@ def test_other_values_are_one_line_before_any_work(call, tmp_path, text):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stages", "2"], "--stages: a sweep trains round 1 alone"),
+        (["--set", "stages=2"], "--stages: a sweep trains round 1 alone"),
+        (["--set", "training.lambda=0.5"], "--set training.lambda: a sweep sets it itself"),
+        (["--set", "training={lambda: 0.5}"], "--set training.lambda: a sweep sets it itself"),
+    ],
+)
+def test_what_a_sweep_sets_itself_is_refused(call, tmp_path, words, message):
+    output = call("sweep", *words, "--out", tmp_path / "run")
+    assert (output.code, output.out) == (2, "")
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_fifth_pair_of_each_origin_is_held_out(tmp_path):
     layout = RunLayout.at(tmp_path)
     pairs(layout, {"ensemble": 20, "synthetic": 11})
