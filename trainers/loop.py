@@ -32,6 +32,7 @@ from trainers.group import Group
 from trainers.job import TrainingError, TrainJob
 from trainers.levels import LEVELS, SIMILAR, at_least
 from trainers.losses import LossTerms
+from trainers.passed import note_passed
 from trainers.places import Place, place, publish
 from trainers.scalars import Scalars, scalars
 from trainers.student.base import Student
@@ -273,7 +274,10 @@ def _report(worker: Worker, step: int) -> None:
     save_shard(
         worker.engine, folder, worker.rank, Position(step, worker.workers, worker.job.fingerprint(), worker.records)
     )
-    worker.group.report(_metrics(worker, step), folder, name)
+    metrics = _metrics(worker, step)
+    if worker.rank == 0 and worker.validation is not None:  # nobody compares trainings without
+        note_passed(worker.run_folder, worker.job, step, metrics)
+    worker.group.report(metrics, folder, name)
     shutil.rmtree(folder, ignore_errors=True)  # it may have been moved
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from trainers.checkpoint import write_json
 from trainers.job import TrainJob
 from trainers.launch import train
+from trainers.passed import read_passed
 
 METRIC = "validation_order_accuracy"
 TRIAL_CPUS = 0.5  # a trial waits for the training that it started
@@ -121,11 +120,12 @@ def sweep(job: TrainJob, values: Sequence[float | str], grace_steps: int | None 
     """Train once per value of lambda and return a table, best first by order accuracy on `job.validation`.
 
     Trials are ended early by `halve`, after `grace_steps` at the earliest (default: twice `checkpoint_every`, so that a
-    shorter training ends none). Every training checkpoints under its own name and every decision is kept, so a second call
-    with the same job goes on where the first stopped and decides the same.
+    shorter training ends none). Every training checkpoints under its own name, and keeps how it stood at every checkpoint. So a
+    second call with the same job goes on where the first stopped and decides the same, and one with other values decides as if it
+    were the first.
 
     Raises:
-        ValueError: The job has no validation table, or the cluster is too small.
+        ValueError: The job has no validation table, the cluster is too small, or a training of an earlier version is too far.
     """
     if job.validation is None:
         raise ValueError("a sweep compares by held-out pairs: give the job a validation table")
@@ -142,28 +142,57 @@ def sweep(job: TrainJob, values: Sequence[float | str], grace_steps: int | None 
     return halve(
         unique,
         grace_steps or 2 * job.settings.checkpoint_every,
-        lambda some, until: _kept(job, some, until, lambda: _trials(job, some, until, at_once)),
+        lambda some, until: _rung(job, some, until, lambda left: _trials(job, left, until, at_once)),
     )
 
 
-def _kept(
-    job: TrainJob, values: Sequence[float | str], until: int, run: Callable[[], list[SweepRow]]
+def _rung(
+    job: TrainJob,
+    values: Sequence[float | str],
+    until: int,
+    run: Callable[[Sequence[float | str]], list[SweepRow]],
 ) -> list[SweepRow]:
-    """The rows of a rung: those on the disk if it was completed before, else those of `run`.
+    """The rows of a rung: of trainings that have passed it, in this sweep or another, as they stood there; else those of `run`.
 
-    A trial that went on to a later rung no longer knows how it stood at this one.
+    What has failed, and what is complete, is always run: it is tried again, or its student written where it may be gone.
+
+    Raises:
+        ValueError: A training has passed the rung, and how it stood there was not kept.
     """
-    path = Path(job.storage) / f"{job.name}-rung-{until}.json"
-    asked = {"job": job.fingerprint(), "values": list(values)}
-    if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["asked"] == asked:
-            return [SweepRow(**row) for row in record["rows"]]
-    rows = run()
-    if not any(row.error for row in rows):  # what failed is tried again
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"asked": asked, "rows": [asdict(row) for row in rows]})
-    return rows
+    kept = [row for value in values if (row := _passed_row(job, value, until)) is not None]
+    left = [value for value in values if value not in [row.lambda_ for row in kept]]
+    rows = run(left) if left else []
+    for row in rows:
+        if not row.error and until < row.stopped_at:
+            folder = Path(job.storage) / trial_job(job, row.lambda_).name
+            raise ValueError(
+                f"the training of lambda {row.lambda_} is at step {row.stopped_at}, and how it stood at step {until} was not "
+                f"kept (an earlier version began it): delete {folder} to train it again"
+            )
+    return [*kept, *rows]
+
+
+def _passed_row(job: TrainJob, lambda_: float | str, until: int) -> SweepRow | None:
+    trial = trial_job(job, lambda_)
+    metrics = read_passed(Path(job.storage) / trial.name, trial, until)
+    if metrics is None:
+        return None
+    row = _row(job, lambda_, metrics, "")
+    return None if row.complete else row
+
+
+def _row(job: TrainJob, lambda_: float | str, metrics: Mapping[str, Any], error: str) -> SweepRow:
+    return SweepRow(
+        lambda_=lambda_,
+        output=trial_job(job, lambda_).output,
+        stopped_at=int(metrics.get("step", 0)),
+        steps=int(metrics.get("steps", 0)),
+        validation_order_accuracy=float(metrics.get(METRIC, math.nan)),
+        validation_accuracy=float(metrics.get("validation_accuracy", math.nan)),
+        cross_entropy=float(metrics.get("ce", math.nan)),
+        entropy=float(metrics.get("entropy", math.nan)),
+        error=error,
+    )
 
 
 def _trials(job: TrainJob, values: Sequence[float | str], until: int, at_once: int) -> list[SweepRow]:
@@ -180,19 +209,7 @@ def _trials(job: TrainJob, values: Sequence[float | str], until: int, at_once: i
     results = tuner.fit()
     for number in range(len(results)):
         result = results[number]
-        metrics = result.metrics or {}
         lambda_ = result.config["lambda"] if result.config else ""
-        rows.append(
-            SweepRow(
-                lambda_=lambda_,
-                output=trial_job(job, lambda_).output,
-                stopped_at=int(metrics.get("step", 0)),
-                steps=int(metrics.get("steps", 0)),
-                validation_order_accuracy=float(metrics.get(METRIC, math.nan)),
-                validation_accuracy=float(metrics.get("validation_accuracy", math.nan)),
-                cross_entropy=float(metrics.get("ce", math.nan)),
-                entropy=float(metrics.get("entropy", math.nan)),
-                error=str(result.error).strip().splitlines()[-1] if result.error else "",
-            )
-        )
+        error = str(result.error).strip().splitlines()[-1] if result.error else ""
+        rows.append(_row(job, lambda_, result.metrics or {}, error))
     return rows

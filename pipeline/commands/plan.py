@@ -13,7 +13,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prices", metavar="FILE", help="prices of nodes (default: pipeline/planning/prices.yaml)")
     parser.add_argument("--rates", metavar="FILE", help="measured rates (default: pipeline/costs/rates.yaml)")
     parser.add_argument("--measure", metavar="FILE", help="measure rates on a few of --videos, and write them there")
-    parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help=f"videos to measure (default {SAMPLE})")
+    parser.add_argument("--sample", type=int, metavar="N", help=f"videos that --measure takes (default {SAMPLE})")
     parser.add_argument(
         "--price-per-hour", type=float, metavar="X", help="price of this machine per hour, in any currency"
     )
@@ -48,13 +48,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print the plan."""
+    check_options(options)
     price = options.price_per_hour
-    if price is not None and not (math.isfinite(price) and price >= 0):
-        raise UserError(f"--price-per-hour {price}: give a number that is not negative, such as 1.2")
     files = assumed(options.videos)
     config = configuration(options)
     files = files if files is None else min(files, config.corpus.limit or files)
-    if options.measure:
+    if options.measure is not None:
         return _measure(options, config, files)
     from pipeline.costs.rates import rates_of
     from pipeline.planning.cluster_file import read_cluster, this_machine
@@ -62,12 +61,15 @@ def main(options: argparse.Namespace) -> int:
     from pipeline.planning.money import Site
     from pipeline.planning.prices import prices_of
 
-    cluster = read_cluster(options.cluster) if options.cluster else this_machine()
+    cluster = this_machine() if options.cluster is None else read_cluster(options.cluster)
     site = Site(cluster, rates_of(options.rates), prices_of(options.prices))
     run = of_folder(config, layout_of(options, config))
     steps = forecast(run, site, files)
     if options.json:
-        print(json.dumps(_json(steps, site), indent=1))  # noqa: T201 - this is the result
+        from pipeline.steps.ingest import corpus_size
+
+        about = {"videos": corpus_size(run) if files is None else files}
+        print(json.dumps(about | _json(steps, site, price), indent=1))  # noqa: T201 - this is the result
         return DONE
     console = Console(sys.stdout)
     console.line(
@@ -92,6 +94,29 @@ def main(options: argparse.Namespace) -> int:
     return DONE
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what would be ignored, and a price that is none.
+
+    Raises:
+        UserError: An option belongs to another one, is empty, or is no price; one line.
+    """
+    price = options.price_per_hour
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise UserError(f"--price-per-hour {price}: give a number that is not negative, such as 1.2")
+    for name in ("cluster", "prices", "rates", "measure"):
+        if getattr(options, name) == "":
+            raise UserError(f"--{name}: the name is empty; name a file")
+    if options.measure is None:
+        if options.sample is not None:
+            raise UserError(f"--sample {options.sample}: only --measure FILE takes videos; give it, or leave this out")
+        return
+    for name in ("cluster", "prices", "rates", "price_per_hour", "json"):
+        given = getattr(options, name)
+        if given is not None and given is not False:  # a price of 0 is a price
+            option = name.replace("_", "-")
+            raise UserError(f"--{option}: --measure writes rates and shows no plan; plan with --rates afterwards")
+
+
 def assumed(videos: str | None) -> int | None:
     """Return N if `--videos` is a number N and no file or folder has that name.
 
@@ -109,8 +134,9 @@ def _measure(options: argparse.Namespace, config: Config, files: int | None) -> 
     """Measure rates on some of the user's videos and write them."""
     if files is not None or config.corpus.videos is None:
         raise UserError("--measure: name your own videos with --videos PATH; a few of them are decoded")
-    if options.sample < 1:
-        raise UserError(f"--sample {options.sample}: give at least 1 video")
+    sample = SAMPLE if options.sample is None else options.sample
+    if sample < 1:
+        raise UserError(f"--sample {sample}: give at least 1 video")
     check_output(options.measure, "--measure")
     from cluster.session import SessionSettings, worker_environment
 
@@ -119,7 +145,7 @@ def _measure(options: argparse.Namespace, config: Config, files: int | None) -> 
     from pipeline.costs.measure import measure, write_rates
 
     console = Console()
-    rates = measure(config, options.sample, console)
+    rates = measure(config, sample, console)
     write_rates(options.measure, rates)
     console.line(f"{len(rates['cpu'])} rates of {rates['samples']} videos: {options.measure}")
     console.line(f"  use them: python run.py plan --videos {config.corpus.videos} --rates {options.measure}")
@@ -163,35 +189,48 @@ def _size(count: float) -> str:
     return ""
 
 
-def _totals(steps: Sequence[StepPlan], site: Site, price: float | None, console: Console) -> None:
+def _sums(steps: Sequence[StepPlan]) -> dict[str, float]:
+    """What is left of all steps together; `on_demand` and `spot` are the money of a cluster."""
+    left = [one for one in steps if one.left]
     seconds = [one.seconds_left for one in steps]
-    hours = sum(seconds) / 3600
-    cluster, left = site.cluster, [one for one in steps if one.left]
+    return {
+        "seconds": sum(seconds),
+        "longest_step_seconds": max(seconds),
+        "cpu_seconds": sum(one.estimate.cpu_s for one in left),
+        "gpu_seconds": sum(one.estimate.gpu_s for one in left),
+        "bytes_read": sum(one.load.read for one in left),
+        "bytes_written": sum(one.load.written for one in left),
+        "on_demand": sum(one.bill.on_demand for one in left),
+        "spot": sum(one.bill.spot for one in left),
+    }
+
+
+def _totals(steps: Sequence[StepPlan], site: Site, price: float | None, console: Console) -> None:
+    cluster, sums = site.cluster, _sums(steps)
+    hours, longest, cpu, gpu = (sums[f"{name}seconds"] / 3600 for name in ("", "longest_step_", "cpu_", "gpu_"))
     where = f"{cluster.cpus:g} CPUs" + (f" and {cluster.gpus:g} GPUs" if cluster.gpus else "")
-    console.line(f"left to do: about {hours:.2f} hours on {where}, longest step {max(seconds) / 3600:.2f} hours")
-    cpu, gpu = (sum(getattr(one.estimate, name) for one in left) / 3600 for name in ("cpu_s", "gpu_s"))
-    read, written = (sum(getattr(one.load, name) for one in left) for name in ("read", "written"))
-    console.line(f"work: {cpu:,.1f} CPU hours, {gpu:,.1f} GPU hours, {_size(read)} read, {_size(written)} written")
+    console.line(f"left to do: about {hours:.2f} hours on {where}, longest step {longest:.2f} hours")
+    read, written = (_size(sums[f"bytes_{name}"]) for name in ("read", "written"))
+    console.line(f"work: {cpu:,.1f} CPU hours, {gpu:,.1f} GPU hours, {read} read, {written} written")
     console.line(f"rates: {site.rates.source}; steps `from this run` take the seconds of its finished steps")
     if gpu:
         console.line("GPU hours are estimates from counted operations; nothing was measured on a GPU")
     if price is not None:
         console.line(f"money: about {hours * price:.2f} at {price:g} per hour of the machine")
     if cluster.provider:
-        _bill(left, site, console)
+        _bill(sums, site, console)
 
 
-def _bill(left: Sequence[StepPlan], site: Site, console: Console) -> None:
+def _bill(sums: Mapping[str, float], site: Site, console: Console) -> None:
     cluster, prices = site.cluster, site.prices
     groups = [f"{group.most} x {group.kind or group.name}{' spot' if group.spot else ''}" for group in cluster.groups]
     console.line(
         f"cluster: {cluster.source}, {f'{cluster.provider} {cluster.region}'.strip()}: "
         f"head {cluster.head.kind or cluster.head.name}, {', '.join(groups)}"
     )
-    on_demand, spot = (sum(getattr(one.bill, name) for one in left) for name in ("on_demand", "spot"))
-    line = f"money: {on_demand:,.2f} {prices.currency} with on-demand nodes"
+    line = f"money: {sums['on_demand']:,.2f} {prices.currency} with on-demand nodes"
     if any(group.spot for group in cluster.groups):
-        line += f", {spot:,.2f} with spot nodes where the file allows them"
+        line += f", {sums['spot']:,.2f} with spot nodes where the file allows them"
     console.line(f"{line}; prices of {prices.date}, without storage and traffic")
     if site.unpriced:
         names = ", ".join(dict.fromkeys(group.kind or group.name for group in site.unpriced))
@@ -223,8 +262,10 @@ def _missing(steps: Sequence[StepPlan], config: Config, console: Console) -> Non
         )
 
 
-def _json(steps: Sequence[StepPlan], site: Site) -> dict[str, Any]:
+def _json(steps: Sequence[StepPlan], site: Site, price: float | None) -> dict[str, Any]:
     """All figures of the plan."""
+    sums = _sums(steps)
+    money = None if price is None else sums["seconds"] / 3600 * price
     return {
         "cluster": site.cluster.source,
         "cpus": site.cluster.cpus,
@@ -232,6 +273,9 @@ def _json(steps: Sequence[StepPlan], site: Site) -> dict[str, Any]:
         "rates": site.rates.source,
         "prices": str(site.prices.date),
         "currency": site.prices.currency,
+        "price_per_hour": price,
+        "unpriced": sorted({group.kind or group.name for group in site.unpriced}),
+        "totals": {**sums, "money": money},
         "steps": [
             {
                 "step": one.name,
@@ -247,6 +291,9 @@ def _json(steps: Sequence[StepPlan], site: Site) -> dict[str, Any]:
                 "nodes": one.estimate.nodes,
                 "on_demand": one.bill.on_demand,
                 "spot": one.bill.spot,
+                "actors": one.resources.actors,
+                "gpus": one.resources.gpus,
+                "memory_gib": one.resources.memory_gib,
                 "lacks": one.lacks,
             }
             for one in steps

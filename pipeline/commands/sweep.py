@@ -33,8 +33,9 @@ from pipeline.run_folder.manifest import Steps, fingerprints
 from pipeline.run_folder.records import PAIRS
 from pipeline.run_folder.run import Run
 from pipeline.run_folder.step import Step
-from pipeline.run_folder.store import read_json, read_table, write_bytes, write_json, write_table
+from pipeline.run_folder.store import StoreError, read_json, read_table, write_bytes, write_json, write_table
 from pipeline.settings.config import Config, check_weights, fingerprint
+from pipeline.settings.trees import set_keys
 from trainers.places import Place
 from trainers.settings import LAMBDA_RULE, read_lambda
 
@@ -71,9 +72,23 @@ def values_of(text: str) -> list[Value]:
         raise UserError(f"--lambda {text}: {error}; for example --lambda {VALUES}") from None
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what a sweep sets itself; it would be ignored in silence. A file of a whole run may say it.
+
+    Raises:
+        UserError: An option says how many stages there are, or one value of lambda; one line.
+    """
+    given = set_keys(options.overrides)
+    if options.stages is not None or "stages" in given:
+        raise UserError("--stages: a sweep trains round 1 alone; leave it out, and name the folder of a run with --out")
+    if "training.lambda" in given:
+        raise UserError(f"--set training.lambda: a sweep sets it itself; name its values, as in --lambda {VALUES}")
+
+
 def main(options: argparse.Namespace) -> int:
     """Run the sweep; return 0, or 1 if a trial failed."""
     values = values_of(options.values)
+    check_options(options)
     config = configuration(options)
     check_weights(config)
     layout = layout_of(options, config)
@@ -87,10 +102,21 @@ def main(options: argparse.Namespace) -> int:
         steps = Steps(layout, console, lambda: run.engine.start(needs(preparation(run))))
         for one in preparation(run):
             steps.run(one)
+        forget_failed(layout)
         steps.run(step(run, values))
         shutil.rmtree(layout.downloads, ignore_errors=True)
     steps.close()
     return _close(layout, console)
+
+
+def forget_failed(layout: RunLayout) -> None:
+    """Have a sweep made again in which a trial failed; what succeeded is not trained again."""
+    try:
+        rows = read_json(layout.sweep_json)["trials"]
+    except StoreError:  # none yet, or damaged: it is made anyway
+        return
+    if any(row["error"] for row in rows):
+        layout.manifest("sweep").unlink(missing_ok=True)
 
 
 def step(run: Run, values: Sequence[Value]) -> Step:

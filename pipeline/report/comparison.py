@@ -11,6 +11,7 @@ from pipeline.console import UserError
 from pipeline.corpus.proxies import PAIR_GAP, SUITES, figures, items
 from pipeline.method.paired import Summary, summary
 from pipeline.method.resampling import MIN_SOURCES, draws, resampled
+from pipeline.report.evaluated import evaluated
 from pipeline.report.scores import student_scores
 from pipeline.run_folder.kept import counted_rounds
 from pipeline.run_folder.layout import RunLayout
@@ -49,14 +50,9 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
         stage: The round; None for the last that was evaluated.
 
     Raises:
-        UserError: No student of the run was evaluated, or not that one.
+        UserError: No student of the run was evaluated, or not that one, or not on the benchmark that is there now.
     """
-    rounds = counted_rounds(layout) if stage is None else layout.rounds()
-    evaluated = [number for number in rounds if exists(layout.benchmark_student_scores(number))]
-    if not evaluated or (stage is not None and stage not in evaluated):
-        what = "no student" if stage is None else f"no student of round {stage}"
-        raise UserError(f"{layout.root}: {what} of this run has been evaluated; finish the run first")
-    number = evaluated[-1] if stage is None else stage
+    number = _evaluated_round(layout, stage)
     raw = student_scores(layout.benchmark_student_scores(number), "raw")
     teachers = read_json(layout.benchmark_teachers)
     copies: dict[str, tuple[tuple[str, float], ...]] = {}
@@ -64,7 +60,13 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
     drawn: dict[Measure, np.ndarray] = {}
     ensemble: dict[Measure, float] = {}
     for suite in SUITES:
-        rows = [row for row in items(layout, suite) if row["video_id"] in raw]
+        rows = items(layout, suite)
+        lacking = sum(row["video_id"] not in raw for row in rows)
+        if lacking:
+            raise UserError(
+                f"{layout.benchmark_student_scores(number)}: {lacking} of {len(rows)} {suite} copies have no score; delete this "
+                "file and repeat the command that began the run"
+            )
         labels = np.array([row["mos"] for row in rows], np.float64)
         scores = np.array([raw[row["video_id"]] for row in rows], np.float64)
         groups = [row["source_id"] for row in rows]
@@ -78,6 +80,22 @@ def judged(layout: RunLayout, stage: int | None = None) -> Judged:
             every = resampled(scores, labels, groups, draws(sources, _SEED), PAIR_GAP)
             drawn |= {(suite, key): every[key] for key in KEYS}
     return Judged(number, copies, values, drawn, ensemble)
+
+
+def _evaluated_round(layout: RunLayout, stage: int | None) -> int:
+    """The given round, or the last, that was evaluated on the benchmark that is there now."""
+    rounds = counted_rounds(layout) if stage is None else [number for number in layout.rounds() if number == stage]
+    scored = [number for number in rounds if exists(layout.benchmark_student_scores(number))]
+    found = next((number for number in reversed(scored) if evaluated(layout, number)), None)
+    if found is not None:
+        return found
+    what = "no student" if stage is None else f"no student of round {stage}"
+    if scored:
+        raise UserError(
+            f"{layout.root}: {what} has been evaluated since the benchmark or the student was made again; repeat the command "
+            "that began the run, to finish it"
+        )
+    raise UserError(f"{layout.root}: {what} of this run has been evaluated; finish the run first")
 
 
 def of_runs(runs: Sequence[Judged], measure: Measure) -> Summary | None:

@@ -33,6 +33,7 @@ from pipeline.method.calibration import POOR_SRCC, consensus
 from pipeline.method.metrics import MetricError, srcc
 from pipeline.method.resampling import MIN_SOURCES
 from pipeline.opinions import human_scores
+from pipeline.report.evaluated import evaluated
 from pipeline.report.hard_pairs import hard_pairs
 from pipeline.report.results import add_intervals, errors, result_rows
 from pipeline.report.scores import Scores, raw_scores
@@ -81,7 +82,7 @@ class ReportData:
         config: The configuration; empty if there is none yet.
         corpus: Counts: `files`, `windows`, `copies`, `heldout`, `unusable`; empty before ingest.
         steps: `step`, `what`, `rows`, `seconds` of every committed step, in order.
-        rounds: The rounds that have metrics.
+        rounds: The rounds whose metrics are of the benchmark and the student that are there now.
         decisions: The contents of `decision.json` of every round that has one.
         results: Figures with intervals of every teacher and of the student of each stage (`results.result_rows`).
         suites: Suite -> sources, a note on the intervals, and the lead of the last student (`results.add_intervals`).
@@ -119,7 +120,8 @@ def gather(layout: RunLayout) -> ReportData:
     """Read the contents of the report from a run folder."""
     config = yaml.safe_load(read_bytes(layout.config)) if exists(layout.config) else {}
     calibration = read_json(layout.calibration) if exists(layout.calibration) else {}
-    numbers = [number for number in counted_rounds(layout) if exists(layout.metrics(number))]
+    measured = [number for number in counted_rounds(layout) if exists(layout.metrics(number))]
+    numbers = [number for number in measured if evaluated(layout, number)]
     metrics = [read_json(layout.metrics(number)) for number in numbers]
     rounds = [
         RoundData(number, one["train"], one["labels"], one["benchmarks"], hard_pairs(layout, calibration, number))
@@ -147,7 +149,11 @@ def gather(layout: RunLayout) -> ReportData:
         shaping=_shaping(layout, config),
         indicators=_indicators(layout),
         quarantine=quarantine,
-        warnings=[*_teacher_warnings(calibration), *_result_warnings(suites, results)],
+        warnings=[
+            *_outdated(sorted(set(measured) - set(numbers))),
+            *_teacher_warnings(calibration),
+            *_result_warnings(suites, results),
+        ],
     )
 
 
@@ -273,6 +279,13 @@ def _quarantine(layout: RunLayout) -> list[Row]:
     return [
         {"step": step, "kind": kind, "count": count, "example": examples[step, kind]["error"]}
         for (step, kind), count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
+
+
+def _outdated(numbers: Sequence[int]) -> list[str]:
+    return [
+        f"Stage {number} is left out: it has not been evaluated since the benchmark or its student was made again."
+        for number in numbers
     ]
 
 

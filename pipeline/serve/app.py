@@ -10,13 +10,15 @@ from importlib import resources
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from pipeline.serve.answers import Answer
 from pipeline.serve.examples import EXAMPLES, Examples
 from pipeline.serve.jobs import Desk, Event, Job
-from pipeline.serve.limits import Limits, Refusal
+from pipeline.serve.limits import NO_METHOD, UNKNOWN, UNPROCESSABLE, Limits, Refusal
 from pipeline.serve.uploads import Upload, Uploads
 
 NDJSON = "application/x-ndjson"
@@ -43,6 +45,10 @@ class Problem(BaseModel):
     """Why there is no answer."""
 
     error: dict[str, str]
+
+
+# without the second, FastAPI describes an error of its own form
+_PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (UNKNOWN, UNPROCESSABLE)}
 
 
 class Health(BaseModel):
@@ -94,6 +100,8 @@ def build(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(HTTPException, _no_route)
     _scores(app)
     _rest(app)
     return app
@@ -103,6 +111,30 @@ async def _refused(_request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal), "registered for this class"
     headers = {} if refusal.retry_s is None else {"retry-after": str(refusal.retry_s)}
     return JSONResponse(refusal.facts(), refusal.status, headers)
+
+
+async def _wrong_request(request: Request, error: Exception) -> Response:
+    """Say which parameter is wrong and what it takes, and nothing of what was sent."""
+    assert isinstance(error, RequestValidationError), "registered for this class"
+    first = error.errors()[0]
+    message = f"{first['loc'][-1]}: {first['msg']}; /openapi.json describes the parameters"
+    return await _refused(request, Refusal(UNPROCESSABLE, "request", message))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Say that there is no such address, or which method it takes."""
+    assert isinstance(error, HTTPException), "registered for this class"
+    status, headers = error.status_code, dict(error.headers or {})
+    if status == NO_METHOD:
+        kind, message = "method", f"this address takes {headers.get('Allow', 'another method')}"
+    elif status == UNKNOWN:
+        kind, message = "unknown", "nothing is here; the page is at /"
+    else:
+        kind, message = "request", "the request cannot be read"
+    described = Refusal(status, kind, f"{message}; /openapi.json describes the interface")
+    answer = await _refused(request, described)
+    answer.headers.update(headers)
+    return answer
 
 
 def _parts(request: Request) -> Parts:
@@ -145,12 +177,12 @@ def _scores(app: FastAPI) -> None:
             return _Lines(answering)
         return _Whole(answering)
 
-    @app.get("/api/scores/{digest}", response_model=Answer, responses={404: {"model": Problem}})
+    @app.get("/api/scores/{digest}", response_model=Answer, responses=_PROBLEMS)
     async def kept(request: Request, digest: str) -> Answer:
         """An answer that is still kept: the last ones are, by the digest of the file's bytes."""
         answer = _parts(request).desk.answers.find(digest)
         if answer is None:
-            raise Refusal(404, "unknown", "this answer is not kept any more; send the video again")
+            raise Refusal(UNKNOWN, "unknown", "this answer is not kept any more; send the video again")
         return answer
 
 
@@ -233,6 +265,7 @@ def _plain(event: Event) -> dict[str, Any]:
 
 
 def _rest(app: FastAPI) -> None:
+    @app.head("/health", include_in_schema=False)  # as many monitors ask
     @app.get("/health", response_model=Health, responses={503: {"model": Health}})
     async def health(request: Request) -> Response:
         """Whether scores can be had: 200 if each kind of replica has one that is ready, else 503."""
@@ -255,20 +288,21 @@ def _rest(app: FastAPI) -> None:
             examples=[{"name": one.name, "title": one.title, "file": one.file} for one in EXAMPLES],
         )
 
-    @app.get("/api/examples/{name}", response_class=FileResponse, responses={404: {"model": Problem}})
+    @app.get("/api/examples/{name}", response_class=FileResponse, responses=_PROBLEMS)
     async def example(request: Request, name: str) -> Response:
         """A video to try."""
         try:
             path = await asyncio.to_thread(_parts(request).examples.path, name)
         except KeyError:
-            raise Refusal(404, "unknown", "there is no such example; /api/about lists them") from None
+            raise Refusal(UNKNOWN, "unknown", "there is no such example; /api/about lists them") from None
         return FileResponse(path, media_type="video/mp4")
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     @app.get("/{name}", include_in_schema=False)
     async def page(name: str = "index.html") -> Response:
         """The page and its files."""
         if name not in PAGE_FILES:
-            raise Refusal(404, "unknown", "nothing is here; the page is at /")
+            raise Refusal(UNKNOWN, "unknown", "nothing is here; the page is at /")
         text = (resources.files("pipeline.serve") / "page" / name).read_text(encoding="utf-8")
         return Response(text, media_type=PAGE_FILES[name])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actors.media.outcome import STORAGE
 
 _MIB = 1 << 20
-TOO_LARGE, UNPROCESSABLE, BUSY, FULL = 413, 422, 503, 507
+UNKNOWN, NO_METHOD, TOO_LARGE, UNPROCESSABLE, BUSY, FULL = 404, 405, 413, 422, 503, 507
 _STATUS = {"too_large": TOO_LARGE, "too_long": TOO_LARGE, "crash": 500, STORAGE: FULL}  # others: the file is at fault
 
 
@@ -40,7 +40,8 @@ class Refusal(Exception):  # noqa: N818 - an answer to the client, seldom an err
 
     Attributes:
         status: Status of HTTP.
-        kind: As in `actors.media.outcome.KINDS`, or one of this package: too_long, busy, unknown, token, host, length.
+        kind: As in `actors.media.outcome.KINDS`, or one of this package: too_long, busy, unknown, method, request, token,
+            host, length.
         message: One line: what, and how to mend it.
         retry_s: Seconds after which the same request may succeed, or None.
     """

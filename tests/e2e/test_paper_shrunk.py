@@ -18,12 +18,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.heavy, pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def run(command, tmp_path_factory):
-    """A run of two stages: its layout, its arguments, and how its command ended."""
+    """A run of two stages: its layout, the arguments that name its folder, and those of its command."""
     root = tmp_path_factory.mktemp("paper") / "shrunk"
-    arguments = ("--preset", "paper-shrunk", "--stages", 2, "--out", root)
+    folder = ("--preset", "paper-shrunk", "--out", root)
+    arguments = (*folder, "--stages", 2)
     ended = command(*arguments)
     assert ended.returncode == 0, ended.stderr
-    return SimpleNamespace(layout=RunLayout(root), arguments=arguments)
+    return SimpleNamespace(layout=RunLayout(root), arguments=arguments, folder=folder)
 
 
 def test_both_rounds_train_the_published_student(run):
@@ -79,7 +80,7 @@ def _times(layout, folder):
 
 @pytest.mark.heavy
 def test_a_sweep_that_is_killed_goes_on_after_its_checkpoint(run, command, kill_when):
-    layout, arguments = run.layout, ("sweep", "--lambda", "0.5", *run.arguments)
+    layout, arguments = run.layout, ("sweep", "--lambda", "0.5", *run.folder)
 
     def registered():
         """First checkpoints that a training goes on after."""
@@ -97,7 +98,7 @@ def test_a_sweep_that_is_killed_goes_on_after_its_checkpoint(run, command, kill_
 
 @pytest.mark.heavy
 def test_a_sweep_compares_the_values_on_the_steps_that_the_run_has_committed(run, command):
-    layout, arguments = run.layout, ("sweep", "--lambda", "0.5,adaptive", *run.arguments)
+    layout, arguments = run.layout, ("sweep", "--lambda", "0.5,adaptive", *run.folder)
     ended = command(*arguments)
     assert ended.returncode == 0, ended.stderr
     check_trials(layout, {0.5, "adaptive"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from committed import commit_evaluation
 
 from pipeline.corpus.proxies import SUITES
 from pipeline.run_folder.layout import RunLayout
@@ -46,4 +47,5 @@ def judged_run(root, noise, seed=0, stage=1, sources=SOURCES):
         write_table(layout.benchmark(suite), BENCHMARK.table(rows), BENCHMARK)
     write_table(layout.benchmark_student_scores(stage), STUDENT_SCORES.table(scores), STUDENT_SCORES)
     write_json(layout.benchmark_teachers, {suite: {"niqe": TEACHERS, "ensemble": TEACHERS} for suite in SUITES})
+    commit_evaluation(layout, stage)
     return layout

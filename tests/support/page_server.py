@@ -146,6 +146,8 @@ def asker(port):
 
 def _read(answer):
     body, kind = answer.read(), answer.getheader("content-type", "")
+    if not body:  # of HEAD
+        return body
     if kind.startswith("application/json"):
         return json.loads(body)
     if kind.startswith(NDJSON):

@@ -1,12 +1,15 @@
 import itertools
 from dataclasses import replace
+from math import nan
+from pathlib import Path
 
 import pytest
 
 from trainers.job import TrainJob
 from trainers.launch import train
+from trainers.passed import note_passed, read_passed
 from trainers.settings import TrainingSettings
-from trainers.sweep import SweepRow, concurrent_trials, fitted, halve, sweep, trial_job
+from trainers.sweep import METRIC, SweepRow, concurrent_trials, fitted, halve, sweep, trial_job
 
 
 @pytest.fixture
@@ -108,10 +111,96 @@ def test_a_trial_that_fails_stands_last_and_takes_no_place_of_another():
     assert rows[-1].error == "out of memory"
 
 
+class Trainings:
+    """In place of Ray: trainings with known curves that keep, as real ones do, how they stood at every checkpoint."""
+
+    def __init__(self, monkeypatch, curves):
+        self.curves, self.at, self.asked, self.broken = curves, {}, [], set()
+        monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4})
+        monkeypatch.setattr("trainers.sweep._trials", self.trials)
+
+    def trials(self, job, values, until, _at_once):
+        self.asked.append((until, sorted(values)))
+        return [self.row(job, value, until) for value in values]
+
+    def row(self, job, value, until):
+        trial = trial_job(job, value)
+        if value in self.broken:
+            return SweepRow(value, trial.output, 0, 0, nan, nan, nan, nan, "out of memory")
+        end = min(until, STEPS)
+        (Path(job.storage) / trial.name).mkdir(parents=True, exist_ok=True)
+        for step in range(self.at.get(value, 0) + 1, end + 1):
+            if step % job.settings.checkpoint_every == 0 or step == end:
+                note_passed(Path(job.storage) / trial.name, trial, step, self.metrics(value, step))
+        self.at[value] = max(self.at.get(value, 0), end)
+        return SweepRow(
+            value, trial.output, self.at[value], STEPS, self.curves[value](self.at[value]), 0.5, 1.0, 1.0, ""
+        )
+
+    def metrics(self, value, step):
+        order = self.curves[value](step)
+        return {"step": step, "steps": STEPS, METRIC: order, "validation_accuracy": 0.5, "ce": 1.0, "entropy": 1.0}
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A job of which nothing is read."""
+    places = {name: str(tmp_path / name) for name in ("pairs", "features", "output", "validation", "storage")}
+    return TrainJob(**places, name="sweep", settings=TrainingSettings(checkpoint_every=5, workers=1))
+
+
+def test_figures_are_those_of_the_job_they_were_kept_for(tmp_path, small):
+    note_passed(tmp_path, small, 10, {"ce": 1.0})
+    note_passed(tmp_path, small, 20, {"ce": 2.0})
+    assert [read_passed(tmp_path, small, step) for step in (10, 20, 30)] == [{"ce": 1.0}, {"ce": 2.0}, None]
+    assert read_passed(tmp_path, replace(small, seed=1), 10) is None
+
+
+def test_a_sweep_after_one_of_other_values_decides_as_if_it_were_the_first(monkeypatch, small):
+    trainings = Trainings(monkeypatch, SLOW_START)
+    first = sweep(small, [0.0, 0.25])
+    assert [(row.lambda_, row.stopped_at) for row in first] == [(0.0, STEPS), (0.25, 10)]
+    trainings.asked.clear()
+    after = sweep(small, [0.0, 0.25, 0.5, 1.0])
+    assert trainings.asked == [(10, [0.5, 1.0]), (20, [1.0]), (STEPS, [1.0])], "what is trained is not trained again"
+    Trainings(monkeypatch, SLOW_START)
+    assert after == sweep(replace(small, storage=f"{small.storage}-fresh"), [0.0, 0.25, 0.5, 1.0])
+    assert [(row.lambda_, row.stopped_at) for row in after] == [(1.0, 100), (0.0, 20), (0.5, 10), (0.25, 10)]
+
+
+def test_what_failed_is_tried_again_and_then_decided_as_if_it_never_had(monkeypatch, small):
+    trainings = Trainings(monkeypatch, SLOW_START)
+    trainings.broken = {1.0}
+    rows = sweep(small, list(SLOW_START))
+    assert (rows[0].lambda_, rows[-1].error) == (0.0, "out of memory")
+    trainings.broken = set()
+    assert [(row.lambda_, row.stopped_at) for row in sweep(small, list(SLOW_START))] == [
+        (1.0, 100),
+        (0.0, 20),
+        (0.5, 10),
+        (0.25, 10),
+    ]
+
+
+def test_a_complete_training_is_asked_again_since_another_sweep_may_have_taken_its_folder(monkeypatch, small):
+    trainings = Trainings(monkeypatch, SLOW_START)
+    first = sweep(small, [0.0])
+    trainings.asked.clear()
+    assert sweep(small, [0.0]) == first
+    assert trainings.asked == [(STEPS, [0.0])]
+
+
+def test_a_training_that_is_further_than_is_known_of_it_is_refused_with_the_folder_to_delete(monkeypatch, small):
+    trainings = Trainings(monkeypatch, SLOW_START)
+    trainings.at[0.0] = 50  # by a version that kept no figures
+    with pytest.raises(
+        ValueError, match=r"lambda 0\.0 is at step 50.* at step 10 .*: delete .*sweep-lambda-0\.0 to train"
+    ):
+        sweep(small, [0.0, 0.5])
+
+
 @pytest.mark.heavy  # beside the sweep of a whole command
 def test_a_sweep_compares_the_weights_and_runs_again_without_training(ray_session, job):
-    from pathlib import Path
-
     rows = sweep(job, [0.0, "adaptive"], grace_steps=1000)
     assert {row.lambda_ for row in rows} == {0.0, "adaptive"}
     assert [row.error for row in rows] == ["", ""]
@@ -127,8 +216,6 @@ def test_a_sweep_compares_the_weights_and_runs_again_without_training(ray_sessio
 def test_a_sweep_that_ends_a_value_early_decides_the_same_again_and_trains_the_other_as_if_it_were_alone(
     ray_session, job
 ):
-    from pathlib import Path
-
     halved = replace(job, name="halved", output=f"{job.output}-halved")
     rows = sweep(halved, [1.0, 0.0], grace_steps=10)
     assert [(row.lambda_, row.stopped_at) for row in rows] == [(0.0, 57), (1.0, 10)]

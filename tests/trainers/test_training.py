@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainers.launch import Failpoint, TrainingError, TrainJob, train
+from trainers.passed import read_passed
 from trainers.places import files_below, place
 from trainers.settings import TrainingSettings
 from trainers.student.table import load_student
@@ -55,6 +56,15 @@ def test_training_learns_the_ordering(base):
     assert result["train_accuracy"] > 0.5
     assert result["loss"][-1]["ce"] < result["loss"][0]["ce"]
     assert set(result["loss"][0]) == {"step", "ce", "entropy", "lambda", "loss"}
+
+
+def test_how_it_stood_at_every_checkpoint_is_kept(base, job):
+    result, _, _ = base
+    known = {step: read_passed(Path(job.storage, job.name), job, step) for step in (24, 25, 50, 75, 100, 114)}
+    assert [step for step, one in known.items() if one is not None] == [25, 50, 75, 100, 114]
+    assert known[25]["step"] == 25
+    assert known[25]["validation_order_accuracy"] != known[100]["validation_order_accuracy"]
+    assert known[114]["validation_order_accuracy"] == result["validation_order_accuracy"]
 
 
 def test_the_steps_of_an_epoch_can_be_those_of_fewer_pairs(base, job):

@@ -35,6 +35,21 @@ def test_money_hours_and_every_distortion_are_shown(call, tmp_path):
     assert "money: about" not in call("plan", "--preset", "demo", "--out", tmp_path / "run", *options(SMALL)).out
 
 
+def test_json_has_every_figure_of_the_tables(call, tmp_path):
+    words = ("plan", "--videos", "20", "--out", tmp_path / "run", "--price-per-hour", "1000")
+    text, found = call(*words).out, call(*words, "--json").json()
+    totals = found["totals"]
+    hours, longest = (float(one) for one in re.search(r"about ([\d.]+) hours .*step ([\d.]+) hours", text).groups())
+    assert (found["videos"], found["price_per_hour"]) == (20, 1000)
+    assert f"money: about {totals['money']:.2f} at 1000" in text
+    assert (round(totals["seconds"] / 3600, 2), round(totals["longest_step_seconds"] / 3600, 2)) == (hours, longest)
+    assert f"work: {totals['cpu_seconds'] / 3600:,.1f} CPU hours" in text
+    for one in found["steps"]:
+        row = next(line.split() for line in text.splitlines() if line.split()[:1] == [one["step"]])
+        assert [str(one["actors"]), f"{one['gpus']:g}", f"{one['memory_gib']:.1f}"] == row[-4:-1], one["step"]
+    assert call(*words[:-2], "--json").json()["totals"]["money"] is None
+
+
 def options(overrides):
     return [word for entry in overrides for word in ("--set", entry)]
 
@@ -82,6 +97,11 @@ def test_too_few_videos_are_said(call, tmp_path):
         (["--rates", "/no/file.yaml"], "--rates /no/file.yaml"),
         (["--prices", "/no/file.yaml"], "--prices /no/file.yaml"),
         (["--measure", "rates.yaml"], "--videos PATH"),
+        (["--measure", ""], "--measure: the name is empty"),
+        (["--cluster", ""], "--cluster: the name is empty"),
+        (["--sample", "9"], "--sample 9: only --measure FILE"),
+        (["--measure", "rates.yaml", "--json"], "--json: --measure writes rates"),
+        (["--measure", "rates.yaml", "--price-per-hour", "0"], "--price-per-hour: --measure writes rates"),
     ],
 )
 def test_wrong_usage_is_told(call, words, message):

@@ -6,12 +6,24 @@ from collections import Counter
 
 import pytest
 
-from pipeline.commands.sweep import COLUMNS, HELD_OUT, _close, _row, as_csv, as_html, split_pairs, values_of
+from pipeline.commands.sweep import (
+    COLUMNS,
+    HELD_OUT,
+    _close,
+    _row,
+    as_csv,
+    as_html,
+    forget_failed,
+    split_pairs,
+    values_of,
+)
 from pipeline.console import Console, UserError
 from pipeline.planning.forecast import of_folder
 from pipeline.run_folder.layout import RunLayout
+from pipeline.run_folder.manifest import Steps
 from pipeline.run_folder.records import PAIRS
-from pipeline.run_folder.store import read_table, write_table
+from pipeline.run_folder.step import Step
+from pipeline.run_folder.store import read_table, write_json, write_table
 from pipeline.settings.config import load
 
 
@@ -42,6 +54,23 @@ def test_other_values_are_one_line_before_any_work(call, tmp_path, text):
     output = call("sweep", f"--lambda={text}", "--out", tmp_path / "run")
     assert (output.code, output.out) == (2, "")
     assert "from 0 to 1" in output.err
+    assert output.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stages", "2"], "--stages: a sweep trains round 1 alone"),
+        (["--set", "stages=2"], "--stages: a sweep trains round 1 alone"),
+        (["--set", "training.lambda=0.5"], "--set training.lambda: a sweep sets it itself"),
+        (["--set", "training={lambda: 0.5}"], "--set training.lambda: a sweep sets it itself"),
+    ],
+)
+def test_what_a_sweep_sets_itself_is_refused(call, tmp_path, words, message):
+    output = call("sweep", *words, "--out", tmp_path / "run")
+    assert (output.code, output.out) == (2, "")
+    assert message in output.err
     assert output.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -84,6 +113,22 @@ def test_a_trial_that_was_ended_early_or_failed_has_no_benchmark_figures(tmp_pat
     )
     assert failed["loss"] is None
     assert failed["error"] == "out of memory"
+
+
+@pytest.mark.parametrize(("error", "again"), [("died", True), (None, False)])
+def test_a_sweep_with_a_failed_trial_is_not_done(begun, error, again):
+    layout = begun([])
+    made = []
+
+    def work():
+        made.append(1)
+        write_json(layout.sweep_json, {"trials": [{"error": None}, {"error": error}]})
+        return {}
+
+    for _ in range(2):
+        forget_failed(layout)
+        Steps(layout, Console(io.StringIO())).run(Step("sweep", {"values": [0.0, 1.0]}, [layout.sweep_json], work))
+    assert len(made) == 1 + again
 
 
 def test_the_table_and_the_exit_code(tmp_path, capsys):

@@ -42,7 +42,7 @@ def test_every_chart_is_drawn(opened):
     assert len(counts) == 4 + 2 + 2 + 1 + 2 + 1 + 9 + 1
     assert all(counts.values()), counts
     assert counts["seen-within"] == 3, "teachers, their ensemble, and the students"
-    assert counts["steps"] == 6
+    assert counts["steps"] == 6 + 5
 
 
 def test_a_name_from_outside_is_text_in_a_chart_too(opened):

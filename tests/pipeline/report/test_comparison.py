@@ -1,8 +1,12 @@
 import pytest
+from committed import commit_evaluation
 from judged_runs import judged_run
 
 from pipeline.console import UserError
+from pipeline.corpus.proxies import SUITES
 from pipeline.report.comparison import difference, judged, of_runs, same_copies
+from pipeline.run_folder.records import BENCHMARK, STUDENT_SCORES
+from pipeline.run_folder.store import read_json, read_table, write_json, write_table
 
 WITHIN = ("unseen", "within")
 
@@ -72,3 +76,57 @@ def test_an_undefined_figure_is_no_figure(made):
     assert of_runs([other], WITHIN) is None
     assert difference([(one, other)], WITHIN) is None
     assert difference([], WITHIN) is None
+
+
+def other_benchmark(layout):
+    """The benchmark of another seed in place of this one: the same ids, other copies."""
+    for suite in SUITES:
+        rows = read_table(layout.benchmark(suite), BENCHMARK).to_pylist()
+        write_table(
+            layout.benchmark(suite), BENCHMARK.table([{**row, "mos": 100 - row["mos"]} for row in rows]), BENCHMARK
+        )
+
+
+def test_old_scores_are_never_those_of_a_new_benchmark_with_the_same_ids(tmp_path):
+    layout = judged_run(tmp_path / "a", 0.1)
+    other_benchmark(layout)
+    for stage in (None, 1):
+        with pytest.raises(UserError, match="since the benchmark or the student was made again; repeat the command"):
+            judged(layout, stage)
+    commit_evaluation(layout, 1)
+    assert judged(layout).values[WITHIN] < 0, "the next evaluation counts"
+
+
+def test_scores_of_a_student_that_is_trained_again_are_not_those_of_the_new_one(tmp_path):
+    layout = judged_run(tmp_path / "a", 0.1)
+    manifest = read_json(layout.manifest("train-1"))
+    write_json(layout.manifest("train-1"), {**manifest, "outputs": {"round-1/student": "another"}})
+    with pytest.raises(UserError, match="made again"):
+        judged(layout)
+    layout.manifest("train-1").unlink()
+    with pytest.raises(UserError, match="made again"):
+        judged(layout)
+
+
+@pytest.mark.parametrize("step", ["evaluate-1", "benchmark-teachers"])
+def test_scores_of_an_unfinished_evaluation_do_not_count(tmp_path, step):
+    layout = judged_run(tmp_path / "a", 0.1)
+    layout.manifest(step).unlink()
+    with pytest.raises(UserError, match="repeat the command"):
+        judged(layout)
+
+
+def test_the_rounds_before_the_one_that_is_evaluated_again_still_count(tmp_path):
+    layout = judged_run(tmp_path / "a", 0.1)
+    judged_run(tmp_path / "a", 0.5, stage=2)
+    layout.manifest("evaluate-2").unlink()
+    assert judged(layout).stage == 1
+
+
+def test_copies_without_a_score_are_counted_and_give_no_figure(tmp_path):
+    layout = judged_run(tmp_path / "a", 0.1)
+    scores = read_table(layout.benchmark_student_scores(1), STUDENT_SCORES)
+    write_table(layout.benchmark_student_scores(1), scores.slice(4), STUDENT_SCORES)
+    commit_evaluation(layout, 1)
+    with pytest.raises(UserError, match=r"benchmark-scores\.parquet: 4 of 30 seen copies have no score"):
+        judged(layout)

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
+from committed import commit_evaluation
 from small_run import HOSTILE, HOSTILE_FILE
 
 from pipeline.report.data import gather
@@ -151,8 +152,8 @@ PARTS = {
     "nothing": [],
     "a configuration": ["config"],
     "teachers": ["config", "calibration", "videos"],
-    "an older run": ["metrics"],
-    "a run without scores": ["config", "videos", "metrics", "benchmark"],
+    "an older run": ["metrics", "seen", "unseen", "teachers"],
+    "a run without scores": ["config", "videos", "metrics", "seen", "unseen", "teachers"],
 }
 
 
@@ -164,11 +165,14 @@ def test_the_report_of_an_unfinished_run_shows_what_there_is(parts, layout, tmp_
         "calibration": (layout.calibration, part.calibration),
         "videos": (layout.videos, part.videos),
         "metrics": (layout.metrics(1), part.metrics(1)),
-        "benchmark": (layout.benchmark("seen"), part.benchmark("seen")),
+        "teachers": (layout.benchmark_teachers, part.benchmark_teachers),
+        **{suite: (layout.benchmark(suite), part.benchmark(suite)) for suite in ("seen", "unseen")},
     }
     for name in parts:
         source, target = sources[name]
         write_bytes(target, source.read_bytes())
+    if "metrics" in parts:
+        commit_evaluation(part, 1)
     write_report(part)
     words = " ".join(Page(part.report_html.read_text(encoding="utf-8")).words)
     assert ("No stage has been evaluated yet" in words) is ("metrics" not in parts)

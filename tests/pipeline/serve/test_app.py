@@ -189,3 +189,36 @@ def test_health_says_how_many_replicas_there_are(service):
 def test_a_path_out_of_the_page_leads_nowhere(service):
     for path in ("/../app.py", "/%2e%2e/app.py", "/page.css%00", "/__init__.py", "/api/examples/..%2Fclean"):
         assert service.ask("GET", path)[0] == 404, path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind", "words"),
+    [
+        ("POST", "/api/scores?per_second=%3Cb%3Ebanana", 422, "request", "per_second: "),
+        ("GET", "/api/scores", 405, "method", "takes POST"),
+        ("DELETE", "/%3Cb%3Ebanana", 405, "method", "takes GET"),
+        ("GET", "/api/%3Cb%3Ebanana", 404, "unknown", "nothing is here"),
+        ("GET", "/%3Cb%3Ebanana", 404, "unknown", "nothing is here"),
+    ],
+)
+def test_a_request_that_nothing_answers_has_the_form_of_every_error(service, method, path, status, kind, words):
+    found, headers, facts = service.ask(method, path)
+    assert (found, list(facts), list(facts["error"])) == (status, ["error"], ["kind", "message"])
+    assert facts["error"]["kind"] == kind
+    assert words in facts["error"]["message"]
+    assert "banana" not in str(facts), "what a stranger sends is not repeated"
+    assert ("allow" in headers) is (status == 405)
+
+
+@pytest.mark.parametrize("path", ["/health", "/"])
+def test_monitors_may_ask_without_a_body(service, path):
+    status, headers, facts = service.ask("HEAD", path)
+    assert status == 200
+    assert int(headers["content-length"]) > 0
+    assert not facts
+
+
+def test_every_error_is_described_in_the_form_that_it_has(service):
+    described = service.ask("GET", "/openapi.json")[2]
+    assert "HTTPValidationError" not in described["components"]["schemas"]
+    assert "head" not in described["paths"]["/health"]
