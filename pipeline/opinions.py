@@ -18,8 +18,9 @@ from actors.teachers.score_table import ScoreTable
 from pipeline.console import UserError
 from pipeline.corpus.members import pool
 from pipeline.look.chain import weights_folder
-from pipeline.method.calibration import MIN_LOGISTIC_POINTS, MIN_TEACHERS, Calibrated, CalibrationError, calibrate
+from pipeline.method.calibration import MIN_TEACHERS, Calibrated, calibrate
 from pipeline.method.labels import ensemble_labels, level_labels
+from pipeline.method.logistic import MIN_LOGISTIC_POINTS, CalibrationError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.run import Run

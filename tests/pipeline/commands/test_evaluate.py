@@ -248,6 +248,18 @@ def test_labels_beside_a_file_are_refused_and_beside_a_named_benchmark_used(call
     assert [row["benchmark"] for row in both.json()["benchmarks"]] == ["b", "KoNViD-1k"]
 
 
+def test_a_line_in_place_of_the_logistic_is_said(call, tmp_path):
+    file = table(tmp_path, "video,mos\n" + "".join(f"{k}.mp4,{k % 3}\n" for k in range(6)))
+    predictions = table(tmp_path, "video,score\n" + "".join(f"{k}.mp4,{k}\n" for k in range(6)), "p.csv")
+    words = ("--benchmark", file, "--predictions", predictions)
+    output = call("evaluate", *words)
+    assert output.code == 0
+    assert "b: PLCC mapped and RMSE are those of a line in place of the logistic: 6 points are fewer" in output.err
+    (one,) = call("evaluate", *words, "--json", "--csv", tmp_path / "o.csv").json()["benchmarks"]
+    assert (one["mapping"], one["mapping_reason"][:8]) == ("linear", "6 points")
+    assert "6 points are fewer" in (tmp_path / "o.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("count", "weak", "why"),
     [
