@@ -54,14 +54,18 @@ class ScoreTable:
         """SHA-256 of the file's content."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
+    def has(self, video: str) -> bool:
+        """Whether at least one row matches a video, from its path."""
+        return self._row(video) is not None
+
     def find(self, video: str) -> float:
         """The score of a video, from its path.
 
         Raises:
             Failure: `missing` if no row or several rows match; `decode` if the row holds no finite number.
         """
-        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
-        if row is None or (row >= 0 and not _belong_together(self.names[row], video)):
+        row = self._row(video)
+        if row is None:
             raise Failure("missing", f"{self.path} has no row for {video}")
         if row < 0:
             raise Failure(
@@ -70,6 +74,11 @@ class ScoreTable:
         if not math.isfinite(self.values[row]):
             raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is not a finite number")
         return self.values[row]
+
+    def _row(self, video: str) -> int | None:
+        """The row that matches; -1 if several do, None if none does."""
+        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
+        return None if row is None or (row >= 0 and not _belong_together(self.names[row], video)) else row
 
     @cached_property
     def _rows(self) -> dict[str, int]:
