@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,11 @@ from actors.teachers import load_teacher, teacher_class
 from actors.teachers.score_table import ScoreTable
 from pipeline.console import UserError
 from pipeline.corpus.members import pool
+from pipeline.corpus.rating_scale import on_points, split_range
 from pipeline.look.chain import weights_folder
-from pipeline.method.calibration import MIN_LOGISTIC_POINTS, MIN_TEACHERS, Calibrated, CalibrationError, calibrate
+from pipeline.method.calibration import MIN_TEACHERS, Calibrated, calibrate
 from pipeline.method.labels import ensemble_labels, level_labels
+from pipeline.method.logistic import MIN_LOGISTIC_POINTS, CalibrationError
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.records import ENSEMBLE, SCORES
 from pipeline.run_folder.run import Run
@@ -147,11 +149,12 @@ def mos_file(config: Config) -> Path | None:
     """Path of the table of human scores, or None if the configuration names none.
 
     Raises:
-        UserError: There is no such file.
+        UserError: There is no such file, or the range after its name is none.
     """
     if config.teachers.mos is None:
         return None
-    path = Path(config.teachers.mos).expanduser()
+    name, _ = split_range(config.teachers.mos, "teachers.mos")
+    path = Path(name).expanduser()
     if not path.is_file():
         raise UserError(
             f"teachers.mos {path}: there is no such file; name a CSV or Parquet file with columns video and mos"
@@ -159,14 +162,37 @@ def mos_file(config: Config) -> Path | None:
     return path
 
 
-def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.ndarray | None:
-    """Human scores of the named pool videos.
+def mos_range(config: Config) -> tuple[float, float] | None:
+    """The range of the human scores in their table; None where none is named: they are from 0 to 100 then."""
+    return None if config.teachers.mos is None else split_range(config.teachers.mos, "teachers.mos")[1]
 
-    Returns:
-        float64 `[len(ids)]`, NaN for unrated videos and degraded copies; None without a table.
+
+@dataclass(frozen=True)
+class Ratings:
+    """Human scores of pool videos.
+
+    Attributes:
+        scores: Points from 0 to 100, float64 `[N]`; NaN for unrated videos and degraded copies.
+        windows: How many of the N are no copies.
+        unusable: Why rows that stand for one of them give no score: several rows for one video, or no number.
+    """
+
+    scores: np.ndarray
+    windows: int
+    unusable: tuple[str, ...]
+
+    @property
+    def rated(self) -> int:
+        """How many have a score."""
+        return int(np.isfinite(self.scores).sum())
+
+
+def ratings(config: Config, layout: RunLayout, ids: Sequence[str]) -> Ratings | None:
+    """Human scores of the named pool videos `[N]`; None without a table.
 
     Raises:
-        UserError: The table cannot be read, or rates too few of the videos for a logistic.
+        UserError: The table cannot be read, its scores are not on the scale that is named, or it rates too few of the videos
+            for a logistic.
     """
     path = mos_file(config)
     if path is None:
@@ -175,21 +201,31 @@ def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.nd
         table = ScoreTable(str(path), ("mos",))
     except Failure as failure:
         raise UserError(f"teachers.mos: {failure.message}") from failure
+    table.values = list(on_points(table.values, table.names, mos_range(config), f"teachers.mos {path}"))
     videos = {row["video_id"]: row for row in pool(layout)}
-    scores = np.array([_human_score(table, videos[name]) for name in ids])
-    rated = int(np.isfinite(scores).sum())
-    if rated < MIN_LOGISTIC_POINTS:
+    scores = np.full(len(ids), math.nan)
+    unusable = []
+    windows = [place for place, name in enumerate(ids) if not videos[name]["copy"]]
+    for place in windows:
+        uri = videos[ids[place]]["uri"]
+        if not table.has(uri):  # a pool may have unrated videos
+            continue
+        try:
+            scores[place] = table.find(uri)
+        except Failure as failure:
+            unusable.append(failure.message)
+    found = Ratings(scores, len(windows), tuple(unusable))
+    if found.rated < MIN_LOGISTIC_POINTS:
+        lost = f" ({len(unusable)} more have no usable row, the first: {unusable[0]})" if unusable else ""
         raise UserError(
-            f"teachers.mos {path}: it rates {rated} of {len(ids)} pool videos, and a logistic needs {MIN_LOGISTIC_POINTS}; "
-            f"its names must match the ends of the videos' paths; remove the key to use the teachers' consensus"
+            f"teachers.mos {path}: it rates {found.rated} of {len(ids)} pool videos{lost}, and a logistic needs "
+            f"{MIN_LOGISTIC_POINTS}; its names must match the ends of the videos' paths; remove the key to use the "
+            f"teachers' consensus"
         )
-    return scores
+    return found
 
 
-def _human_score(table: ScoreTable, video: Mapping[str, Any]) -> float:
-    if video["copy"]:
-        return math.nan
-    try:
-        return table.find(video["uri"])
-    except Failure:  # a pool may have unrated videos
-        return math.nan
+def human_scores(config: Config, layout: RunLayout, ids: Sequence[str]) -> np.ndarray | None:
+    """The `scores` of `ratings`; None without a table."""
+    found = ratings(config, layout, ids)
+    return None if found is None else found.scores

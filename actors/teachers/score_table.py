@@ -33,7 +33,7 @@ class ScoreTable:
         values: Their scores; NaN where a cell is no number.
 
     Raises:
-        Failure: `usage`: the file cannot be read, or has no such column or no rows.
+        Failure: `usage`: the file cannot be read, or has no such column, several of that name, or no rows.
     """
 
     def __init__(self, path: str, score: Sequence[str], video: Sequence[str] = VIDEO_COLUMNS) -> None:
@@ -54,14 +54,18 @@ class ScoreTable:
         """SHA-256 of the file's content."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
+    def has(self, video: str) -> bool:
+        """Whether at least one row matches a video, from its path."""
+        return self._row(video) is not None
+
     def find(self, video: str) -> float:
         """The score of a video, from its path.
 
         Raises:
             Failure: `missing` if no row or several rows match; `decode` if the row holds no finite number.
         """
-        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
-        if row is None or (row >= 0 and not _belong_together(self.names[row], video)):
+        row = self._row(video)
+        if row is None:
             raise Failure("missing", f"{self.path} has no row for {video}")
         if row < 0:
             raise Failure(
@@ -70,6 +74,11 @@ class ScoreTable:
         if not math.isfinite(self.values[row]):
             raise Failure("decode", f"{self.path}, row {row + 2}: {self.column} of {video} is not a finite number")
         return self.values[row]
+
+    def _row(self, video: str) -> int | None:
+        """The row that matches; -1 if several do, None if none does."""
+        row = next((match for ending in _endings(video) if (match := self._rows.get(ending)) is not None), None)
+        return None if row is None or (row >= 0 and not _belong_together(self.names[row], video)) else row
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -81,18 +90,18 @@ class ScoreTable:
         return rows
 
     def _read(self) -> tuple[list[str], list[dict[str, Any]]]:
-        import pyarrow as pa
-
         try:
             return header_and_rows(self.path)
-        except (OSError, pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
+        except ValueError as error:
             raise Failure(
                 "usage", f"{self.path} cannot be read as a table ({error}); name a CSV or Parquet file"
             ) from error
 
     def _column(self, header: Sequence[str], names: Sequence[str]) -> str:
-        by_name = {column.strip().lower(): column for column in reversed(header)}
-        match = next((by_name[name.lower()] for name in names if name.lower() in by_name), None)
+        try:
+            match = find_column(header, names)
+        except ValueError as error:
+            raise Failure("usage", f"{self.path} {error}") from error
         if match is None:
             have = ", ".join(header) or "nothing"
             raise Failure("usage", f"{self.path} has no column {' or '.join(names)}; it has {have}")
@@ -100,17 +109,44 @@ class ScoreTable:
 
 
 def header_and_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """The names of the columns and the rows of a CSV or Parquet table.
+    """The names of the columns and the rows of a CSV or Parquet table; of columns of one name the last one counts.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid, UnicodeDecodeError, csv.Error: It cannot be read as one.
+        ValueError: It cannot be read as one; the message is the reason, on one line.
     """
-    if path.suffix.lower() == ".parquet":
-        import pyarrow.parquet as pq
+    import pyarrow as pa
 
-        table = pq.read_table(path)
-        rows = [{name: _as_text(value) for name, value in row.items()} for row in table.to_pylist()]
-        return list(table.column_names), rows
+    try:
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def find_column(header: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column with the first of the names that the header has, in any case; None if it has none of them.
+
+    Raises:
+        ValueError: Several columns have that name; the message begins with "has".
+    """
+    for name in names:
+        found = [column for column in header if column.strip().lower() == name.lower()]
+        if len(found) > 1:  # in a row of the table only one of them would be left, without a word
+            raise ValueError(f"has {len(found)} columns {name}; leave one of them")
+        if found:
+            return found[0]
+    return None
+
+
+def _parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:  # `read_table` refuses columns of one name even where nobody asks for them
+        table = file.read()
+    rows = [{name: _as_text(value) for name, value in row.items()} for row in table.to_pylist()]
+    return list(table.column_names), rows
+
+
+def _csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream, skipinitialspace=True)
         return [name or "" for name in reader.fieldnames or ()], list(reader)

@@ -6,9 +6,9 @@ LIVE-YT-HFR, Waterloo-IVC-4K, KVQ), or a CSV or Parquet file with a column video
 without endings, and its table of scores there too, or in --labels. Names of a file are relative to --videos-root (the
 same option) and may not lead out of it. --predictions takes scores from a table and needs neither model nor videos.
 
-Figures: SRCC and PLCC with 95 % bootstrap intervals, PLCC and RMSE after the four-parameter logistic, KRCC. Overall values are
-weighted by the sizes of the official test lists, for files by their numbers of videos. Of two models, or a model and
-predictions, the second is compared with the first on the same videos.
+Figures: SRCC and PLCC with 95 % bootstrap intervals, PLCC and RMSE after the four-parameter logistic (where there is none, after
+a line, with a warning that says why), KRCC. Overall values are weighted by the sizes of the official test lists, for files by
+their numbers of videos. Of two models, or a model and predictions, the second is compared with the first on the same videos.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ OVERALL = ("srcc", "plcc", "plcc_mapped", "krcc")
 FIGURES = (*OVERALL, "rmse")
 ENDS = ("srcc_low", "srcc_high", "plcc_low", "plcc_high")
 CSV_COLUMNS = (
-    "model", "benchmark", "group", "label", "count", "missing", "ambiguous", "failed", *FIGURES, *ENDS, "mapping", "problem",
+    "model", "benchmark", "group", "label", "count", "missing", "ambiguous", "failed", *FIGURES, *ENDS, "mapping",
+    "mapping_reason", "problem",
 )  # fmt: skip
 _NAMED_AT_MOST = 5  # videos in a warning; --json lists all
 
@@ -209,10 +210,10 @@ def _result(benchmark: Benchmark, answers: Answers) -> dict[str, Any]:
     scores, labels = answers.scores[usable], labels[usable]
     result: dict[str, Any] = {"benchmark": benchmark.name, "group": benchmark.group, "label": benchmark.column}
     result |= {"count": int(usable.sum()), "missing": list(answers.missing), "ambiguous": list(answers.ambiguous)}
-    result |= {**dict.fromkeys((*FIGURES, *ENDS)), "mapping": None, "problem": None, "failed": answers.failed}
+    result |= dict.fromkeys((*FIGURES, *ENDS, "mapping", "mapping_reason", "problem")) | {"failed": answers.failed}
     try:
         figures = agreement(scores, labels)
-        result |= {name: getattr(figures, name) for name in FIGURES} | {"mapping": figures.mapping}
+        result |= {name: getattr(figures, name) for name in (*FIGURES, "mapping", "mapping_reason")}
     except MetricError as error:
         return result | {"problem": str(error)}
     try:
@@ -291,6 +292,11 @@ def _warn(result: dict[str, Any], console: Console) -> None:
     for row in result["failed"]:
         error = row["error"] or ""
         console.warn(error if row["video"] in error else f"{row['video']}: {error}")
+    if result["mapping_reason"]:
+        console.warn(
+            f"{result['benchmark']}: PLCC mapped and RMSE are those of a line in place of the logistic: "
+            f"{result['mapping_reason']}"
+        )
     if result["problem"]:
         console.warn(f"{result['benchmark']}: {result['problem']}")
 

@@ -42,7 +42,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder, student folder or released checkpoint")
     parser.add_argument("videos", metavar="VIDEO", nargs="+", help="file, folder, glob or list")
     parser.add_argument(
-        "--anchors", metavar="FILE", help="CSV of five videos and their scores, needed once for a released checkpoint"
+        "--anchors",
+        metavar="FILE",
+        help="CSV of five videos and their scores (0-100, or FILE?range=1..5), needed once for a released checkpoint",
     )
     parser.add_argument(
         "--windows",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from actors.teachers.score_table import header_and_rows
+from actors.teachers.score_table import find_column, header_and_rows
 from pipeline.console import UserError
 from pipeline.corpus.listing import VIDEO_SUFFIXES
 
@@ -56,9 +55,12 @@ def read_benchmark(file: str, root: str | None, label: str | None = None) -> Ben
         root: Folder of the videos.
         label: Column of the labels instead of the usual ones; rows without a label in it are left out.
 
+    Returns:
+        The benchmark; names that stand for one file are `ambiguous` and have no path.
+
     Raises:
-        UserError: There is no such file or folder, no usable column, a label that is not a number, or a name that leads
-            out of `root`.
+        UserError: There is no such file or folder, no usable column or two of its name, a label that is not a number, or
+            a name that leads out of `root`.
     """
     path, base = Path(file).expanduser(), None if root is None else Path(root).expanduser()
     if base is not None and not base.is_dir():
@@ -68,14 +70,28 @@ def read_benchmark(file: str, root: str | None, label: str | None = None) -> Ben
     columns, rows = _rows(path)
     video = _column(path, columns, VIDEO_COLUMNS)
     column = _column(path, columns, LABEL_COLUMNS if label is None else (label.lower(),))
-    numbered = [(number, row) for number, row in enumerate(rows, 2) if label is None or row[column] not in (None, "")]
+    numbered = [(number, row) for number, row in enumerate(rows, 2) if label is None or not _empty(row[column])]
     if not numbered:
         raise UserError(f"{path}: it has a header but no rows" + (f" with a {column}" if rows else ""))
     sign = -1.0 if column.lower() == "dmos" else 1.0
     videos = tuple(_inside(path, base, row[video], number) for number, row in numbered) if base else ()
     labels = tuple(sign * _number(path, row[column], number, column) for number, row in numbered)
     names = tuple(str(row[video] or "").strip() for _, row in numbered)
-    return Benchmark(path.stem, _said(column, rows), videos, labels, names)
+    often = Counter(map(os.path.realpath, videos))
+    twice = [often[os.path.realpath(video)] > 1 for video in videos]
+    return Benchmark(
+        path.stem,
+        _said(column, rows),
+        tuple("" if one else video for one, video in zip(twice, videos, strict=True)),
+        labels,
+        names,
+        ambiguous=tuple(name for one, name in zip(twice, names, strict=False) if one),
+    )
+
+
+def _empty(cell: object) -> bool:
+    """Whether a cell says nothing; tables of programs that have no empty number hold NaN there."""
+    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
 
 
 def _said(column: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -90,16 +106,20 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
         raise UserError(f"{path}: there is no such file; name a CSV or Parquet file with columns video and mos")
     try:
         return header_and_rows(path)
-    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a valid CSV or Parquet file ({error})") from error
+    except ValueError as error:
+        raise UserError(
+            f"{path}: not a valid CSV or Parquet file ({error}); write it again, or name another"
+        ) from error
 
 
 def _column(path: Path, header: Sequence[str], names: Sequence[str]) -> str:
     """The first of the named columns that the header has, in any case."""
-    for name in names:
-        match = next((column for column in header if column.strip().lower() == name), None)
-        if match is not None:
-            return match
+    try:
+        match = find_column(header, names)
+    except ValueError as error:
+        raise UserError(f"{path}: it {error}") from error
+    if match is not None:
+        return match
     have = ", ".join(header) or "nothing"
     raise UserError(f"{path}: no column {' or '.join(names)}; found {have}; rename the right one")
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import DegenerateDataWarning, bootstrap, rankdata
 
-from pipeline.method.calibration import constant_along, is_constant
+from pipeline.method.logistic import constant_along, is_constant
 from pipeline.method.metrics import MetricError
 from pipeline.method.resampling import MIN_DEFINED, RESAMPLES, SHARE, interval
 from pipeline.method.thurstone import Floats

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
-from pipeline.method.calibration import fit_logistic, is_constant
+from pipeline.method.logistic import Logistic, fit_least_squares, is_constant
 
 Floats = NDArray[np.float64]
 
@@ -31,12 +31,13 @@ class Agreement:
     Attributes:
         srcc: Spearman's rank correlation.
         plcc: Pearson's correlation of the raw scores.
-        plcc_mapped: Pearson's correlation after the monotone four-parameter logistic.
+        plcc_mapped: Pearson's correlation after the rising four-parameter logistic.
         krcc: Kendall's rank correlation.
         rmse: Root mean square error after the logistic, label units.
         count: Number of rows used.
         dropped: Number of rows with a non-finite number.
-        mapping: "logistic" or "linear".
+        mapping: "logistic", or "linear": a least-squares line stands in for it.
+        mapping_reason: Why the logistic was not used, for a line.
     """
 
     srcc: float
@@ -47,6 +48,7 @@ class Agreement:
     count: int
     dropped: int
     mapping: str
+    mapping_reason: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def srcc(scores: ArrayLike, labels: ArrayLike) -> float:
 def plcc(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
     """Pearson's correlation, raw or (`mapped`) after the rising four-parameter logistic."""
     x, y, _ = _usable(scores, labels)
-    return _pearson(fit_logistic(x, y, increasing=True)(x) if mapped else x, y)
+    return _mapped_plcc(fit_least_squares(x, y), x, y) if mapped else _pearson(x, y)
 
 
 def krcc(scores: ArrayLike, labels: ArrayLike) -> float:
@@ -79,23 +81,24 @@ def krcc(scores: ArrayLike, labels: ArrayLike) -> float:
 def rmse(scores: ArrayLike, labels: ArrayLike, mapped: bool = False) -> float:
     """Root mean square error, raw or (`mapped`) after the rising four-parameter logistic, in label units."""
     x, y, _ = _usable(scores, labels, need_spread=mapped)
-    predictions = fit_logistic(x, y, increasing=True)(x) if mapped else x
+    predictions = fit_least_squares(x, y)(x) if mapped else x
     return float(np.sqrt(np.mean((predictions - y) ** 2)))
 
 
 def agreement(scores: ArrayLike, labels: ArrayLike) -> Agreement:
     """All measures at once. The mapping always rises, so a predictor that runs against the labels stays negative."""
     x, y, dropped = _usable(scores, labels)
-    mapping = fit_logistic(x, y, increasing=True)
+    mapping = fit_least_squares(x, y)
     return Agreement(
         srcc=srcc(x, y),
         plcc=plcc(x, y),
-        plcc_mapped=_pearson(mapping(x), y),
+        plcc_mapped=_mapped_plcc(mapping, x, y),
         krcc=krcc(x, y),
         rmse=mapping.rmse,
         count=x.size,
         dropped=dropped,
         mapping=mapping.kind,
+        mapping_reason=mapping.reason,
     )
 
 
@@ -189,6 +192,11 @@ def _usable(scores: ArrayLike, labels: ArrayLike, need_spread: bool = True) -> t
             if is_constant(values):
                 raise MetricError(f"all {values.size} {name} are the same, so a correlation is undefined")
     return x, y, dropped
+
+
+def _mapped_plcc(mapping: Logistic, x: Floats, y: Floats) -> float:
+    # A rising line leaves the correlation as it is, and the flat one of scores that run against the labels has none.
+    return _pearson(mapping(x) if mapping.kind == "logistic" else x, y)
 
 
 def _pearson(x: Floats, y: Floats) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus.proxies import PAIR_GAP, items
-from pipeline.method.calibration import CalibrationError, fit_logistic, weighted_mean
+from pipeline.method.calibration import weighted_mean
+from pipeline.method.logistic import CalibrationError, fit_logistic
 from pipeline.method.metrics import MetricError, srcc
 from pipeline.method.resampling import MIN_SOURCES, draws, interval, resampled
 from pipeline.report.scores import maps, raw_scores, student_scores

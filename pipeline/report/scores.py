@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pipeline.method.calibration import Logistic
+from pipeline.method.logistic import Logistic
 from pipeline.run_folder.records import OK, SCORES, STUDENT_SCORES
 from pipeline.run_folder.store import exists, read_shards, read_table
 from trainers.places import Place

@@ -106,7 +106,7 @@ class TeachersConfig(Part):
     labels: str = ENSEMBLE  # whose opinion labels pairs: all teachers', or that of the one that is named
     weights: Literal["uniform", "reliability"] = "uniform"  # of teachers in the mean; published: uniform
     mos: Annotated[str, Field(min_length=1)] | None = (
-        None  # table of human scores of pool videos, the target of the maps
+        None  # table of human scores of pool videos, the target of the maps: 0-100, or FILE?range=1..5
     )
     key_frames: Positive = 3
     motion_frames: Positive = 48

@@ -19,8 +19,8 @@ from pipeline.corpus.counts import counts_input, counts_of
 from pipeline.corpus.facts import corpus_facts
 from pipeline.corpus.members import by_family, copies, every_severity_pair, pool
 from pipeline.costs.loads import compare_needs, compare_resources, severity_pairs
-from pipeline.method.calibration import CalibrationError, fit_logistic
 from pipeline.method.labels import severity_labels
+from pipeline.method.logistic import CalibrationError, fit_logistic
 from pipeline.method.pairs import Copy, SyntheticPair, deduplicate, pair_id, sample_pairs, synthetic_pairs
 from pipeline.method.position import agreed_labels
 from pipeline.opinions import Rule, label_rule

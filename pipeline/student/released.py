@@ -16,6 +16,7 @@ from actors.media.views import SampleSpec
 from actors.media.window import EncodeOptions
 from pipeline.console import Console, UserError
 from pipeline.corpus.benchmark_file import read_benchmark
+from pipeline.corpus.rating_scale import on_points, split_range
 from pipeline.corpus.rules import PRISTINE
 from pipeline.method.scale import ANCHORS, TEST_TEMPERATURE, anchor_matrix, anchor_pairs
 from pipeline.student.folder import Anchors, write_anchors, write_processor
@@ -33,17 +34,21 @@ def add_anchors(folder: Place, table: str, console: Console) -> None:
 
     Args:
         folder: The checkpoint.
-        table: CSV or Parquet file of five videos (column video, from the file's own folder) and their scores 0-100
-            (column score).
+        table: CSV or Parquet file of five videos (column video, from the file's own folder) and their scores (column
+            score) from 0 to 100, or in another range that follows its name: `five.csv?range=1..5`.
 
     Raises:
         UserError: The table is no such table, a video cannot be read, the checkpoint cannot be loaded, or the folder
             cannot be written.
     """
-    listed = read_benchmark(table, str(Path(table).expanduser().parent))
-    if len(listed.videos) != ANCHORS or len(set(listed.labels)) != ANCHORS:
+    file, span = split_range(table, "--anchors")
+    listed = read_benchmark(file, str(Path(file).expanduser().parent))
+    if len(listed.videos) != ANCHORS or len(set(listed.labels)) != ANCHORS or listed.ambiguous:
         raise UserError(f"--anchors {table}: name exactly {ANCHORS} videos of different scores, as published")
-    order = np.argsort(listed.labels)
+    if listed.column.lower() == "dmos":
+        raise UserError(f"--anchors {file}: of a dmos lower is better; give a column score where higher is better")
+    points = on_points(listed.labels, listed.names, span, f"--anchors {file}")
+    order = np.argsort(points)
     names = [listed.videos[k] for k in order]
     try:
         student = load_student(folder)
@@ -55,7 +60,7 @@ def add_anchors(folder: Place, table: str, console: Console) -> None:
         row[: len(vector)] = vector
     first, second = (features[[pair[k] for pair in anchor_pairs()]] for k in (0, 1))
     matrix = anchor_matrix(student.compare_all(first, second))
-    scores = np.array([listed.labels[k] for k in order])
+    scores = points[order]
     try:
         write_processor(folder, dict(WHOLE_FILE))
         write_anchors(

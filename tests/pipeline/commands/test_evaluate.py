@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +143,47 @@ def test_roots_are_one_or_one_each(call, trained, tmp_path, videos):
 
 
 def test_a_real_video_is_scored(call, trained, tmp_path, clip):
-    file = table(tmp_path, f"video,mos\n{clip.name},3\n{clip.name},4\n")
-    output = call("evaluate", trained, "--benchmark", file, "--videos-root", clip.parent, "--json")
-    assert output.code == 1, "one video twice has no spread of scores"
+    for name in ("one", "two"):
+        shutil.copy(clip, tmp_path / f"{name}.mp4")
+    file = table(tmp_path, "video,mos\none,3\ntwo,4\n")
+    output = call("evaluate", trained, "--benchmark", file, "--videos-root", tmp_path, "--json")
+    assert output.code == 1, "the same pictures twice have no spread of scores"
     assert output.json()["benchmarks"][0]["count"] == 2
+
+
+def test_a_video_that_is_listed_twice_is_named_and_left_out(call, trained, tmp_path, videos, scored):
+    text = "video,mos\n" + "".join(f"v{k}.mp4,{k}\n" for k in range(6)) + "v2,7\n./v3.mp4,3\n"
+    scored(lambda name: float(number_of(name)))
+    file = table(tmp_path, text)
+    output = call("evaluate", trained, "--benchmark", file, "--videos-root", videos, "--json")
+    assert output.code == 1
+    (one,) = output.json()["benchmarks"]
+    assert (one["count"], one["srcc"]) == (4, pytest.approx(1))
+    assert one["ambiguous"] == ["v2.mp4", "v3.mp4", "v2", "./v3.mp4"]
+    said = call("evaluate", trained, "--benchmark", file, "--videos-root", videos).err
+    assert "b: 4 videos not told apart: v2.mp4, v3.mp4, v2, ./v3.mp4" in said
+
+
+def test_a_damaged_parquet_table_is_one_line(call, tmp_path):
+    good = tmp_path / "b.parquet"
+    pq.write_table(pa.table({"video": ["a", "b"] * 40, "mos": [1.0, 2.0] * 40}), good)
+    content = bytearray(good.read_bytes())
+    content[8:40] = b"\xff" * 32
+    good.write_bytes(content)
+    predictions = table(tmp_path, "video,score\na,1\nb,2\n", "p.csv")
+    for words in ((good, predictions), (predictions, good)):
+        output = call("evaluate", "--benchmark", words[0], "--predictions", words[1])
+        assert output.code == 2, output.err
+        assert output.err.count("\n") == 1
+        assert "b.parquet" in output.err
+
+
+def test_two_columns_of_predictions_are_not_chosen_between(call, tmp_path):
+    file = table(tmp_path, "video,mos\na,1\nb,2\n")
+    predictions = table(tmp_path, "video,score,Score,other,other\na,1,2,3,4\nb,2,1,4,3\n", "p.csv")
+    output = call("evaluate", "--benchmark", file, "--predictions", predictions)
+    assert output.code == 2
+    assert "p.csv has 2 columns score; leave one of them" in output.err
 
 
 def named_table(folder, count, shift=0.0):
@@ -246,6 +284,18 @@ def test_labels_beside_a_file_are_refused_and_beside_a_named_benchmark_used(call
     assert output.err.count("\n") == 1
     both = call("evaluate", *words, "--benchmark", "KoNViD-1k", "--json")
     assert [row["benchmark"] for row in both.json()["benchmarks"]] == ["b", "KoNViD-1k"]
+
+
+def test_a_line_in_place_of_the_logistic_is_said(call, tmp_path):
+    file = table(tmp_path, "video,mos\n" + "".join(f"{k}.mp4,{k % 3}\n" for k in range(6)))
+    predictions = table(tmp_path, "video,score\n" + "".join(f"{k}.mp4,{k}\n" for k in range(6)), "p.csv")
+    words = ("--benchmark", file, "--predictions", predictions)
+    output = call("evaluate", *words)
+    assert output.code == 0
+    assert "b: PLCC mapped and RMSE are those of a line in place of the logistic: 6 points are fewer" in output.err
+    (one,) = call("evaluate", *words, "--json", "--csv", tmp_path / "o.csv").json()["benchmarks"]
+    assert (one["mapping"], one["mapping_reason"][:8]) == ("linear", "6 points")
+    assert "6 points are fewer" in (tmp_path / "o.csv").read_text()
 
 
 @pytest.mark.parametrize(

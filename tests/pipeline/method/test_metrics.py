@@ -67,11 +67,46 @@ def test_the_logistic_mapping_helps_saturating_scores():
     assert result.rmse < np.std(labels)
 
 
+def _error(predicted, labels):
+    return np.sqrt(np.mean((predicted - labels) ** 2))
+
+
 def test_a_reversed_predictor_keeps_its_sign():
     scores, labels = _sample()
     result = agreement(-scores, labels)
     assert result.srcc < -0.9
-    assert result.plcc_mapped < -0.9
+    assert result.plcc_mapped == plcc(-scores, labels, mapped=True) == result.plcc < -0.9
+    assert result.rmse == pytest.approx(np.std(labels)), "no rising line is nearer to them than their mean"
+    assert (result.mapping, result.mapping_reason) == ("linear", "the scores run against the labels")
+
+
+@pytest.mark.parametrize("noise", [1e-3, 0.05])
+def test_a_curve_without_a_second_level_is_mapped_by_the_nearest_logistic(noise):
+    # Fits run away to a far level, or are still on the way there when the search ends.
+    rng = np.random.default_rng(4)
+    scores = rng.uniform(0, 1, 200)
+    labels = np.exp(4 * scores) * (1 + noise * rng.normal(size=200))
+    result = agreement(scores, labels)
+    assert result.mapping == "logistic"
+    assert result.rmse < 1.1 * _error(np.exp(4 * scores), labels) + 0.01
+    assert result.rmse < 0.4 * _error(np.polyval(np.polyfit(scores, labels, 1), scores), labels)
+    assert result.plcc_mapped > result.plcc + 0.05
+    assert result.mapping_reason == ""
+
+
+def test_a_step_is_what_least_squares_say_of_two_groups():
+    scores = np.linspace(0, 1, 40)
+    result = agreement(scores, np.where(scores > 0.5, 80.0, 20.0))
+    assert (result.mapping, result.plcc_mapped) == ("logistic", pytest.approx(1))
+    assert result.rmse < 0.01
+
+
+def test_where_there_is_no_logistic_a_line_of_least_squares_stands_in_and_says_why():
+    scores, labels = np.array([1.0, 2.0, 3.0, 4.0, 9.0]), np.array([2.0, 1.0, 4.0, 3.0, 5.0])
+    result = agreement(scores, labels)
+    assert result.rmse == pytest.approx(_error(np.polyval(np.polyfit(scores, labels, 1), scores), labels))
+    assert result.plcc_mapped == pytest.approx(result.plcc)
+    assert (result.mapping, result.mapping_reason[:18]) == ("linear", "5 points are fewer")
 
 
 def test_rows_that_are_not_finite_are_dropped_and_counted():

@@ -56,17 +56,43 @@ def test_without_human_scores_the_scale_is_that_of_the_consensus(tables, configu
 
 
 def test_human_scores_set_the_scale(tables, configured, quality, tmp_path):
-    file = mos_file_of(tmp_path, 3 + quality[:30] / 50)
-    ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
+    said = ensemble(tables.run(configured(TEACHERS, f"teachers.mos={mos_file_of(tmp_path, quality[:30])}")))["what"]
     assert read_json(tables.layout.calibration)["target"] == "given"
-    assert np.abs(means(tables) - (3 + quality / 50)).mean() < 0.1
+    assert np.abs(means(tables) - quality).mean() < 5
+    assert "human scores of 30 of 40 windows" in said
+    assert "warning: teachers.mos" not in console_text(tables)
+
+
+def test_human_scores_of_another_range_become_points(tables, configured, quality, tmp_path):
+    file = mos_file_of(tmp_path, 1 + quality / 25)
+    with pytest.raises(UserError, match=r"teachers\.mos .*mos\.csv: all scores lie in .*such as FILE\?range=1\.\.5"):
+        ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))
+    run = tables.run(configured(TEACHERS, f"teachers.mos={file}?range=1..5"))
+    ensemble(run)
+    assert np.abs(means(tables) - quality).mean() < 5
+    assert step(run).inputs["mos range"] == [1.0, 5.0]
+
+
+def test_rows_that_cannot_be_used_are_counted_and_said(tables, configured, quality, tmp_path):
+    file = mos_file_of(tmp_path, ["none", *quality[1:]])
+    file.write_text(file.read_text() + "part/v02.mp4,50\n")
+    said = ensemble(tables.run(configured(TEACHERS, f"teachers.mos={file}")))["what"]
+    assert "human scores of 38 of 40 windows" in said
+    text = console_text(tables)
+    assert "teachers.mos: 2 windows count as unrated" in text
+    assert "mos of /pool/part/v00.mp4 is not a finite number" in text
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (None, "there is no such file"),
-        ("video,mos\nelsewhere.mp4,3\n", "it rates 0 of 40 pool videos"),
+        ("video,mos\nelsewhere.mp4,30\n", "it rates 0 of 40 pool videos,"),
+        (
+            "video,mos\npart/v01.mp4,none\n",
+            r"rates 0 of 40 pool videos \(1 more have no usable row, the first: .*v01\.mp4",
+        ),
+        ("video,mos\npart/v01.mp4,-3\n", r"1 of 1 scores lie outside 0\.\.100, the first is -3 of part/v01\.mp4"),
         ("video,rating\nv01.mp4,3\n", "has no column mos"),
     ],
 )
