@@ -1,6 +1,6 @@
 """Students of finished runs on the benchmark of another run: contents that they have not been trained on, and other videos.
 
-    python benchmarks/other_contents.py RUN... --on OTHER [--draws 2000]
+    python benchmarks/other_contents.py RUN... --on OTHER [--draws 200]
 
 RUN and OTHER are run folders of a student that is trained on feature vectors (lite), with the same blocks of features. The last
 student of every RUN scores the copies of OTHER's benchmarks from the features in OTHER, and stands beside OTHER's teachers. A
@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--on", required=True, metavar="OTHER", help="the run whose benchmarks are used")
-    parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--draws", type=int, default=200)
     options = parser.parse_args()
     other = RunLayout.at(options.on)
     ensemble = read_json(other.benchmark_teachers)
