@@ -37,6 +37,8 @@ def test_both_rounds_train_the_published_student(run):
     names = sorted(path.name for path in run.layout.student(2).iterdir())
     assert names == [
         "MODEL_CARD.md",
+        "anchors-more.json",
+        "anchors-more.safetensors",
         "anchors.json",
         "anchors.safetensors",
         "config.json",
