@@ -66,7 +66,7 @@ def cpu():
 rows, kind = json.load(open(sys.argv[1])), sys.argv[2]
 spec = SampleSpec(key_frames=2, motion_frames=48)
 options = EncodeOptions(x265_preset="veryfast", max_short_side=540, max_fps=30.0)
-measured, later = kind in ("benchmark", "equal"), []
+measured = kind in ("benchmark", "equal")
 teachers = sys.argv[3].split(",") if measured else []
 first = First(spec, options, measured)
 encoder = {}
@@ -91,9 +91,10 @@ first.close()
 
 def rows_of(kind: str, clips: list[str]) -> list[dict[str, Any]]:
     """The rows of a kind, neighbours of one window one after the other."""
+    measured = [(name, 2, False) for name in OF_BENCHMARK]
     steps = {
-        "benchmark": [(name, 2, False) for name in OF_BENCHMARK],
-        "equal": [(name, 2, False) for name in OF_BENCHMARK],
+        "benchmark": measured,
+        "equal": measured,
         "distort": [(name, level, True) for name in STILLS for level in (0, 2, 4)]
         + [(name, level, False) for name in CLIPS for level in (0, 2)],
         "window": [("pristine", 0, False)],

@@ -23,18 +23,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
 BATCH, SECONDS = 8, 8
 H200 = 989e12  # FLOP/s in bfloat16 without sparsity, as the data sheet says
 LIMITS_S = {"teachers": 240.0, "student": 300.0}
-
-_PLANNED = f"""
-import sys
-sys.path.insert(0, {str(PROJECT)!r})
-from pipeline.costs.large_student import training_gib
-from pipeline.settings.config import load
-keys = ["training.workers=1", "training.zero_stage=0", "training.batch_size={BATCH}", "corpus.window_s={SECONDS}"]
-print(training_gib(load("paper", videos="VIDEOS", overrides=keys)))
-"""
 
 
 def part(name: str, words: Sequence[str], out: Path | None) -> str:
@@ -60,8 +53,13 @@ def part(name: str, words: Sequence[str], out: Path | None) -> str:
 
 def planned_gib() -> float | None:
     """GPU memory of one training worker by the plan, GiB; None where the project's requirements are missing."""
-    ended = subprocess.run([sys.executable, "-c", _PLANNED], check=False, capture_output=True, text=True)
-    return float(ended.stdout) if ended.returncode == 0 else None
+    try:
+        from pipeline.costs.large_student import training_gib
+        from pipeline.settings.config import load
+    except ImportError:
+        return None
+    keys = ["training.workers=1", "training.zero_stage=0", f"training.batch_size={BATCH}", f"corpus.window_s={SECONDS}"]
+    return training_gib(load("paper", videos="VIDEOS", overrides=keys))
 
 
 def summary(text: str) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/other_contents.py RUN... --on OTHER [--draws 200]
 
-RUN and OTHER are run folders of a student that is trained on feature vectors (lite), with the same blocks of features. The last
+RUN and OTHER are run folders of a student that is trained on feature vectors (lite), with the same blocks of features. The
 student of every RUN scores the copies of OTHER's benchmarks from the features in OTHER, and stands beside OTHER's teachers. A
 cell is the SRCC over all copies and the mean SRCC within a source, with the interval that holds 95 % of them over draws of the
 sources with replacement; each by VMAF v0.6.1, and by v1.0.16 on the copies that it can measure.
@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stages import Measure, overall, raw_scores, within
+from stages import Measure, drawn, overall, raw_scores, within
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline.corpus.proxies import SUITES, items
 from pipeline.opinions import raw_scores as teachers_scores
 from pipeline.opinions import signed, teacher_digests
+from pipeline.run_folder.kept import kept_student
 from pipeline.run_folder.layout import RunLayout
 from pipeline.run_folder.store import read_json
 from pipeline.settings.config import load
 from trainers.batches import read_features
-from trainers.places import Place
 
 LABELS = (("VMAF v0.6.1", "mos"), ("VMAF v1.0.16", "vmaf_v1"))
 
@@ -37,22 +37,9 @@ def interval(
     measure: Measure, scores: np.ndarray, labels: np.ndarray, sources: np.ndarray, draws: int
 ) -> tuple[float, float]:
     """Interval that holds 95 % of a measure over draws of the sources; the same draws for whatever is measured."""
-    random = np.random.default_rng(0)
-    members = [np.flatnonzero(sources == source) for source in np.unique(sources)]
-    found = []
-    for _ in range(draws):
-        draw = [members[k] for k in random.integers(0, len(members), len(members))]
-        rows = np.concatenate(draw)
-        names = np.repeat(np.arange(len(draw)), [len(part) for part in draw])  # a source drawn twice counts twice
-        found.append(measure(scores[rows], labels[rows], names))
+    found = [measure(scores[rows], labels[rows], names) for rows, names in drawn(sources, draws)]
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
-
-
-def last_student(run: str) -> Place:
-    """Folder of the student of the last round."""
-    layout = RunLayout.at(run)
-    return layout.student(max(int(folder.name.removeprefix("round-")) for folder in layout.root.glob("round-*")))
 
 
 def judges(runs: Sequence[str], other: RunLayout, videos: list[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -63,7 +50,7 @@ def judges(runs: Sequence[str], other: RunLayout, videos: list[str]) -> Iterator
     yield from signed(config, teachers_scores(folders, digests, videos)).items()
     features = read_features(other.benchmark_features)
     for run in runs:
-        yield f"student of {run}", raw_scores(last_student(run), features, videos)
+        yield f"student of {run}", raw_scores(kept_student(RunLayout.at(run)), features, videos)
 
 
 def cells(scores: np.ndarray, rows: Sequence[dict[str, Any]], column: str, draws: int) -> Iterator[str]:

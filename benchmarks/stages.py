@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,17 +56,22 @@ def centred(values: np.ndarray, sources: np.ndarray) -> np.ndarray:
     return own
 
 
+def drawn(sources: np.ndarray, draws: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows and their sources of draws of the sources with replacement; the same ones for whatever is measured."""
+    random = np.random.default_rng(0)
+    members = [np.flatnonzero(sources == source) for source in np.unique(sources)]
+    for _ in range(draws):
+        draw = [members[k] for k in random.integers(0, len(members), len(members))]
+        # a source drawn twice counts twice
+        yield np.concatenate(draw), np.repeat(np.arange(len(draw)), [len(part) for part in draw])
+
+
 def interval(
     measure: Measure, both: tuple[np.ndarray, np.ndarray], labels: np.ndarray, sources: np.ndarray, draws: int
 ) -> tuple[float, float]:
     """Interval that holds 95 % of the differences second - first."""
-    random = np.random.default_rng(0)
-    members = [np.flatnonzero(sources == source) for source in np.unique(sources)]
     differences = []
-    for _ in range(draws):
-        draw = [members[k] for k in random.integers(0, len(members), len(members))]
-        rows = np.concatenate(draw)
-        names = np.repeat(np.arange(len(draw)), [len(part) for part in draw])  # a source drawn twice counts twice
+    for rows, names in drawn(sources, draws):
         first, second = (measure(scores[rows], labels[rows], names) for scores in both)
         differences.append(second - first)
     low, high = np.quantile(differences, (0.025, 0.975))

@@ -77,8 +77,9 @@ def read_benchmark(file: str, root: str | None, label: str | None = None) -> Ben
     videos = tuple(_inside(path, base, row[video], number) for number, row in numbered) if base else ()
     labels = tuple(sign * _number(path, row[column], number, column) for number, row in numbered)
     names = tuple(str(row[video] or "").strip() for _, row in numbered)
-    often = Counter(map(os.path.realpath, videos))
-    twice = [often[os.path.realpath(video)] > 1 for video in videos]
+    files = [os.path.realpath(video) for video in videos]
+    often = Counter(files)
+    twice = [often[file] > 1 for file in files]
     return Benchmark(
         path.stem,
         _said(column, rows),

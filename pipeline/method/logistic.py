@@ -83,13 +83,7 @@ def fit_logistic(x: ArrayLike, y: ArrayLike, increasing: bool | None = None) -> 
     contradicts = (rho if rising else -rho) < 0
     line = _robust_line(x_fit, y_fit, rising)
     curve, reason = (None, "the data run against the stated direction") if contradicts else _curve(x_fit, y_fit, rising)
-    if curve is not None and _rmse("logistic", curve, x_fit, y_fit) > _rmse("linear", line, x_fit, y_fit):
-        curve, reason = None, "the logistic fits worse than a line"
-    kind: Literal["logistic", "linear"] = "linear" if curve is None else "logistic"
-    parameters = line if curve is None else curve
-    mapped = _evaluate(kind, parameters, x_fit)
-    srcc = float(spearmanr(mapped, y_fit).statistic)
-    return Logistic(kind, parameters, _rmse(kind, parameters, x_fit, y_fit), srcc, contradicts, reason)
+    return _map(x_fit, y_fit, line, curve, contradicts, reason)
 
 
 def fit_least_squares(x: Floats, y: Floats) -> Logistic:
@@ -110,6 +104,13 @@ def fit_least_squares(x: Floats, y: Floats) -> Logistic:
     line = (slope, float(y.mean()) - slope * float(x.mean()))
     contradicts = float(spearmanr(x, y).statistic) < 0
     curve, reason = (None, "the scores run against the labels") if contradicts else _rising_curve(x, y)
+    return _map(x, y, line, curve, contradicts, reason)
+
+
+def _map(
+    x: Floats, y: Floats, line: tuple[float, float], curve: tuple[float, ...] | None, contradicts: bool, reason: str
+) -> Logistic:
+    """The curve, or where there is none or the line is nearer, the line; `reason` says why there is no curve."""
     if curve is not None and _rmse("logistic", curve, x, y) > _rmse("linear", line, x, y):
         curve, reason = None, "the logistic fits worse than a line"
     kind: Literal["logistic", "linear"] = "linear" if curve is None else "logistic"
